@@ -1,0 +1,1 @@
+"""Building data sets: glyph sources, scenes, painting."""

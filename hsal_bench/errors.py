@@ -1,0 +1,26 @@
+"""Failures a user can act on: one line that names the thing, the value and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HsalBenchError(Exception):
+    """A failure of the work itself: exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(HsalBenchError):
+    """The request was wrong (a name, an option, a file not what it should be): exit code 2."""
+
+    exit_code = 2
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error about an unknown `name`: the nearest known one, then all."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}known: {', '.join(known) if known else 'none'}"

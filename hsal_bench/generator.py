@@ -1,0 +1,53 @@
+"""The contract between the core and whatever builds data sets.
+
+A generator is found by its name through the entry points `hsal_bench.generators`. It turns a spec
+(a frozen dataclass: the options of `hsal-bench generate`) into a recipe; the core's `build` makes
+the file from the recipe, and `verify` re-makes examples from it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from hsal_bench.schema import Examples, Header, Layout
+
+
+class Recipe(Protocol):
+    """One data set, ready to be made. Picklable: workers receive it."""
+
+    header: Header
+    layout: Layout
+
+    def make(self, split: str, start: int, stop: int) -> Examples:
+        """Return the examples start..stop-1 of a split, every array of `Layout.arrays`.
+
+        Example i depends on (seed, split, i) alone: the same for any start, stop and split size.
+        """
+        ...
+
+
+class Generator(Protocol):
+    """A named data set: its defaults, and how a spec becomes a recipe."""
+
+    summary: str
+    defaults: Any
+
+    def data_set_name(self, spec: Any) -> str:
+        """Return the name of the data set that `spec` describes; its file is NAME.h5."""
+        ...
+
+    def recipe(self, spec: Any, data_dir: Path) -> Recipe:
+        """Return the recipe of `spec`, its source read from (or downloaded into) `data_dir`.
+
+        Raises:
+            UsageError: the spec contradicts itself or the source; the source is not to be had.
+        """
+        ...
+
+    def companion(self, spec: Any) -> tuple[str, Any] | None:
+        """Return (generator name, spec) of the single-object data set that goes with `spec`.
+
+        The activation model is fine-tuned on it. None: on the images themselves.
+        """
+        ...

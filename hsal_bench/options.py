@@ -1,0 +1,117 @@
+"""One mechanism for options: frozen dataclasses, filled from text and checked field by field.
+
+The fields of a data set's spec are the options of `hsal-bench generate`; the fields of a method's
+config are what `hsal-bench run --set key=value` may set. Supported field types: bool, int, float,
+str, Literal, tuple[T, ...], and any of them with None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union
+
+from hsal_bench.errors import UsageError, suggest
+
+Config = TypeVar("Config")
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def option(default: Any, help: str) -> Any:
+    """Return a dataclass field with a default and the sentence that explains it to a user."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def field_types(config_type: type) -> dict[str, Any]:
+    """Return the type of each field of a dataclass, in the order of the fields."""
+    hints = typing.get_type_hints(config_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
+
+
+def replace(config: Config, values: Mapping[str, str], owner: str) -> Config:
+    """Return `config` with the fields in `values` replaced by what their texts say.
+
+    `owner` names whose options these are, for the error message ("hsal-rl", "mnist-multiset").
+
+    Raises:
+        UsageError: no such field, or a text that is not of the field's type; whatever the
+            dataclass itself refuses in `__post_init__`.
+    """
+    known = field_types(type(config))
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise UsageError(f"{owner} has no option {unknown[0]!r}: {suggest(unknown[0], known)}")
+    parsed = {name: parse(text, known[name], f"{owner}: {name}") for name, text in values.items()}
+    return dataclasses.replace(config, **parsed)  # type: ignore[type-var]
+
+
+def assignments(texts: Iterable[str]) -> dict[str, str]:
+    """Split `key=value` texts; the last of two for one key holds.
+
+    Raises:
+        UsageError: a text without `=`.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: write --set key=value")
+        pairs[key.strip().replace("-", "_")] = value.strip()
+    return pairs
+
+
+def parse(text: str, kind: Any, where: str) -> Any:
+    """Return the value of type `kind` that `text` stands for; `where` opens the error message."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (Union, types.UnionType):
+        if text.lower() == "none":
+            return None
+        kind = next(member for member in arguments if member is not type(None))
+        return parse(text, kind, where)
+    if origin is Literal:
+        if text not in arguments:
+            raise UsageError(f"{where} is {text!r}: {suggest(text, map(str, arguments))}")
+        return text
+    if origin is tuple:
+        return tuple(parse(part.strip(), arguments[0], where) for part in text.split(","))
+    if kind is bool:
+        if text.lower() not in _TRUE + _FALSE:
+            raise UsageError(f"{where} is {text!r}: write true or false")
+        return text.lower() in _TRUE
+    try:
+        return kind(text)
+    except ValueError:
+        raise UsageError(f"{where} is {text!r}: it takes {_describe(kind)}") from None
+
+
+def as_json(config: Any) -> dict[str, Any]:
+    """Return a dataclass as plain JSON values."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(config).items()
+    }
+
+
+def from_json(config_type: type[Config], values: Mapping[str, Any], owner: str) -> Config:
+    """Return the dataclass that `as_json` made `values` from.
+
+    Raises:
+        UsageError: a key that is not a field.
+    """
+    known = field_types(config_type)
+    for name in values:
+        if name not in known:
+            raise UsageError(f"{owner} has no option {name!r}: {suggest(name, known)}")
+    return config_type(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def _describe(kind: Any) -> str:
+    return {int: "a whole number", float: "a number"}.get(kind, str(kind))

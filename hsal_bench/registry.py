@@ -1,0 +1,102 @@
+"""Finding generators and methods by name, without importing any but the one that is wanted.
+
+What this project ships and what a stranger's pip-installed package offers are found in the same
+way: through the entry points `hsal_bench.generators` and `hsal_bench.methods`. A method can also
+be given as `path/to/file.py:ClassName`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hsal_bench.errors import UsageError, suggest
+from hsal_bench.generator import Generator
+
+GENERATORS, METHODS = "hsal_bench.generators", "hsal_bench.methods"
+
+
+def names(group: str) -> list[str]:
+    """Return the names in an entry point group, importing nothing."""
+    return list(_found(group))
+
+
+def load_generator(name: str) -> Generator:
+    """Return the generator of that name. Raises as `load`."""
+    return load(GENERATORS, name, "data set")
+
+
+def load_method(name: str) -> Any:
+    """Return the method class of that name, or the one a `path/to/file.py:ClassName` holds.
+
+    Raises as `load`, and a UsageError where there is no such file or class.
+    """
+    path, colon, class_name = name.rpartition(":")
+    if colon and path.endswith(".py"):
+        return _from_file(Path(path), class_name)
+    return load(METHODS, name, "method")
+
+
+def load(group: str, name: str, kind: str) -> Any:
+    """Import and return what the entry point `name` stands for.
+
+    Raises:
+        UsageError: no such name; two packages offer it; it cannot be imported.
+    """
+    found = _found(group).get(name)
+    if not found:
+        raise UsageError(f"no {kind} {name!r}: {suggest(name, _found(group))}")
+    if len(found) > 1:
+        owners = " and ".join(sorted(_owner(point) for point in found))
+        raise UsageError(f"{kind} {name!r} is offered by {owners}: uninstall one of them")
+    try:
+        return found[0].load()
+    except Exception as error:
+        raise UsageError(
+            f"{kind} {name!r} of {_owner(found[0])} cannot be imported ({error}): "
+            "mend or uninstall that package"
+        ) from error
+
+
+@cache
+def _found(group: str) -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        # An editable install can list one distribution twice; the same target is not a clash.
+        others = found.setdefault(point.name, [])
+        if all(other.value != point.value for other in others):
+            others.append(point)
+    return found
+
+
+def _owner(point: EntryPoint) -> str:
+    return f"package {point.dist.name}" if point.dist else point.value
+
+
+def _from_file(path: Path, class_name: str) -> Any:
+    if not path.is_file():
+        raise UsageError(f"no file {path}: give a method as path/to/file.py:ClassName")
+    module = _import_file(path)
+    if not hasattr(module, class_name):
+        known = (name for name, value in vars(module).items() if isinstance(value, type))
+        raise UsageError(f"{path} has no class {class_name!r}: {suggest(class_name, known)}")
+    return getattr(module, class_name)
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"hsal_bench_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their own module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
+    return module

@@ -1,0 +1,135 @@
+"""The data set file: what is in it, and the hash of its content.
+
+One HDF5 file holds a data set: the groups `train`, `valid` and `test`, each with the arrays of
+`ARRAYS`, and the root attributes of `Header`. This module says what they are; `datafile` reads
+them, `build` writes them, `verify` proves them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+SCHEMA_VERSION = 1
+SPLITS = ("train", "valid", "test")
+PAD = -1
+HASH_ROWS = 512
+
+Examples = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shapes that all examples of a data set share.
+
+    `image_shape` is (channels, height, width); `max_objects` (K) is the most objects of one
+    image; `sizes` gives the number of examples of each split.
+    """
+
+    image_shape: tuple[int, int, int]
+    max_objects: int
+    num_classes: int
+    sizes: Mapping[str, int]
+
+    def arrays(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Return, for each array of a split, its type and the shape of one row.
+
+        images: uint8 (C, H, W). labels: int8 (K), one per object. counts: uint8 (num_classes),
+        the multiset. boxes: int16 (K, 4), x0 y0 x1 y1 in pixels, half-open, tight around the
+        object's ink. source_index: int32 (K), which glyph of the source made the object.
+        labels, boxes and source_index are padded with -1.
+        """
+        K = self.max_objects
+        return {
+            "images": (np.dtype("u1"), self.image_shape),
+            "labels": (np.dtype("i1"), (K,)),
+            "counts": (np.dtype("u1"), (self.num_classes,)),
+            "boxes": (np.dtype("<i2"), (K, 4)),
+            "source_index": (np.dtype("<i4"), (K,)),
+        }
+
+    @property
+    def chunk_rows(self) -> int:
+        """Images per chunk: the power of two that brings a chunk nearest to 1 MiB."""
+        image_bytes = int(np.prod(self.image_shape))
+        return 2 ** max(0, min(9, round(float(np.log2(2**20 / image_bytes)))))
+
+
+@dataclass(frozen=True)
+class Header:
+    """The root attributes of a data set file.
+
+    `config` is everything needed to make the data set again: {"generator": its name, and every
+    field of its spec}. `source` names the glyphs, `source_sha256` their bytes.
+    """
+
+    name: str
+    version: str
+    class_names: tuple[str, ...]
+    config: Mapping[str, Any]
+    seed: int
+    source: str
+    source_sha256: str
+    generator_version: str
+    license: str
+    citation: str
+    content_sha256: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, the stop class not counted."""
+        return len(self.class_names)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the header as HDF5 attributes (text and whole numbers only)."""
+        values = {**self.__dict__, "num_classes": self.num_classes}
+        values["class_names"] = json.dumps(list(self.class_names))
+        values["config"] = json.dumps(self.config, sort_keys=True)
+        return values
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Header:
+        """Return the header that `attributes` made.
+
+        Raises:
+            KeyError, ValueError: an attribute is missing or is not what it should be.
+        """
+        values = {name: attributes[name] for name in cls.__dataclass_fields__}
+        values["class_names"] = tuple(json.loads(values["class_names"]))
+        values["config"] = json.loads(values["config"])
+        values["seed"] = int(values["seed"])
+        values["schema_version"] = int(values["schema_version"])
+        if int(attributes["num_classes"]) != len(values["class_names"]):
+            raise ValueError("num_classes is not the number of class_names")
+        return cls(**values)
+
+
+def run_digests(array: np.ndarray) -> list[bytes]:
+    """Return the SHA-256 of each run of `HASH_ROWS` rows, C order, little-endian."""
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return [
+        hashlib.sha256(array[start : start + HASH_ROWS]).digest()
+        for start in range(0, len(array), HASH_ROWS)
+    ]
+
+
+def content_sha256(layout: Layout, digests: Mapping[tuple[str, str], Iterable[bytes]]) -> str:
+    """Return the hash of a data set's decoded arrays.
+
+    `digests` maps (split, array name) to the digests of its runs of rows, in order. Hashing runs
+    apart lets workers do it in parallel; the file's bytes (compression, HDF5 version) play no part.
+    """
+    whole = hashlib.sha256()
+    for split in SPLITS:
+        for name, (dtype, row_shape) in layout.arrays().items():
+            shape = (layout.sizes[split], *row_shape)
+            whole.update(f"{split}/{name} {dtype.str} {shape}\n".encode())
+            for digest in digests[split, name]:
+                whole.update(digest)
+    return whole.hexdigest()

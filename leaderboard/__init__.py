@@ -1,0 +1,1 @@
+"""Committed result records."""
