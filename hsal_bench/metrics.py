@@ -1,0 +1,248 @@
+"""Scores of predicted multisets: counts in, named numbers out. The stop class is never counted.
+
+c_nk is the count of class k in the truth of image n, p_nk the predicted one, and
+TP_k = sum_n min(c_nk, p_nk). All images are pooled before anything is divided.
+
+What is divided by zero: a class that occurs in neither truth nor prediction takes no part in any
+mean over classes. A class that occurs but is never predicted has precision 0, and one that is
+predicted but never occurs has recall 0, so that leaving hard classes out gains nothing. Where
+there is no object at all, in truth and prediction, all of this is 1: nothing was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS_VERSION = 1  # goes up when a number of the same name would come out differently
+
+Counts = Integer[np.ndarray, "images classes"]
+
+MEANINGS = {
+    "exact_match": "share of images whose multiset is predicted exactly (the paper's 0-1)",
+    "macro_f1": "mean over classes of 2 TP / (true + predicted objects)",
+    "overall_precision": "share of predicted objects that are right (OP)",
+    "overall_recall": "share of true objects that are predicted (OR)",
+    "overall_f1": "harmonic mean of overall precision and recall (OF1)",
+    "class_precision": "mean over classes of the precision (CP)",
+    "class_recall": "mean over classes of the recall (CR)",
+    "class_f1": "harmonic mean of class precision and class recall (CF1)",
+    "multiset_iou": "mean over images of shared objects / objects in truth or prediction",
+    "cardinality_accuracy": "share of images with the right number of objects",
+    "cardinality_mae": "mean absolute error of the number of objects",
+    "cardinality_bias": "mean of predicted minus true number of objects",
+    "exact_match_repeat": "exact match of the images in which a class occurs twice or more",
+    "exact_match_no_repeat": "exact match of the images without a repeated class",
+    "f1_welleck2018": "F1 as in the code of arXiv:1711.05246; for comparison with old numbers only",
+    "attn_saliency": "mean raw saliency at the glimpsed cells",
+    "attn_saliency_chance": "mean raw saliency over all cells: what random glimpses would get",
+    "pointing_hit": "share of glimpses inside the box of an object",
+    "pointing_hit_chance": "share of cells inside the box of an object",
+    "class_hit": "share of glimpses inside the box of an object of the class then predicted",
+    "class_hit_chance": "share of cells inside the box of an object of the class then predicted",
+    "coverage": "share of objects with a glimpse inside their box",
+    "coverage_chance": "the share that as many random glimpses would reach",
+}
+
+
+def score(truth: Counts, predicted: Counts, max_objects: int | None = None) -> dict[str, float]:
+    """Return every metric by name; `MEANINGS` and `meaning` say what each is.
+
+    `exact_match_m3` is the exact match of the images with 3 true objects, and so on for every
+    cardinality that occurs. Exact match over no image (no repeats in the data) is NaN.
+    `max_objects` (K) is for `f1_welleck2018` alone.
+
+    Raises:
+        ValueError: counts of different shapes, negative or not whole, or no image at all.
+    """
+    c, p = _checked(truth, predicted)
+    return {
+        "exact_match": float((c == p).all(1).mean()),
+        "macro_f1": _mean_over_classes(_f1_by_class(c, p)),
+        **_overall(c, p),
+        **_class_means(c, p),
+        "multiset_iou": _multiset_iou(c, p),
+        **_cardinality(c, p),
+        **_exact_match_by_kind(c, p),
+        "f1_welleck2018": f1_welleck2018(c, p, max_objects),
+    }
+
+
+def correct(truth: Counts, predicted: Counts) -> Bool[np.ndarray, " images"]:
+    """Return which images are predicted exactly. Raises as `score`."""
+    c, p = _checked(truth, predicted)
+    return (c == p).all(1)
+
+
+def per_class(truth: Counts, predicted: Counts, class_names: Sequence[str]) -> pd.DataFrame:
+    """Return one row per class: what was there, what was predicted, and how well they agree.
+
+    Columns: class, support (true objects), predicted, correct (TP), precision, recall, f1. The
+    last three are NaN for a class that occurs in neither.
+
+    Raises:
+        ValueError: as `score`, or not one name per class.
+    """
+    import pandas as pd
+
+    c, p = _checked(truth, predicted)
+    if len(class_names) != c.shape[1]:
+        raise ValueError(f"{len(class_names)} class names for {c.shape[1]} classes")
+    precision, recall = _precision_recall_by_class(c, p)
+    return pd.DataFrame(
+        {
+            "class": list(class_names),
+            "support": c.sum(0),
+            "predicted": p.sum(0),
+            "correct": np.minimum(c, p).sum(0),
+            "precision": precision,
+            "recall": recall,
+            "f1": _f1_by_class(c, p),
+        }
+    )
+
+
+def frame(metrics: Mapping[str, float]) -> pd.DataFrame:
+    """Return metrics as a table with the columns metric, value and meaning."""
+    import pandas as pd
+
+    rows = [(name, value, meaning(name)) for name, value in metrics.items()]
+    return pd.DataFrame(rows, columns=["metric", "value", "meaning"])
+
+
+def meaning(name: str) -> str:
+    """Return what a metric says, in a line; an empty text for a name that is not known."""
+    m = name.removeprefix("exact_match_m")
+    if m != name and m.isdigit():
+        return f"exact match of the images with {m} object{'' if m == '1' else 's'}"
+    return MEANINGS.get(name, "")
+
+
+def f1_welleck2018(
+    truth: Counts, predicted: Counts, max_objects: int | None = None, batch_size: int = 64
+) -> float:
+    """Return the F1 that the published code of arXiv:1711.05246 computes.
+
+    Every row is filled with stop up to `max_objects` (K; by default the largest cardinality of
+    the truth), and stop counts as a class. Per class, min(p, c)/max(p, 1) and min(p, c)/max(c, 1)
+    are averaged over the images of a batch with c > 0; the F1 of these two means is averaged over
+    the classes present in the batch's truth, then over batches. So it depends on the order of the
+    images, and objects of absent classes cost nothing but through stop. That code decodes
+    K labels and no more; a predicted row of more than K objects is kept whole here, without stop.
+    NaN if K is 0, which leaves no column to score.
+
+    Raises:
+        ValueError: as `score`, or a true row of more than K objects.
+    """
+    c, p = _checked(truth, predicted)
+    largest = int(c.sum(1).max())
+    K = largest if max_objects is None else max_objects
+    if largest > K:
+        raise ValueError(f"max_objects is {K}, but an image of the truth has {largest} objects")
+    if K == 0:
+        return float("nan")
+    c, p = _with_stop(c, K), _with_stop(p, K)
+    starts = np.arange(0, len(c), batch_size)
+    hits, present = np.minimum(c, p), c > 0
+    images = np.add.reduceat(present, starts, dtype=np.int64)
+    precision = np.add.reduceat(present * hits / np.maximum(p, 1), starts)
+    recall = np.add.reduceat(present * hits / np.maximum(c, 1), starts)
+    precision, recall = precision / np.maximum(images, 1), recall / np.maximum(images, 1)
+    f1 = _harmonic(precision, recall)
+    return float((f1.sum(1) / (images > 0).sum(1)).mean())
+
+
+def _checked(truth: Counts, predicted: Counts) -> tuple[Counts, Counts]:
+    """Return both as int64: the differences of unsigned counts would wrap around."""
+    for name, counts in (("truth", truth), ("predicted", predicted)):
+        if not np.issubdtype(counts.dtype, np.integer):
+            raise ValueError(f"{name} counts are {counts.dtype}: they must be whole numbers")
+        if counts.ndim != 2 or len(counts) == 0:
+            raise ValueError(f"{name} counts have shape {counts.shape}: one row per image, please")
+        if counts.min(initial=0) < 0:
+            raise ValueError(f"{name} counts hold {counts.min()}: they cannot be negative")
+    if truth.shape != predicted.shape:
+        raise ValueError(f"truth has shape {truth.shape}, predicted {predicted.shape}")
+    return truth.astype(np.int64), predicted.astype(np.int64)
+
+
+def _f1_by_class(c: Counts, p: Counts) -> Float[np.ndarray, " classes"]:
+    both = (c + p).sum(0)
+    f1 = 2 * np.minimum(c, p).sum(0) / np.maximum(both, 1)
+    return np.where(both > 0, f1, np.nan)
+
+
+def _precision_recall_by_class(
+    c: Counts, p: Counts
+) -> tuple[Float[np.ndarray, " classes"], Float[np.ndarray, " classes"]]:
+    hits, true, guessed = np.minimum(c, p).sum(0), c.sum(0), p.sum(0)
+    absent = true + guessed == 0
+    precision = np.where(absent, np.nan, hits / np.maximum(guessed, 1))
+    return precision, np.where(absent, np.nan, hits / np.maximum(true, 1))
+
+
+def _mean_over_classes(values: Float[np.ndarray, " classes"]) -> float:
+    occurring = values[~np.isnan(values)]
+    return float(occurring.mean()) if occurring.size else 1.0
+
+
+def _overall(c: Counts, p: Counts) -> dict[str, float]:
+    hits, true, guessed = int(np.minimum(c, p).sum()), int(c.sum()), int(p.sum())
+    nothing = float(true + guessed == 0)
+    return {
+        "overall_precision": hits / guessed if guessed else nothing,
+        "overall_recall": hits / true if true else nothing,
+        "overall_f1": 2 * hits / (true + guessed) if true + guessed else 1.0,
+    }
+
+
+def _class_means(c: Counts, p: Counts) -> dict[str, float]:
+    precision, recall = map(_mean_over_classes, _precision_recall_by_class(c, p))
+    return {
+        "class_precision": precision,
+        "class_recall": recall,
+        "class_f1": float(_harmonic(np.array(precision), np.array(recall))),
+    }
+
+
+def _multiset_iou(c: Counts, p: Counts) -> float:
+    """Mean over images of sum_k min / sum_k max; 1 for an image empty in truth and prediction."""
+    shared, either = np.minimum(c, p).sum(1), np.maximum(c, p).sum(1)
+    return float(np.where(either > 0, shared / np.maximum(either, 1), 1.0).mean())
+
+
+def _cardinality(c: Counts, p: Counts) -> dict[str, float]:
+    error = p.sum(1) - c.sum(1)
+    return {
+        "cardinality_accuracy": float((error == 0).mean()),
+        "cardinality_mae": float(np.abs(error).mean()),
+        "cardinality_bias": float(error.mean()),
+    }
+
+
+def _exact_match_by_kind(c: Counts, p: Counts) -> dict[str, float]:
+    exact, m, repeat = (c == p).all(1), c.sum(1), (c > 1).any(1)
+    kinds = {f"exact_match_m{size}": m == size for size in np.unique(m)}
+    kinds |= {"exact_match_repeat": repeat, "exact_match_no_repeat": ~repeat}
+    return {
+        name: float(exact[images].mean()) if images.any() else float("nan")
+        for name, images in kinds.items()
+    }
+
+
+def _with_stop(counts: Counts, K: int) -> Integer[np.ndarray, "images classes_and_stop"]:
+    return np.column_stack([counts, np.maximum(K - counts.sum(1), 0)])
+
+
+def _harmonic(
+    x: Float[np.ndarray, "*shape"], y: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """Return 2xy / (x + y), 0 where both are 0."""
+    total = x + y
+    return np.asarray(2 * x * y / np.where(total > 0, total, 1.0))
