@@ -1,0 +1,247 @@
+"""HSAL-RL, the paper's model (arXiv 1711.05165), and its cross-entropy baseline (P§5).
+
+One network; `class_loss` says what its classes are trained on. Where the paper leaves something
+open, the reading taken is a field of `HsalConfig` and the alternative is one flag away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from hsal_bench.errors import UsageError
+from hsal_bench.gradient import GradientConfig, GradientMethod
+from hsal_bench.method import Batch, Prediction, Trace
+from hsal_bench.multiset import counts_from_labels
+from hsal_bench.options import option
+
+from . import hsal_losses as losses
+from .gaussian import GaussianAttention
+from .hsal_network import HsalNetwork, Rollout, Shape
+
+ClassLossName = Literal["reinforce", "expected-reward", "log-marginal", "multiset", "cross-entropy"]
+SCALE_MEMORY = 0.99
+
+
+@dataclass(frozen=True)
+class HsalConfig(GradientConfig):
+    """The network's sizes (App. A), the readings, and what the paper does not state."""
+
+    class_loss: ClassLossName = option("reinforce", "what the class scores are trained on")
+    teacher_forcing: bool = option(False, "feed back true labels (class_loss cross-entropy only)")
+    location_reward: bool = option(True, "train the glimpses on the priority map (P§4.2)")
+    glimpses: int = option(2, "glimpses k per meta-step")
+    components: int = option(5, "Gaussians of the mask")
+    meta_hidden: int = option(128, "encoding and GRU size of the meta-controller")
+    hidden: int = option(512, "encoding and GRU size of the controller")
+    location_hidden: int = option(64, "hidden size of the location MLP")
+    reset_controller: bool = option(False, "start the controller anew at each meta-step")
+    renormalise_each_step: bool = option(False, "stretch S_t to [0, 1] at every step")
+    faithful_centres: bool = option(False, "Gaussian centres as printed, half a cell off")
+    beta_before_exp: bool = option(False, "read App. A's range of beta as before the exponential")
+    entropy_class: float = option(0.01, "entropy bonus of the class policy (not from the paper)")
+    entropy_location: float = option(0.01, "the same for locations, decaying to 0")
+    value_weight: float = option(0.5, "weight of the value baseline's squared error")
+    scale_advantages: bool = option(True, "divide advantages by their running scale")
+    trajectories: int = option(1, "sampled trajectories per image and update")
+
+    def __post_init__(self) -> None:
+        if self.teacher_forcing and self.class_loss != "cross-entropy":
+            raise UsageError(
+                f"teacher_forcing=true needs class_loss=cross-entropy, not {self.class_loss}: "
+                "the other losses define no order of labels to feed back"
+            )
+
+
+@dataclass(frozen=True)
+class CrossEntropyConfig(HsalConfig):
+    """The baseline: cross-entropy on labels in random order, own samples fed back, no reward."""
+
+    class_loss: ClassLossName = option("cross-entropy", "what the class scores are trained on")
+    location_reward: bool = option(False, "train the glimpses on the priority map (P§4.2)")
+
+
+class HsalRL(GradientMethod):
+    """The hierarchical saliency-based model, trained by REINFORCE."""
+
+    Config: ClassVar[type] = HsalConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 256}}
+    network: HsalNetwork
+
+    def build_network(self) -> nn.Module:
+        """Return the network for the task's volume C x h x w."""
+        config, (C, h, w) = self.config, self.task.input_shape
+        shape = Shape(
+            C,
+            h,
+            w,
+            self.task.num_classes,
+            config.glimpses,
+            config.components,
+            config.meta_hidden,
+            config.hidden,
+            config.location_hidden,
+        )
+        attention = GaussianAttention(
+            config.meta_hidden,
+            h,
+            w,
+            config.components,
+            config.faithful_centres,
+            config.beta_before_exp,
+        )
+        network = HsalNetwork(
+            shape,
+            attention,
+            reset_controller=config.reset_controller,
+            renormalise_each_step=config.renormalise_each_step,
+        )
+        # Root mean squares of the class and the location advantages.
+        network.register_buffer("advantage_scale", torch.ones(2))
+        return network
+
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the surrogate loss of one sampled rollout and what it is made of."""
+        counts, labels = batch.truth()
+        n = self.config.trajectories
+        V = batch.inputs.repeat_interleave(n, 0)
+        counts, labels = counts.repeat_interleave(n, 0), labels.repeat_interleave(n, 0)
+        T = self.task.max_objects + 1
+        feed = self._padded(labels) if self.config.teacher_forcing else None
+        rollout = self.network(V, T, self.sample, feed)
+        return self.rollout_loss(rollout, counts, labels)
+
+    def rollout_loss(
+        self,
+        rollout: Rollout,
+        counts: Int[Tensor, "batch classes"],
+        labels: Int[Tensor, "batch objects"],
+    ) -> Mapping[str, Tensor]:
+        """Return the losses of a rollout by name, "loss" their weighted sum."""
+        m, T = counts.sum(1), rollout.y_hat.shape[1]
+        counted = losses.class_steps(m, T)
+        log_p = rollout.class_scores.log_softmax(-1)
+        reward = losses.class_reward(counts, rollout.y_hat)
+        parts = {
+            "class_loss": self._class_loss(rollout, log_p, reward, counts, labels, counted),
+            "stop_loss": losses.stop_loss(log_p, m).mean(),
+            "class_entropy": losses.masked_sum(losses.entropy(log_p), counted),
+        }
+        total = parts["class_loss"] + parts["stop_loss"]
+        if self.config.class_loss == "reinforce":
+            value = rollout.values[:, :, -1]
+            parts["class_value_loss"] = losses.masked_sum((value - reward) ** 2, counted)
+            total = total - self.config.entropy_class * parts["class_entropy"]
+            total = total + self.config.value_weight * parts["class_value_loss"]
+        if self.config.location_reward:
+            parts |= self._location_losses(rollout, losses.class_steps(m + 1, T))
+            decay = self.config.entropy_location * (1.0 - self.training_share)
+            total = total + parts["location_loss"] - decay * parts["location_entropy"]
+            total = total + self.config.value_weight * parts["location_value_loss"]
+        parts["class_reward"] = (reward * counted).sum() / counted.sum().clamp_min(1)
+        return {"loss": total, **parts}
+
+    def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
+        """Decode greedily until "stop", at most K_max + 1 steps (P§5)."""
+        self.network.eval()
+        stop = self.task.num_classes
+        with torch.no_grad():
+            rollout = self.network(batch.inputs, self.task.max_objects + 1, greedy)
+            log_p = rollout.class_scores.log_softmax(-1).amax(-1)
+        stopped = (rollout.y_hat == stop).int().cumsum(1)
+        after = (stopped - (rollout.y_hat == stop).int()) > 0
+        labels = rollout.y_hat.masked_fill(after, -1)
+        return Prediction(
+            counts=counts_from_labels(labels, stop),
+            confidence=log_p.masked_fill(after, 0.0).sum(1).exp(),
+            trace=self._trace(rollout, labels) if trace else None,
+        )
+
+    def sample(self, scores: Tensor) -> Tensor:
+        """Return a sample of softmax(scores) for each row, by the Gumbel trick."""
+        uniform = torch.rand(scores.shape, generator=self.generator, device=scores.device)
+        noise = -torch.log(-torch.log(uniform.clamp_min(1e-20)))
+        return (scores.detach() + noise).argmax(-1)
+
+    def _class_loss(
+        self,
+        rollout: Rollout,
+        log_p: Tensor,
+        reward: Tensor,
+        counts: Tensor,
+        labels: Tensor,
+        counted: Tensor,
+    ) -> Tensor:
+        name = self.config.class_loss
+        if name == "reinforce":
+            advantage = self._scaled(reward - rollout.values[:, :, -1], counted, 0)
+            per_step = losses.reinforce(log_p, rollout.y_hat, advantage)
+        elif name == "cross-entropy":
+            per_step = losses.cross_entropy(log_p, self._padded(labels))
+        else:
+            A_t = losses.available(counts, rollout.y_hat)
+            by_name = {
+                "expected-reward": losses.expected_reward,
+                "log-marginal": losses.log_marginal,
+                "multiset": losses.multiset_loss,
+            }
+            per_step = by_name[name](log_p, A_t)
+        return losses.masked_sum(per_step, counted)
+
+    def _location_losses(self, rollout: Rollout, counted: Tensor) -> dict[str, Tensor]:
+        """Return the glimpses' losses; their reward is P_t at the cell, P_t detached (P§4.2)."""
+        P_t, value = rollout.P_t.detach(), rollout.values[:, :, :-1]
+        reward = P_t.gather(2, rollout.locations)
+        counted = counted[:, :, None].expand_as(reward)
+        log_p = rollout.location_scores.log_softmax(-1)
+        advantage = self._scaled(reward - value, counted, 1)
+        return {
+            "location_loss": losses.masked_sum(
+                losses.reinforce(log_p, rollout.locations, advantage), counted
+            ),
+            "location_entropy": losses.masked_sum(losses.entropy(log_p), counted),
+            "location_value_loss": losses.masked_sum((value - reward) ** 2, counted),
+            "location_reward": (reward * counted).sum() / counted.sum(),
+        }
+
+    def _scaled(self, advantage: Tensor, counted: Tensor, kind: int) -> Tensor:
+        """Return the advantage over its running root mean square, kept apart for each kind."""
+        advantage = advantage.detach()
+        if not self.config.scale_advantages:
+            return advantage
+        square = (advantage.square() * counted).sum() / counted.sum().clamp_min(1)
+        scale = self.network.advantage_scale
+        scale[kind] = SCALE_MEMORY * scale[kind] + (1.0 - SCALE_MEMORY) * square.sqrt()
+        return advantage / scale[kind].clamp_min(1e-3)
+
+    def _padded(self, labels: Tensor) -> Tensor:
+        """Return the labels of T = K_max + 1 steps: what is after the last label is "stop"."""
+        padded = nn.functional.pad(labels, (0, 1), value=-1)
+        return padded.masked_fill(padded < 0, self.task.num_classes)
+
+    def _trace(self, rollout: Rollout, labels: Tensor) -> Trace:
+        _, h, w = self.task.input_shape
+        return Trace(
+            saliency=rollout.S.unflatten(1, (h, w)),
+            S_t=rollout.S_t.unflatten(2, (h, w)),
+            masks=rollout.M_t.unflatten(2, (h, w)),
+            priority=rollout.P_t.unflatten(2, (h, w)),
+            glimpses=rollout.locations,
+            labels=labels,
+        )
+
+
+class CrossEntropy(HsalRL):
+    """The paper's baseline: the same network on cross-entropy with randomly ordered labels."""
+
+    Config: ClassVar[type] = CrossEntropyConfig
+
+
+def greedy(scores: Tensor) -> Tensor:
+    """Return the best choice of each row."""
+    return scores.argmax(-1)

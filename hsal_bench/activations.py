@@ -1,0 +1,228 @@
+"""The activation stage: fine-tune once, freeze, keep every image's activation volume (P§3, P§5).
+
+Every method that takes activations gets identical ones, so that a comparison is about multiset
+prediction and not about backbones. The model is fine-tuned on single-object images by the same
+harness that trains the methods; volumes are half precision and keyed by the content of the data
+and of the weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hsal_bench import backbones, evaluation, harness
+from hsal_bench.datafile import DataFile
+from hsal_bench.files import replacing, write_text
+from hsal_bench.gradient import GradientConfig, GradientMethod
+from hsal_bench.harness import Budget
+from hsal_bench.loader import ExampleSet
+from hsal_bench.method import Batch, Prediction, Setup, Task
+from hsal_bench.multiset import counts_from_labels
+from hsal_bench.options import option
+from hsal_bench.progress import progress
+from hsal_bench.schema import SPLITS
+
+BATCH_SIZE = 256
+HALF_MAX = 65504.0
+
+
+@dataclass(frozen=True)
+class SingleObjectConfig(GradientConfig):
+    """Settings of the fine-tuning (not from the paper)."""
+
+    backbone: str = option("resnet34", "activation model")
+    weights: str | None = option(None, "file of pretrained weights; none: from scratch")
+
+
+class SingleObject(GradientMethod):
+    """Classify images of one object; of several, one of the labels at random per draw (P§5)."""
+
+    Config: ClassVar[type] = SingleObjectConfig
+    inputs: ClassVar[Literal["images", "activations"]] = "images"
+    network: backbones.ActivationModel
+
+    def build_network(self) -> nn.Module:
+        """Return the activation model with its classifier."""
+        weights = Path(self.config.weights) if self.config.weights else None
+        channels, classes = self.task.input_shape[0], self.task.num_classes
+        model = backbones.build(self.config.backbone, channels, classes, weights)
+        return model.to(memory_format=torch.channels_last)
+
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the cross-entropy on the first label: the harness shuffles, so a random one."""
+        _, labels = batch.truth()
+        scores = self.network(batch.inputs)
+        return {"loss": functional.cross_entropy(scores, labels[:, 0], ignore_index=-1)}
+
+    def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
+        """Predict one object of the likeliest class."""
+        self.network.eval()
+        with torch.no_grad():
+            confidence, label = self.network(batch.inputs).softmax(1).max(1)
+        return Prediction(counts_from_labels(label[:, None], self.task.num_classes), confidence)
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """A fine-tuned activation model: where its weights are, and what a record says of it."""
+
+    path: Path
+    backbone: str
+    weights: str
+    trained_on: str
+    accuracy: float
+    sha256: str
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what a result record says of the model."""
+        values = dataclasses.asdict(self)
+        del values["path"]
+        return values
+
+
+def fine_tune(
+    single: DataFile,
+    config: SingleObjectConfig,
+    origin: str,
+    budget: Budget,
+    root: Path,
+    device: torch.device,
+    progress: StageProgress,
+) -> FrozenModel:
+    """Return the model fine-tuned on `single`, from the folder `root` if it is there already.
+
+    `origin` says in words where the first weights came from ("ImageNet", "from scratch", a file's
+    name). An interrupted fine-tuning goes on from its last checkpoint.
+    """
+    facts = {
+        "data": single.header.content_sha256,
+        "budget": vars(budget),
+        "origin": origin,
+        "config": dataclasses.asdict(config) | {"weights": None},
+    }
+    fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    folder = root / f"{single.header.name}--{config.backbone}--{fingerprint[:8]}"
+    if not (folder / "model.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _train_model(single, config, origin, budget, folder, fingerprint, device)
+    facts = json.loads((folder / "model.json").read_text())
+    return FrozenModel(path=folder / "model.pt", **facts)
+
+
+def volumes(
+    model: FrozenModel, data: DataFile, root: Path, device: torch.device
+) -> dict[str, Tensor]:
+    """Return each split's activations, float16 [N, C, h, w], memory-mapped from a file in `root`.
+
+    What is not there is computed; a split is written whole or not at all.
+    """
+    header = data.header
+    folder = root / f"{header.name}-{header.content_sha256[:8]}--{model.sha256[:8]}"
+    missing = [split for split in SPLITS if not (folder / f"{split}.npy").exists()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        network = _load_model(model, data, device)
+        for split in missing:
+            images = torch.from_numpy(data.read(split, "images"))
+            with (
+                progress(f"activations of {header.name} {split}", len(images)) as report,
+                replacing(folder / f"{split}.npy") as temporary,
+            ):
+                _write_volumes(network, images, temporary, device, report)
+    return {
+        # Copy-on-write, because torch wants arrays it could write to; nothing writes.
+        split: torch.from_numpy(np.load(folder / f"{split}.npy", mmap_mode="c"))
+        for split in SPLITS
+    }
+
+
+def image_set(data: DataFile, split: str, device: torch.device) -> ExampleSet:
+    """Return a split with its images as inputs."""
+    images = torch.from_numpy(data.read(split, "images"))
+    return ExampleSet.of(images, data.read(split, "counts"), data.read(split, "labels"), device)
+
+
+def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
+    """Return the task a data set poses, on inputs of the given shape."""
+    return Task(data.layout.num_classes, data.layout.max_objects, input_shape)
+
+
+def _train_model(
+    single: DataFile,
+    config: SingleObjectConfig,
+    origin: str,
+    budget: Budget,
+    folder: Path,
+    fingerprint: str,
+    device: torch.device,
+) -> None:
+    """Fine-tune, then write model.pt and, last, model.json, which says that it is whole."""
+    task = task_of(single, single.layout.image_shape)
+    method = SingleObject(task, config, Setup(device, 0, budget.updates))
+    data = {split: image_set(single, split, device) for split in SPLITS}
+    with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
+        harness.train(method, data, budget, 0, folder, fingerprint, report)
+    state = {name: value.cpu() for name, value in method.network.state_dict().items()}
+    with replacing(folder / "model.pt") as temporary:
+        torch.save(state, temporary)
+    facts = {
+        "backbone": config.backbone,
+        "weights": origin,
+        "trained_on": single.header.name,
+        "accuracy": evaluation.score(method, data["test"])["exact_match"],
+        "sha256": _sha256(state),
+    }
+    write_text(folder / "model.json", json.dumps(facts, indent=1) + "\n")
+    harness.restart(folder)
+
+
+def _sha256(state: Mapping[str, Tensor]) -> str:
+    whole = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        whole.update(name.encode())
+        whole.update(value.contiguous().numpy().tobytes())
+    return whole.hexdigest()
+
+
+def _load_model(
+    model: FrozenModel, data: DataFile, device: torch.device
+) -> backbones.ActivationModel:
+    channels, classes = data.layout.image_shape[0], data.layout.num_classes
+    network = backbones.build(model.backbone, channels, classes)
+    network.load_state_dict(torch.load(model.path, map_location="cpu", weights_only=True))
+    return network.to(device, memory_format=torch.channels_last).eval()
+
+
+@torch.no_grad()
+def _write_volumes(
+    network: backbones.ActivationModel,
+    images: Tensor,
+    path: Path,
+    device: torch.device,
+    report: Callable[[int], None],
+) -> None:
+    """Write the volumes of uint8 `images` to a .npy file, batch by batch.
+
+    Not through a memory map: a full disk would end the process instead of raising.
+    """
+    with path.open("wb") as file:
+        for start in range(0, len(images), BATCH_SIZE):
+            batch = images[start : start + BATCH_SIZE].to(device).float() / 255.0
+            V = network.volume(batch).clamp_max(HALF_MAX).half().contiguous().cpu().numpy()
+            if start == 0:
+                shape = (len(images), *V.shape[1:])
+                header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(V.tobytes())
+            report(start + len(batch))

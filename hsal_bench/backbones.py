@@ -1,0 +1,148 @@
+"""Activation models f_A: an image to an activation volume V (P§3, P§5 "Implementation Details").
+
+`resnet34` is the paper's; `small` is a network of this project's own for machines without a GPU.
+Both take images in [0, 1] and end in a ReLU, a global average pool and a linear classifier, which
+fine-tuning on single-object images trains and the activation volume leaves out.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hsal_bench.errors import UsageError, suggest
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class ActivationModel(nn.Module):
+    """Preprocessing, a convolutional `trunk` that ends in V, and the classifier on its mean."""
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        channels: int,
+        num_classes: int,
+        prepare: Callable[[Tensor], Tensor],
+    ) -> None:
+        super().__init__()
+        self.trunk, self.prepare = trunk, prepare
+        self.classifier = nn.Linear(channels, num_classes)
+
+    def volume(self, images: Float[Tensor, "batch c H W"]) -> Float[Tensor, "batch C h w"]:
+        """Return V, post-ReLU, so >= 0."""
+        return self.trunk(self.prepare(images))
+
+    def forward(self, images: Float[Tensor, "batch c H W"]) -> Float[Tensor, "batch classes"]:
+        """Return class scores."""
+        return self.classifier(self.volume(images).mean((2, 3)))
+
+
+def build(
+    name: str, image_channels: int, num_classes: int, weights: Path | None = None
+) -> ActivationModel:
+    """Return the activation model `name`, its trunk loaded from the file `weights` if given.
+
+    Raises:
+        UsageError: no such model; a weights file that is missing or does not fit.
+    """
+    if name not in BACKBONES:
+        raise UsageError(f"no activation model {name!r}: {suggest(name, BACKBONES)}")
+    return BACKBONES[name](image_channels, num_classes, weights)
+
+
+def _small(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:
+    """Return a residual network of four strided stages: 100 x 100 pixels to 192 x 7 x 7."""
+    if weights is not None:
+        raise UsageError(
+            f"--backbone-weights {weights}: the model 'small' has no pretrained weights"
+        )
+    widths = (24, 48, 96, 192)
+    stem = nn.Sequential(
+        nn.Conv2d(image_channels, widths[0], 5, stride=2, padding=2, bias=False),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(inplace=True),
+    )
+    blocks = [_Block(inputs, outputs) for inputs, outputs in pairwise(widths)]
+    return ActivationModel(nn.Sequential(stem, *blocks), widths[-1], num_classes, _centred)
+
+
+class _Block(nn.Module):
+    """A strided 3x3 convolution, then a residual 3x3 one."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+        self.norm_down = nn.BatchNorm2d(outputs)
+        self.conv = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.norm_down(self.down(x)), inplace=True)
+        return functional.relu(x + self.norm(self.conv(x)), inplace=True)
+
+
+def _resnet34(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:
+    """Return ResNet-34 up to its last convolution: 512 x 7 x 7 for any image size."""
+    from torchvision.models import resnet34
+
+    if image_channels not in (1, 3):
+        raise UsageError(f"resnet34 takes grey or RGB images, not {image_channels} channels")
+    network = resnet34(weights=None)
+    if weights is not None:
+        _load(network, weights)
+    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+    stages = (network.layer1, network.layer2, network.layer3, network.layer4)
+    return ActivationModel(nn.Sequential(stem, *stages), 512, num_classes, _imagenet_input)
+
+
+BACKBONES = {"resnet34": _resnet34, "small": _small}
+
+
+def imagenet_weights() -> Path:
+    """Return torchvision's ImageNet weights of ResNet-34 as a file, downloaded if need be.
+
+    Raises:
+        OSError: they are not on this machine and cannot be downloaded.
+    """
+    from torchvision.models import ResNet34_Weights
+
+    url = ResNet34_Weights.IMAGENET1K_V1.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix="b627a593", progress=False)
+    return path
+
+
+def _load(network: nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"no weights file {path}: give torchvision's resnet34 state dict (.pth)")
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, ValueError, EOFError, AttributeError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"{path} does not hold ResNet-34's weights ({reason}): give torchvision's state dict"
+        ) from error
+
+
+def _centred(images: Tensor) -> Tensor:
+    x = 2.0 * images - 1.0
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _imagenet_input(images: Tensor) -> Tensor:
+    """Return images as the ImageNet networks take them: RGB, 224 x 224, standardised."""
+    x = functional.interpolate(images, (224, 224), mode="bilinear", align_corners=False)
+    mean = torch.tensor(IMAGENET_MEAN, device=x.device).view(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=x.device).view(1, 3, 1, 1)
+    x = (x.expand(-1, 3, -1, -1) - mean) / std
+    return x.contiguous(memory_format=torch.channels_last)

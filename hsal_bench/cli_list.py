@@ -1,0 +1,27 @@
+"""`hsal-bench list`: what there is."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from hsal_bench import registry
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_all(as_json: bool) -> None:
+    """List the data sets, methods and presets there are."""
+    found = {
+        "data sets": registry.names(registry.GENERATORS),
+        "methods": registry.names(registry.METHODS),
+        "presets": ["paper", "quick"],
+    }
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for kind, names in found.items():
+        click.secho(kind, bold=True)
+        for name in names:
+            click.echo(f"  {name}")

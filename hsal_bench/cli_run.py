@@ -1,0 +1,98 @@
+"""`hsal-bench run`: train, evaluate, write the records and the metric table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="Method: a name of `hsal-bench list`, or path/to/file.py:ClassName. May be repeated.",
+)
+@click.option(
+    "--dataset",
+    default="mnist-multiset",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Data set: a file, or a name; what is not in --datasets is built there.",
+)
+@click.option(
+    "--preset", metavar="NAME", help="paper or quick.  [default: paper with a GPU, else quick]"
+)
+@click.option(
+    "--seeds", default="0", show_default=True, metavar="0,1,2", help="Seeds, one run each."
+)
+@click.option(
+    "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU where there is one]"
+)
+@click.option("--out", default="runs", show_default=True, type=FOLDER, help="Where results go.")
+@click.option(
+    "--datasets",
+    default="data",
+    show_default=True,
+    type=FOLDER,
+    help="Where built data sets, activation models and activations are kept.",
+)
+@click.option(
+    "--data-dir",
+    default="data",
+    show_default=True,
+    type=FOLDER,
+    help="Where the glyph sources are (MNIST's files), or are downloaded to.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A field of the method's config."
+)
+@click.option(
+    "--updates", type=click.IntRange(min=1), help="Gradient updates, instead of the preset's."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Examples per update, instead of the preset's."
+)
+@click.option("--eval-every", type=click.IntRange(min=1), help="Updates between validations.")
+@click.option(
+    "--fine-tune-updates",
+    type=click.IntRange(min=1),
+    help="Updates of the activation model, instead of the preset's.",
+)
+@click.option(
+    "--backbone-weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="ResNet-34 state dict to start from; 'none' trains from scratch.  [default: ImageNet's]",
+)
+@click.option("--restart", is_flag=True, help="Begin anew, discarding checkpoints and records.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metric table as JSON.")
+def run(
+    models: tuple[str, ...], seeds: str, settings: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Train and evaluate methods; write records and the metric table.
+
+    What is missing (the data set, the activation model, the activations) is made first. Interrupted
+    at any moment, the same command goes on from the last checkpoint.
+    """
+    from hsal_bench import run as work
+    from hsal_bench.options import assignments, parse
+
+    request = work.Request(
+        models=tuple(name for text in models for name in text.split(",")),
+        seeds=parse(seeds, tuple[int, ...], "--seeds"),
+        settings=assignments(settings),
+        command=" ".join(["hsal-bench", *sys.argv[1:]]),
+        **options,
+    )
+    records = work.run(request)
+    work.report(records, request.out, as_json=as_json)
+    if any(record.status == "failed" for record in records):
+        sys.exit(1)

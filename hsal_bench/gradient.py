@@ -1,0 +1,102 @@
+"""`GradientMethod`: write a network and `loss(batch)`, get the rest of the Method contract."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from hsal_bench.method import Batch, Prediction, Setup, Task
+from hsal_bench.options import option
+
+
+@dataclass(frozen=True)
+class GradientConfig:
+    """Optimiser settings that every gradient method shares (not from the paper)."""
+
+    learning_rate: float = option(1e-3, "Adam's step size at the start; it falls to 0 by a cosine")
+    weight_decay: float = option(0.0, "decoupled weight decay")
+    gradient_clip: float = option(1.0, "largest norm of the whole gradient")
+
+
+class GradientMethod:
+    """A method trained by Adam with a cosine schedule and a clipped gradient.
+
+    A subclass gives `Config` (derived from `GradientConfig`), `build_network`, `loss` and
+    `predict`. Sampling in `loss` draws from `self.generator` only, so that a run continues bit
+    for bit from its `state_dict`.
+    """
+
+    Config: ClassVar[type] = GradientConfig
+    inputs: ClassVar[Literal["images", "activations"]] = "activations"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def __init__(self, task: Task, config: Any, setup: Setup) -> None:
+        self.task, self.config, self.setup = task, config, setup
+        self.generator = torch.Generator(setup.device).manual_seed(setup.seed)
+        with torch.random.fork_rng(devices=[]):
+            # Weights are drawn on the CPU: the same seed gives the same network on any device.
+            torch.manual_seed(setup.seed)
+            self.network = self.build_network().to(setup.device)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.updates_done = 0
+
+    def build_network(self) -> nn.Module:
+        """Return the network, its weights freshly drawn."""
+        raise NotImplementedError(f"{type(self).__name__} lacks build_network")
+
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return scalars by name; the gradient of "loss" is followed, the rest is logged."""
+        raise NotImplementedError(f"{type(self).__name__} lacks loss")
+
+    def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
+        """Predict as `Method.predict` says."""
+        raise NotImplementedError(f"{type(self).__name__} lacks predict")
+
+    @property
+    def training_share(self) -> float:
+        """How much of the training is over, in [0, 1]."""
+        return min(1.0, self.updates_done / max(1, self.setup.updates))
+
+    def update(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Make one step along the gradient of `loss`; return its scalars, detached."""
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * cosine(self.training_share)
+        scalars = self.loss(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        scalars["loss"].backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        self.updates_done += 1
+        return {name: scalar.detach() for name, scalar in scalars.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that `update` changes."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "updates_done": self.updates_done,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        self.updates_done = state["updates_done"]
+
+
+def cosine(share: float) -> float:
+    """Return the cosine schedule's factor, 1 at share 0 and 0 at share 1."""
+    return 0.5 * (1.0 + math.cos(math.pi * share))

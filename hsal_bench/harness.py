@@ -1,0 +1,178 @@
+"""Training a method: data order, validation, selection, checkpoints, the log and the clock.
+
+A training folder holds `checkpoint.pt` (everything needed to go on), `best.pt` (the state that
+scored best on the validation split) and `metrics.jsonl` (one line per evaluation). Killed at any
+moment, the same call goes on from the last checkpoint; on a CPU the result is the same bit for
+bit as without the interruption.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hsal_bench import evaluation
+from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.files import replacing, write_text
+from hsal_bench.loader import ExampleSet, training_batches
+from hsal_bench.method import Method
+
+SELECT_BY = "exact_match"
+
+Progress = Callable[[int, str], None]
+
+
+class Diverged(HsalBenchError):  # noqa: N818 - it names the state of the run
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a method trains: gradient updates, examples per update, updates per evaluation."""
+
+    updates: int
+    batch_size: int
+    eval_every: int
+
+
+@dataclass
+class Progression:
+    """What a training run has come to; the checkpoint holds it beside the method's state."""
+
+    update: int = 0
+    seconds: float = 0.0
+    best_update: int = 0
+    best_score: float = -1.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+def train(
+    method: Method,
+    data: Mapping[str, ExampleSet],
+    budget: Budget,
+    seed: int,
+    folder: Path,
+    fingerprint: str,
+    progress: Progress | None = None,
+) -> Progression:
+    """Train `method` on data["train"], select on data["valid"]; leave it in its best state.
+
+    `fingerprint` names everything that decides the result (config, data, seed, budget): a
+    checkpoint of another one is refused.
+
+    Raises:
+        UsageError: the folder holds a checkpoint of another run.
+        Diverged: the loss is not finite; the last good checkpoint stays.
+    """
+    run = _resume(method, folder, fingerprint)
+    report = progress or (lambda update, status: None)
+    if run.update == 0 and not run.curve:
+        _evaluate(method, data, run, {}, folder)
+    started = time.perf_counter() - run.seconds
+    sums: dict[str, Tensor] = {}
+    for batch in training_batches(data["train"], budget.batch_size, seed, run.update):
+        if run.update >= budget.updates:
+            break
+        for name, scalar in method.update(batch).items():
+            sums[name] = sums[name] + scalar if name in sums else scalar.clone()
+        run.update += 1
+        if run.update % budget.eval_every == 0 or run.update == budget.updates:
+            losses = _means(sums, run)
+            sums.clear()
+            _evaluate(method, data, run, losses, folder)
+            run.seconds = time.perf_counter() - started
+            _save(method, run, folder, fingerprint)
+        report(run.update, _status(run))
+    method.load_state_dict(_load(folder / "best.pt"))
+    return run
+
+
+def restart(folder: Path) -> None:
+    """Remove a training folder's checkpoint, so that `train` starts anew."""
+    for name in ("checkpoint.pt", "best.pt", "metrics.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _evaluate(
+    method: Method,
+    data: Mapping[str, ExampleSet],
+    run: Progression,
+    losses: dict[str, float],
+    folder: Path,
+) -> None:
+    """Score the validation split, extend the curve, and keep the state if it is the best so far."""
+    scores = evaluation.score(method, data["valid"])
+    run.curve.append({"update": run.update, **losses, **_validation(scores)})
+    if scores[SELECT_BY] > run.best_score:
+        run.best_score, run.best_update = scores[SELECT_BY], run.update
+        _store(method.state_dict(), folder / "best.pt")
+    # Written whole each time: a run taken up again leaves no lines of its lost part behind.
+    lines = (json.dumps(line) + "\n" for line in run.curve)
+    write_text(folder / "metrics.jsonl", "".join(lines))
+
+
+def _validation(scores: Mapping[str, float]) -> dict[str, float]:
+    kept = (SELECT_BY, "macro_f1", "cardinality_accuracy")
+    return {f"valid_{name}": scores[name] for name in kept}
+
+
+def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:
+    """Return the mean scalars since the last evaluation.
+
+    Raises:
+        Diverged: one of them is not finite.
+    """
+    since = run.update - (int(run.curve[-1]["update"]) if run.curve else 0)
+    means = {name: total.item() / since for name, total in sums.items()}
+    bad = [name for name, value in means.items() if not math.isfinite(value)]
+    if bad:
+        raise Diverged(
+            f"{bad[0]} is {means[bad[0]]} between updates {run.update - since} and {run.update}: "
+            "lower learning_rate or gradient_clip (--set)"
+        )
+    return means
+
+
+def _status(run: Progression) -> str:
+    latest = run.curve[-1]
+    return f"valid exact {latest['valid_exact_match']:.3f}  F1 {latest['valid_macro_f1']:.3f}"
+
+
+def _resume(method: Method, folder: Path, fingerprint: str) -> Progression:
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return Progression()
+    state = _load(path)
+    if state["fingerprint"] != fingerprint:
+        raise UsageError(
+            f"{path} is a checkpoint of another config, data set or budget: "
+            "give another --out, or --restart to begin anew"
+        )
+    method.load_state_dict(state["method"])
+    return Progression(**state["run"])
+
+
+def _save(method: Method, run: Progression, folder: Path, fingerprint: str) -> None:
+    state = {"fingerprint": fingerprint, "run": vars(run), "method": method.state_dict()}
+    _store(state, folder / "checkpoint.pt")
+
+
+def _store(state: dict[str, Any], path: Path) -> None:
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load has no error of its own for a damaged file
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{path} cannot be read ({reason}): give --restart") from error

@@ -1,0 +1,54 @@
+"""Presets: the scale of a run. A preset never changes what a method is, only how big and how long.
+
+`paper` follows the paper's sizes; `quick` fits two CPU cores. What is not from the paper (it states
+no batch size, no number of updates) is marked in the comments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hsal_bench.errors import UsageError, suggest
+from hsal_bench.harness import Budget
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Which activation model, how long it is fine-tuned, and how long each method trains."""
+
+    summary: str
+    backbone: str
+    fine_tune: Budget
+    from_scratch: Budget
+    train: Budget
+
+
+PRESETS = {
+    "paper": Preset(
+        summary="ResNet-34 at 224 x 224, the paper's network sizes; wants a GPU",
+        backbone="resnet34",
+        # 5 epochs of 60,000 from ImageNet weights, 10 without them (not from the paper)
+        fine_tune=Budget(updates=2_345, batch_size=128, eval_every=469),
+        from_scratch=Budget(updates=4_690, batch_size=128, eval_every=469),
+        # 40 epochs of 60,000 (not from the paper)
+        train=Budget(updates=18_750, batch_size=128, eval_every=469),
+    ),
+    "quick": Preset(
+        summary="a small network and short training; minutes on two cores",
+        backbone="small",
+        fine_tune=Budget(updates=300, batch_size=64, eval_every=100),
+        from_scratch=Budget(updates=300, batch_size=64, eval_every=100),
+        train=Budget(updates=1_500, batch_size=64, eval_every=250),
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """Return the preset of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"no preset {name!r}: {suggest(name, PRESETS)}")
+    return PRESETS[name]
