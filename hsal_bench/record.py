@@ -1,0 +1,272 @@
+"""The result record: one JSON file per run, the only source of the numbers in a table.
+
+It is validated when it is made, and again when it is read. NaN (exact match over no image, say)
+is null in the file; an infinite number is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from hsal_bench.errors import UsageError
+from hsal_bench.files import write_text
+from hsal_bench.typed_json import typed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a run was trained and tested on. `file` is a name without its folder."""
+
+    name: str
+    content_sha256: str
+    sizes: Mapping[str, int]
+    file: str
+
+    def __post_init__(self) -> None:
+        if "/" in self.file or "\\" in self.file:
+            raise ValueError(f"file is {self.file!r}: the name alone, without its folder")
+
+
+@dataclass(frozen=True)
+class Activation:
+    """The frozen activation model; `weights` says where they came from, in words."""
+
+    backbone: str
+    weights: str
+    sha256: str
+    single_object_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Which test examples were predicted exactly: packed bits (first in the highest), base64."""
+
+    length: int
+    bits: str
+
+    def __post_init__(self) -> None:
+        try:
+            size = len(base64.b64decode(self.bits, validate=True))
+        except binascii.Error as error:
+            raise ValueError(f"bits is not base64 ({error})") from error
+        if size != -(-self.length // 8):
+            raise ValueError(f"bits holds {size} bytes, which is not {self.length} examples")
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """Most memory held, in bytes: resident in the process, and allocated on the device."""
+
+    process: int | None = None
+    device: int | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Versions of what the run ran on; `cuda` is None for a CPU build of torch."""
+
+    python: str
+    hsal_bench: str
+    torch: str
+    numpy: str
+    h5py: str
+    cuda: str | None
+    platform: str
+
+
+@dataclass(frozen=True)
+class Git:
+    """The checkout's commit, and whether its files differed from it."""
+
+    revision: str
+    dirty: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run. `metrics` are those of the whole test split, attention metrics among them.
+
+    `reason` says why a run is not "ok"; such a run has neither metrics nor correctness. `budget`
+    holds "updates", "batch_size" and whatever else limits a run, `updates` those that were made.
+    Each line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the
+    time of training in seconds, throughputs are in examples per second, `started` is ISO 8601
+    with its time zone, `command` makes the same run again.
+
+    Raises:
+        ValueError: the fields contradict each other.
+    """
+
+    status: Literal["ok", "failed", "unsupported"]
+    reason: str = ""
+    method: str
+    config: Mapping[str, Any]
+    preset: str | None
+    seed: int
+    budget: Mapping[str, int]
+    data_set: DataSet
+    activation: Activation | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    correct: Correct | None = None
+    curve: tuple[Mapping[str, float], ...] = ()
+    updates: int = 0
+    wall_s: float = 0.0
+    throughput_train: float | None = None
+    throughput_predict: float | None = None
+    peak_memory_bytes: PeakMemory = PeakMemory()
+    parameters: int | None = None
+    device: str
+    environment: Environment
+    git: Git | None
+    started: str
+    command: str
+    metrics_version: int
+    record_version: int = RECORD_VERSION
+
+    def __post_init__(self) -> None:
+        if self.status == "ok" and (self.reason or not self.metrics or self.correct is None):
+            raise ValueError("status is 'ok': that takes metrics, correct and an empty reason")
+        if self.status != "ok" and (not self.reason or self.metrics or self.correct):
+            raise ValueError(f"status is {self.status!r}: that takes a reason and no metrics")
+        for name, values in [("metrics", self.metrics), *(("curve", line) for line in self.curve)]:
+            infinite = [key for key, value in values.items() if math.isinf(value)]
+            if infinite:
+                raise ValueError(f"{name}.{infinite[0]} is {values[infinite[0]]}, not finite")
+        if missing := {"updates", "batch_size"} - set(self.budget):
+            raise ValueError(f"budget lacks {sorted(missing)[0]}")
+        if datetime.fromisoformat(self.started).tzinfo is None:
+            raise ValueError(f"started is {self.started!r}: it lacks the time zone")
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write `record` to `path`, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_nan_to_none(dataclasses.asdict(record)), indent=1, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """Return the record in the file `path`.
+
+    Raises:
+        UsageError: no such file, not JSON, of another record version, or a field that is missing,
+            unknown or not what it should be.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except OSError as error:
+        raise UsageError(f"cannot read the record {path} ({error.strerror})") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON ({error})") from error
+    version = values.get("record_version") if isinstance(values, dict) else None
+    if version != RECORD_VERSION:
+        found = "is not a result record" if version is None else f"has record version {version!r}"
+        raise UsageError(f"{path} {found}: this hsal-bench reads record version {RECORD_VERSION}")
+    record: Record = typed(Record, values, str(path))
+    return record
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Return the records in `folder`: every `record.json` below it, every `.json` right in it.
+
+    Given a file, the one record in it. In the order of the paths.
+
+    Raises:
+        UsageError: no such folder, or one of those files is not a record: none is passed over.
+    """
+    if not folder.exists():
+        raise UsageError(f"no folder or record {folder}: make a record with `hsal-bench run`")
+    if folder.is_file():
+        return [read_record(folder)]
+    return [read_record(p) for p in sorted({*folder.rglob("record.json"), *folder.glob("*.json")})]
+
+
+def pack_correct(correct: np.ndarray) -> Correct:
+    """Return a bool array [N] as it is kept in a record."""
+    import numpy as np
+
+    bits = np.packbits(np.asarray(correct, dtype=bool))
+    return Correct(len(correct), base64.b64encode(bits.tobytes()).decode("ascii"))
+
+
+def unpack_correct(correct: Correct) -> np.ndarray:
+    """Return the bool array [N] that `pack_correct` was given."""
+    import numpy as np
+
+    packed = np.frombuffer(base64.b64decode(correct.bits), dtype=np.uint8)
+    return np.unpackbits(packed, count=correct.length).astype(bool)
+
+
+def utc_now() -> str:
+    """Return the time now, to the second, as `Record.started` takes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def environment() -> Environment:
+    """Return the versions this process runs with."""
+    import h5py
+    import numpy
+    import torch
+
+    from hsal_bench import __version__
+
+    return Environment(
+        python=platform.python_version(),
+        hsal_bench=__version__,
+        torch=str(torch.__version__),
+        numpy=numpy.__version__,
+        h5py=h5py.__version__,
+        cuda=torch.version.cuda,
+        platform=platform.platform(),
+    )
+
+
+def git_state() -> Git | None:
+    """Return the state of this project's checkout, None if it does not run from one."""
+    package = Path(__file__).resolve().parent
+    try:
+        top = Path(_git("rev-parse", "--show-toplevel", cwd=package))
+        # Installed in a virtual environment, the package can lie in someone else's checkout.
+        if top.resolve() / package.name != package:
+            return None
+        dirty = bool(_git("status", "--porcelain", cwd=package))
+        return Git(_git("rev-parse", "HEAD", cwd=package), dirty)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str, cwd: Path) -> str:
+    # Within a git hook these variables name the hook's repository, whatever the folder.
+    variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *arguments], cwd=cwd, env=variables, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def _nan_to_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _nan_to_none(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nan_to_none(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"it holds {constant}")

@@ -1,0 +1,89 @@
+"""Plain JSON values to dataclasses, checked field by field against the type annotations.
+
+Supported: dataclasses, bool, int, float, str, Any, Literal, Mapping[str, T], tuple[T, ...], and
+any of them with None. A null among the floats of a mapping stands for NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Union
+
+from hsal_bench.errors import UsageError, suggest
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_SHOWN = 40
+
+
+def typed(kind: Any, value: Any, where: str) -> Any:
+    """Return the plain JSON `value` as a `kind`; `where` (file, then field) opens an error.
+
+    Raises:
+        UsageError: the value is not a `kind`, or the dataclass itself refuses it.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        some = next(member for member in arguments if member is not type(None))
+        return None if value is None else typed(some, value, where)
+    if origin is Literal:
+        return value if value in arguments else _fail(where, value, " or ".join(arguments))
+    if origin is Mapping:
+        return _mapping(arguments[1], value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            _fail(where, value, "a list")
+        parts = enumerate(value)
+        return tuple(typed(arguments[0], part, f"{where}[{index}]") for index, part in parts)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, value, where)
+    return _scalar(kind, value, where)
+
+
+def _dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        _fail(where, value, "an object")
+    kinds = typing.get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    if unknown := [name for name in value if name not in names]:
+        raise UsageError(f"{where}: no field is named {unknown[0]!r}: {suggest(unknown[0], names)}")
+    if missing := [name for name in names if name not in value]:
+        raise UsageError(f"{where}: the field {missing[0]!r} is missing")
+    fields = {name: typed(kinds[name], value[name], _below(where, name)) for name in names}
+    try:
+        return kind(**fields)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        _fail(where, value, "an object")
+    return {
+        key: math.nan if kind is float and part is None else typed(kind, part, _below(where, key))
+        for key, part in value.items()
+    }
+
+
+def _scalar(kind: Any, value: Any, where: str) -> Any:
+    # JSON writes a whole float as 3, and a bool is an int to Python.
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        _fail(where, value, _NAMES[kind])
+    return kind(value)
+
+
+def _below(where: str, name: str) -> str:
+    """Return the place of a field: "file: field", then "file: field.inner"."""
+    return f"{where}.{name}" if ": " in where else f"{where}: {name}"
+
+
+def _fail(where: str, value: Any, expected: str) -> typing.NoReturn:
+    shown = repr(value)
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    raise UsageError(f"{where} is {shown}: it must be {expected}")

@@ -1,0 +1,193 @@
+"""Result records: what is written is read again, and what is wrong is refused by name."""
+
+import dataclasses
+import json
+import math
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsal_bench import record as record_module
+from hsal_bench.errors import UsageError
+from hsal_bench.record import (
+    Activation,
+    DataSet,
+    Environment,
+    Record,
+    git_state,
+    pack_correct,
+    read_record,
+    read_records,
+    unpack_correct,
+    utc_now,
+    write_record,
+)
+
+ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
+
+
+def make_record(**changes):
+    values = {
+        "status": "ok",
+        "method": "hsal-rl",
+        "config": {"learning_rate": 0.001, "hidden": [128, 512]},
+        "preset": "quick",
+        "seed": 3,
+        "budget": {"updates": 100, "batch_size": 64},
+        "data_set": DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 3}, "m.h5"),
+        "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
+        "metrics": {"exact_match": 2 / 3, "exact_match_repeat": 0.5},
+        "correct": pack_correct(np.array([True, False, True])),
+        "curve": ({"update": 0, "valid_exact_match": 0.0}, {"update": 100, "loss": 0.25}),
+        "updates": 100,
+        "device": "cpu",
+        "environment": ENVIRONMENT,
+        "git": None,
+        "started": "2025-01-02T03:04:05+00:00",
+        "command": "hsal-bench run --model hsal-rl --seed 3",
+        "metrics_version": 1,
+    }
+    return Record(**(values | changes))
+
+
+def failed(status="failed", reason="the loss is nan"):
+    return make_record(status=status, reason=reason, metrics={}, correct=None)
+
+
+@pytest.mark.parametrize("record", [make_record(), failed(), failed("unsupported", "one object")])
+def test_what_is_written_is_read_again(record, tmp_path):
+    path = tmp_path / "runs" / "one" / "record.json"
+    write_record(record, path)
+    assert read_record(path) == record
+
+
+def test_nan_is_null_in_the_file(tmp_path):
+    path = tmp_path / "record.json"
+    write_record(make_record(metrics={"exact_match_repeat": math.nan}), path)
+    assert json.loads(path.read_text())["metrics"] == {"exact_match_repeat": None}
+    assert math.isnan(read_record(path).metrics["exact_match_repeat"])
+
+
+@settings(deadline=None)
+@given(st.lists(st.booleans(), max_size=40))
+def test_correctness_is_packed_and_unpacked(correct):
+    assert unpack_correct(pack_correct(np.array(correct, dtype=bool))).tolist() == correct
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": {}}, "status is 'ok': that takes metrics"),
+        ({"status": "failed", "reason": "no memory"}, "that takes a reason and no metrics"),
+        ({"metrics": {"macro_f1": math.inf}}, "metrics.macro_f1 is inf, not finite"),
+        ({"curve": ({"update": 1, "loss": -math.inf},)}, "curve.loss is -inf, not finite"),
+        ({"budget": {"updates": 3}}, "budget lacks batch_size"),
+        ({"started": "2025-01-02T03:04:05"}, "it lacks the time zone"),
+    ],
+)
+def test_contradictions_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_record(**changes)
+
+
+def edited(path, **changes):
+    """Write a record, and change its JSON: a field to a value, or None to remove it."""
+    write_record(make_record(), path)
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in values.items() if value != "remove"}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": "three"}, "record.json: seed is 'three': it must be a whole number"),
+        ({"seed": True}, "record.json: seed is True: it must be a whole number"),
+        ({"status": "fine"}, "status is 'fine': it must be ok or failed or unsupported"),
+        ({"metrics": {"macro_f1": "high"}}, "metrics.macro_f1 is 'high': it must be a number"),
+        ({"curve": [{"update": [1]}]}, r"curve\[0\].update is \[1\]: it must be a number"),
+        ({"git": {"revision": "abc", "dirty": 0}}, "git.dirty is 0: it must be true or false"),
+        ({"git": {"revision": "abc"}}, "record.json: git: the field 'dirty' is missing"),
+        ({"device": "remove"}, "record.json: the field 'device' is missing"),
+        ({"devise": "cpu"}, "no field is named 'devise': did you mean 'device'"),
+        ({"correct": {"length": 9, "bits": "AA=="}}, "correct: bits holds 1 bytes"),
+        ({"correct": {"length": 9, "bits": "?"}}, "correct: bits is not base64"),
+        ({"started": "yesterday"}, "yesterday"),
+        ({"record_version": 2}, "has record version 2: this hsal-bench reads record version 1"),
+        ({"record_version": "remove"}, "is not a result record"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(changes, message, tmp_path):
+    path = edited(tmp_path / "record.json", **changes)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_record(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_path_instead_of_a_file_name_is_refused(tmp_path):
+    data_set = {**dataclasses.asdict(make_record().data_set), "file": "/home/me/m.h5"}
+    with pytest.raises(UsageError, match=r"data_set: file is '/home/me/m.h5': the name alone"):
+        read_record(edited(tmp_path / "record.json", data_set=data_set))
+
+
+@pytest.mark.parametrize("text", ["{", '{"record_version": NaN}', "\N{NULL}"])
+def test_what_is_not_json_is_refused(text, tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="is not JSON"):
+        read_record(path)
+
+
+def test_a_folder_of_runs_and_a_flat_folder(tmp_path):
+    for name in ("b/record.json", "a/deep/record.json", "flat.json"):
+        write_record(make_record(command=name), tmp_path / name)
+    (tmp_path / "a" / "other.json").write_text("{}")
+    found = [record.command for record in read_records(tmp_path)]
+    assert found == ["a/deep/record.json", "b/record.json", "flat.json"]
+    assert len(read_records(tmp_path / "flat.json")) == 1
+
+
+def test_no_broken_record_is_passed_over(tmp_path):
+    write_record(make_record(), tmp_path / "a" / "record.json")
+    (tmp_path / "b.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"b\.json is not a result record"):
+        read_records(tmp_path)
+    with pytest.raises(UsageError, match="no folder or record"):
+        read_records(tmp_path / "missing")
+
+
+def test_environment_and_time():
+    environment = record_module.environment()
+    assert environment.numpy == np.__version__
+    assert make_record(environment=environment, started=utc_now()).started.endswith("+00:00")
+
+
+def test_git_state_of_a_checkout(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    module = tmp_path / "hsal_bench" / "record.py"
+    module.parent.mkdir()
+    module.write_text("")
+    monkeypatch.setattr(record_module, "__file__", str(module))
+    assert git_state() is None
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    assert git_state().dirty is False
+    module.write_text("changed")
+    assert git_state().dirty is True
+    assert len(git_state().revision) == 40
+
+
+def test_someone_elses_checkout_is_not_ours(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", str(tmp_path)], check=True, capture_output=True)
+    installed = tmp_path / "site-packages" / "hsal_bench" / "record.py"
+    installed.parent.mkdir(parents=True)
+    monkeypatch.setattr(record_module, "__file__", str(installed))
+    assert git_state() is None
