@@ -1,0 +1,220 @@
+"""Where the glyphs of scenes come from, and which split may use which.
+
+Train and valid glyphs come from the source's training split, test glyphs from its test split, and
+the cut between train and valid is the same whatever the seed of a data set: no glyph behind one
+split is ever behind another, also across the data sets of one source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.errors import UsageError, suggest
+
+from . import idx
+from .download import read_or_download
+
+_VALID_PART, _TEST_PART = 12, 7
+_SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The glyphs of a source.
+
+    train_images, test_images: uint8 [N, 28, 28], ink bright on 0. train_labels, test_labels:
+    uint8 [N], below len(class_names).
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+    license: str
+    citation: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the images and labels of both splits."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array, "u1"))
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The glyphs that one split draws from, sorted by class.
+
+    glyphs: int32 [P], indices into the whole source: training glyph j is j, test glyph j is
+    num_train + j. The c-th class that occurs here is glyphs[starts[c] : starts[c] + sizes[c]].
+    """
+
+    glyphs: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+
+
+@dataclass(frozen=True)
+class IdxSource:
+    """A published source in four IDX files, as torchvision keeps them: DATA_DIR/FOLDER/raw/.
+
+    files: (name without .gz, MD5 of the unpacked content), images then labels, train then test.
+    """
+
+    folder: str
+    url: str
+    files: tuple[tuple[str, str], ...]
+    class_names: tuple[str, ...]
+    license: str
+    citation: str
+
+
+IDX_SOURCES = {
+    "mnist": IdxSource(
+        folder="MNIST",
+        url="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        files=(
+            ("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
+            ("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
+            ("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
+            ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
+        ),
+        class_names=tuple("0123456789"),
+        license="CC BY-SA 3.0",
+        citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
+    ),
+}
+
+
+def source_name(source: str) -> str:
+    """Return how data sets of a source are called: its name, or "idx" for a user's own files.
+
+    Raises:
+        UsageError: no such source.
+    """
+    if "," in source:
+        return "idx"
+    known = (*IDX_SOURCES, _SYNTHETIC)
+    if source not in known:
+        raise UsageError(
+            f"no source {source!r}: {suggest(source, known)}; or IDX files as IMAGES,LABELS"
+        )
+    return source
+
+
+def load_glyphs(source: str, data_dir: Path) -> Glyphs:
+    """Return the glyphs of a source, found in or downloaded into `data_dir`.
+
+    Raises:
+        UsageError: no such source, its files are not what they should be, or cannot be had.
+    """
+    name = source_name(source)
+    if name == "idx":
+        return _own_files([Path(path.strip()) for path in source.split(",")])
+    if name == _SYNTHETIC:
+        return _synthetic()
+    return _published(name, IDX_SOURCES[name], data_dir)
+
+
+def make_pools(glyphs: Glyphs) -> dict[str, Pool]:
+    """Return what each split draws from: one twelfth of the training glyphs is for valid.
+
+    Raises:
+        UsageError: a split would have no glyph.
+    """
+    num_train = len(glyphs.train_labels)
+    order = _fixed_order(num_train, _VALID_PART)
+    cut = num_train // _VALID_PART
+    members = {
+        "train": order[cut:],
+        "valid": order[:cut],
+        "test": num_train + np.arange(len(glyphs.test_labels)),
+    }
+    labels = np.concatenate([glyphs.train_labels, glyphs.test_labels])
+    for split, member in members.items():
+        if not len(member):
+            raise UsageError(
+                f"source {glyphs.name} has {len(labels)} glyphs, none is left for {split}: "
+                f"give at least {_VALID_PART * 2}"
+            )
+    return {split: _pool(np.sort(member), labels) for split, member in members.items()}
+
+
+def _pool(member: np.ndarray, labels: np.ndarray) -> Pool:
+    member = member[np.argsort(labels[member], kind="stable")].astype(np.int32)
+    _, starts, sizes = np.unique(labels[member], return_index=True, return_counts=True)
+    return Pool(member, starts, sizes)
+
+
+def _fixed_order(number: int, key: int) -> np.ndarray:
+    # Raw doubles of PCG64 and a stable sort are the same in every NumPy; `permutation` is not.
+    uniform = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key))).random(number)
+    return np.argsort(uniform, kind="stable")
+
+
+def _published(name: str, source: IdxSource, data_dir: Path) -> Glyphs:
+    folders = (data_dir / source.folder / "raw", data_dir)
+    pairs = [read_or_download(name, source.url, folders, file, md5) for file, md5 in source.files]
+    arrays = [_pair(*pairs[0], *pairs[1]), _pair(*pairs[2], *pairs[3])]
+    return Glyphs(name, *arrays[0], *arrays[1], source.class_names, source.license, source.citation)
+
+
+def _synthetic() -> Glyphs:
+    from .synthetic import synthetic_glyphs
+
+    train_images, train_labels, test_images, test_labels = synthetic_glyphs()
+    names = tuple("0123456789")
+    text = "hsal-bench: synthetic digits drawn by the program itself"
+    return Glyphs(
+        _SYNTHETIC, train_images, train_labels, test_images, test_labels, names, "CC0-1.0", text
+    )
+
+
+def _own_files(paths: list[Path]) -> Glyphs:
+    if len(paths) not in (2, 4):
+        raise UsageError(
+            f"{len(paths)} IDX files given: write IMAGES,LABELS or "
+            "IMAGES,LABELS,TEST_IMAGES,TEST_LABELS"
+        )
+    contents = [(path, idx.read_bytes(path)) for path in paths]
+    train = _pair(*contents[0], *contents[1])
+    test = _pair(*contents[2], *contents[3]) if len(contents) == 4 else None
+    if test is None:
+        train, test = _cut_test(*train)
+    highest = max((int(labels.max()) for _, labels in (train, test) if len(labels)), default=0)
+    if highest > 126:
+        raise UsageError(f"{paths[1]} has label {highest}: labels go from 0 to 126")
+    names = tuple(str(label) for label in range(highest + 1))
+    text = f"glyphs from {', '.join(path.name for path in paths)}"
+    return Glyphs("idx", *train, *test, names, "unknown: that of the IDX files", text)
+
+
+def _cut_test(
+    images: np.ndarray, labels: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    order = _fixed_order(len(labels), _TEST_PART)
+    cut = len(labels) // _TEST_PART
+    test, train = np.sort(order[:cut]), np.sort(order[cut:])
+    return (images[train], labels[train]), (images[test], labels[test])
+
+
+def _pair(
+    image_path: Path, image_content: bytes, label_path: Path, label_content: bytes
+) -> tuple[np.ndarray, np.ndarray]:
+    images = idx.parse_images(image_content, image_path)
+    labels = idx.parse_labels(label_content, label_path)
+    if len(images) != len(labels):
+        raise UsageError(
+            f"{image_path} holds {len(images)} images and {label_path} {len(labels)} labels: "
+            "give files that belong together"
+        )
+    return images, labels

@@ -1,0 +1,71 @@
+"""Reading IDX files, the format MNIST is published in (yann.lecun.com/exdb/mnist)."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.errors import UsageError
+
+from .spec import GLYPH_SIZE
+
+_IMAGES, _LABELS = 2051, 2049
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file, unpacked if its name ends in `.gz`.
+
+    Raises:
+        UsageError: it cannot be read or unpacked.
+    """
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path} ({reason}): give a whole IDX file") from error
+
+
+def parse_images(content: bytes, path: Path) -> np.ndarray:
+    """Return the glyphs of an IDX image file, uint8 [N, 28, 28] (a view of `content`).
+
+    Raises:
+        UsageError: not an IDX image file, truncated, or of another size than 28x28.
+    """
+    count, height, width = _dimensions(content, path, _IMAGES, 3)
+    if (height, width) != (GLYPH_SIZE, GLYPH_SIZE):
+        raise UsageError(
+            f"{path} holds {height}x{width} images: glyphs are {GLYPH_SIZE}x{GLYPH_SIZE}"
+        )
+    return _items(content, path, 16, count * height * width).reshape(count, height, width)
+
+
+def parse_labels(content: bytes, path: Path) -> np.ndarray:
+    """Return the labels of an IDX label file, uint8 [N] (a view of `content`).
+
+    Raises:
+        UsageError: not an IDX label file, or truncated.
+    """
+    (count,) = _dimensions(content, path, _LABELS, 1)
+    return _items(content, path, 8, count)
+
+
+def _dimensions(content: bytes, path: Path, magic: int, number: int) -> list[int]:
+    if int.from_bytes(content[:4], "big") != magic or len(content) < 4 * (number + 1):
+        kind = "an image" if magic == _IMAGES else "a label"
+        raise UsageError(
+            f"{path} is not {kind} file of the IDX format: it starts with "
+            f"{content[:4].hex() or 'nothing'} and not with {magic:08x}"
+        )
+    return np.frombuffer(content, ">u4", count=number, offset=4).tolist()
+
+
+def _items(content: bytes, path: Path, offset: int, expected: int) -> np.ndarray:
+    items = np.frombuffer(content, "u1", offset=offset)
+    if len(items) != expected:
+        fault = "is truncated" if len(items) < expected else "has bytes left over"
+        raise UsageError(f"{path} {fault}: {len(items)} bytes of data, its header says {expected}")
+    return items

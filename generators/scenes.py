@@ -1,0 +1,156 @@
+"""The data sets of the paper: one object, a set of classes, a multiset (P§5, App. A)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.errors import UsageError
+from hsal_bench.options import as_json
+from hsal_bench.schema import PAD, Examples, Header, Layout
+
+from .glyphs import Glyphs, Pool, load_glyphs, make_pools, source_name
+from .painting import paint
+from .sampling import Sampler
+from .spec import SceneSpec
+
+VERSION = "1"
+_PAPER = (
+    "Welleck, Mao, Cho, Zhang: Saliency-based Sequential Image Attention with Multiset Prediction, "
+    "NIPS 2017, arXiv:1711.05165"
+)
+
+
+@dataclass(frozen=True)
+class SceneRecipe:
+    """Scenes ready to be made.
+
+    glyphs: uint8 [N, 28, 28], the whole source, training part first; glyph_labels: int8 [N];
+    pools: what each split draws from.
+    """
+
+    header: Header
+    layout: Layout
+    spec: SceneSpec
+    glyphs: np.ndarray
+    glyph_labels: np.ndarray
+    pools: dict[str, Pool]
+
+    def make(self, split: str, start: int, stop: int) -> Examples:
+        """Return the examples start..stop-1 of a split, every array of `Layout.arrays`."""
+        scenes = Sampler(self.spec, self.pools).sample(split, start, stop)
+        images, boxes = paint(scenes, self.glyphs, self.spec.canvas, self.spec.clutter_size)
+        labels = np.where(scenes.glyphs == PAD, PAD, self.glyph_labels[scenes.glyphs])
+        classes = np.arange(self.layout.num_classes)
+        examples = {
+            "images": images,
+            "labels": labels,
+            "counts": (labels[:, :, None] == classes).sum(axis=1),
+            "boxes": boxes,
+            "source_index": scenes.glyphs,
+        }
+        arrays = self.layout.arrays()
+        return {name: examples[name].astype(arrays[name][0], copy=False) for name in arrays}
+
+
+@dataclass(frozen=True)
+class SceneGenerator:
+    """A named data set of scenes; `fixed` are the fields of the spec that its name stands for."""
+
+    name: str
+    summary: str
+    defaults: SceneSpec
+    fixed: tuple[str, ...]
+
+    def data_set_name(self, spec: SceneSpec) -> str:
+        """Return the name: "mnist" replaced by the source, "-uniform" for that placement."""
+        suffix = "-uniform" if spec.placement == "uniform" else ""
+        return source_name(spec.source) + self.name.removeprefix("mnist") + suffix
+
+    def recipe(self, spec: SceneSpec, data_dir: Path) -> SceneRecipe:
+        """Return the recipe of `spec`; see `hsal_bench.generator.Generator`.
+
+        Raises:
+            UsageError: the spec contradicts the data set's name or the source, or the source is
+                not to be had.
+        """
+        self._check_fixed(spec)
+        glyphs = load_glyphs(spec.source, data_dir)
+        pools = make_pools(glyphs)
+        if spec.unique:
+            _check_classes(spec, pools)
+        return SceneRecipe(
+            self._header(spec, glyphs),
+            Layout(
+                (1, spec.canvas, spec.canvas),
+                spec.max_objects,
+                len(glyphs.class_names),
+                spec.sizes,
+            ),
+            spec,
+            np.concatenate([glyphs.train_images, glyphs.test_images]),
+            np.concatenate([glyphs.train_labels, glyphs.test_labels]).astype(np.int8),
+            pools,
+        )
+
+    def companion(self, spec: SceneSpec) -> tuple[str, SceneSpec] | None:
+        """Return the single-object data set with the source, looks, sizes and seed of `spec`."""
+        if self.name == mnist_single.name:
+            return None
+        single = {name: getattr(mnist_single.defaults, name) for name in mnist_single.fixed}
+        return mnist_single.name, dataclasses.replace(spec, **single)
+
+    def _header(self, spec: SceneSpec, glyphs: Glyphs) -> Header:
+        return Header(
+            name=self.data_set_name(spec),
+            version=VERSION,
+            class_names=glyphs.class_names,
+            config={"generator": self.name, **as_json(spec)},
+            seed=spec.seed,
+            source=spec.source,
+            source_sha256=glyphs.sha256,
+            generator_version=VERSION,
+            license=glyphs.license,
+            citation=f"{_PAPER}. Glyphs: {glyphs.citation}",
+        )
+
+    def _check_fixed(self, spec: SceneSpec) -> None:
+        for field in self.fixed:
+            value, meant = getattr(spec, field), getattr(self.defaults, field)
+            if value != meant:
+                raise UsageError(
+                    f"{self.name} with {field}={value}: it is the data set of {field}={meant}; "
+                    "leave the option out, or take another data set"
+                )
+
+
+def _check_classes(spec: SceneSpec, pools: dict[str, Pool]) -> None:
+    for split, pool in pools.items():
+        if spec.max_objects > len(pool.sizes):
+            raise UsageError(
+                f"max_objects={spec.max_objects} with unique=True, but source={spec.source} has "
+                f"{len(pool.sizes)} classes in {split}: lower max_objects"
+            )
+
+
+mnist_single = SceneGenerator(
+    "mnist-single",
+    "one digit per image: what the activation model is fine-tuned on",
+    SceneSpec(min_objects=1, max_objects=1),
+    ("min_objects", "max_objects", "unique"),
+)
+mnist_set = SceneGenerator(
+    "mnist-set",
+    "MNIST Set: 1 to 4 digits per image, no digit twice",
+    SceneSpec(unique=True),
+    ("unique",),
+)
+mnist_multiset = SceneGenerator(
+    "mnist-multiset",
+    "MNIST Multiset: 1 to 4 digits per image, repeats allowed",
+    SceneSpec(),
+    ("unique",),
+)

@@ -1,0 +1,111 @@
+"""What a data set of scenes can be asked to be: the options of `hsal-bench generate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hsal_bench.errors import UsageError
+from hsal_bench.options import option
+
+GLYPH_SIZE = 28
+
+
+@dataclass(frozen=True)
+class SceneSpec:
+    """Scenes of resized glyphs on a black square canvas with clutter behind them (App. A).
+
+    A spec that contradicts itself cannot be made: the error names the fields, their values and
+    the remedy.
+    """
+
+    source: str = option(
+        "mnist", "glyphs: mnist, synthetic, or IDX files IMAGES,LABELS[,TEST_IMAGES,TEST_LABELS]"
+    )
+    min_objects: int = option(1, "fewest objects of an image")
+    max_objects: int = option(4, "most objects of an image")
+    min_size: int = option(20, "smallest side of an object's square, pixels")
+    max_size: int = option(50, "largest side of an object's square, pixels")
+    canvas: int = option(100, "side of the image, pixels")
+    clutter: int = option(8, "pieces of clutter per image")
+    clutter_size: int = option(5, "side of a piece of clutter, pixels")
+    placement: Literal["grid", "uniform"] = option(
+        "grid", "grid: one object per cell as in the paper; uniform: anywhere without overlap"
+    )
+    unique: bool = option(False, "no class twice in an image")
+    train: int = option(60_000, "images of the train split")
+    valid: int = option(5_000, "images of the valid split")
+    test: int = option(10_000, "images of the test split")
+    seed: int = option(0, "seed of everything that is drawn")
+
+    def __post_init__(self) -> None:
+        for check in (_check_ranges, _check_order, _check_room, _check_clutter):
+            check(self)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of images of each split."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}
+
+
+# (field, least, most): labels are counted in uint8, boxes kept in int16, and the file keeps the
+# seed as a signed 64-bit number.
+_RANGES = (
+    ("min_objects", 0, 255),
+    ("max_objects", 1, 255),
+    ("min_size", 1, 2**15 - 1),
+    ("max_size", 1, 2**15 - 1),
+    ("canvas", 1, 2**15 - 1),
+    ("clutter", 0, 2**15 - 1),
+    ("clutter_size", 1, GLYPH_SIZE),
+    ("train", 1, 2**31 - 1),
+    ("valid", 1, 2**31 - 1),
+    ("test", 1, 2**31 - 1),
+    ("seed", 0, 2**63 - 1),
+)
+
+
+def _check_ranges(spec: SceneSpec) -> None:
+    for name, least, most in _RANGES:
+        value = getattr(spec, name)
+        if not least <= value <= most:
+            raise UsageError(f"{name}={value}: it takes a whole number from {least} to {most}")
+    if spec.placement not in ("grid", "uniform"):
+        raise UsageError(f"placement={spec.placement!r}: it takes grid or uniform")
+
+
+def _check_order(spec: SceneSpec) -> None:
+    for small, large in (
+        ("min_objects", "max_objects"),
+        ("min_size", "max_size"),
+        ("max_size", "canvas"),
+    ):
+        low, high = getattr(spec, small), getattr(spec, large)
+        if low > high:
+            raise UsageError(
+                f"{small}={low} is larger than {large}={high}: lower {small} or raise {large}"
+            )
+
+
+def _check_room(spec: SceneSpec) -> None:
+    # Squares of side s that do not overlap: at most (canvas // s)^2, on a grid or off it.
+    field = "max_size" if spec.placement == "grid" else "min_size"
+    size = getattr(spec, field)
+    room = (spec.canvas // size) ** 2
+    if spec.max_objects <= room:
+        return
+    other = "" if spec.placement == "uniform" else ", or take placement=uniform"
+    raise UsageError(
+        f"max_objects={spec.max_objects} objects of {field}={size} do not fit in "
+        f"canvas={spec.canvas} with placement={spec.placement} (room for {room}): "
+        f"lower max_objects or {field}, or raise canvas{other}"
+    )
+
+
+def _check_clutter(spec: SceneSpec) -> None:
+    cells = (spec.canvas // spec.clutter_size) ** 2
+    if spec.clutter > cells:
+        raise UsageError(
+            f"clutter={spec.clutter} pieces of clutter_size={spec.clutter_size} do not fit in "
+            f"canvas={spec.canvas} (room for {cells}): lower clutter or clutter_size"
+        )

@@ -1,0 +1,50 @@
+"""Uniform random numbers by position, and what is made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Stream:
+    """Rows of uniform doubles in [0, 1): row i is the same whichever other rows are drawn.
+
+    `key` (non-negative integers) names the stream, `width` is the number of doubles of a row.
+    """
+
+    def __init__(self, key: tuple[int, ...], width: int) -> None:
+        self._seed, self.width = np.random.SeedSequence(key), width
+
+    def rows(self, indices: np.ndarray) -> np.ndarray:
+        """Return the rows `indices` (ascending), float64 [len(indices), width]."""
+        bits = np.random.PCG64(self._seed)
+        draw = np.random.Generator(bits)
+        result = np.empty((len(indices), self.width))
+        position = 0
+        first = np.flatnonzero(np.diff(indices, prepend=-2) != 1).tolist()
+        for begin, end in zip(first, [*first[1:], len(indices)], strict=True):
+            # A double takes exactly one step of PCG64.
+            bits.advance((int(indices[begin]) - position) * self.width)
+            draw.random(out=result[begin:end])
+            position = int(indices[end - 1]) + 1
+        return result
+
+
+def whole(uniform: np.ndarray, number: int | np.ndarray) -> np.ndarray:
+    """Return whole numbers 0..number-1 (int64), each equally likely."""
+    return (uniform * number).astype(np.int64)
+
+
+def distinct(uniform: np.ndarray, number: int | np.ndarray) -> np.ndarray:
+    """Return k distinct whole numbers below `number` per row, in random order, int64 [n, k].
+
+    uniform: [n, k]. number: one for all rows, or one per row [n]; at least k.
+    """
+    picks = np.empty(uniform.shape, np.int64)
+    for j in range(uniform.shape[1]):
+        # The pick counts the numbers still free; skipping the taken ones in ascending order
+        # turns it into a number.
+        pick = whole(uniform[:, j], number - j)
+        for taken in np.sort(picks[:, :j], axis=1).T:
+            pick += pick >= taken
+        picks[:, j] = pick
+    return picks
