@@ -183,18 +183,27 @@ def read_record(path: Path) -> Record:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Return the records in `folder`: every `record.json` below it, every `.json` right in it.
-
-    Given a file, the one record in it. In the order of the paths.
+    """Return the records in `folder`, in the order of `record_paths`; raises as it does.
 
     Raises:
-        UsageError: no such folder, or one of those files is not a record: none is passed over.
+        UsageError: one of the files is not a record: none is passed over.
+    """
+    return [read_record(path) for path in record_paths(folder)]
+
+
+def record_paths(folder: Path) -> list[Path]:
+    """Return, sorted, every `record.json` below `folder` and every `.json` right in it.
+
+    Given a file, that file.
+
+    Raises:
+        UsageError: there is no such folder or file.
     """
     if not folder.exists():
         raise UsageError(f"no folder or record {folder}: make a record with `hsal-bench run`")
     if folder.is_file():
-        return [read_record(folder)]
-    return [read_record(p) for p in sorted({*folder.rglob("record.json"), *folder.glob("*.json")})]
+        return [folder]
+    return sorted({*folder.rglob("record.json"), *folder.glob("*.json")})
 
 
 def pack_correct(correct: np.ndarray) -> Correct:
