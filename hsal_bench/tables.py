@@ -36,7 +36,6 @@ HEADLINE = (
     "exact_match",
     "macro_f1",
     "overall_f1",
-    "multiset_iou",
     "cardinality_accuracy",
     "attn_saliency",
     "updates",
@@ -44,7 +43,7 @@ HEADLINE = (
 )
 SORT_BY = "exact_match"
 _HEADINGS = {
-    "wall_s": "training (s)",
+    "wall_s": "time (s)",
     "throughput_train": "training (examples/s)",
     "throughput_predict": "prediction (examples/s)",
     "peak_memory_process": "memory (bytes)",
@@ -121,19 +120,22 @@ def run_sheet(record: Record) -> Sheet:
 
 
 def terminal(sheets: Iterable[Sheet]) -> Group:
-    """Return the sheets as something rich can print."""
+    """Return the sheets as something rich can print; the headline fits into 80 columns."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     parts: list[Table | Text] = []
     for sheet in sheets:
-        table = Table(title=Text(sheet.title), title_justify="left")
+        table = Table(title=Text(sheet.title), title_justify="left", box=SIMPLE_HEAD)
+        table.padding, table.pad_edge, table.show_edge = 0, False, False
         for index, column in enumerate(sheet.columns):
             text = index == 0 or column == "meaning"
-            table.add_column(Text(column), justify="left" if text else "right")
+            table.add_column(Text(column.replace(" ", "\n")), justify="left" if text else "right")
         for row in sheet.rows:
-            table.add_row(*map(Text, row))
+            # The deviation goes below its mean: half the width.
+            table.add_row(*(Text(cell.replace(" ± ", "\n±")) for cell in row))
         parts += [table, *map(Text, sheet.notes)]
     return Group(*parts)
 
@@ -256,7 +258,8 @@ def _cell(name: str, mean: float, std: float) -> str:
         return _DASH
     whole = name == "updates" or name == "parameters" or abs(mean) >= 1000
     digits = 0 if whole else 3 if abs(mean) < 10 else 1
-    return f"{mean:,.{digits}f}" + ("" if math.isnan(std) else f" ± {std:,.{digits}f}")
+    told = not math.isnan(std) and not (whole and std == 0)
+    return f"{mean:,.{digits}f}" + (f" ± {std:,.{digits}f}" if told else "")
 
 
 def _check_metrics(records: Sequence[Record], metrics: Sequence[str]) -> None:

@@ -145,9 +145,9 @@ def test_markdown():
     assert tables.markdown(tables.sheets(means)) == (
         "**mnist-multiset (content ab12ab12, metrics 1)**\n"
         "\n"
-        "| method | seeds | exact match | updates | training (s) |\n"
+        "| method | seeds | exact match | updates | time (s) |\n"
         "| :-- | --: | --: | --: | --: |\n"
-        "| hsal-rl | 2 | 0.300 ± 0.141 | 100 ± 0 | 1,234 ± 0 |\n"
+        "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 1,234 |\n"
         "| a\\|b (1) | 0 | — | — | — |\n"
         "\n"
         "(1) failed: the loss is nan\n"
@@ -166,6 +166,19 @@ def test_terminal_shows_names_with_brackets():
     console = Console(file=io.StringIO(), width=120)
     console.print(tables.terminal(tables.sheets(means)))
     assert "hsal-rl [learning_rate=0.01]" in console.file.getvalue()
+
+
+def test_the_headline_fits_into_80_columns():
+    metrics = dict.fromkeys(tables.HEADLINE[:4], 0.912) | {"attn_saliency": 126.5}
+    records = [
+        ok("cross-entropy", seed, metrics=metrics | {"exact_match": seed}) for seed in (0, 1)
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(tables.terminal(tables.sheets(tables.metric_table(records))))
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert "cross-entropy" in shown
+    assert "±0.707" in shown
 
 
 def test_every_metric_of_one_run():
