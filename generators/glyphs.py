@@ -157,7 +157,9 @@ def _pool(member: np.ndarray, labels: np.ndarray) -> Pool:
 
 def _fixed_order(number: int, key: int) -> np.ndarray:
     # Raw doubles of PCG64 and a stable sort are the same in every NumPy; `permutation` is not.
-    uniform = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key))).random(number)
+    # The spawn key keeps this stream apart from those of the scenes.
+    seed = np.random.SeedSequence(key, spawn_key=(0,))
+    uniform = np.random.Generator(np.random.PCG64(seed)).random(number)
     return np.argsort(uniform, kind="stable")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -20,8 +22,8 @@ class Stream:
         draw = np.random.Generator(bits)
         result = np.empty((len(indices), self.width))
         position = 0
-        first = np.flatnonzero(np.diff(indices, prepend=-2) != 1).tolist()
-        for begin, end in zip(first, [*first[1:], len(indices)], strict=True):
+        breaks = np.flatnonzero(np.diff(indices, prepend=-2) != 1).tolist()
+        for begin, end in pairwise([*breaks, len(indices)]):
             # A double takes exactly one step of PCG64.
             bits.advance((int(indices[begin]) - position) * self.width)
             draw.random(out=result[begin:end])

@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hsal_bench.generators.glyphs import Glyphs, load_glyphs, make_pools
+from hsal_bench.generators.painting import paint, resize
+from hsal_bench.generators.sampling import Sampler
+from hsal_bench.generators.spec import SceneSpec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture(scope="module")
+def loaded(source: str) -> Glyphs:
+    return load_glyphs(source, Path())
+
+
+def neighbours(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Left and right pixel of each resized one, and the share of the right one in [0, 1)."""
+    centre = (np.arange(size) + 0.5) * 28 / size - 0.5
+    left = np.floor(centre).astype(int)
+    return left.clip(0, 27), (left + 1).clip(0, 27), centre - left
+
+
+def bilinear_float(glyph: np.ndarray, size: int) -> np.ndarray:
+    left, right, share = neighbours(size)
+    wide = glyph[:, left] * (1 - share) + glyph[:, right] * share
+    return wide[left] * (1 - share)[:, None] + wide[right] * share[:, None]
+
+
+def bilinear_whole(glyph: np.ndarray, size: int) -> np.ndarray:
+    left, right, share = neighbours(size)
+    share = np.floor(share * 256 + 0.5 + 1e-9).astype(np.int64)
+    glyph = glyph.astype(np.int64)
+    wide = glyph[:, left] * (256 - share) + glyph[:, right] * share
+    tall = wide[left] * (256 - share)[:, None] + wide[right] * share[:, None]
+    return (tall + 2**15) >> 16
+
+
+def random_glyphs(seed: int, number: int = 3) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (number, 28, 28), dtype=np.uint8)
+
+
+@given(st.integers(1, 130), st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_resizing_is_bilinear_and_exact(size: int, seed: int) -> None:
+    glyphs = random_glyphs(seed)
+    resized = resize(glyphs, size)
+    for glyph, square in zip(glyphs, resized, strict=True):
+        np.testing.assert_array_equal(square, bilinear_whole(glyph, size))
+        assert abs(square - np.rint(bilinear_float(glyph, size))).max() <= 1
+
+
+@pytest.mark.parametrize("size", [1, 20, 28, 35, 50, 200])
+def test_white_stays_white_and_single_equals_batched(size: int) -> None:
+    assert (resize(np.full((2, 28, 28), 255, np.uint8), size) == 255).all()
+    glyphs = random_glyphs(1, 7)
+    batched = resize(glyphs, size)
+    for n in range(7):
+        np.testing.assert_array_equal(resize(glyphs[n : n + 1], size)[0], batched[n])
+
+
+def test_the_glyphs_own_size_changes_nothing() -> None:
+    glyphs = random_glyphs(2)
+    np.testing.assert_array_equal(resize(glyphs, 28), glyphs)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        SceneSpec(min_objects=0),
+        SceneSpec(placement="uniform", clutter=300),
+        SceneSpec(canvas=64, max_size=12, min_size=8, max_objects=10, clutter_size=9),
+        SceneSpec(clutter=0),
+    ],
+    ids=["grid", "uniform", "tiny", "plain"],
+)
+def test_scenes_equal_slow_painting(spec: SceneSpec, loaded: Glyphs) -> None:
+    source = np.concatenate([loaded.train_images, loaded.test_images])
+    scenes = Sampler(spec, make_pools(loaded)).sample("test", 0, 600)
+    images, boxes = paint(scenes, source, spec.canvas, spec.clutter_size)
+    assert images.shape == (600, 1, spec.canvas, spec.canvas)
+    side = spec.clutter_size
+    for n in [*range(40), 511, 512, 599]:
+        expected = np.zeros((spec.canvas, spec.canvas), np.uint8)
+        for glyph, (y, x), (top, left) in zip(
+            scenes.clutter_glyphs[n],
+            scenes.clutter_windows[n],
+            scenes.clutter_corners[n],
+            strict=True,
+        ):
+            expected[top : top + side, left : left + side] = source[
+                glyph, y : y + side, x : x + side
+            ]
+        for k in range(scenes.counts[n]):
+            size, (top, left) = scenes.sizes[n, k], scenes.corners[n, k]
+            ink = bilinear_whole(source[scenes.glyphs[n, k]], size)
+            window = expected[top : top + size, left : left + size]
+            window[ink > 0] = ink[ink > 0]
+            ys, xs = np.nonzero(ink)
+            tight = [left + xs.min(), top + ys.min(), left + xs.max() + 1, top + ys.max() + 1]
+            assert boxes[n, k].tolist() == tight
+        assert (boxes[n, scenes.counts[n] :] == -1).all()
+        np.testing.assert_array_equal(images[n, 0], expected)
+
+
+def test_an_object_without_ink_has_its_square_as_box(loaded: Glyphs) -> None:
+    spec = SceneSpec(clutter=0)
+    scenes = Sampler(spec, make_pools(loaded)).sample("train", 0, 20)
+    images, boxes = paint(scenes, np.zeros((400, 28, 28), np.uint8), spec.canvas, 5)
+    assert not images.any()
+    top, left = scenes.corners[0, 0]
+    size = scenes.sizes[0, 0]
+    assert boxes[0, 0].tolist() == [left, top, left + size, top + size]
+
+
+def test_no_scene_at_all(loaded: Glyphs) -> None:
+    scenes = Sampler(SceneSpec(), make_pools(loaded)).sample("train", 5, 5)
+    images, boxes = paint(scenes, loaded.train_images, 100, 5)
+    assert images.shape == (0, 1, 100, 100)
+    assert boxes.shape == (0, 4, 4)
