@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.schema import SCHEMA_VERSION, SPLITS, Examples, Header, Layout
 
 _REMEDY = "make it again with `hsal-bench generate`"
@@ -33,9 +33,19 @@ class DataFile:
         return Path(self.file.filename)
 
     def read(self, split: str, name: str) -> np.ndarray:
-        """Return a whole array of a split, as in `Layout.arrays`."""
+        """Return a whole array of a split, as in `Layout.arrays`.
+
+        Raises:
+            HsalBenchError: what is stored cannot be decoded; so do `rows`, `runs` and `examples`.
+        """
         dataset = self.file[split][name]
-        return _inflate(dataset) if _is_plain_deflate(dataset) else dataset[...]
+        return self._slice(dataset, 0, len(dataset))
+
+    def runs(self, split: str, name: str, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (number of the first row, array) for each run of `rows` rows of an array."""
+        dataset = self.file[split][name]
+        for start in range(0, len(dataset), rows):
+            yield start, self._slice(dataset, start, min(start + rows, len(dataset)))
 
     def rows(self, split: str, name: str, indices: np.ndarray) -> np.ndarray:
         """Return the rows `indices` (any order, repeats allowed), reading each chunk once."""
@@ -47,12 +57,28 @@ class DataFile:
         for number in np.unique(chunk):
             here = np.flatnonzero(chunk == number)
             start = int(number) * chunk_rows
-            result[here] = dataset[start : start + chunk_rows][indices[here] - start]
+            with self._decoding(dataset):
+                result[here] = dataset[start : start + chunk_rows][indices[here] - start]
         return result
 
     def examples(self, split: str, indices: np.ndarray) -> Examples:
         """Return the rows `indices` of every array of a split."""
         return {name: self.rows(split, name, indices) for name in self.layout.arrays()}
+
+    def _slice(self, dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray:
+        with self._decoding(dataset):
+            if _is_plain_deflate(dataset) and start % dataset.chunks[0] == 0:
+                return _inflate(dataset, start, stop)
+            return dataset[start:stop]
+
+    @contextmanager
+    def _decoding(self, dataset: h5py.Dataset) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError, zlib.error) as error:
+            raise HsalBenchError(
+                f"{self.path}: {dataset.name[1:]} cannot be decoded ({error}): {_REMEDY}"
+            ) from error
 
 
 @contextmanager
@@ -85,7 +111,7 @@ def _read_header(file: h5py.File, path: Path) -> Header:
         )
     try:
         return Header.from_attributes(dict(file.attrs))
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} has a damaged header ({error}): {_REMEDY}") from error
 
 
@@ -103,7 +129,7 @@ def _read_layout(file: h5py.File, header: Header, path: Path) -> Layout:
                         f"{path}: {split}/{name} is {array.dtype} {array.shape}, "
                         f"it should be {dtype} {expected}: {_REMEDY}"
                     )
-    except (KeyError, IndexError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UsageError(f"{path} lacks an array ({error}): {_REMEDY}") from error
     return layout
 
@@ -113,9 +139,12 @@ def _is_plain_deflate(dataset: h5py.Dataset) -> bool:
     return dataset.dtype.itemsize == 1 and dataset.compression == "gzip" and not dataset.fletcher32
 
 
-def _inflate(dataset: h5py.Dataset) -> np.ndarray:
-    """Return a whole deflated array, its chunks inflated by threads (zlib releases the lock)."""
-    result = np.empty(dataset.shape, dataset.dtype)
+def _inflate(dataset: h5py.Dataset, first: int, stop: int) -> np.ndarray:
+    """Return the rows first..stop-1 of a deflated array; `first` begins a chunk.
+
+    The chunks are inflated by threads (zlib releases the lock).
+    """
+    result = np.empty((stop - first, *dataset.shape[1:]), dataset.dtype)
     rows = dataset.chunks[0]
 
     def inflate(start: int, stored: bytes) -> None:
@@ -127,7 +156,7 @@ def _inflate(dataset: h5py.Dataset) -> np.ndarray:
     with ThreadPoolExecutor() as pool:
         jobs = []
         for start in range(0, len(result), rows):
-            offset = (start,) + (0,) * (dataset.ndim - 1)
+            offset = (first + start,) + (0,) * (dataset.ndim - 1)
             _, stored = dataset.id.read_direct_chunk(offset)
             jobs.append(pool.submit(inflate, start, stored))
         for job in jobs:

@@ -72,9 +72,10 @@ def parse(text: str, kind: Any, where: str) -> Any:
         kind = next(member for member in arguments if member is not type(None))
         return parse(text, kind, where)
     if origin is Literal:
-        if text not in arguments:
-            raise UsageError(f"{where} is {text!r}: {suggest(text, map(str, arguments))}")
-        return text
+        choices = {str(argument): argument for argument in arguments}
+        if text not in choices:
+            raise UsageError(f"{where} is {text!r}: {suggest(text, choices)}")
+        return choices[text]
     if origin is tuple:
         return tuple(parse(part.strip(), arguments[0], where) for part in text.split(","))
     if kind is bool:

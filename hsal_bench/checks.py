@@ -1,0 +1,178 @@
+"""What `verify` looks at in the arrays of a data set file, each for all examples at once.
+
+A check returns what it saw. It raises `Failed` with the split, the rows and their values, or
+`Skipped` with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from hsal_bench.datafile import DataFile
+from hsal_bench.ink import boxes_in_range, ink_outside, loose_boxes
+from hsal_bench.schema import HASH_ROWS, PAD, SPLITS
+
+RUN_ROWS = HASH_ROWS
+"""Images held in memory at once."""
+
+_SHOWN = 3
+
+
+class Failed(Exception):  # noqa: N818 - an outcome, not an error of the program
+    """Raised by a check that fails, with what it saw."""
+
+
+class Skipped(Exception):  # noqa: N818 - as above
+    """Raised by a check that does not apply, with the reason."""
+
+
+def check_labels(data: DataFile) -> str:
+    """Labels are classes, or the padding."""
+    classes = data.layout.num_classes
+    for split, labels in _each(data, "labels"):
+        _refuse(split, ((labels < PAD) | (labels >= classes)).any(axis=1), labels=labels)
+    return f"0 to {classes - 1}"
+
+
+def check_counts(data: DataFile) -> str:
+    """Counts are those of the labels."""
+    for split, labels in _each(data, "labels"):
+        counts = data.read(split, "counts")
+        wrong = (_bincount(labels, data.layout.num_classes) != counts).any(axis=1)
+        _refuse(split, wrong, counts=counts, labels=labels)
+    return "those of the labels"
+
+
+def check_padding(data: DataFile) -> str:
+    """-1 stands at the end only, and alike in labels, boxes and source_index."""
+    for split, labels in _each(data, "labels"):
+        real = labels != PAD
+        _refuse(split, (real[:, 1:] & ~real[:, :-1]).any(axis=1), labels=labels)
+        for name in ("boxes", "source_index"):
+            array = data.read(split, name)
+            values = array.reshape(*labels.shape, -1)
+            padded = values == PAD
+            wrong = (padded.any(axis=2) == real) | (padded.all(axis=2) == real)
+            wrong |= (values < PAD).any(axis=2)
+            _refuse(split, wrong.any(axis=1), labels=labels, **{name: array})
+    return "at the end, alike in labels, boxes and source_index"
+
+
+def check_objects(data: DataFile) -> str:
+    """Every image has as many objects as the config allows."""
+    fewest, most = _config(data, "min_objects", "max_objects")
+    for split, labels in _each(data, "labels"):
+        number = (labels != PAD).sum(axis=1)
+        _refuse(split, (number < fewest) | (number > most), objects=number)
+    return f"{fewest} to {most} in an image"
+
+
+def check_repeats(data: DataFile) -> str:
+    """A data set of sets has no class twice in an image."""
+    (unique,) = _config(data, "unique")
+    if not unique:
+        return "allowed"
+    for split, labels in _each(data, "labels"):
+        twice = (_bincount(labels, data.layout.num_classes) > 1).any(axis=1)
+        _refuse(split, twice, labels=labels)
+    return "none, as in a set"
+
+
+def check_boxes(data: DataFile) -> str:
+    """Boxes lie in the image and hold at least a pixel."""
+    _, height, width = data.layout.image_shape
+    for split, boxes in _each(data, "boxes"):
+        wrong = ~boxes_in_range(boxes, height, width) & ~(boxes == PAD).all(axis=2)
+        _refuse(split, wrong.any(axis=1), boxes=boxes)
+    return f"0 <= x0 < x1 <= {width} and 0 <= y0 < y1 <= {height}"
+
+
+def check_ink(data: DataFile) -> str:
+    """Boxes are tight around ink, and no ink lies outside them but for the clutter."""
+    pieces, side = _config(data, "clutter", "clutter_size")
+    most = pieces * side * side
+    for split, boxes in _each(data, "boxes"):
+        loose, outside = [], []
+        for start, images in data.runs(split, "images", RUN_ROWS):
+            ink = images.any(axis=1)
+            here = boxes[start : start + len(images)]
+            loose.append(loose_boxes(ink, here))
+            outside.append(ink_outside(ink, here))
+        without_ink = np.concatenate(loose)
+        _refuse(
+            split,
+            without_ink.any(axis=1),
+            boxes=boxes,
+            border_row_or_column_without_ink=without_ink,
+        )
+        pixels = np.concatenate(outside)
+        _refuse(split, pixels > most, pixels_of_ink_outside_boxes=pixels, allowed=most)
+    return f"tight boxes, at most {most} pixels of ink outside them"
+
+
+def check_leaks(data: DataFile) -> str:
+    """No glyph of the source was used in two splits."""
+    used = {split: np.unique(index[index != PAD]) for split, index in _each(data, "source_index")}
+    for one, other in combinations(SPLITS, 2):
+        shared = np.intersect1d(used[one], used[other], assume_unique=True)
+        if len(shared):
+            index = data.read(other, "source_index")
+            rows = np.isin(index, shared).any(axis=1)
+            where = _describe(other, rows, {"source_index": index})
+            raise Failed(f"{len(shared)} glyphs of {one} are in {other} too: {where}")
+    return ", ".join(f"{len(used[split])} in {split}" for split in SPLITS) + ", none in two"
+
+
+CHECKS: dict[str, Callable[[DataFile], str]] = {
+    "labels": check_labels,
+    "counts": check_counts,
+    "padding": check_padding,
+    "objects": check_objects,
+    "repeats": check_repeats,
+    "boxes": check_boxes,
+    "ink": check_ink,
+    "leak-free glyphs": check_leaks,
+}
+
+
+def _each(data: DataFile, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    for split in SPLITS:
+        yield split, data.read(split, name)
+
+
+def _config(data: DataFile, *names: str) -> list[Any]:
+    missing = [name for name in names if name not in data.header.config]
+    if missing:
+        raise Skipped(f"the config has no {' and no '.join(missing)}")
+    return [data.header.config[name] for name in names]
+
+
+def _bincount(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return the counts int64 [N, classes] of labels [N, K]; what is no class is not counted."""
+    rows, _ = np.nonzero(known := (labels >= 0) & (labels < classes))
+    flat = np.bincount(rows * classes + labels[known], minlength=len(labels) * classes)
+    return flat.reshape(len(labels), classes)
+
+
+def _refuse(split: str, wrong: np.ndarray, **values: Any) -> None:
+    """Raise Failed if any row is wrong (bool [N]), showing the first ones with their values."""
+    if wrong.any():
+        raise Failed(_describe(split, wrong, values))
+
+
+def _describe(split: str, wrong: np.ndarray, values: dict[str, Any]) -> str:
+    rows = np.flatnonzero(wrong)
+    shown = "; ".join(f"{split} row {row}: {_values(row, values)}" for row in rows[:_SHOWN])
+    return f"{shown}; {len(rows)} such rows in all" if len(rows) > _SHOWN else shown
+
+
+def _values(row: int, values: dict[str, Any]) -> str:
+    shown = {
+        name: value[row].tolist() if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())

@@ -1,0 +1,146 @@
+"""Proving a data set file: whole, leak-free, and as its config says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.checks import CHECKS, RUN_ROWS, Failed, Skipped
+from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.errors import HsalBenchError
+from hsal_bench.generator import Recipe
+from hsal_bench.options import from_json
+from hsal_bench.registry import load_generator
+from hsal_bench.schema import SPLITS, content_sha256, run_digests
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; `detail` says what was seen, or why it was left out."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+def verify(path: Path, *, remake: int = 0, data_dir: Path, seed: int = 0) -> list[Check]:
+    """Check the data set file `path` and return what was seen, check by check.
+
+    `remake` examples, chosen with `seed` over all splits, are made again from the file's config
+    (the glyph source is read from, or downloaded into, `data_dir`) and compared bit for bit.
+
+    Raises:
+        UsageError: the file is missing or is not a data set (see `hsal_bench.datafile.open_data`).
+    """
+    with open_data(path) as data:
+        checks = [_outcome(name, check, data) for name, check in _CHECKS.items()]
+        if remake:
+            checks += _remade_checks(data, remake, data_dir, seed)
+    return checks
+
+
+def content_hash(data: DataFile) -> str:
+    """Return the hash of the file's decoded arrays, with one run of rows in memory at a time.
+
+    Raises:
+        HsalBenchError: what is stored cannot be decoded.
+    """
+    digests = {
+        (split, name): _digests(data, split, name)
+        for split in SPLITS
+        for name in data.layout.arrays()
+    }
+    return content_sha256(data.layout, digests)
+
+
+def _digests(data: DataFile, split: str, name: str) -> Iterator[bytes]:
+    for _, run in data.runs(split, name, RUN_ROWS):
+        yield from run_digests(run)
+
+
+def check_content(data: DataFile) -> str:
+    """The decoded arrays are those that the header's hash was taken of."""
+    found, stated = content_hash(data), data.header.content_sha256
+    if found != stated:
+        raise Failed(f"the arrays hash to {found}, the header says {stated or 'nothing'}")
+    return found
+
+
+_CHECKS: dict[str, Callable[[DataFile], str]] = {"content hash": check_content, **CHECKS}
+
+
+def _outcome(name: str, check: Callable[[DataFile], str], data: DataFile) -> Check:
+    try:
+        return Check(name, True, check(data))
+    except Skipped as reason:
+        return Check(name, True, f"skipped: {reason}")
+    except (Failed, HsalBenchError) as failure:
+        return Check(name, False, str(failure))
+
+
+def _remade_checks(data: DataFile, number: int, data_dir: Path, seed: int) -> list[Check]:
+    try:
+        recipe = _recipe(data, data_dir)
+    except HsalBenchError as error:
+        return [Check("recipe", False, f"{error} (without remaking, this is left out)")]
+    return [
+        _outcome("recipe", lambda data: _check_recipe(data, recipe), data),
+        _outcome("made again", lambda data: _check_remade(data, recipe, number, seed), data),
+    ]
+
+
+def _recipe(data: DataFile, data_dir: Path) -> Recipe:
+    fields = dict(data.header.config)
+    name = fields.pop("generator", None)
+    if name is None:
+        raise HsalBenchError("the config names no generator")
+    generator = load_generator(name)
+    return generator.recipe(from_json(type(generator.defaults), fields, name), data_dir)
+
+
+def _check_recipe(data: DataFile, recipe: Recipe) -> str:
+    stated, again = data.header, recipe.header
+    for name in ("source", "source_sha256", "name", "class_names", "seed", "config"):
+        if getattr(stated, name) != getattr(again, name):
+            raise Failed(
+                f"{name} is {getattr(stated, name)!r} in the file and "
+                f"{getattr(again, name)!r} when the config is followed"
+            )
+    if (data.layout.image_shape, data.layout.sizes) != (
+        recipe.layout.image_shape,
+        dict(recipe.layout.sizes),
+    ):
+        raise Failed(f"the layout is {data.layout}, by the config it should be {recipe.layout}")
+    return f"the config and the source {again.source} (sha256 {again.source_sha256[:12]}...) agree"
+
+
+def _check_remade(data: DataFile, recipe: Recipe, number: int, seed: int) -> str:
+    sizes = [data.layout.sizes[split] for split in SPLITS]
+    number = min(number, sum(sizes))
+    chosen = np.sort(np.random.default_rng(seed).choice(sum(sizes), number, replace=False))
+    ends = np.cumsum(sizes)
+    for split, end, size in zip(SPLITS, ends, sizes, strict=True):
+        for row in chosen[(chosen >= end - size) & (chosen < end)] - (end - size):
+            _compare(data, recipe, split, int(row))
+    return f"{number} examples, equal bit for bit"
+
+
+def _compare(data: DataFile, recipe: Recipe, split: str, row: int) -> None:
+    again = recipe.make(split, row, row + 1)
+    for name, stored in data.examples(split, np.array([row])).items():
+        if stored.dtype != again[name].dtype or not np.array_equal(stored, again[name]):
+            raise Failed(f"{split} row {row}: {name} differs{_difference(stored, again[name])}")
+
+
+def _difference(stored: np.ndarray, again: np.ndarray) -> str:
+    if stored.shape != again.shape:
+        return f": {stored.shape} in the file, {again.shape} made again"
+    first = tuple(int(i) for i in np.argwhere(stored != again)[0][1:])
+    number = np.count_nonzero(stored != again)
+    at = (0, *first)
+    return (
+        f" in {number} places, first at {first}: {stored[at]} in the file, {again[at]} made again"
+    )
