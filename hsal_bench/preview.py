@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from hsal_bench.datafile import DataFile
+from hsal_bench.errors import UsageError
+from hsal_bench.files import replacing, writable_folder
 from hsal_bench.schema import PAD
 
 # The colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any colour
@@ -63,6 +66,20 @@ def contact_sheet(
         for i, index in enumerate(indices)
     ]
     return _grid(tiles, columns)
+
+
+def save(sheet: Image.Image, path: Path) -> None:
+    """Write the picture to `path`, in the format its suffix says.
+
+    Raises:
+        UsageError: no picture has that suffix, or the folder cannot be written in.
+    """
+    formats = Image.registered_extensions()
+    if path.suffix.lower() not in formats:
+        raise UsageError(f"{path} has no picture's suffix: call it {path.with_suffix('.png')}")
+    writable_folder(path.parent)
+    with replacing(path) as temporary:
+        sheet.save(temporary, format=formats[path.suffix.lower()])
 
 
 def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Image:

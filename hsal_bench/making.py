@@ -1,0 +1,145 @@
+"""From the names and options of `hsal-bench generate` to data set files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joblib import cpu_count
+
+from hsal_bench import registry
+from hsal_bench.build import build
+from hsal_bench.datafile import open_data
+from hsal_bench.errors import UsageError, suggest
+from hsal_bench.files import writable_folder
+from hsal_bench.generator import Generator, Recipe
+from hsal_bench.options import as_json, field_types, replace
+from hsal_bench.progress import progress
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """A data set to make at `path`, or one that is there already as the spec says."""
+
+    name: str
+    generator: Generator
+    spec: Any
+    path: Path
+    up_to_date: bool = False
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the header of the file says it was made from."""
+        return json.loads(json.dumps({"generator": self.name, **as_json(self.spec)}))
+
+
+def plan(
+    names: Sequence[str], values: Mapping[str, str], out: Path, *, force: bool = False
+) -> list[Job]:
+    """Return a job for each data set in `names` (none: all), its file in the folder `out`.
+
+    `values` maps fields of specs to texts; a data set takes those it has.
+
+    Raises:
+        UsageError: an unknown name or field, a text that is no value of its field, a spec that
+            contradicts itself, two data sets with one file, a file of another config without
+            `force`, a folder that cannot be written in.
+    """
+    names = list(dict.fromkeys(names)) or registry.names(registry.GENERATORS)
+    jobs = [_job(name, values, out) for name in names]
+    _refuse_unused(values, jobs)
+    _refuse_same_file(jobs)
+    if not force:
+        jobs = [dataclasses.replace(job, up_to_date=_is_up_to_date(job)) for job in jobs]
+    if not all(job.up_to_date for job in jobs):
+        writable_folder(out)
+    return jobs
+
+
+def recipes(jobs: Sequence[Job], data_dir: Path) -> list[tuple[Job, Recipe]]:
+    """Return the jobs that are not up to date with their recipes: all, before any is made.
+
+    Raises:
+        UsageError: whatever the generators refuse.
+    """
+    return [(job, job.generator.recipe(job.spec, data_dir)) for job in jobs if not job.up_to_date]
+
+
+def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:
+    """Make the file, showing progress, and return a line about it.
+
+    `workers`: processes; by default as many as there are cores to be had.
+    """
+    images = sum(recipe.layout.sizes.values())
+    started = time.monotonic()
+    with progress(job.path.stem, images) as advance:
+        build(
+            recipe,
+            job.path,
+            workers=workers or cpu_count(),
+            progress=lambda done, total: advance(done),
+        )
+    seconds = time.monotonic() - started
+    with open_data(job.path) as data:
+        content = data.header.content_sha256
+    return (
+        f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
+        f"{job.path.stat().st_size / 1e6:.1f} MB, content {content}"
+    )
+
+
+def _job(name: str, values: Mapping[str, str], out: Path) -> Job:
+    generator = registry.load_generator(name)
+    known = field_types(type(generator.defaults))
+    own = {field: text for field, text in values.items() if field in known}
+    spec = replace(generator.defaults, own, name)
+    return Job(name, generator, spec, out / f"{generator.data_set_name(spec)}.h5")
+
+
+def _refuse_unused(values: Mapping[str, str], jobs: Sequence[Job]) -> None:
+    known = {field for job in jobs for field in field_types(type(job.spec))}
+    for field in values:
+        if field not in known:
+            raise UsageError(f"no data set has an option {field!r}: {suggest(field, known)}")
+
+
+def _refuse_same_file(jobs: Sequence[Job]) -> None:
+    owners: dict[Path, str] = {}
+    for job in jobs:
+        other = owners.setdefault(job.path, job.name)
+        if other != job.name:
+            raise UsageError(
+                f"{other} and {job.name} would both be {job.path}: make them one at a time, with "
+                "another --out"
+            )
+
+
+def _is_up_to_date(job: Job) -> bool:
+    """Whether the file is there as it should be. Raises UsageError if there is another."""
+    if not job.path.exists():
+        return False
+    try:
+        with open_data(job.path) as data:
+            there = data.header.config
+    except UsageError as error:
+        raise UsageError(
+            f"{job.path} is there but is not a whole data set: --force replaces it, --out names "
+            "another folder"
+        ) from error
+    wanted = job.config
+    fields = [field for field in wanted | there if wanted.get(field) != there.get(field)]
+    if fields:
+        was = ", ".join(f"{field}={there.get(field)}" for field in fields[:_SHOWN])
+        now = ", ".join(f"{field}={wanted.get(field)}" for field in fields[:_SHOWN])
+        raise UsageError(
+            f"{job.path} was made with {was}, not {now}: --force replaces it, --out names another "
+            "folder"
+        )
+    return True
