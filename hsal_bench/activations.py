@@ -14,8 +14,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import click
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -26,11 +27,12 @@ from hsal_bench.datafile import DataFile
 from hsal_bench.files import replacing, write_text
 from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.harness import Budget
-from hsal_bench.loader import ExampleSet
+from hsal_bench.loader import example_set
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.multiset import counts_from_labels
 from hsal_bench.options import option
 from hsal_bench.progress import progress
+from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS
 
 BATCH_SIZE = 256
@@ -84,11 +86,10 @@ class FrozenModel:
     accuracy: float
     sha256: str
 
-    def as_record(self) -> dict[str, Any]:
+    def as_record(self) -> Activation:
         """Return what a result record says of the model."""
-        values = dataclasses.asdict(self)
-        del values["path"]
-        return values
+        weights = f"{self.weights}, fine-tuned on {self.trained_on}"
+        return Activation(self.backbone, weights, self.sha256, self.accuracy)
 
 
 def fine_tune(
@@ -98,7 +99,6 @@ def fine_tune(
     budget: Budget,
     root: Path,
     device: torch.device,
-    progress: StageProgress,
 ) -> FrozenModel:
     """Return the model fine-tuned on `single`, from the folder `root` if it is there already.
 
@@ -118,6 +118,29 @@ def fine_tune(
         _train_model(single, config, origin, budget, folder, fingerprint, device)
     facts = json.loads((folder / "model.json").read_text())
     return FrozenModel(path=folder / "model.pt", **facts)
+
+
+def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
+    """Return where the first weights come from, in words, and their file (None: from scratch).
+
+    `asked` is a file, "none", or None for ImageNet's where they can be had; where they cannot,
+    that is said and training starts from scratch.
+    """
+    if backbone != "resnet34" and asked is None:
+        return "from scratch", None
+    if asked == "none":
+        return "from scratch", None
+    if asked is not None:
+        return Path(asked).name, asked
+    try:
+        return "ImageNet", str(backbones.imagenet_weights())
+    except OSError as error:
+        click.echo(
+            f"no ImageNet weights ({error}): training {backbone} from scratch, for longer; "
+            "--backbone-weights FILE gives them",
+            err=True,
+        )
+        return "from scratch", None
 
 
 def volumes(
@@ -147,12 +170,6 @@ def volumes(
     }
 
 
-def image_set(data: DataFile, split: str, device: torch.device) -> ExampleSet:
-    """Return a split with its images as inputs."""
-    images = torch.from_numpy(data.read(split, "images"))
-    return ExampleSet.of(images, data.read(split, "counts"), data.read(split, "labels"), device)
-
-
 def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
     """Return the task a data set poses, on inputs of the given shape."""
     return Task(data.layout.num_classes, data.layout.max_objects, input_shape)
@@ -170,7 +187,7 @@ def _train_model(
     """Fine-tune, then write model.pt and, last, model.json, which says that it is whole."""
     task = task_of(single, single.layout.image_shape)
     method = SingleObject(task, config, Setup(device, 0, budget.updates))
-    data = {split: image_set(single, split, device) for split in SPLITS}
+    data = {split: example_set(single, split, device) for split in SPLITS}
     with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
         harness.train(method, data, budget, 0, folder, fingerprint, report)
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
@@ -180,7 +197,7 @@ def _train_model(
         "backbone": config.backbone,
         "weights": origin,
         "trained_on": single.header.name,
-        "accuracy": evaluation.score(method, data["test"])["exact_match"],
+        "accuracy": evaluation.evaluate(method, data["test"]).metrics["exact_match"],
         "sha256": _sha256(state),
     }
     write_text(folder / "model.json", json.dumps(facts, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,15 +85,16 @@ def run(
     """
     from hsal_bench import run as work
     from hsal_bench.options import assignments, parse
+    from hsal_bench.outputs import report
 
     request = work.Request(
         models=tuple(name for text in models for name in text.split(",")),
         seeds=parse(seeds, tuple[int, ...], "--seeds"),
         settings=assignments(settings),
-        command=" ".join(["hsal-bench", *sys.argv[1:]]),
+        command=shlex.join(["hsal-bench", *sys.argv[1:]]),
         **options,
     )
     records = work.run(request)
-    work.report(records, request.out, as_json=as_json)
+    report(records, request.out, as_json=as_json)
     if any(record.status == "failed" for record in records):
         sys.exit(1)

@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 import torch
 
 from hsal_bench import metrics
+from hsal_bench.attention import AttentionSums, attention_sums
 from hsal_bench.loader import ExampleSet, evaluation_batches
-from hsal_bench.method import Method, Trace
+from hsal_bench.method import Method, Prediction
 
 BATCH_SIZE = 512
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """A split's predictions: counts int64 [N, classes], confidence float32 [N] or None."""
+class Evaluation:
+    """A split's predictions and their scores.
+
+    counts: int64 [N, classes]. confidence: float32 [N], None where the method gives none.
+    metrics: all of `metrics.score`, and those of `attention` where the method has a trace.
+    seconds: spent in `predict`.
+    """
 
     counts: np.ndarray
     confidence: np.ndarray | None
+    metrics: dict[str, float]
     seconds: float
 
 
-def predict(method: Method, examples: ExampleSet) -> Predictions:
-    """Predict every example of a split, in the file's order."""
-    started = time.perf_counter()
-    counts, confidence = [], []
-    for batch in evaluation_batches(examples, BATCH_SIZE):
-        prediction = method.predict(batch)
-        counts.append(prediction.counts)
-        confidence.append(prediction.confidence)
-    stacked = torch.cat(counts).cpu().numpy()
-    known = [part for part in confidence if part is not None]
-    sure = torch.cat(known).float().cpu().numpy() if len(known) == len(confidence) else None
-    return Predictions(stacked, sure, time.perf_counter() - started)
+def evaluate(method: Method, examples: ExampleSet) -> Evaluation:
+    """Predict every example of a split, in the file's order, and score the predictions."""
+    counts, confidence, looks, seconds = [], [], [], 0.0
+    for start, batch in evaluation_batches(examples, BATCH_SIZE):
+        started = time.perf_counter()
+        prediction = method.predict(batch, trace=True)
+        counts.append(prediction.counts.cpu().numpy())
+        seconds += time.perf_counter() - started
+        if prediction.confidence is not None:
+            confidence.append(prediction.confidence.float().cpu().numpy())
+        if prediction.trace is not None:
+            looks.append(_attention(prediction, examples, start))
+    predicted = np.concatenate(counts)
+    truth = examples.counts.cpu().numpy()
+    scores = metrics.score(truth, predicted, examples.labels.shape[1])
+    if looks:
+        scores |= reduce(add, looks).means()
+    sure = np.concatenate(confidence) if len(confidence) == len(counts) else None
+    return Evaluation(predicted, sure, scores, seconds)
 
 
-def traces(method: Method, examples: ExampleSet) -> Iterator[Trace]:
-    """Yield the trace of every batch of a split, in order; nothing where a method has none."""
-    for batch in evaluation_batches(examples, BATCH_SIZE):
-        trace = method.predict(batch, trace=True).trace
-        if trace is None:
-            return
-        yield trace
-
-
-def score(method: Method, examples: ExampleSet) -> dict[str, float]:
-    """Return every metric of a split (see `metrics.score`)."""
-    predicted = predict(method, examples).counts
-    return metrics.score(examples.counts.cpu().numpy(), predicted)
+def _attention(prediction: Prediction, examples: ExampleSet, start: int) -> AttentionSums:
+    assert prediction.trace is not None
+    rows = slice(start, start + len(prediction.counts))
+    boxes, labels = examples.boxes[rows], examples.labels[rows]
+    classes = examples.counts.shape[1]
+    with torch.no_grad():
+        return attention_sums(prediction.trace, boxes, labels, examples.image_size, classes)

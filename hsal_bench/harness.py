@@ -45,10 +45,14 @@ class Budget:
 
 @dataclass
 class Progression:
-    """What a training run has come to; the checkpoint holds it beside the method's state."""
+    """What a training run has come to; the checkpoint holds it beside the method's state.
+
+    seconds: the whole training; validating: the part of it spent on the validation split.
+    """
 
     update: int = 0
     seconds: float = 0.0
+    validating: float = 0.0
     best_update: int = 0
     best_score: float = -1.0
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -76,7 +80,7 @@ def train(
     report = progress or (lambda update, status: None)
     if run.update == 0 and not run.curve:
         _evaluate(method, data, run, {}, folder)
-    started = time.perf_counter() - run.seconds
+    started, before = time.perf_counter(), run.seconds
     sums: dict[str, Tensor] = {}
     for batch in training_batches(data["train"], budget.batch_size, seed, run.update):
         if run.update >= budget.updates:
@@ -88,7 +92,7 @@ def train(
             losses = _means(sums, run)
             sums.clear()
             _evaluate(method, data, run, losses, folder)
-            run.seconds = time.perf_counter() - started
+            run.seconds = before + time.perf_counter() - started
             _save(method, run, folder, fingerprint)
         report(run.update, _status(run))
     method.load_state_dict(_load(folder / "best.pt"))
@@ -109,7 +113,8 @@ def _evaluate(
     folder: Path,
 ) -> None:
     """Score the validation split, extend the curve, and keep the state if it is the best so far."""
-    scores = evaluation.score(method, data["valid"])
+    started = time.perf_counter()
+    scores = evaluation.evaluate(method, data["valid"]).metrics
     run.curve.append({"update": run.update, **losses, **_validation(scores)})
     if scores[SELECT_BY] > run.best_score:
         run.best_score, run.best_update = scores[SELECT_BY], run.update
@@ -117,11 +122,12 @@ def _evaluate(
     # Written whole each time: a run taken up again leaves no lines of its lost part behind.
     lines = (json.dumps(line) + "\n" for line in run.curve)
     write_text(folder / "metrics.jsonl", "".join(lines))
+    run.validating += time.perf_counter() - started
 
 
 def _validation(scores: Mapping[str, float]) -> dict[str, float]:
-    kept = (SELECT_BY, "macro_f1", "cardinality_accuracy")
-    return {f"valid_{name}": scores[name] for name in kept}
+    kept = (SELECT_BY, "macro_f1", "cardinality_accuracy", "attn_saliency", "pointing_hit")
+    return {f"valid_{name}": scores[name] for name in kept if name in scores}
 
 
 def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:

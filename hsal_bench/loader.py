@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from hsal_bench.datafile import DataFile
 from hsal_bench.method import Batch
 from hsal_bench.multiset import shuffle_labels
 
@@ -24,26 +25,20 @@ class ExampleSet:
     """One split's examples.
 
     inputs: uint8 images or half-precision activations, on the device where they fit there, else
-    memory-mapped on the host. counts [N, classes] and labels [N, K] (padded with -1): int64 on
-    the device.
+    memory-mapped on the host. counts [N, classes], labels [N, K] and boxes [N, K, 4] (x0, y0, x1,
+    y1 in pixels; both padded with -1): int64 on the device. image_size: (height, width) in pixels.
     """
 
     inputs: Tensor
     counts: Int[Tensor, "examples classes"]
     labels: Int[Tensor, "examples objects"]
-    device: torch.device
+    boxes: Int[Tensor, "examples objects 4"]
+    image_size: tuple[int, int]
 
-    @classmethod
-    def of(
-        cls, inputs: Tensor, counts: np.ndarray, labels: np.ndarray, device: torch.device
-    ) -> ExampleSet:
-        """Put a split's arrays where training wants them."""
-        return cls(
-            _placed(inputs, device),
-            torch.from_numpy(counts.astype(np.int64)).to(device),
-            torch.from_numpy(labels.astype(np.int64)).to(device),
-            device,
-        )
+    @property
+    def device(self) -> torch.device:
+        """Where batches are wanted."""
+        return self.counts.device
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -54,6 +49,20 @@ class ExampleSet:
             rows = rows.to(self.inputs.device)
         chosen = self.inputs[rows].to(self.device, non_blocking=True)
         return chosen.float() / 255.0 if chosen.dtype == torch.uint8 else chosen.float()
+
+
+def example_set(
+    data: DataFile, split: str, device: torch.device, inputs: Tensor | None = None
+) -> ExampleSet:
+    """Return a split of a data set file with `inputs` (its images unless said) as inputs."""
+    if inputs is None:
+        inputs = torch.from_numpy(data.read(split, "images"))
+    counts, labels, boxes = (
+        torch.from_numpy(data.read(split, name).astype(np.int64)).to(device)
+        for name in ("counts", "labels", "boxes")
+    )
+    _, height, width = data.layout.image_shape
+    return ExampleSet(_placed(inputs, device), counts, labels, boxes, (height, width))
 
 
 def training_batches(
@@ -78,10 +87,10 @@ def training_batches(
             yield Batch(examples.rows(rows), examples.counts[on_device], labels[on_device])
 
 
-def evaluation_batches(examples: ExampleSet, batch_size: int) -> Iterator[Batch]:
-    """Yield every example once, in the file's order, without labels."""
+def evaluation_batches(examples: ExampleSet, batch_size: int) -> Iterator[tuple[int, Batch]]:
+    """Yield every example once, in the file's order, without labels: (first row, batch)."""
     for start in range(0, len(examples), batch_size):
-        yield Batch(examples.rows(slice(start, start + batch_size)))
+        yield start, Batch(examples.rows(slice(start, start + batch_size)))
 
 
 def _placed(inputs: Tensor, device: torch.device) -> Tensor:

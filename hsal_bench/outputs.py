@@ -1,0 +1,70 @@
+"""What a run leaves beside its record: predictions, an attention picture, the metric table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+
+from hsal_bench import tables
+from hsal_bench.datafile import DataFile
+from hsal_bench.evaluation import Evaluation
+from hsal_bench.files import write_text
+from hsal_bench.loader import ExampleSet
+from hsal_bench.method import Batch, Method
+from hsal_bench.multiset import labels_from_counts
+from hsal_bench.record import Record, read_records
+
+PICTURED = 3
+"""Images in the attention picture, as in the paper's figure 2."""
+
+
+def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
+    """Print the table of these runs; write the one of all runs in `out` as Markdown and CSV.
+
+    `table.md` holds the headline metrics, `table.csv` every metric that some run has.
+    """
+    means = tables.metric_table(records)
+    if as_json:
+        click.echo(means.to_json(orient="records", indent=1))
+    else:
+        Console(highlight=False).print(tables.terminal(tables.sheets(means)))
+    everything = read_records(out)
+    names = list(dict.fromkeys(name for record in everything for name in record.metrics))
+    headline = tables.sheets(tables.metric_table(everything))
+    write_text(out / "table.md", tables.markdown(headline))
+    write_text(out / "table.csv", tables.csv(tables.metric_table(everything, names)))
+    click.echo(f"records and tables are in {out}", err=True)
+
+
+def write_predictions(result: Evaluation, path: Path) -> None:
+    """Write one JSON line per image: its row in the split, its labels, the confidence if any."""
+    counts = torch.from_numpy(result.counts)
+    padded = labels_from_counts(counts, int(counts.sum(1).max())).tolist()
+    lines = []
+    for row, labels in enumerate(padded):
+        line = {"id": row, "labels": [label for label in labels if label >= 0]}
+        if result.confidence is not None:
+            line["confidence"] = round(float(result.confidence[row]), 6)
+        lines.append(json.dumps(line) + "\n")
+    write_text(path, "".join(lines))
+
+
+def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path) -> None:
+    """Draw how the method looked at three test images of several objects, if it has a trace."""
+    several = torch.where(test.counts.sum(1) == min(3, test.labels.shape[1]))[0]
+    rows = several[:PICTURED].cpu().numpy()
+    if len(rows) == 0:
+        return
+    trace = method.predict(Batch(test.rows(torch.from_numpy(rows))), trace=True).trace
+    if trace is None:
+        return
+    from hsal_bench.figures import attention_picture
+
+    truths = [[int(y) for y in row if y >= 0] for row in data.rows("test", "labels", rows)]
+    images = data.rows("test", "images", rows)
+    attention_picture(images, trace, truths, data.layout.num_classes, path)
