@@ -6,9 +6,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import urlopen
 
 from hsal_bench.errors import UsageError
 from hsal_bench.files import replacing, writable_folder
@@ -52,11 +50,15 @@ def _check(origin: Path | str, content: bytes, md5: str, remedy: str) -> None:
 
 
 def _download(source: str, url: str, data_dir: Path) -> tuple[bytes, bytes]:
+    # Imported here: they take longer than the rest, and a source is downloaded once.
+    import http.client
+    import urllib.request
+
     try:
-        with urlopen(url, timeout=_TIMEOUT_S) as response:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
             packed: bytes = response.read()
         return packed, gzip.decompress(packed)
-    except (OSError, HTTPException, EOFError, zlib.error) as error:
+    except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
         reason = getattr(error, "reason", None) or error
         raise UsageError(
             f"source {source} is not in {data_dir} and cannot be downloaded from {url} "

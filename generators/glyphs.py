@@ -46,7 +46,7 @@ class Glyphs:
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(f"{array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array, "u1"))
+            digest.update(np.ascontiguousarray(array, "u1").data)
         return digest.hexdigest()
 
 

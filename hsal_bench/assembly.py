@@ -47,7 +47,7 @@ class FileWriter:
             if name != "images":
                 group[name][start : start + len(part[name])] = part[name]
         images, begin, row = group["images"], 0, start
-        stored = memoryview(part["chunks"])
+        stored = part["chunks"].data
         for length in part["chunk_bytes"].tolist():
             # The shuffle filter leaves one-byte items as they are: a plain deflate stream fits.
             images.id.write_direct_chunk((row, 0, 0, 0), bytes(stored[begin : begin + length]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +118,10 @@ def _deflate(images: np.ndarray, rows: int) -> Iterator[bytes]:
         packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
         chunk = np.ascontiguousarray(images[start : start + rows])
         missing = (rows - len(chunk)) * images[0].nbytes
-        yield packer.compress(chunk) + packer.compress(bytes(missing)) + packer.flush()
+        yield packer.compress(chunk.data) + packer.compress(bytes(missing)) + packer.flush()
 
 
-def _run(recipe: Recipe, jobs: list[Job], workers: int) -> Iterator[Part]:
+def _run(recipe: Recipe, jobs: list[Job], workers: int) -> Generator[Part, None, None]:
     """Yield the parts of `jobs` in their order; processes are started only where they help."""
     workers = min(workers, len(jobs))
     if workers <= 1:

@@ -2,11 +2,12 @@ import gzip
 import hashlib
 import io
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hsal_bench.generators import download, glyphs
+from hsal_bench.generators import glyphs
 from hsal_bench.generators.glyphs import IdxSource, load_glyphs, make_pools
 
 from hsal_bench.errors import UsageError
@@ -137,7 +138,7 @@ def test_a_published_source_is_downloaded_once(
         asked.append(url)
         return io.BytesIO(gzip.compress(published[url.rpartition("/")[2].removesuffix(".gz")]))
 
-    monkeypatch.setattr(download, "urlopen", urlopen)
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     first = load_glyphs("tiny", tmp_path)
     assert asked == [f"https://example.org/{name}.gz" for name in published]
     assert load_glyphs("tiny", tmp_path).sha256 == first.sha256
@@ -158,7 +159,7 @@ def test_without_a_network_the_remedies_are_named(
     def urlopen(url: str, timeout: float) -> None:
         raise urllib.error.URLError("no route")
 
-    monkeypatch.setattr(download, "urlopen", urlopen)
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     with pytest.raises(UsageError, match=r"no route.*--data-dir.*--source synthetic"):
         load_glyphs("tiny", tmp_path)
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,163 @@
+"""How fast data sets are made: images per second of the whole process, and where the time goes.
+
+    python benchmarks/generate.py --data-dir data
+    python benchmarks/generate.py --reference "python other.py -n 5000" --reference-images 5000
+
+The whole process is `hsal-bench generate`: start-up, reading the glyphs, painting, compressing,
+writing and syncing. A reference is any other command that makes images; both run in turn, so that
+whatever else the machine does meets both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hsal_bench.generators.painting import paint
+from hsal_bench.generators.sampling import Sampler
+
+from hsal_bench import options, registry
+from hsal_bench.assembly import writing
+from hsal_bench.build import JOB_ROWS, Job, make_part
+from hsal_bench.parts import Parts
+from hsal_bench.schema import HASH_ROWS, Examples
+
+DATA_SET = "mnist-multiset"
+
+
+def main() -> None:
+    """Print the measurements that the command line asks for."""
+    args = _arguments()
+    reference = shlex.split(args.reference) if args.reference else None
+    ours, theirs, peaks = [], [], []
+    for _ in range(args.repeats):
+        if reference:
+            theirs.append(args.reference_images / run(reference)[0])
+        seconds, peak = generate(args)
+        ours.append(images(args) / seconds)
+        peaks.append(peak)
+    print(f"{DATA_SET}, {images(args):,} images, {args.workers} workers, whole process")
+    print(f"  {summary(ours)} images/s; largest process {max(peaks) / 2**20:,.0f} MiB")
+    if theirs:
+        ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+        print(f"  reference {summary(theirs)} images/s; ratio {summary(ratios)}")
+    print_shares(args)
+
+
+def images(args: argparse.Namespace) -> int:
+    """Return the number of images of all splits."""
+    return args.train + args.valid + args.test
+
+
+def summary(values: Sequence[float]) -> str:
+    """Return median and range as text."""
+    digits = 1 if max(values) < 1000 else 0
+    median, low, high = (
+        f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values))
+    )
+    return f"{median} (median of {len(values)}; {low} to {high})"
+
+
+def generate(args: argparse.Namespace) -> tuple[float, int]:
+    """Run `hsal-bench generate` in an empty folder; return seconds and peak memory in bytes."""
+    with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
+        command = [sys.executable, "-m", "hsal_bench", "generate", DATA_SET, "--out", folder]
+        command += ["--data-dir", str(args.data_dir.resolve()), "--workers", str(args.workers)]
+        for name in ("source", "train", "valid", "test"):
+            command += [f"--{name}", str(getattr(args, name))]
+        return run(command)
+
+
+def run(command: Sequence[str]) -> tuple[float, int]:
+    """Run a command; return its seconds and the peak memory of its largest process in bytes."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode} of: {shlex.join(command)}")
+    return seconds, usage.ru_maxrss * 1024
+
+
+def print_shares(args: argparse.Namespace) -> None:
+    """Print what each step takes of one core: a generator's steps timed one after the other."""
+    generator = registry.load_generator(DATA_SET)
+    sizes = {"source": args.source, "train": str(8 * JOB_ROWS)}
+    recipe = generator.recipe(options.replace(generator.defaults, sizes, DATA_SET), args.data_dir)
+    steps = {"sampling": 0.0, "painting": 0.0, "compressing, hashing": 0.0, "writing": 0.0}
+    with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
+        time_steps(recipe, Path(folder) / "x.h5", steps)
+    total = sum(steps.values())
+    print("share of one core's time (reading the glyphs and starting processes apart)")
+    for name, seconds in steps.items():
+        rate = 8 * JOB_ROWS / seconds
+        print(f"  {name:<22} {seconds / total:6.1%} {rate:>10,.0f} images/s")
+
+
+def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
+    """Add to `steps` the seconds that each takes for a train split of eight jobs."""
+    spec, sampler = recipe.spec, Sampler(recipe.spec, recipe.pools)
+    with Parts.open(recipe, path) as parts, writing(recipe.layout, path, JOB_ROWS) as writer:
+        for first in range(0, 8 * JOB_ROWS, JOB_ROWS):
+            job = Job("train", first, first + JOB_ROWS)
+            runs = [(start, start + HASH_ROWS) for start in range(first, job.stop, HASH_ROWS)]
+            with timed(steps, "sampling"):
+                scenes = [sampler.sample("train", *run) for run in runs]
+            with timed(steps, "painting"):
+                for some in scenes:
+                    paint(some, recipe.glyphs, spec.canvas, spec.clutter_size)
+            made = Made(recipe, {run[0]: recipe.make("train", *run) for run in runs})
+            with timed(steps, "compressing, hashing"):
+                part = make_part(made, job)
+            with timed(steps, "writing"):
+                parts.save(job.name, part)
+                writer.add("train", first, parts.load(job.name))
+
+
+class Made:
+    """A recipe whose runs are made already: what is left of a job is compressing and hashing."""
+
+    def __init__(self, recipe: Any, runs: dict[int, Examples]) -> None:
+        self.header, self.layout, self.runs = recipe.header, recipe.layout, runs
+
+    def make(self, split: str, start: int, stop: int) -> Examples:
+        """Return the run that starts at `start`."""
+        return self.runs[start]
+
+
+@contextmanager
+def timed(steps: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds that the block takes to the step `name`."""
+    start = time.perf_counter()
+    yield
+    steps[name] += time.perf_counter() - start
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="where glyphs are")
+    parser.add_argument("--source", default="mnist", help="source of glyphs")
+    parser.add_argument("--train", type=int, default=60_000, help="images of the train split")
+    parser.add_argument("--valid", type=int, default=5_000, help="images of the valid split")
+    parser.add_argument("--test", type=int, default=10_000, help="images of the test split")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="worker processes")
+    parser.add_argument("--repeats", type=int, default=3, help="runs; the median is printed")
+    parser.add_argument("--scratch", type=Path, help="folder for what is made (removed again)")
+    parser.add_argument("--reference", help="another command that makes images")
+    parser.add_argument("--reference-images", type=int, default=10_000, help="how many it makes")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
