@@ -101,12 +101,16 @@ def verify(file: Path, remake: int, data_dir: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=FILE)
 @click.option("-o", "--out", required=True, type=FILE, help="The picture to write: sheet.png.")
-@click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS))
+@click.option(
+    "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Of which split."
+)
 @click.option("--count", default=32, show_default=True, type=click.IntRange(min=1), help="Images.")
 @click.option(
     "--start", default=0, show_default=True, type=click.IntRange(min=0), help="First image."
 )
-@click.option("--columns", default=8, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--columns", default=8, show_default=True, type=click.IntRange(min=1), help="Images per row."
+)
 @click.option(
     "--scale", default=2, show_default=True, type=click.IntRange(1, 16), help="Enlargement."
 )

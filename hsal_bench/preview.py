@@ -87,7 +87,7 @@ def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Im
     pixels = example.image[0] if channels == 1 else example.image.transpose(1, 2, 0)
     picture = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
-    font = ImageFont.load_default(size=max(11, 7 * scale))
+    font = ImageFont.load_default(size=min(max(11, 7 * scale), 28))
     for label, box in zip(example.labels, example.boxes, strict=False):
         _draw_object(picture, box * scale, class_names[label], PALETTE[label % len(PALETTE)], font)
     names = ", ".join(class_names[label] for label in sorted(example.labels))

@@ -98,5 +98,6 @@ def _import_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise UsageError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
     return module

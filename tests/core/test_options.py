@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsal_bench.errors import UsageError
+from hsal_bench.options import as_json, assignments, field_types, from_json, option, parse, replace
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: int = option(3, "how many")
+    rate: float = option(0.1, "how fast")
+    name: str = option("x", "what it is called")
+    loud: bool = option(False, "whether it speaks")
+    loss: Literal["ce", "rl"] = option("ce", "which loss")
+    widths: tuple[int, ...] = option((8, 16), "of each layer")
+    limit: float | None = option(None, "at most")
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise UsageError(f"steps={self.steps}: it takes a number of at least 0")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("steps", "7", 7),
+        ("rate", "1e-3", 1e-3),
+        ("name", "a=b", "a=b"),
+        ("loud", "yes", True),
+        ("loud", "False", False),
+        ("loss", "rl", "rl"),
+        ("widths", "1, 2,3", (1, 2, 3)),
+        ("limit", "2", 2.0),
+        ("limit", "none", None),
+    ],
+)
+def test_a_text_becomes_a_value_of_the_fields_type(field: str, text: str, value: Any) -> None:
+    found = getattr(replace(Config(), {field: text}, "m"), field)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("stepz", "1", "m has no option 'stepz': did you mean 'steps'? known: "),
+        ("steps", "1.5", "m: steps is '1.5': it takes a whole number"),
+        ("rate", "fast", "m: rate is 'fast': it takes a number"),
+        ("loud", "maybe", "m: loud is 'maybe': write true or false"),
+        ("loss", "rll", "m: loss is 'rll': did you mean 'rl'? known: ce, rl"),
+        ("widths", "1,x", "m: widths is 'x': it takes a whole number"),
+        ("limit", "low", "m: limit is 'low': it takes a number"),
+        ("steps", "-1", "steps=-1: it takes a number of at least 0"),
+    ],
+)
+def test_a_wrong_text_is_refused_by_name(field: str, text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        replace(Config(), {field: text}, "m")
+    assert str(caught.value).startswith(message)
+
+
+def test_fields_that_are_not_named_stay() -> None:
+    assert replace(Config(steps=9), {"rate": "2"}, "m") == Config(steps=9, rate=2.0)
+
+
+def test_a_choice_of_numbers_is_parsed_as_numbers() -> None:
+    assert parse("2", Literal[1, 2], "x") == 2
+
+
+def test_types_are_in_the_order_of_the_fields() -> None:
+    assert list(field_types(Config))[:3] == ["steps", "rate", "name"]
+    assert field_types(Config)["rate"] is float
+
+
+def test_assignments_take_dashes_and_the_last_one_holds() -> None:
+    assert assignments(["a-b=1", "c=x=y", "a_b = 2"]) == {"a_b": "2", "c": "x=y"}
+    with pytest.raises(UsageError, match="--set steps: write --set key=value"):
+        assignments(["steps"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.builds(
+        Config,
+        steps=st.integers(0),
+        rate=st.floats(allow_nan=False, allow_infinity=False),
+        name=st.text(),
+        loud=st.booleans(),
+        loss=st.sampled_from(["ce", "rl"]),
+        widths=st.lists(st.integers()).map(tuple),
+        limit=st.none() | st.floats(0, 1),
+    )
+)
+def test_to_json_and_back_changes_nothing(config: Config) -> None:
+    assert from_json(Config, json.loads(json.dumps(as_json(config))), "m") == config
+
+
+def test_from_json_refuses_what_is_no_field() -> None:
+    with pytest.raises(UsageError, match="m has no option 'step': did you mean 'steps'"):
+        from_json(Config, {"step": 1}, "m")

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hsal_bench import registry
+from hsal_bench.errors import UsageError
+
+Offer = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
+    """Let a package offer an entry point; nothing else is installed."""
+    points: list[EntryPoint] = []
+
+    def add(package: str, name: str, value: str) -> None:
+        point = EntryPoint(name, value, registry.METHODS)
+        vars(point)["dist"] = SimpleNamespace(name=package)
+        points.append(point)
+        registry._found.cache_clear()
+
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [one for one in points if one.group == group]
+    )
+    registry._found.cache_clear()
+    yield add
+    registry._found.cache_clear()
+
+
+def test_listing_imports_nothing(offer: Offer) -> None:
+    offer("p", "b", "no_such_module:B")
+    offer("p", "a", "no_such_module:A")
+    assert registry.names(registry.METHODS) == ["a", "b"]
+    assert registry.names(registry.GENERATORS) == []
+
+
+def test_loading_imports_the_one_that_is_wanted(offer: Offer) -> None:
+    offer("p", "ordered", "collections:OrderedDict")
+    offer("p", "broken", "no_such_module:X")
+    assert registry.load_method("ordered").__name__ == "OrderedDict"
+
+
+def test_an_unknown_name_suggests_the_nearest(offer: Offer) -> None:
+    offer("p", "hsal-rl", "m:A")
+    offer("p", "cross-entropy", "m:B")
+    with pytest.raises(UsageError) as caught:
+        registry.load_method("hsal-lr")
+    assert str(caught.value) == (
+        "no method 'hsal-lr': did you mean 'hsal-rl'? known: cross-entropy, hsal-rl"
+    )
+    with pytest.raises(UsageError, match="no data set 'x': known: none"):
+        registry.load_generator("x")
+
+
+def test_two_packages_with_one_name_are_both_named(offer: Offer) -> None:
+    offer("theirs", "net", "a:Net")
+    offer("ours", "net", "b:Net")
+    with pytest.raises(UsageError) as caught:
+        registry.load_method("net")
+    assert str(caught.value) == (
+        "method 'net' is offered by package ours and package theirs: uninstall one of them"
+    )
+
+
+def test_one_package_found_twice_is_no_clash(offer: Offer) -> None:
+    offer("ours", "ordered", "collections:OrderedDict")
+    offer("ours", "ordered", "collections:OrderedDict")
+    assert registry.load_method("ordered").__name__ == "OrderedDict"
+
+
+def test_what_fails_to_import_names_its_package_and_keeps_the_cause(offer: Offer) -> None:
+    offer("theirs", "net", "no_such_module:Net")
+    with pytest.raises(UsageError, match="'net' of package theirs cannot be imported") as caught:
+        registry.load_method("net")
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+    assert "No module named 'no_such_module'" in str(caught.value)
+
+
+@pytest.fixture
+def method_file(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\nclass MyMethod:\n    width: int = 3\n"
+    )
+    yield path
+    sys.modules.pop("hsal_bench_file_mine", None)
+
+
+def test_a_class_of_a_file(method_file: Path) -> None:
+    assert registry.load_method(f"{method_file}:MyMethod")().width == 3
+
+
+def test_a_file_without_the_class(method_file: Path) -> None:
+    with pytest.raises(UsageError, match="has no class 'MyMethd': did you mean 'MyMethod'"):
+        registry.load_method(f"{method_file}:MyMethd")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no file .*x\.py: give a method as path/to/file.py:Cla"):
+        registry.load_method(f"{tmp_path / 'x.py'}:A")
+
+
+def test_a_file_that_fails_to_import(method_file: Path) -> None:
+    method_file.write_text("import no_such_module\n")
+    with pytest.raises(UsageError, match=r"mine\.py cannot be imported \(ModuleNotFoundError: No"):
+        registry.load_method(f"{method_file}:A")
+
+
+def test_a_file_that_failed_leaves_no_half_module(method_file: Path) -> None:
+    method_file.write_text("x = 1 / 0\n")
+    with pytest.raises(UsageError, match="ZeroDivisionError"):
+        registry.load_method(f"{method_file}:A")
+    assert "hsal_bench_file_mine" not in sys.modules
