@@ -34,7 +34,7 @@ def check_labels(data: DataFile) -> str:
     """Labels are classes, or the padding."""
     classes = data.layout.num_classes
     for split, labels in _each(data, "labels"):
-        _refuse(split, ((labels < PAD) | (labels >= classes)).any(axis=1), labels=labels)
+        _refuse(split, (labels < PAD) | (labels >= classes), labels=labels)
     return f"0 to {classes - 1}"
 
 
@@ -42,7 +42,7 @@ def check_counts(data: DataFile) -> str:
     """Counts are those of the labels."""
     for split, labels in _each(data, "labels"):
         counts = data.read(split, "counts")
-        wrong = (_bincount(labels, data.layout.num_classes) != counts).any(axis=1)
+        wrong = _bincount(labels, data.layout.num_classes) != counts
         _refuse(split, wrong, counts=counts, labels=labels)
     return "those of the labels"
 
@@ -51,14 +51,14 @@ def check_padding(data: DataFile) -> str:
     """-1 stands at the end only, and alike in labels, boxes and source_index."""
     for split, labels in _each(data, "labels"):
         real = labels != PAD
-        _refuse(split, (real[:, 1:] & ~real[:, :-1]).any(axis=1), labels=labels)
+        _refuse(split, real[:, 1:] & ~real[:, :-1], labels=labels)
         for name in ("boxes", "source_index"):
             array = data.read(split, name)
             values = array.reshape(*labels.shape, -1)
             padded = values == PAD
             wrong = (padded.any(axis=2) == real) | (padded.all(axis=2) == real)
             wrong |= (values < PAD).any(axis=2)
-            _refuse(split, wrong.any(axis=1), labels=labels, **{name: array})
+            _refuse(split, wrong, labels=labels, **{name: array})
     return "at the end, alike in labels, boxes and source_index"
 
 
@@ -77,7 +77,7 @@ def check_repeats(data: DataFile) -> str:
     if not unique:
         return "allowed"
     for split, labels in _each(data, "labels"):
-        twice = (_bincount(labels, data.layout.num_classes) > 1).any(axis=1)
+        twice = _bincount(labels, data.layout.num_classes) > 1
         _refuse(split, twice, labels=labels)
     return "none, as in a set"
 
@@ -87,7 +87,7 @@ def check_boxes(data: DataFile) -> str:
     _, height, width = data.layout.image_shape
     for split, boxes in _each(data, "boxes"):
         wrong = ~boxes_in_range(boxes, height, width) & ~(boxes == PAD).all(axis=2)
-        _refuse(split, wrong.any(axis=1), boxes=boxes)
+        _refuse(split, wrong, boxes=boxes)
     return f"0 <= x0 < x1 <= {width} and 0 <= y0 < y1 <= {height}"
 
 
@@ -98,14 +98,14 @@ def check_ink(data: DataFile) -> str:
     for split, boxes in _each(data, "boxes"):
         loose, outside = [], []
         for start, images in data.runs(split, "images", RUN_ROWS):
-            ink = images.any(axis=1)
+            ink = np.asarray(images.any(axis=1))
             here = boxes[start : start + len(images)]
             loose.append(loose_boxes(ink, here))
             outside.append(ink_outside(ink, here))
         without_ink = np.concatenate(loose)
         _refuse(
             split,
-            without_ink.any(axis=1),
+            without_ink,
             boxes=boxes,
             border_row_or_column_without_ink=without_ink,
         )
@@ -121,8 +121,7 @@ def check_leaks(data: DataFile) -> str:
         shared = np.intersect1d(used[one], used[other], assume_unique=True)
         if len(shared):
             index = data.read(other, "source_index")
-            rows = np.isin(index, shared).any(axis=1)
-            where = _describe(other, rows, {"source_index": index})
+            where = _describe(other, np.isin(index, shared), {"source_index": index})
             raise Failed(f"{len(shared)} glyphs of {one} are in {other} too: {where}")
     return ", ".join(f"{len(used[split])} in {split}" for split in SPLITS) + ", none in two"
 
@@ -159,13 +158,13 @@ def _bincount(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _refuse(split: str, wrong: np.ndarray, **values: Any) -> None:
-    """Raise Failed if any row is wrong (bool [N]), showing the first ones with their values."""
+    """Raise Failed if anything is wrong (bool [N, ...]), showing the first rows and values."""
     if wrong.any():
         raise Failed(_describe(split, wrong, values))
 
 
 def _describe(split: str, wrong: np.ndarray, values: dict[str, Any]) -> str:
-    rows = np.flatnonzero(wrong)
+    rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
     shown = "; ".join(f"{split} row {row}: {_values(row, values)}" for row in rows[:_SHOWN])
     return f"{shown}; {len(rows)} such rows in all" if len(rows) > _SHOWN else shown
 

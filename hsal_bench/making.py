@@ -134,7 +134,7 @@ def _is_up_to_date(job: Job) -> bool:
             "another folder"
         ) from error
     wanted = job.config
-    fields = [field for field in wanted | there if wanted.get(field) != there.get(field)]
+    fields = [field for field in {**wanted, **there} if wanted.get(field) != there.get(field)]
     if fields:
         was = ", ".join(f"{field}={there.get(field)}" for field in fields[:_SHOWN])
         now = ", ".join(f"{field}={wanted.get(field)}" for field in fields[:_SHOWN])

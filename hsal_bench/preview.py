@@ -95,7 +95,11 @@ def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Im
 
 
 def _draw_object(
-    picture: Image.Image, box: np.ndarray, name: str, colour: str, font: ImageFont.FreeTypeFont
+    picture: Image.Image,
+    box: np.ndarray,
+    name: str,
+    colour: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
     draw = ImageDraw.Draw(picture)
     x0, y0, x1, y1 = (int(side) for side in box)

@@ -114,7 +114,7 @@ def run_digests(array: np.ndarray) -> list[bytes]:
     """Return the SHA-256 of each run of `HASH_ROWS` rows, C order, little-endian."""
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return [
-        hashlib.sha256(array[start : start + HASH_ROWS]).digest()
+        hashlib.sha256(array[start : start + HASH_ROWS].data).digest()
         for start in range(0, len(array), HASH_ROWS)
     ]
 
