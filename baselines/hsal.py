@@ -42,7 +42,6 @@ class HsalConfig(GradientConfig):
     location_hidden: int = option(64, "hidden size of the location MLP")
     reset_controller: bool = option(False, "start the controller anew at each meta-step")
     renormalise_each_step: bool = option(False, "stretch S_t to [0, 1] at every step")
-    scale_volume: bool = option(True, "give glimpses unit root mean square (not from the paper)")
     faithful_centres: bool = option(False, "Gaussian centres as printed, half a cell off")
     beta_before_exp: bool = option(False, "read App. A's range of beta as before the exponential")
     entropy_class: float = option(0.01, "entropy bonus of the class policy (not from the paper)")
@@ -101,7 +100,6 @@ class HsalRL(GradientMethod):
             attention,
             reset_controller=config.reset_controller,
             renormalise_each_step=config.renormalise_each_step,
-            scale_volume=config.scale_volume,
         )
         # Root mean squares of the class and the location advantages.
         network.register_buffer("advantage_scale", torch.ones(2))

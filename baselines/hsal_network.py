@@ -112,13 +112,11 @@ class HsalNetwork(nn.Module):
         *,
         reset_controller: bool = False,
         renormalise_each_step: bool = False,
-        scale_volume: bool = True,
     ) -> None:
         super().__init__()
         self.shape = shape
         self.reset_controller = reset_controller
         self.renormalise_each_step = renormalise_each_step
-        self.scale_volume = scale_volume
         self.meta_controller = MetaController(shape, attention)
         self.controller = Controller(shape)
 
@@ -136,7 +134,7 @@ class HsalNetwork(nn.Module):
         """
         shape, batch = self.shape, len(V)
         S = saliency.saliency(V)
-        S_t, V = saliency.min_max(S), self._glimpsed_volume(V)
+        S_t, V = saliency.min_max(S), V.flatten(2)
         y = V.new_zeros(batch, shape.num_classes + 1)
         h_meta = V.new_zeros(batch, shape.meta_hidden)
         h = V.new_zeros(batch, shape.hidden)
@@ -154,17 +152,6 @@ class HsalNetwork(nn.Module):
             S_t = saliency.update(S_t, M_t, step["locations"])
         stacked = {name: torch.stack([step[name] for step in steps], 1) for name in steps[0]}
         return Rollout(S=S, **stacked)
-
-    def _glimpsed_volume(self, V: Tensor) -> Tensor:
-        """Return V as [batch, C, cells], of unit root mean square if `scale_volume`.
-
-        The controller reads glimpses beside maps in [0, 1] and one-hot labels; raw activations
-        would drown them.
-        """
-        V = V.flatten(2)
-        if not self.scale_volume:
-            return V
-        return V / V.square().mean((1, 2), keepdim=True).sqrt().clamp_min(saliency.EPSILON)
 
     def _meta_step(
         self, V: Tensor, S_t: Tensor, M_t: Tensor, y: Tensor, h: Tensor, choose: Choose

@@ -23,12 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hsal_bench.generators.painting import paint
-from hsal_bench.generators.sampling import Sampler
-
 from hsal_bench import options, registry
 from hsal_bench.assembly import writing
 from hsal_bench.build import JOB_ROWS, Job, make_part
+from hsal_bench.generators.painting import paint
+from hsal_bench.generators.sampling import Sampler
 from hsal_bench.parts import Parts
 from hsal_bench.schema import HASH_ROWS, Examples
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-from joblib import cpu_count
 
-from hsal_bench import options, registry
-from hsal_bench.build import build
-from hsal_bench.datafile import DataFile
+from hsal_bench import making, options, registry
+from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.files import writable_folder
-from hsal_bench.progress import progress
 
 
 def find_or_build(name: str, datasets: Path, data_dir: Path) -> Path:
@@ -33,15 +28,32 @@ def find_or_build(name: str, datasets: Path, data_dir: Path) -> Path:
     if name not in known:
         built = [file.stem for file in datasets.glob("*.h5")]
         raise UsageError(f"no data set {name!r}: {suggest(name, [*known, *built])}")
-    generator = registry.load_generator(name)
-    return _build(generator, generator.defaults, datasets, data_dir)
+    return _build(making.plan([name], {}, datasets), data_dir)
 
 
 def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path | None:
     """Return the single-object data set that goes with `data`, built if it is missing.
 
     None: there is none, and the activation model is fine-tuned on the images themselves.
+
+    Raises:
+        UsageError: the file of that name is of another glyph source.
     """
+    job = _companion(data, datasets)
+    if job is None:
+        return None
+    if not job.path.exists():
+        return _build([job], data_dir)
+    with open_data(job.path) as single:
+        if single.header.source_sha256 != data.header.source_sha256:
+            raise UsageError(
+                f"{job.path} and {data.path} are of different glyphs: move the first away, or name "
+                "another folder with --datasets"
+            )
+    return job.path
+
+
+def _companion(data: DataFile, datasets: Path) -> making.Job | None:
     config = dict(data.header.config)
     name = config.pop("generator", None)
     if name not in registry.names(registry.GENERATORS):
@@ -53,12 +65,12 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
         return None
     single = registry.load_generator(companion[0])
     path = datasets / f"{single.data_set_name(companion[1])}.h5"
-    return path if path.exists() else _build(single, companion[1], datasets, data_dir)
+    return making.Job(companion[0], single, companion[1], path)
 
 
-def _build(generator: Any, spec: Any, datasets: Path, data_dir: Path) -> Path:
-    path = writable_folder(datasets) / f"{generator.data_set_name(spec)}.h5"
-    click.echo(f"building {path}", err=True)
-    recipe = generator.recipe(spec, data_dir)
-    with progress(path.stem, sum(recipe.layout.sizes.values())) as advance:
-        return build(recipe, path, workers=cpu_count(), progress=lambda done, _: advance(done))
+def _build(jobs: list[making.Job], data_dir: Path) -> Path:
+    (job,) = jobs
+    click.echo(f"{job.path} is missing: building it", err=True)
+    for planned, recipe in making.recipes(jobs, data_dir):
+        click.echo(making.make(planned, recipe), err=True)
+    return job.path

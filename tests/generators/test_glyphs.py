@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hsal_bench.generators import glyphs
-from hsal_bench.generators.glyphs import IdxSource, load_glyphs, make_pools
 
 from hsal_bench.errors import UsageError
+from hsal_bench.generators import glyphs
+from hsal_bench.generators.glyphs import IdxSource, load_glyphs, make_pools
 
 
 def test_pools_are_disjoint_and_whole(source: str, tmp_path: Path) -> None:

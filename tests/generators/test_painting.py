@@ -2,12 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from hsal_bench.generators.glyphs import Glyphs, load_glyphs, make_pools
 from hsal_bench.generators.painting import paint, resize
 from hsal_bench.generators.sampling import Sampler
 from hsal_bench.generators.spec import SceneSpec
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsal_bench.errors import HsalBenchError
 from hsal_bench.generators import placement
 from hsal_bench.generators.glyphs import Pool, load_glyphs, make_pools
 from hsal_bench.generators.sampling import Sampler, Scenes
 from hsal_bench.generators.spec import SceneSpec
 from hsal_bench.generators.uniforms import Stream, distinct, whole
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from hsal_bench.errors import HsalBenchError
 
 SPECS = {
     "multiset": SceneSpec(),

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hsal_bench.generators.scenes import SceneGenerator, mnist_multiset, mnist_set, mnist_single
 
 from hsal_bench.build import build
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
+from hsal_bench.generators.scenes import SceneGenerator, mnist_multiset, mnist_set, mnist_single
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS

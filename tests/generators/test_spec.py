@@ -1,11 +1,11 @@
 import dataclasses
 
 import pytest
-from hsal_bench.generators.spec import SceneSpec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hsal_bench.errors import UsageError
+from hsal_bench.generators.spec import SceneSpec
 from hsal_bench.options import as_json, from_json
 
 

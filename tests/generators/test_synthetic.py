@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+
 from hsal_bench.generators import synthetic
 from hsal_bench.generators.synthetic import synthetic_glyphs
 

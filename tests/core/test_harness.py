@@ -1,0 +1,156 @@
+"""Training: exact resume, selection on the validation split, failures that keep what was good."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from hsal_bench import harness
+from hsal_bench.errors import UsageError
+from hsal_bench.gradient import GradientConfig, GradientMethod, cosine
+from hsal_bench.harness import Budget
+from hsal_bench.loader import ExampleSet
+from hsal_bench.method import Batch, Prediction, Setup, Task
+from hsal_bench.options import option
+
+CLASSES = 3
+BUDGET = Budget(updates=12, batch_size=8, eval_every=4)
+
+
+@dataclass(frozen=True)
+class ToyConfig(GradientConfig):
+    learning_rate: float = option(0.05, "step size")
+    noise: float = option(0.1, "noise on the inputs")
+    diverge_at: int | None = option(None, "update whose loss is not a number")
+
+
+class Toy(GradientMethod):
+    """Counts from the mean of each channel, by least squares; its loss draws random numbers."""
+
+    Config = ToyConfig
+
+    def build_network(self) -> nn.Module:
+        return nn.Linear(self.task.input_shape[0], self.task.num_classes)
+
+    def loss(self, batch: Batch) -> dict[str, torch.Tensor]:
+        counts, _ = batch.truth()
+        x = batch.inputs.mean((2, 3))
+        x = x + self.config.noise * torch.randn(x.shape, generator=self.generator)
+        loss = (self.network(x) - counts).square().mean()
+        return {"loss": loss * (torch.nan if self.updates_done == self.config.diverge_at else 1.0)}
+
+    def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
+        with torch.no_grad():
+            counts = self.network(batch.inputs.mean((2, 3))).round().clamp_min(0)
+        return Prediction(counts.long())
+
+
+def _set(n: int, seed: int) -> ExampleSet:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(CLASSES, (n, 2), generator=generator)
+    counts = nn.functional.one_hot(labels, CLASSES).sum(1)
+    inputs = counts.view(n, CLASSES, 1, 1).half()
+    return ExampleSet(inputs, counts, labels, torch.zeros(n, 2, 4, dtype=int), (8, 8))
+
+
+DATA = {"train": _set(40, 0), "valid": _set(20, 1), "test": _set(20, 2)}
+
+
+def _toy(**settings: Any) -> Toy:
+    setup = Setup(torch.device("cpu"), 0, BUDGET.updates)
+    return Toy(Task(CLASSES, 2, (CLASSES, 1, 1)), ToyConfig(**settings), setup)
+
+
+def _weights(method: Toy) -> list[float]:
+    return torch.cat([p.flatten() for p in method.network.parameters()]).tolist()
+
+
+class KilledError(Exception):
+    """Stands for the signal that ends a process."""
+
+
+def _kill_at(update: int):
+    def report(done: int, status: str) -> None:
+        if done == update:
+            raise KilledError
+
+    return report
+
+
+@pytest.mark.parametrize("killed_at", [2, 4, 7, 11, 12])
+def test_a_killed_run_ends_bit_for_bit_as_an_uninterrupted_one(tmp_path, killed_at):
+    whole = _toy()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", "f")
+    with pytest.raises(KilledError):
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", "f", _kill_at(killed_at))
+    resumed = _toy()
+    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", "f")
+    assert _weights(resumed) == _weights(whole)
+    assert got.curve == expected.curve
+    logs = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
+    assert logs[0] == logs[1]
+
+
+def test_the_curve_starts_at_update_0_and_has_every_evaluation(tmp_path):
+    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "f")
+    assert [line["update"] for line in run.curve] == [0, 4, 8, 12]
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == run.curve
+
+
+def test_the_last_updates_are_evaluated_when_the_interval_does_not_divide(tmp_path):
+    run = harness.train(_toy(), DATA, Budget(10, 8, 4), 0, tmp_path, "f")
+    assert [line["update"] for line in run.curve] == [0, 4, 8, 10]
+
+
+def test_the_best_state_on_the_validation_split_is_kept(tmp_path):
+    method = _toy(learning_rate=0.3)
+    run = harness.train(method, DATA, BUDGET, 0, tmp_path, "f")
+    scores = {line["update"]: line["valid_exact_match"] for line in run.curve}
+    assert run.best_score == max(scores.values())
+    assert method.updates_done == run.best_update == max(scores, key=scores.get)
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
+    harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "one")
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(UsageError, match="checkpoint of another config, data set or budget"):
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "two")
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(UsageError, match=r"checkpoint\.pt cannot be read .*--restart"):
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "f")
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(harness.Diverged, match="loss is nan between updates 4 and 8"):
+        harness.train(_toy(diverge_at=5), DATA, BUDGET, 0, tmp_path, "f")
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["run"]["update"] == 4
+    assert all(torch.isfinite(v).all() for v in state["method"]["network"].values())
+
+
+def test_restart_forgets(tmp_path):
+    harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "one")
+    harness.restart(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cosine_falls_from_one_to_zero():
+    assert cosine(0.0) == 1.0
+    assert cosine(0.5) == pytest.approx(0.5)
+    assert cosine(1.0) == pytest.approx(0.0)
+
+
+def test_the_same_seed_gives_the_same_network_and_leaves_the_global_state_alone():
+    state = torch.random.get_rng_state()
+    assert _weights(_toy()) == _weights(_toy())
+    assert torch.equal(state, torch.random.get_rng_state())

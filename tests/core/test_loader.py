@@ -1,0 +1,63 @@
+"""Batches: every example once per epoch, labels shuffled at every draw, the order a function of
+(seed, update) alone."""
+
+from itertools import islice
+
+import torch
+
+from hsal_bench.loader import ExampleSet, evaluation_batches, training_batches
+
+
+def _examples(n: int = 10, dtype: torch.dtype = torch.float16) -> ExampleSet:
+    labels = torch.tensor([0, 1, 2, 3, -1]).expand(n, 5)
+    inputs = torch.arange(n).view(n, 1, 1, 1).to(dtype)
+    return ExampleSet(inputs, torch.ones(n, 4, dtype=int), labels, torch.zeros(n, 5, 4), (8, 8))
+
+
+def _drawn(batches, number):
+    return [batch.inputs.flatten().int().tolist() for batch in islice(batches, number)]
+
+
+def test_an_epoch_visits_every_example_once_and_in_a_new_order():
+    epochs = _drawn(training_batches(_examples(), 5, seed=0), 4)
+    first, second = epochs[0] + epochs[1], epochs[2] + epochs[3]
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+
+
+def test_going_on_from_an_update_draws_the_same_batches():
+    whole = list(islice(training_batches(_examples(), 4, seed=3), 7))
+    for start in range(7):
+        rest = islice(training_batches(_examples(), 4, seed=3, start=start), 7 - start)
+        for mine, other in zip(rest, whole[start:], strict=True):
+            assert torch.equal(mine.inputs, other.inputs)
+            assert torch.equal(mine.labels, other.labels)
+
+
+def test_labels_are_shuffled_anew_whenever_a_batch_is_drawn():
+    batches = islice(training_batches(_examples(1), 1, seed=0), 300)
+    orders = {tuple(batch.labels[0].tolist()) for batch in batches}
+    assert len(orders) == 24
+    assert all(order[4] == -1 for order in orders)
+
+
+def test_seeds_draw_different_orders():
+    one, two = (_drawn(training_batches(_examples(), 10, seed=seed), 1) for seed in (0, 1))
+    assert one != two
+
+
+def test_a_batch_larger_than_the_data_is_the_data():
+    assert len(_drawn(training_batches(_examples(3), 64, seed=0), 1)[0]) == 3
+
+
+def test_evaluation_keeps_the_file_s_order_and_hides_labels():
+    drawn = list(evaluation_batches(_examples(), 4))
+    assert [start for start, _ in drawn] == [0, 4, 8]
+    assert torch.cat([batch.inputs.flatten() for _, batch in drawn]).tolist() == list(range(10))
+    assert all(batch.labels is None and batch.counts is None for _, batch in drawn)
+
+
+def test_images_arrive_in_the_unit_interval_and_activations_as_they_are():
+    images = _examples(256, torch.uint8)
+    assert torch.equal(images.rows(slice(255, 256)).flatten(), torch.tensor([1.0]))
+    assert _examples().rows(torch.tensor([7])).item() == 7.0
