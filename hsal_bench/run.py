@@ -23,7 +23,7 @@ from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
 from hsal_bench.files import writable_folder
-from hsal_bench.harness import Progression
+from hsal_bench.harness import Budget, Progression
 from hsal_bench.loader import ExampleSet, example_set
 from hsal_bench.method import Method, Setup, Task, Unsupported
 from hsal_bench.metrics import METRICS_VERSION, correct
@@ -95,22 +95,25 @@ def _entry(model: str, preset: str, settings: Mapping[str, str]) -> Entry:
 
 
 def _scaled(preset: Preset, request: Request) -> Preset:
-    """Return the preset with the budget's fields that the request names."""
-    asked = {
-        "updates": request.updates,
-        "batch_size": request.batch_size,
-        "eval_every": request.eval_every,
-    }
-    train = dataclasses.replace(
-        preset.train, **{key: value for key, value in asked.items() if value is not None}
+    """Return the preset with the budgets' fields that the request names."""
+    train = _with_updates(preset.train, request.updates)
+    asked = {"batch_size": request.batch_size, "eval_every": request.eval_every}
+    given = {name: value for name, value in asked.items() if value is not None}
+    tuning = request.fine_tune_updates
+    return dataclasses.replace(
+        preset,
+        train=dataclasses.replace(train, **given),
+        fine_tune=_with_updates(preset.fine_tune, tuning),
+        from_scratch=_with_updates(preset.from_scratch, tuning),
     )
-    if request.fine_tune_updates is None:
-        return dataclasses.replace(preset, train=train)
-    tuning = {
-        field: dataclasses.replace(getattr(preset, field), updates=request.fine_tune_updates)
-        for field in ("fine_tune", "from_scratch")
-    }
-    return dataclasses.replace(preset, train=train, **tuning)
+
+
+def _with_updates(budget: Budget, updates: int | None) -> Budget:
+    """Return the budget with another number of updates and as many evaluations."""
+    if updates is None:
+        return budget
+    eval_every = max(1, budget.eval_every * updates // budget.updates)
+    return dataclasses.replace(budget, updates=updates, eval_every=eval_every)
 
 
 def _check_content(data: DataFile) -> None:
