@@ -36,6 +36,8 @@ class GaussianAttention(nn.Module):
     every cell's far side; `faithful_centres` is the printed sigma(kappa) m, half a cell off.
     """
 
+    size: Tensor
+
     def __init__(
         self,
         hidden: int,

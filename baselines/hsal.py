@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction, Trace
+from hsal_bench.method import Batch, Prediction, Setup, Task, Trace
 from hsal_bench.multiset import counts_from_labels
 from hsal_bench.options import option
 
@@ -45,10 +45,10 @@ class HsalConfig(GradientConfig):
     faithful_centres: bool = option(False, "Gaussian centres as printed, half a cell off")
     beta_before_exp: bool = option(False, "read App. A's range of beta as before the exponential")
     entropy_class: float = option(0.01, "entropy bonus of the class policy (not from the paper)")
-    entropy_location: float = option(0.01, "the same for locations, decaying to 0")
+    entropy_location: float = option(0.1, "the same for locations, decaying to 0")
     value_weight: float = option(0.5, "weight of the value baseline's squared error")
     scale_advantages: bool = option(True, "divide advantages by their running scale")
-    trajectories: int = option(1, "sampled trajectories per image and update")
+    trajectories: int = option(4, "sampled rollouts per image and update (not from the paper)")
 
     def __post_init__(self) -> None:
         if self.teacher_forcing and self.class_loss != "cross-entropy":
@@ -73,6 +73,20 @@ class HsalRL(GradientMethod):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 256}}
     network: HsalNetwork
 
+    def __init__(self, task: Task, config: Any, setup: Setup) -> None:
+        super().__init__(task, config, setup)
+        # Running root mean squares of the class and the location advantages.
+        self.advantage_scale = torch.ones(2, device=setup.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that `update` changes."""
+        return {**super().state_dict(), "advantage_scale": self.advantage_scale.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        super().load_state_dict(state)
+        self.advantage_scale.copy_(state["advantage_scale"])
+
     def build_network(self) -> nn.Module:
         """Return the network for the task's volume C x h x w."""
         config, (C, h, w) = self.config, self.task.input_shape
@@ -95,15 +109,12 @@ class HsalRL(GradientMethod):
             config.faithful_centres,
             config.beta_before_exp,
         )
-        network = HsalNetwork(
+        return HsalNetwork(
             shape,
             attention,
             reset_controller=config.reset_controller,
             renormalise_each_step=config.renormalise_each_step,
         )
-        # Root mean squares of the class and the location advantages.
-        network.register_buffer("advantage_scale", torch.ones(2))
-        return network
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the surrogate loss of one sampled rollout and what it is made of."""
@@ -215,7 +226,7 @@ class HsalRL(GradientMethod):
         if not self.config.scale_advantages:
             return advantage
         square = (advantage.square() * counted).sum() / counted.sum().clamp_min(1)
-        scale = self.network.advantage_scale
+        scale = self.advantage_scale
         scale[kind] = SCALE_MEMORY * scale[kind] + (1.0 - SCALE_MEMORY) * square.sqrt()
         return advantage / scale[kind].clamp_min(1e-3)
 

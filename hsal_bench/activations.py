@@ -218,7 +218,7 @@ def _load_model(
     channels, classes = data.layout.image_shape[0], data.layout.num_classes
     network = backbones.build(model.backbone, channels, classes)
     network.load_state_dict(torch.load(model.path, map_location="cpu", weights_only=True))
-    return network.to(device, memory_format=torch.channels_last).eval()
+    return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
 @torch.no_grad()

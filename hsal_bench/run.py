@@ -210,7 +210,8 @@ class Bench:
             return activations.fine_tune(images, config, origin, budget, root, self.device)
 
     def _task(self, sets: Mapping[str, ExampleSet]) -> Task:
-        return activations.task_of(self.data, tuple(sets["train"].inputs.shape[1:]))
+        _, channels, height, width = sets["train"].inputs.shape
+        return activations.task_of(self.data, (channels, height, width))
 
     def _stub(self, entry: Entry, seed: int) -> Record:
         """Return the record as far as it is known before the run, as that of a failure."""

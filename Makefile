@@ -1,0 +1,43 @@
+# Two commands on a fresh machine: `make quickstart` and `make test`. Both need Python 3.11+ and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+QUICK = quickstart
+
+.PHONY: quickstart test test-all lint types clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+## Build small data sets from the embedded digits, train both methods, print the table.
+quickstart: $(INSTALLED)
+	$(BIN)/hsal-bench generate mnist-single mnist-multiset --source synthetic \
+	    --train 16000 --valid 1000 --test 2000 --out $(QUICK)/data
+	$(BIN)/hsal-bench preview $(QUICK)/data/synthetic-multiset.h5 -o $(QUICK)/examples.png
+	$(BIN)/hsal-bench run --model hsal-rl,cross-entropy --preset quick --device cpu \
+	    --dataset $(QUICK)/data/synthetic-multiset.h5 --datasets $(QUICK)/data --out $(QUICK)/runs
+
+## The tests that take seconds.
+test: $(INSTALLED)
+	$(BIN)/pytest -m "not slow"
+
+## All tests, those on real input and the built wheel included.
+test-all: $(INSTALLED)
+	$(BIN)/pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy cannot follow the mapping of folders to packages: it checks an installed copy.
+types: $(INSTALLED)
+	rm -rf .types build
+	$(BIN)/pip install --quiet --no-deps --target .types .
+	MYPYPATH=.types $(BIN)/mypy -p hsal_bench
+
+clean:
+	rm -rf .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache $(QUICK)
