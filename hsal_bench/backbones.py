@@ -71,7 +71,7 @@ def _small(image_channels: int, num_classes: int, weights: Path | None) -> Activ
         nn.ReLU(inplace=True),
     )
     blocks = [_Block(inputs, outputs) for inputs, outputs in pairwise(widths)]
-    return ActivationModel(nn.Sequential(stem, *blocks), widths[-1], num_classes, _centred)
+    return ActivationModel(nn.Sequential(stem, *blocks), widths[-1], num_classes, _as_they_are)
 
 
 class _Block(nn.Module):
@@ -134,9 +134,9 @@ def _load(network: nn.Module, path: Path) -> None:
         ) from error
 
 
-def _centred(images: Tensor) -> Tensor:
-    x = 2.0 * images - 1.0
-    return x.contiguous(memory_format=torch.channels_last)
+def _as_they_are(images: Tensor) -> Tensor:
+    # Black stays 0: with most of an image at -1, batch statistics swing with every update.
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _imagenet_input(images: Tensor) -> Tensor:

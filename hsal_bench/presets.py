@@ -36,9 +36,9 @@ PRESETS = {
     "quick": Preset(
         summary="a small network and short training; minutes on two cores",
         backbone="small",
-        fine_tune=Budget(updates=300, batch_size=64, eval_every=100),
-        from_scratch=Budget(updates=300, batch_size=64, eval_every=100),
-        train=Budget(updates=1_500, batch_size=64, eval_every=250),
+        fine_tune=Budget(updates=200, batch_size=64, eval_every=50),
+        from_scratch=Budget(updates=200, batch_size=64, eval_every=50),
+        train=Budget(updates=500, batch_size=64, eval_every=50),
     ),
 }
 

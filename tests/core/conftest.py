@@ -156,7 +156,12 @@ def known_generators(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         )
         for one in generators
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    installed = registry.entry_points
+    monkeypatch.setattr(
+        registry,
+        "entry_points",
+        lambda group: points if group == registry.GENERATORS else installed(group=group),
+    )
     registry._found.cache_clear()
     yield
     registry._found.cache_clear()

@@ -1,0 +1,114 @@
+"""The activation stage: fine-tuned once, resumed, its volumes kept and shared."""
+
+import numpy as np
+import pytest
+import torch
+
+from hsal_bench import activations
+from hsal_bench.activations import SingleObject, SingleObjectConfig
+from hsal_bench.datafile import open_data
+from hsal_bench.harness import Budget
+from hsal_bench.method import Batch, Setup, Task
+
+CPU = torch.device("cpu")
+CONFIG = SingleObjectConfig(backbone="small", learning_rate=0.01)
+BUDGET = Budget(updates=4, batch_size=16, eval_every=2)
+
+
+@pytest.fixture
+def data(toy_file):
+    with open_data(toy_file) as opened:
+        yield opened
+
+
+def _fine_tune(data, root):
+    return activations.fine_tune(data, CONFIG, "from scratch", BUDGET, root, CPU)
+
+
+def test_one_of_several_labels_is_drawn_as_the_target():
+    method = SingleObject(Task(3, 2, (1, 12, 12)), CONFIG, Setup(CPU, 0, 1))
+    images = torch.rand(4, 1, 12, 12)
+    first = Batch(images, torch.ones(4, 3, dtype=int), torch.tensor([[1, 2]]).expand(4, 2))
+    other = Batch(images, first.counts, first.labels.flip(1))
+    assert method.loss(first)["loss"] != method.loss(other)["loss"]
+    one = Batch(images, first.counts, torch.tensor([[1, -1]]).expand(4, 2))
+    assert method.loss(first)["loss"] == method.loss(one)["loss"]
+
+
+def test_a_prediction_is_one_object():
+    method = SingleObject(Task(3, 2, (1, 12, 12)), CONFIG, Setup(CPU, 0, 1))
+    prediction = method.predict(Batch(torch.rand(5, 1, 12, 12)))
+    assert prediction.counts.sum(1).tolist() == [1] * 5
+
+
+def test_the_model_is_fine_tuned_once(data, tmp_path, monkeypatch):
+    model = _fine_tune(data, tmp_path)
+    monkeypatch.setattr(activations, "_train_model", None)
+    assert _fine_tune(data, tmp_path) == model
+    assert sorted(path.name for path in model.path.parent.iterdir()) == ["model.json", "model.pt"]
+
+
+def test_another_budget_is_another_model(data, tmp_path):
+    one = _fine_tune(data, tmp_path)
+    longer = Budget(updates=5, batch_size=16, eval_every=2)
+    other = activations.fine_tune(data, CONFIG, "from scratch", longer, tmp_path, CPU)
+    assert one.path != other.path
+
+
+def test_volumes_are_half_precision_and_those_of_the_model(data, tmp_path):
+    model = _fine_tune(data, tmp_path)
+    volumes = activations.volumes(model, data, tmp_path / "volumes", CPU)
+    network = activations._load_model(model, data, CPU)
+    images = torch.from_numpy(data.read("test", "images")).float() / 255.0
+    with torch.no_grad():
+        expected = network.volume(images)
+    assert volumes["test"].dtype == torch.float16
+    assert {split: len(V) for split, V in volumes.items()} == data.layout.sizes
+    assert torch.allclose(volumes["test"].float(), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_volumes_are_computed_once_and_split_by_split(data, tmp_path, monkeypatch):
+    model = _fine_tune(data, tmp_path)
+    first = activations.volumes(model, data, tmp_path / "volumes", CPU)
+    (tmp_path / "volumes").glob("*/test.npy").__next__().unlink()
+    made = []
+    write = activations._write_volumes
+    monkeypatch.setattr(
+        activations, "_write_volumes", lambda *a: made.append(len(a[1])) or write(*a)
+    )
+    again = activations.volumes(model, data, tmp_path / "volumes", CPU)
+    assert made == [60]
+    assert torch.equal(first["test"], again["test"])
+
+
+def test_an_error_while_writing_volumes_leaves_no_file(data, tmp_path, monkeypatch):
+    model = _fine_tune(data, tmp_path)
+
+    def fail(*arguments):
+        arguments[2].write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(arguments[2]))
+
+    monkeypatch.setattr(activations, "_write_volumes", fail)
+    with pytest.raises(OSError, match="No space left"):
+        activations.volumes(model, data, tmp_path / "volumes", CPU)
+    assert not [path for path in (tmp_path / "volumes").rglob("*") if path.is_file()]
+
+
+def test_first_weights_say_where_they_come_from(monkeypatch, capsys):
+    assert activations.first_weights("small", None) == ("from scratch", None)
+    assert activations.first_weights("resnet34", "none") == ("from scratch", None)
+    assert activations.first_weights("resnet34", "a/b.pth") == ("b.pth", "a/b.pth")
+
+    def unreachable():
+        raise OSError("no network")
+
+    monkeypatch.setattr(activations.backbones, "imagenet_weights", unreachable)
+    assert activations.first_weights("resnet34", None) == ("from scratch", None)
+    assert "no ImageNet weights (no network)" in capsys.readouterr().err
+
+
+def test_the_stored_array_is_an_ordinary_npy_file(data, tmp_path):
+    model = _fine_tune(data, tmp_path)
+    volumes = activations.volumes(model, data, tmp_path / "volumes", CPU)
+    (path,) = (tmp_path / "volumes").glob("*/valid.npy")
+    assert np.array_equal(np.load(path), volumes["valid"].numpy())

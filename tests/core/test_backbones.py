@@ -1,0 +1,61 @@
+"""Activation models: the shapes of V, their weights, what is refused."""
+
+import pytest
+import torch
+
+from hsal_bench import backbones
+from hsal_bench.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "volume"), [("small", 1, (192, 7, 7)), ("resnet34", 3, (512, 7, 7))]
+)
+@torch.no_grad()
+def test_volumes_have_the_paper_s_grid_and_are_not_negative(name, channels, volume):
+    model = backbones.build(name, channels, 10).eval()
+    images = torch.rand(2, channels, 100, 100, generator=torch.Generator().manual_seed(0))
+    V = model.volume(images)
+    assert V.shape == (2, *volume)
+    assert float(V.min()) >= 0.0
+    assert model(images).shape == (2, 10)
+
+
+@torch.no_grad()
+def test_a_grey_image_is_seen_by_resnet_as_the_same_image_in_rgb():
+    model = backbones.build("resnet34", 1, 10).eval()
+    grey = torch.rand(1, 1, 100, 100, generator=torch.Generator().manual_seed(0))
+    V = model.volume(grey)
+    assert torch.allclose(V, model.volume(grey.expand(1, 3, 100, 100)), rtol=1e-4, atol=1e-2)
+
+
+def test_weights_are_loaded_from_a_file(tmp_path):
+    from torchvision.models import resnet34
+
+    torch.manual_seed(0)
+    network = resnet34(weights=None)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    model = backbones.build("resnet34", 3, 10, tmp_path / "weights.pth")
+    assert torch.equal(model.trunk[0][0].weight, network.conv1.weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("resnet34", None, "no weights file .*weights.pth: give torchvision's"),
+        ("resnet34", b"nonsense", "does not hold ResNet-34's weights"),
+        ("small", b"", "the model 'small' has no pretrained weights"),
+        ("resnet50", b"", "no activation model 'resnet50': did you mean 'resnet34'"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path, name, content, message):
+    path = tmp_path / "weights.pth"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        backbones.build(name, 3, 10, path)
+
+
+def test_other_weights_than_resnet_s_are_refused(tmp_path):
+    torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pth")
+    with pytest.raises(UsageError, match="does not hold ResNet-34's weights"):
+        backbones.build("resnet34", 3, 10, tmp_path / "weights.pth")

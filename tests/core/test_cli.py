@@ -1,0 +1,73 @@
+"""How failures are told: one line, an exit code, a traceback only when asked."""
+
+import errno
+import json
+
+import click
+import pytest
+
+from hsal_bench import cli
+from hsal_bench.errors import HsalBenchError, UsageError
+
+
+def _main(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr("sys.argv", ["hsal-bench", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def _failing(monkeypatch, error):
+    @click.command("list")
+    def fail():
+        raise error
+
+    monkeypatch.setattr(cli.Commands, "get_command", lambda self, ctx, name: fail)
+
+
+def test_help_names_every_command(monkeypatch, capsys):
+    code, out, _ = _main(monkeypatch, capsys, "--help")
+    assert code == 0
+    for name in cli.COMMANDS:
+        assert f"\n  {name} " in out
+
+
+def test_an_unknown_command_suggests_the_nearest(monkeypatch, capsys):
+    code, _, err = _main(monkeypatch, capsys, "genrate")
+    assert code == 2
+    assert "no command 'genrate': did you mean 'generate'?" in err
+
+
+def test_list_as_json(monkeypatch, capsys):
+    code, out, _ = _main(monkeypatch, capsys, "list", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {"hsal-rl", "cross-entropy"} <= set(found["methods"])
+    assert "mnist-multiset" in found["data sets"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UsageError("a value\nis wrong: mend it"), 2, "error: a value is wrong: mend it"),
+        (HsalBenchError("it failed"), 1, "error: it failed"),
+        (OSError(errno.ENOSPC, "No space left", "x.h5"), 1, "error: no space left for x.h5"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "error: x: Permission denied"),
+        (ZeroDivisionError("division"), 1, "error: ZeroDivisionError: division (--debug"),
+        (KeyboardInterrupt(), 130, "interrupted: the same command goes on from here"),
+    ],
+)
+def test_a_failure_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code, line):
+    _failing(monkeypatch, error)
+    got, _, err = _main(monkeypatch, capsys, "list")
+    assert got == code
+    assert line in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    _failing(monkeypatch, HsalBenchError("it failed"))
+    monkeypatch.setattr("sys.argv", ["hsal-bench", "list", "--debug"])
+    with pytest.raises(HsalBenchError, match="it failed"):
+        cli.main()

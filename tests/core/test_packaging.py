@@ -1,0 +1,83 @@
+"""What is installed: the wheel holds the tree, imports go one way, starting up stays light."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "hsal_bench": "hsal_bench",
+    "generators": "hsal_bench.generators",
+    "baselines": "hsal_bench.baselines",
+    "leaderboard": "hsal_bench.leaderboard",
+}
+PARTS = ("generators", "baselines", "leaderboard")
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            # `from hsal_bench import x` imports the module hsal_bench.x
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_between_packages_go_one_way(folder):
+    foreign = {f"hsal_bench.{part}" for part in PARTS} - {FOLDERS[folder]}
+    banned = (*foreign, *PARTS)
+    for path in sorted((ROOT / folder).glob("*.py")):
+        for name in _imports(path):
+            wrong = [start for start in banned if name == start or name.startswith(f"{start}.")]
+            assert not wrong, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_folders_are_flat_and_listed():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert sorted(settings["packages"]) == sorted(FOLDERS.values())
+    assert settings["package-dir"] == {package: folder for folder, package in FOLDERS.items()}
+    for folder in FOLDERS:
+        nested = sorted((ROOT / folder).glob("*/*.py"))
+        assert not nested, f"{nested} would be missing from the wheel"
+
+
+@pytest.mark.parametrize("line", ["--help", "list", "run --help", "table --help", "verify --help"])
+def test_starting_up_imports_nothing_heavy(line):
+    heavy = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "h5py", "rich.console")
+    code = (
+        "import sys; from hsal_bench import cli\n"
+        f"sys.argv = ['hsal-bench', *{line.split()!r}]\n"
+        "try: cli.main()\n"
+        f"finally: print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_exactly_the_tree(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", tmp_path, "."],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        f"{package.replace('.', '/')}/{path.name}"
+        for folder, package in FOLDERS.items()
+        for path in (ROOT / folder).iterdir()
+        if path.suffix in (".py", ".typed")
+    }
+    assert packed == expected

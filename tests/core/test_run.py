@@ -1,0 +1,184 @@
+"""`hsal-bench run` on a toy data set: from nothing to records, resumed, refused, failed."""
+
+import json
+
+import pytest
+import torch
+
+from hsal_bench import activations, cli
+from hsal_bench.record import read_record, unpack_correct
+
+METHOD = '''
+"""A method of a stranger's: it predicts the same multiset for every image."""
+from dataclasses import dataclass
+import torch
+from hsal_bench.method import Prediction, Unsupported
+
+@dataclass(frozen=True)
+class Config:
+    label: int = 0
+    diverge: bool = False
+    unsupported: bool = False
+
+class Constant:
+    Config = Config
+    inputs = "images"
+    presets = {}
+
+    def __init__(self, task, config, setup):
+        if config.unsupported:
+            raise Unsupported("it has no eyes")
+        self.task, self.config = task, config
+
+    def update(self, batch):
+        return {"loss": torch.tensor(float("nan") if self.config.diverge else 1.0)}
+
+    def predict(self, batch, *, trace=False):
+        assert batch.labels is None and batch.counts is None
+        counts = torch.zeros(len(batch.inputs), self.task.num_classes, dtype=torch.int64)
+        counts[:, self.config.label] = 1
+        return Prediction(counts)
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+'''
+
+
+@pytest.fixture
+def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+    """Return a function that runs `hsal-bench run` on the toy data set: (code, out, err)."""
+    (tmp_path / "constant.py").write_text(METHOD)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, model="constant.py:Constant"):
+        line = ["hsal-bench", "run", "--model", model, "--dataset", str(toy_file)]
+        line += ["--device", "cpu", "--preset", "quick", "--updates", "4", "--batch-size", "8"]
+        monkeypatch.setattr("sys.argv", [*line, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+def _folder(tmp_path, label="Constant", seed=0):
+    (folder,) = (tmp_path / "runs").glob(f"*/{label}/seed-{seed}")
+    return folder
+
+
+def test_a_method_from_a_file_leaves_a_record_predictions_and_tables(bench, tmp_path):
+    code, out, _ = bench("--seeds", "0,1")
+    assert code == 0
+    assert "Constant" in out
+    record = read_record(_folder(tmp_path) / "record.json")
+    assert record.status == "ok"
+    assert record.activation is None
+    assert record.updates == 4
+    lines = (_folder(tmp_path, seed=1) / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["labels"] for line in lines] == [[0]] * 60
+    share = float(unpack_correct(record.correct).mean())
+    assert record.metrics["exact_match"] == share > 0
+    assert "Constant" in (tmp_path / "runs" / "table.md").read_text()
+    assert "cardinality_bias" in (tmp_path / "runs" / "table.csv").read_text()
+
+
+def test_a_run_that_is_done_is_not_made_again(bench, tmp_path):
+    bench()
+    before = (_folder(tmp_path) / "record.json").read_text()
+    code, _, err = bench()
+    assert code == 0
+    assert "done before" in err
+    assert (_folder(tmp_path) / "record.json").read_text() == before
+
+
+def test_settings_name_the_folder_and_are_checked(bench, tmp_path):
+    assert bench("--set", "label=2")[0] == 0
+    assert read_record(_folder(tmp_path, "Constant+label=2") / "record.json").config["label"] == 2
+    code, _, err = bench("--set", "lable=2")
+    assert code == 2
+    assert "Constant has no option 'lable': did you mean 'label'?" in err
+
+
+def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
+    bench()
+    code, _, err = bench("--updates", "6")
+    assert code == 2
+    assert "is a checkpoint of another config, data set or budget" in err
+    assert bench("--updates", "6", "--restart")[0] == 0
+
+
+def test_a_loss_that_is_not_a_number_leaves_a_failed_record(bench, tmp_path):
+    code, out, err = bench("--set", "diverge=true")
+    assert code == 1
+    assert "loss is nan" in err
+    record = read_record(_folder(tmp_path, "Constant+diverge=true") / "record.json")
+    assert record.status == "failed"
+    assert "loss is nan" in record.reason
+    assert "—" in out
+
+
+def test_a_method_that_cannot_run_says_why(bench, tmp_path):
+    code, out, _ = bench("--set", "unsupported=true")
+    assert code == 0
+    assert "it has no eyes" in out
+    record = read_record(_folder(tmp_path, "Constant+unsupported=true") / "record.json")
+    assert record.status == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "quik"], "no preset 'quik': did you mean 'quick'?"),
+        (["--device", "cuda"], "no CUDA device on this machine; give --device cpu"),
+        (["--device", "tpu"], "--device tpu: give cpu, cuda or cuda:NUMBER"),
+        (["--seeds", "0,x"], "--seeds is 'x': it takes a whole number"),
+        (["--model", "hsal-rk"], "no method 'hsal-rk': did you mean 'hsal-rl'?"),
+        (["--model", "nothing.py:X"], "no file nothing.py"),
+        (["--dataset", "mnist-multi"], "no data set 'mnist-multi'"),
+        (["--dataset", "missing.h5"], "no data set file missing.h5"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_line(bench, tmp_path, arguments, message):
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    code, _, err = bench(*arguments)
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_an_out_that_is_a_file_is_refused(bench, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    code, _, err = bench("--out", "taken")
+    assert code == 2
+    assert "taken" in err
+    assert (tmp_path / "taken").read_text() == "x"
+
+
+def test_a_data_set_whose_content_is_not_as_stated_is_refused(bench, toy_file):
+    import h5py
+
+    with h5py.File(toy_file, "r+") as file:
+        file["train/images"][5, 0, 0, 0] += 1
+    code, _, err = bench()
+    assert code == 2
+    assert "the file is damaged" in err
+
+
+def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
+    arguments = ("--fine-tune-updates", "3", "--set", "hidden=8")
+    code, _, _ = bench(*arguments, model="hsal-rl")
+    assert code == 0
+    record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
+    assert record.activation.backbone == "small"
+    assert record.activation.weights.startswith("from scratch, fine-tuned on toy")
+    assert (_folder(tmp_path, "hsal-rl+hidden=8") / "attention.png").read_bytes()[1:4] == b"PNG"
+    assert {"attn_saliency", "coverage"} <= set(record.metrics)
+    assert "valid_attn_saliency" in record.curve[0]
+    monkeypatch.setattr(activations, "_train_model", None)
+    monkeypatch.setattr(activations, "_write_volumes", None)
+    assert bench(*arguments, model="cross-entropy")[0] == 0
