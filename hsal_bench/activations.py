@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from hsal_bench import backbones, evaluation, harness
 from hsal_bench.datafile import DataFile
-from hsal_bench.files import replacing, write_text
+from hsal_bench.files import replacing, write_state, write_text
 from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.harness import Budget
 from hsal_bench.loader import example_set
@@ -191,8 +191,7 @@ def _train_model(
     with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
         harness.train(method, data, budget, 0, folder, fingerprint, report)
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
-    with replacing(folder / "model.pt") as temporary:
-        torch.save(state, temporary)
+    write_state(folder / "model.pt", state)
     facts = {
         "backbone": config.backbone,
         "weights": origin,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hsal_bench.errors import UsageError
 
@@ -32,6 +34,19 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) to `path`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_state(path: Path, state: Any) -> None:
+    """Write what `torch.save` makes of `state` to `path`, whole or not at all.
+
+    Through memory: torch's own writer tells of a full disk in a way that cannot be recognised.
+    """
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def writable_folder(path: Path) -> Path:

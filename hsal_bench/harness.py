@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hsal_bench import evaluation
 from hsal_bench.errors import HsalBenchError, UsageError
-from hsal_bench.files import replacing, write_text
+from hsal_bench.files import write_state, write_text
 from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Method
 
@@ -118,7 +118,7 @@ def _evaluate(
     run.curve.append({"update": run.update, **losses, **_validation(scores)})
     if scores[SELECT_BY] > run.best_score:
         run.best_score, run.best_update = scores[SELECT_BY], run.update
-        _store(method.state_dict(), folder / "best.pt")
+        write_state(folder / "best.pt", method.state_dict())
     # Written whole each time: a run taken up again leaves no lines of its lost part behind.
     lines = (json.dumps(line) + "\n" for line in run.curve)
     write_text(folder / "metrics.jsonl", "".join(lines))
@@ -168,12 +168,7 @@ def _resume(method: Method, folder: Path, fingerprint: str) -> Progression:
 
 def _save(method: Method, run: Progression, folder: Path, fingerprint: str) -> None:
     state = {"fingerprint": fingerprint, "run": vars(run), "method": method.state_dict()}
-    _store(state, folder / "checkpoint.pt")
-
-
-def _store(state: dict[str, Any], path: Path) -> None:
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    write_state(folder / "checkpoint.pt", state)
 
 
 def _load(path: Path) -> dict[str, Any]:
