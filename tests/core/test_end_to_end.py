@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 
 HSAL_BENCH = [sys.executable, "-m", "hsal_bench"]
 GENERATE = (
-    "generate mnist-single mnist-multiset --source synthetic --train 512 --valid 64 --test 64"
+    "generate mnist-single mnist-multiset --source synthetic --train 512 --valid 64 --test 64 "
+    "--workers 1"
 )
 RUN = (
     "run --model hsal-rl --preset quick --device cpu --dataset data/synthetic-multiset.h5 "
