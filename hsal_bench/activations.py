@@ -26,11 +26,11 @@ from hsal_bench import backbones, evaluation, harness
 from hsal_bench.datafile import DataFile
 from hsal_bench.files import replacing, write_state, write_text
 from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.harness import Budget
 from hsal_bench.loader import example_set
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.multiset import counts_from_labels
 from hsal_bench.options import option
+from hsal_bench.presets import Budget
 from hsal_bench.progress import progress
 from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS

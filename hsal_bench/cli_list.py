@@ -7,6 +7,7 @@ import json
 import click
 
 from hsal_bench import registry
+from hsal_bench.presets import PRESETS
 
 
 @click.command("list")
@@ -16,7 +17,7 @@ def list_all(as_json: bool) -> None:
     found = {
         "data sets": registry.names(registry.GENERATORS),
         "methods": registry.names(registry.METHODS),
-        "presets": ["paper", "quick"],
+        "presets": list(PRESETS),
     }
     if as_json:
         click.echo(json.dumps(found, indent=1))
@@ -24,4 +25,5 @@ def list_all(as_json: bool) -> None:
     for kind, names in found.items():
         click.secho(kind, bold=True)
         for name in names:
-            click.echo(f"  {name}")
+            about = f": {PRESETS[name].summary}" if kind == "presets" else ""
+            click.echo(f"  {name}{about}")

@@ -24,6 +24,7 @@ from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import write_state, write_text
 from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Method
+from hsal_bench.presets import Budget
 
 SELECT_BY = "exact_match"
 
@@ -32,15 +33,6 @@ Progress = Callable[[int, str], None]
 
 class Diverged(HsalBenchError):  # noqa: N818 - it names the state of the run
     """The loss is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a method trains: gradient updates, examples per update, updates per evaluation."""
-
-    updates: int
-    batch_size: int
-    eval_every: int
 
 
 @dataclass

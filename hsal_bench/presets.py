@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.harness import Budget
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a method trains: gradient updates, examples per update, updates per evaluation."""
+
+    updates: int
+    batch_size: int
+    eval_every: int
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
 from hsal_bench.files import writable_folder
-from hsal_bench.harness import Budget, Progression
+from hsal_bench.harness import Progression
 from hsal_bench.loader import ExampleSet, example_set
 from hsal_bench.method import Method, Setup, Task, Unsupported
 from hsal_bench.metrics import METRICS_VERSION, correct
 from hsal_bench.outputs import write_attention, write_predictions
-from hsal_bench.presets import Preset
+from hsal_bench.presets import Budget, Preset
 from hsal_bench.progress import progress
 from hsal_bench.record import Record
 from hsal_bench.schema import SPLITS

@@ -7,8 +7,8 @@ import torch
 from hsal_bench import activations
 from hsal_bench.activations import SingleObject, SingleObjectConfig
 from hsal_bench.datafile import open_data
-from hsal_bench.harness import Budget
 from hsal_bench.method import Batch, Setup, Task
+from hsal_bench.presets import Budget
 
 CPU = torch.device("cpu")
 CONFIG = SingleObjectConfig(backbone="small", learning_rate=0.01)

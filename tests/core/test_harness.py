@@ -11,10 +11,10 @@ from torch import nn
 from hsal_bench import harness
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod, cosine
-from hsal_bench.harness import Budget
 from hsal_bench.loader import ExampleSet
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.options import option
+from hsal_bench.presets import Budget
 
 CLASSES = 3
 BUDGET = Budget(updates=12, batch_size=8, eval_every=4)
