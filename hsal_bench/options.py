@@ -8,21 +8,29 @@ str, Literal, tuple[T, ...], and any of them with None.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.typed_json import typed
 
 Config = TypeVar("Config")
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def option(default: Any, help: str) -> Any:
-    """Return a dataclass field with a default and the sentence that explains it to a user."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def option(
+    default: Any, help: str, at_least: float | None = None, at_most: float | None = None
+) -> Any:
+    """Return a dataclass field with a default and the sentence that explains it to a user.
+
+    `at_least` and `at_most` bound the value, or each value of a tuple; None is never outside.
+    """
+    about = {"help": help, "at_least": at_least, "at_most": at_most}
+    return dataclasses.field(default=default, metadata=about)
 
 
 def field_types(config_type: type) -> dict[str, Any]:
@@ -37,14 +45,15 @@ def replace(config: Config, values: Mapping[str, str], owner: str) -> Config:
     `owner` names whose options these are, for the error message ("hsal-rl", "mnist-multiset").
 
     Raises:
-        UsageError: no such field, or a text that is not of the field's type; whatever the
-            dataclass itself refuses in `__post_init__`.
+        UsageError: no such field, a text that is not of the field's type, a value outside the
+            field's bounds; whatever the dataclass itself refuses in `__post_init__`.
     """
     known = field_types(type(config))
     unknown = [name for name in values if name not in known]
     if unknown:
         raise UsageError(f"{owner} has no option {unknown[0]!r}: {suggest(unknown[0], known)}")
     parsed = {name: parse(text, known[name], f"{owner}: {name}") for name, text in values.items()}
+    _refuse_outside(type(config), parsed, owner)
     return dataclasses.replace(config, **parsed)  # type: ignore[type-var]
 
 
@@ -83,9 +92,12 @@ def parse(text: str, kind: Any, where: str) -> Any:
             raise UsageError(f"{where} is {text!r}: write true or false")
         return text.lower() in _TRUE
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError:
         raise UsageError(f"{where} is {text!r}: it takes {_describe(kind)}") from None
+    if kind is float and not math.isfinite(value):
+        raise UsageError(f"{where} is {text!r}: it takes a finite number")
+    return value
 
 
 def as_json(config: Any) -> dict[str, Any]:
@@ -100,18 +112,45 @@ def from_json(config_type: type[Config], values: Mapping[str, Any], owner: str) 
     """Return the dataclass that `as_json` made `values` from.
 
     Raises:
-        UsageError: a key that is not a field.
+        UsageError: a field is missing, unknown, of another type or outside its bounds; whatever
+            the dataclass itself refuses.
     """
-    known = field_types(config_type)
-    for name in values:
-        if name not in known:
-            raise UsageError(f"{owner} has no option {name!r}: {suggest(name, known)}")
-    return config_type(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
+    config: Config = typed(config_type, dict(values), owner)
+    check_bounds(config, owner)
+    return config
+
+
+def check_bounds(config: Any, owner: str = "") -> None:
+    """Check every field of a dataclass against the bounds its `option` gives.
+
+    Raises:
+        UsageError: a value is outside.
+    """
+    _refuse_outside(type(config), vars(config), owner)
+
+
+def bounds(field: dataclasses.Field[Any]) -> str:
+    """Return what the bounds of a field allow: "at least 1", or "" if it has none."""
+    least, most = field.metadata.get("at_least"), field.metadata.get("at_most")
+    if least is not None and most is not None:
+        return f"from {least} to {most}"
+    if least is not None:
+        return f"at least {least}"
+    return "" if most is None else f"at most {most}"
+
+
+def _refuse_outside(config_type: Any, values: Mapping[str, Any], owner: str) -> None:
+    where = f"{owner}: " if owner else ""
+    for field in dataclasses.fields(config_type):
+        value = values.get(field.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if part is not None and not _within(part, field):
+                raise UsageError(f"{where}{field.name} is {part!r}: it takes {bounds(field)}")
+
+
+def _within(value: Any, field: dataclasses.Field[Any]) -> bool:
+    least, most = field.metadata.get("at_least"), field.metadata.get("at_most")
+    return (least is None or value >= least) and (most is None or value <= most)
 
 
 def _describe(kind: Any) -> str:

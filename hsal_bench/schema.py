@@ -103,6 +103,10 @@ class Header:
         values = {name: attributes[name] for name in cls.__dataclass_fields__}
         values["class_names"] = tuple(json.loads(values["class_names"]))
         values["config"] = json.loads(values["config"])
+        if not isinstance(values["config"], dict):
+            raise ValueError("config is not an object")
+        if not isinstance(values["config"].get("generator", ""), str):
+            raise ValueError(f"config.generator is {values['config']['generator']!r}, not a name")
         values["seed"] = int(values["seed"])
         values["schema_version"] = int(values["schema_version"])
         if int(attributes["num_classes"]) != len(values["class_names"]):

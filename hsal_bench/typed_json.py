@@ -32,7 +32,7 @@ def typed(kind: Any, value: Any, where: str) -> Any:
         some = next(member for member in arguments if member is not type(None))
         return None if value is None else typed(some, value, where)
     if origin is Literal:
-        return value if value in arguments else _fail(where, value, " or ".join(arguments))
+        return value if value in arguments else _fail(where, value, _one_of(arguments))
     if origin is Mapping:
         return _mapping(arguments[1], value, where)
     if origin is tuple:
@@ -49,16 +49,25 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         _fail(where, value, "an object")
     kinds = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind)]
+    fields = dataclasses.fields(kind)
+    names = [field.name for field in fields]
     if unknown := [name for name in value if name not in names]:
         raise UsageError(f"{where}: no field is named {unknown[0]!r}: {suggest(unknown[0], names)}")
-    if missing := [name for name in names if name not in value]:
+    if missing := [
+        field.name for field in fields if _is_required(field) and field.name not in value
+    ]:
         raise UsageError(f"{where}: the field {missing[0]!r} is missing")
-    fields = {name: typed(kinds[name], value[name], _below(where, name)) for name in names}
+    given = {name: typed(kinds[name], value[name], _below(where, name)) for name in value}
     try:
-        return kind(**fields)
+        return kind(**given)
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field has no default: one that was added later may be missing in older files."""
+    unset = dataclasses.MISSING
+    return field.default is unset and field.default_factory is unset
 
 
 def _mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
@@ -76,6 +85,10 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         _fail(where, value, _NAMES[kind])
     return kind(value)
+
+
+def _one_of(choices: tuple[Any, ...]) -> str:
+    return " or ".join(map(str, choices))
 
 
 def _below(where: str, name: str) -> str:

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsal_bench.errors import UsageError
-from hsal_bench.options import as_json, assignments, field_types, from_json, option, parse, replace
+from hsal_bench.options import (
+    as_json,
+    assignments,
+    check_bounds,
+    field_types,
+    from_json,
+    option,
+    parse,
+    replace,
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,9 @@ class Config:
     loud: bool = option(False, "whether it speaks")
     loss: Literal["ce", "rl"] = option("ce", "which loss")
     widths: tuple[int, ...] = option((8, 16), "of each layer")
-    limit: float | None = option(None, "at most")
+    limit: float | None = option(None, "at most", at_least=0.0)
+    share: float = option(0.5, "of the whole", at_least=0, at_most=1)
+    sizes: tuple[int, ...] = option((4,), "of each image", at_least=1)
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -39,6 +50,7 @@ class Config:
         ("widths", "1, 2,3", (1, 2, 3)),
         ("limit", "2", 2.0),
         ("limit", "none", None),
+        ("share", "1", 1.0),
     ],
 )
 def test_a_text_becomes_a_value_of_the_fields_type(field: str, text: str, value: Any) -> None:
@@ -57,6 +69,12 @@ def test_a_text_becomes_a_value_of_the_fields_type(field: str, text: str, value:
         ("loss", "rll", "m: loss is 'rll': did you mean 'rl'? known: ce, rl"),
         ("widths", "1,x", "m: widths is 'x': it takes a whole number"),
         ("limit", "low", "m: limit is 'low': it takes a number"),
+        ("rate", "nan", "m: rate is 'nan': it takes a finite number"),
+        ("rate", "1e999", "m: rate is '1e999': it takes a finite number"),
+        ("limit", "-inf", "m: limit is '-inf': it takes a finite number"),
+        ("limit", "-1", "m: limit is -1.0: it takes at least 0.0"),
+        ("share", "1.5", "m: share is 1.5: it takes from 0 to 1"),
+        ("sizes", "3,0", "m: sizes is 0: it takes at least 1"),
         ("steps", "-1", "steps=-1: it takes a number of at least 0"),
     ],
 )
@@ -102,6 +120,30 @@ def test_to_json_and_back_changes_nothing(config: Config) -> None:
     assert from_json(Config, json.loads(json.dumps(as_json(config))), "m") == config
 
 
-def test_from_json_refuses_what_is_no_field() -> None:
-    with pytest.raises(UsageError, match="m has no option 'step': did you mean 'steps'"):
-        from_json(Config, {"step": 1}, "m")
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("step", 1, "m: no field is named 'step': did you mean 'steps'"),
+        ("steps", "7", "m: steps is '7': it must be a whole number"),
+        ("steps", True, "m: steps is True: it must be a whole number"),
+        ("loss", "rll", "m: loss is 'rll': it must be ce or rl"),
+        ("widths", 3, "m: widths is 3: it must be a list"),
+        ("limit", -1, "m: limit is -1.0: it takes at least 0.0"),
+        ("steps", -1, "steps=-1: it takes a number of at least 0"),
+    ],
+)
+def test_from_json_refuses_by_name(field: str, value: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_json(Config, as_json(Config()) | {field: value}, "m")
+    assert str(caught.value).startswith(message)
+
+
+def test_from_json_wants_every_field() -> None:
+    with pytest.raises(UsageError, match="m: the field 'steps' is missing"):
+        from_json(Config, {}, "m")
+
+
+def test_bounds_of_a_config_made_in_code_are_checked_on_demand() -> None:
+    check_bounds(Config())
+    with pytest.raises(UsageError, match=r"^share is 2: it takes from 0 to 1$"):
+        check_bounds(Config(share=2))
