@@ -62,5 +62,6 @@ def _download(source: str, url: str, data_dir: Path) -> tuple[bytes, bytes]:
         reason = getattr(error, "reason", None) or error
         raise UsageError(
             f"source {source} is not in {data_dir} and cannot be downloaded from {url} "
-            f"({reason}): name a folder that holds it with --data-dir, or take --source synthetic"
+            f"({reason}): name a folder that holds it with --data-dir, or build synthetic digits "
+            "instead: hsal-bench generate --source synthetic"
         ) from error

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hsal_bench.errors import UsageError
-from hsal_bench.options import option
+from hsal_bench.options import check_bounds, option
 
 GLYPH_SIZE = 28
+MOST_OBJECTS = 255
+"""Labels are counted in uint8."""
+MOST_PIXELS = 2**15 - 1
+"""Boxes are kept in int16."""
+MOST_IMAGES = 2**31 - 1
+MOST_SEED = 2**63 - 1
+"""The file keeps the seed as a signed 64-bit number."""
 
 
 @dataclass(frozen=True)
@@ -22,24 +29,24 @@ class SceneSpec:
     source: str = option(
         "mnist", "glyphs: mnist, synthetic, or IDX files IMAGES,LABELS[,TEST_IMAGES,TEST_LABELS]"
     )
-    min_objects: int = option(1, "fewest objects of an image")
-    max_objects: int = option(4, "most objects of an image")
-    min_size: int = option(20, "smallest side of an object's square, pixels")
-    max_size: int = option(50, "largest side of an object's square, pixels")
-    canvas: int = option(100, "side of the image, pixels")
-    clutter: int = option(8, "pieces of clutter per image")
-    clutter_size: int = option(5, "side of a piece of clutter, pixels")
+    min_objects: int = option(1, "fewest objects of an image", 0, MOST_OBJECTS)
+    max_objects: int = option(4, "most objects of an image", 1, MOST_OBJECTS)
+    min_size: int = option(20, "smallest side of an object's square, pixels", 1, MOST_PIXELS)
+    max_size: int = option(50, "largest side of an object's square, pixels", 1, MOST_PIXELS)
+    canvas: int = option(100, "side of the image, pixels", 1, MOST_PIXELS)
+    clutter: int = option(8, "pieces of clutter per image", 0, MOST_PIXELS)
+    clutter_size: int = option(5, "side of a piece of clutter, pixels", 1, GLYPH_SIZE)
     placement: Literal["grid", "uniform"] = option(
         "grid", "grid: one object per cell as in the paper; uniform: anywhere without overlap"
     )
     unique: bool = option(False, "no class twice in an image")
-    train: int = option(60_000, "images of the train split")
-    valid: int = option(5_000, "images of the valid split")
-    test: int = option(10_000, "images of the test split")
-    seed: int = option(0, "seed of everything that is drawn")
+    train: int = option(60_000, "images of the train split", 1, MOST_IMAGES)
+    valid: int = option(5_000, "images of the valid split", 1, MOST_IMAGES)
+    test: int = option(10_000, "images of the test split", 1, MOST_IMAGES)
+    seed: int = option(0, "seed of everything that is drawn", 0, MOST_SEED)
 
     def __post_init__(self) -> None:
-        for check in (_check_ranges, _check_order, _check_room, _check_clutter):
+        for check in (check_bounds, _check_placement, _check_order, _check_room, _check_clutter):
             check(self)
 
     @property
@@ -48,28 +55,7 @@ class SceneSpec:
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
 
-# (field, least, most): labels are counted in uint8, boxes kept in int16, and the file keeps the
-# seed as a signed 64-bit number.
-_RANGES = (
-    ("min_objects", 0, 255),
-    ("max_objects", 1, 255),
-    ("min_size", 1, 2**15 - 1),
-    ("max_size", 1, 2**15 - 1),
-    ("canvas", 1, 2**15 - 1),
-    ("clutter", 0, 2**15 - 1),
-    ("clutter_size", 1, GLYPH_SIZE),
-    ("train", 1, 2**31 - 1),
-    ("valid", 1, 2**31 - 1),
-    ("test", 1, 2**31 - 1),
-    ("seed", 0, 2**63 - 1),
-)
-
-
-def _check_ranges(spec: SceneSpec) -> None:
-    for name, least, most in _RANGES:
-        value = getattr(spec, name)
-        if not least <= value <= most:
-            raise UsageError(f"{name}={value}: it takes a whole number from {least} to {most}")
+def _check_placement(spec: SceneSpec) -> None:
     if spec.placement not in ("grid", "uniform"):
         raise UsageError(f"placement={spec.placement!r}: it takes grid or uniform")
 

@@ -160,6 +160,7 @@ def test_without_a_network_the_remedies_are_named(
         raise urllib.error.URLError("no route")
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    with pytest.raises(UsageError, match=r"no route.*--data-dir.*--source synthetic"):
+    remedies = r"no route.*--data-dir.*: hsal-bench generate --source synthetic$"
+    with pytest.raises(UsageError, match=remedies):
         load_glyphs("tiny", tmp_path)
     assert not list(tmp_path.iterdir())
