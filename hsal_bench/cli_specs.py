@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hsal_bench import registry
-from hsal_bench.options import field_types
+from hsal_bench.options import as_text, field_types
 
 _NAMED = "hsal_bench.cli_specs.named"
 
@@ -57,16 +57,10 @@ def _option(field_name: str, specs: Mapping[str, Any]) -> click.Option:
 
 def _default(field_name: str, specs: Mapping[str, Any]) -> str:
     """Return the default as a user would write it; each data set's own where they differ."""
-    texts = {name: _text(getattr(spec, field_name)) for name, spec in specs.items()}
+    texts = {name: as_text(getattr(spec, field_name)) for name, spec in specs.items()}
     common = max(texts.values(), key=list(texts.values()).count)
     others = "".join(f"; {name}: {text}" for name, text in texts.items() if text != common)
     return common + others
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _metavar(kind: Any) -> str:

@@ -100,6 +100,15 @@ def parse(text: str, kind: Any, where: str) -> Any:
     return value
 
 
+def as_text(value: Any) -> str:
+    """Return a field's value as a user would write it: what `parse` makes the value from."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    return ",".join(map(as_text, value)) if isinstance(value, tuple) else str(value)
+
+
 def as_json(config: Any) -> dict[str, Any]:
     """Return a dataclass as plain JSON values."""
     return {
@@ -115,6 +124,9 @@ def from_json(config_type: type[Config], values: Mapping[str, Any], owner: str) 
         UsageError: a field is missing, unknown, of another type or outside its bounds; whatever
             the dataclass itself refuses.
     """
+    # A default that has changed since would make it another config.
+    if missing := [name for name in field_types(config_type) if name not in values]:
+        raise UsageError(f"{owner}: the field {missing[0]!r} is missing")
     config: Config = typed(config_type, dict(values), owner)
     check_bounds(config, owner)
     return config

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hsal_bench.errors import UsageError
 from hsal_bench.options import (
     as_json,
+    as_text,
     assignments,
     check_bounds,
     field_types,
@@ -82,6 +83,13 @@ def test_a_wrong_text_is_refused_by_name(field: str, text: str, message: str) ->
     with pytest.raises(UsageError) as caught:
         replace(Config(), {field: text}, "m")
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("value", [7, 0.001, "a=b", True, False, None, "ce", (1, 2)])
+def test_a_value_is_written_as_it_is_parsed(value: Any) -> None:
+    kinds = {bool: bool, tuple: tuple[int, ...], type(None): float | None}
+    found = parse(as_text(value), kinds.get(type(value), type(value)), "x")
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_fields_that_are_not_named_stay() -> None:
