@@ -12,12 +12,14 @@ from rich.console import Console
 
 from hsal_bench import tables
 from hsal_bench.datafile import DataFile
+from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
 from hsal_bench.files import write_text
 from hsal_bench.loader import ExampleSet
 from hsal_bench.method import Batch, Method
+from hsal_bench.metrics import Counts, per_class
 from hsal_bench.multiset import labels_from_counts
-from hsal_bench.record import Record, read_records
+from hsal_bench.record import Record, read_record
 
 PICTURED = 3
 """Images in the attention picture, as in the paper's figure 2."""
@@ -26,14 +28,15 @@ PICTURED = 3
 def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     """Print the table of these runs; write the one of all runs in `out` as Markdown and CSV.
 
-    `table.md` holds the headline metrics, `table.csv` every metric that some run has.
+    `table.md` holds the headline metrics, `table.csv` every metric that some run has. A
+    `record.json` below `out` that cannot be read is left out, with a warning: it is not this run's.
     """
     means = tables.metric_table(records)
     if as_json:
         click.echo(means.to_json(orient="records", indent=1))
     else:
         Console(highlight=False).print(tables.terminal(tables.sheets(means)))
-    everything = read_records(out)
+    everything = _readable_records(out)
     names = list(dict.fromkeys(name for record in everything for name in record.metrics))
     headline = tables.sheets(tables.metric_table(everything))
     write_text(out / "table.md", tables.markdown(headline))
@@ -54,6 +57,16 @@ def write_predictions(result: Evaluation, path: Path) -> None:
     write_text(path, "".join(lines))
 
 
+def write_per_class(
+    truth: Counts, predicted: Counts, class_names: Sequence[str], path: Path
+) -> None:
+    """Write one CSV line per class; the columns are those of `hsal_bench.metrics.per_class`.
+
+    A number that a class has not (it occurs in neither) is an empty cell.
+    """
+    write_text(path, per_class(truth, predicted, class_names).to_csv(index=False))
+
+
 def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path) -> None:
     """Draw how the method looked at three test images of several objects, if it has a trace."""
     several = torch.where(test.counts.sum(1) == min(3, test.labels.shape[1]))[0]
@@ -68,3 +81,13 @@ def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path
     truths = [[int(y) for y in row if y >= 0] for row in data.rows("test", "labels", rows)]
     images = data.rows("test", "images", rows)
     attention_picture(images, trace, truths, data.layout.num_classes, path)
+
+
+def _readable_records(folder: Path) -> list[Record]:
+    records = []
+    for path in sorted(folder.rglob("record.json")):
+        try:
+            records.append(read_record(path))
+        except UsageError as error:
+            click.echo(f"warning: left out of the tables: {error}", err=True)
+    return records
