@@ -9,6 +9,10 @@ import click
 from hsal_bench import making, options, registry
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.schema import SPLITS
+
+MAY_DIFFER = ("source", "seed", *SPLITS)
+"""Fields in which a companion may differ: glyphs are compared by their hash, not their name."""
 
 
 def find_or_build(name: str, datasets: Path, data_dir: Path) -> Path:
@@ -37,7 +41,7 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
     None: there is none, and the activation model is fine-tuned on the images themselves.
 
     Raises:
-        UsageError: the file of that name is of another glyph source.
+        UsageError: the file of that name is of other glyphs, or its images look otherwise.
     """
     job = _companion(data, datasets)
     if job is None:
@@ -49,6 +53,12 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
             raise UsageError(
                 f"{job.path} and {data.path} are of different glyphs: move the first away, or name "
                 "another folder with --datasets"
+            )
+        difference = making.config_difference(single.header.config, job.config, MAY_DIFFER)
+        if difference:
+            raise UsageError(
+                f"{job.path} does not go with {data.path}, it was {difference}: move it away (it "
+                "is built anew), or name another folder with --datasets"
             )
     return job.path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,13 +133,21 @@ def _is_up_to_date(job: Job) -> bool:
             f"{job.path} is there but is not a whole data set: --force replaces it, --out names "
             "another folder"
         ) from error
-    wanted = job.config
-    fields = [field for field in {**wanted, **there} if wanted.get(field) != there.get(field)]
-    if fields:
-        was = ", ".join(f"{field}={there.get(field)}" for field in fields[:_SHOWN])
-        now = ", ".join(f"{field}={wanted.get(field)}" for field in fields[:_SHOWN])
+    if difference := config_difference(there, job.config):
         raise UsageError(
-            f"{job.path} was made with {was}, not {now}: --force replaces it, --out names another "
-            "folder"
+            f"{job.path} was {difference}: --force replaces it, --out names another folder"
         )
     return True
+
+
+def config_difference(
+    there: Mapping[str, Any], wanted: Mapping[str, Any], ignored: Collection[str] = ()
+) -> str:
+    """Return the fields in which two configs differ: "made with seed=0, not seed=7", or ""."""
+    names = [name for name in {**wanted, **there} if name not in ignored]
+    fields = [name for name in names if wanted.get(name) != there.get(name)][:_SHOWN]
+    if not fields:
+        return ""
+    was = ", ".join(f"{field}={there.get(field)}" for field in fields)
+    now = ", ".join(f"{field}={wanted.get(field)}" for field in fields)
+    return f"made with {was}, not {now}"
