@@ -66,8 +66,11 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         status = hsal_bench.main(arguments, prog_name="hsal-bench", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"error: {explain_usage(error)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted: the same command goes on from here", err=True)
@@ -81,6 +84,16 @@ def main() -> None:
         click.echo(f"error: {explain(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, HsalBenchError) else 1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def explain_usage(error: click.ClickException) -> str:
+    """Return one line that names the command, what is wrong with its use, and where help is."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return message
+    command = context.command_path
+    return f"{command}: {message[:1].lower()}{message[1:]} (see `{command} --help`)"
 
 
 def explain(error: Exception) -> str:

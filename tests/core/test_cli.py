@@ -39,6 +39,38 @@ def test_an_unknown_command_suggests_the_nearest(monkeypatch, capsys):
     assert "no command 'genrate': did you mean 'generate'?" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--modle", "x"], "hsal-bench run: no such option"),
+        (["run"], "hsal-bench run: missing option '--model'"),
+        (
+            ["run", "--model", "x", "--updates", "0"],
+            "hsal-bench run: invalid value for '--updates'",
+        ),
+        (["verify"], "hsal-bench verify: missing argument 'FILE'"),
+        (["generate", "--trian", "3"], "hsal-bench generate: no such option"),
+        (["--foo"], "hsal-bench: no such option"),
+        (["genrate"], "hsal-bench: no command 'genrate'"),
+    ],
+)
+def test_wrong_use_is_one_line_with_the_command_and_the_remedy(
+    monkeypatch, capsys, arguments, said
+):
+    code, out, err = _main(monkeypatch, capsys, *arguments)
+    command = said.partition(":")[0]
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {said}")
+    assert err.endswith(f"(see `{command} --help`)\n")
+    assert err.count("\n") == 1
+
+
+def test_the_bare_command_shows_its_help(monkeypatch, capsys):
+    code, out, err = _main(monkeypatch, capsys)
+    assert code == 2
+    assert (out + err).startswith("Usage: hsal-bench")
+
+
 def test_list_as_json(monkeypatch, capsys):
     code, out, _ = _main(monkeypatch, capsys, "list", "--json")
     found = json.loads(out)
