@@ -1,6 +1,7 @@
 """The attention picture, by what is drawn in it."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -40,13 +41,19 @@ def test_the_steps_after_the_stop_stay_empty(tmp_path):
     assert last.get_x() > 11.5
 
 
-def test_an_error_leaves_no_picture(tmp_path):
-    class Broken:
-        labels = torch.zeros(1, 1)
+def test_an_error_leaves_no_picture(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
 
-    try:
-        figures.attention_picture(np.zeros((1, 1, 4, 4)), Broken(), [[]], 10, tmp_path / "x.png")
-    except AttributeError:
-        assert list(tmp_path.iterdir()) == []
-    else:
-        raise AssertionError("a broken trace was drawn")
+    written = []
+
+    def savefig(self, target, **options):
+        target.write_bytes(b"half a picture")
+        written.extend(tmp_path.iterdir())
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    image = np.zeros((1, 1, 14, 14), np.uint8)
+    with pytest.raises(OSError, match="the disk is full"):
+        figures.attention_picture(image, _trace(1), [[3]], 10, tmp_path / "x.png")
+    assert len(written) == 1
+    assert list(tmp_path.iterdir()) == []
