@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.method import Batch, Prediction, Setup, Task, Trace
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.multiset import available, counts_from_labels, sequence_reward
 from hsal_bench.options import option
 
 from . import hsal_losses as losses
@@ -25,6 +25,7 @@ from .gaussian import GaussianAttention
 from .hsal_network import HsalNetwork, Rollout, Shape
 
 ClassLossName = Literal["reinforce", "expected-reward", "log-marginal", "multiset", "cross-entropy"]
+Feedback = Literal["one-hot", "coordinates"]
 SCALE_MEMORY = 0.99
 
 
@@ -35,20 +36,32 @@ class HsalConfig(GradientConfig):
     class_loss: ClassLossName = option("reinforce", "what the class scores are trained on")
     teacher_forcing: bool = option(False, "feed back true labels (class_loss cross-entropy only)")
     location_reward: bool = option(True, "train the glimpses on the priority map (P§4.2)")
-    glimpses: int = option(2, "glimpses k per meta-step")
-    components: int = option(5, "Gaussians of the mask")
-    meta_hidden: int = option(128, "encoding and GRU size of the meta-controller")
-    hidden: int = option(512, "encoding and GRU size of the controller")
-    location_hidden: int = option(64, "hidden size of the location MLP")
+    return_to_go: bool = option(False, "learn from all later rewards, not the immediate one")
+    glimpses: int = option(2, "glimpses k per meta-step", at_least=1)
+    components: int = option(5, "Gaussians of the mask", at_least=1)
+    meta_hidden: int = option(128, "encoding and GRU size of the meta-controller", at_least=1)
+    hidden: int = option(512, "encoding and GRU size of the controller", at_least=1)
+    location_hidden: int = option(64, "hidden size of the location MLP", at_least=1)
+    glimpse_feedback: Feedback = option("one-hot", "how a glimpse's place a_i is fed back")
     reset_controller: bool = option(False, "start the controller anew at each meta-step")
-    renormalise_each_step: bool = option(False, "stretch S_t to [0, 1] at every step")
+    renormalise_each_step: bool = option(False, "show S_t stretched to [0, 1] at every step")
     faithful_centres: bool = option(False, "Gaussian centres as printed, half a cell off")
     beta_before_exp: bool = option(False, "read App. A's range of beta as before the exponential")
-    entropy_class: float = option(0.01, "entropy bonus of the class policy (not from the paper)")
-    entropy_location: float = option(0.1, "the same for locations, decaying to 0")
-    value_weight: float = option(0.5, "weight of the value baseline's squared error")
-    scale_advantages: bool = option(True, "divide advantages by their running scale")
-    trajectories: int = option(4, "sampled rollouts per image and update (not from the paper)")
+    entropy_class: float = option(
+        0.01, "entropy bonus of the class policy (not from the paper)", at_least=0.0
+    )
+    entropy_location: float = option(
+        0.1, "the same for locations, decaying to 0 (not from the paper)", at_least=0.0
+    )
+    value_weight: float = option(
+        0.5, "weight of the value baseline's squared error (not from the paper)", at_least=0.0
+    )
+    scale_advantages: bool = option(
+        True, "divide advantages by their running scale (not from the paper)"
+    )
+    trajectories: int = option(
+        4, "sampled rollouts per image and update (not from the paper)", at_least=1
+    )
 
     def __post_init__(self) -> None:
         if self.teacher_forcing and self.class_loss != "cross-entropy":
@@ -91,23 +104,23 @@ class HsalRL(GradientMethod):
         """Return the network for the task's volume C x h x w."""
         config, (C, h, w) = self.config, self.task.input_shape
         shape = Shape(
-            C,
-            h,
-            w,
-            self.task.num_classes,
-            config.glimpses,
-            config.components,
-            config.meta_hidden,
-            config.hidden,
-            config.location_hidden,
+            C=C,
+            h=h,
+            w=w,
+            num_classes=self.task.num_classes,
+            glimpses=config.glimpses,
+            meta_hidden=config.meta_hidden,
+            hidden=config.hidden,
+            location_hidden=config.location_hidden,
+            coordinates=config.glimpse_feedback == "coordinates",
         )
         attention = GaussianAttention(
             config.meta_hidden,
             h,
             w,
-            config.components,
-            config.faithful_centres,
-            config.beta_before_exp,
+            components=config.components,
+            faithful_centres=config.faithful_centres,
+            beta_before_exp=config.beta_before_exp,
         )
         return HsalNetwork(
             shape,
@@ -134,27 +147,36 @@ class HsalRL(GradientMethod):
         labels: Int[Tensor, "batch objects"],
     ) -> Mapping[str, Tensor]:
         """Return the losses of a rollout by name, "loss" their weighted sum."""
-        m, T = counts.sum(1), rollout.y_hat.shape[1]
+        config, m, T = self.config, counts.sum(1), rollout.y_hat.shape[1]
         counted = losses.class_steps(m, T)
         log_p = rollout.class_scores.log_softmax(-1)
-        reward = losses.class_reward(counts, rollout.y_hat)
+        # Glimpses are rewarded at the step of the stop too: in use the model looks there as well.
+        glimpsed = losses.class_steps(m + 1, T)
+        rewards, targets = self._rewards(rollout, counts, counted, glimpsed)
         parts = {
-            "class_loss": self._class_loss(rollout, log_p, reward, counts, labels, counted),
+            "class_loss": self._class_loss(rollout, log_p, targets[..., -1], counts, labels),
             "stop_loss": losses.stop_loss(log_p, m).mean(),
-            "class_entropy": losses.masked_sum(losses.entropy(log_p), counted),
         }
         total = parts["class_loss"] + parts["stop_loss"]
-        if self.config.class_loss == "reinforce":
-            value = rollout.values[:, :, -1]
-            parts["class_value_loss"] = losses.masked_sum((value - reward) ** 2, counted)
-            total = total - self.config.entropy_class * parts["class_entropy"]
-            total = total + self.config.value_weight * parts["class_value_loss"]
-        if self.config.location_reward:
-            parts |= self._location_losses(rollout, losses.class_steps(m + 1, T))
-            decay = self.config.entropy_location * (1.0 - self.training_share)
+        if config.class_loss == "reinforce":
+            parts |= _policy_terms(
+                "class", log_p, rollout.values[..., -1], targets[..., -1], counted
+            )
+            total = total - config.entropy_class * parts["class_entropy"]
+            total = total + config.value_weight * parts["class_value_loss"]
+        if config.location_reward:
+            log_q, value = rollout.location_scores.log_softmax(-1), rollout.values[..., :-1]
+            looked = glimpsed[:, :, None].expand_as(value)
+            target = targets[..., :-1]
+            advantage = self._scaled(target - value, looked, 1)
+            per_glimpse = losses.reinforce(log_q, rollout.locations, advantage)
+            parts["location_loss"] = losses.masked_sum(per_glimpse, looked)
+            parts |= _policy_terms("location", log_q, value, target, looked)
+            parts["location_reward"] = rewards[..., :-1].sum() / looked.sum()
+            decay = config.entropy_location * (1.0 - self.training_share)
             total = total + parts["location_loss"] - decay * parts["location_entropy"]
-            total = total + self.config.value_weight * parts["location_value_loss"]
-        parts["class_reward"] = (reward * counted).sum() / counted.sum().clamp_min(1)
+            total = total + config.value_weight * parts["location_value_loss"]
+        parts["class_reward"] = rewards[..., -1].sum() / counted.sum().clamp_min(1)
         return {"loss": total, **parts}
 
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
@@ -179,46 +201,32 @@ class HsalRL(GradientMethod):
         noise = -torch.log(-torch.log(uniform.clamp_min(1e-20)))
         return (scores.detach() + noise).argmax(-1)
 
+    def _rewards(
+        self, rollout: Rollout, counts: Tensor, counted: Tensor, glimpsed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return (rewards, what the policies learn from), [batch, T, k + 1], 0 where none counts.
+
+        The k glimpses' reward is P_t at the cell, P_t detached; then comes the class's (P§4.2).
+        """
+        at_cells = rollout.P_t.detach().gather(2, rollout.locations)
+        weight = glimpsed if self.config.location_reward else torch.zeros_like(glimpsed)
+        of_class = sequence_reward(counts, rollout.y_hat) * counted
+        rewards = torch.cat([at_cells * weight[:, :, None], of_class[:, :, None]], 2)
+        return rewards, losses.returns_to_go(rewards) if self.config.return_to_go else rewards
+
     def _class_loss(
-        self,
-        rollout: Rollout,
-        log_p: Tensor,
-        reward: Tensor,
-        counts: Tensor,
-        labels: Tensor,
-        counted: Tensor,
+        self, rollout: Rollout, log_p: Tensor, target: Tensor, counts: Tensor, labels: Tensor
     ) -> Tensor:
         name = self.config.class_loss
+        counted = losses.class_steps(counts.sum(1), log_p.shape[1])
         if name == "reinforce":
-            advantage = self._scaled(reward - rollout.values[:, :, -1], counted, 0)
+            advantage = self._scaled(target - rollout.values[..., -1], counted, 0)
             per_step = losses.reinforce(log_p, rollout.y_hat, advantage)
         elif name == "cross-entropy":
             per_step = losses.cross_entropy(log_p, self._padded(labels))
         else:
-            A_t = losses.available(counts, rollout.y_hat)
-            by_name = {
-                "expected-reward": losses.expected_reward,
-                "log-marginal": losses.log_marginal,
-                "multiset": losses.multiset_loss,
-            }
-            per_step = by_name[name](log_p, A_t)
+            per_step = losses.BY_AVAILABLE[name](log_p, available(counts, rollout.y_hat))
         return losses.masked_sum(per_step, counted)
-
-    def _location_losses(self, rollout: Rollout, counted: Tensor) -> dict[str, Tensor]:
-        """Return the glimpses' losses; their reward is P_t at the cell, P_t detached (P§4.2)."""
-        P_t, value = rollout.P_t.detach(), rollout.values[:, :, :-1]
-        reward = P_t.gather(2, rollout.locations)
-        counted = counted[:, :, None].expand_as(reward)
-        log_p = rollout.location_scores.log_softmax(-1)
-        advantage = self._scaled(reward - value, counted, 1)
-        return {
-            "location_loss": losses.masked_sum(
-                losses.reinforce(log_p, rollout.locations, advantage), counted
-            ),
-            "location_entropy": losses.masked_sum(losses.entropy(log_p), counted),
-            "location_value_loss": losses.masked_sum((value - reward) ** 2, counted),
-            "location_reward": (reward * counted).sum() / counted.sum(),
-        }
 
     def _scaled(self, advantage: Tensor, counted: Tensor, kind: int) -> Tensor:
         """Return the advantage over its running root mean square, kept apart for each kind."""
@@ -251,6 +259,16 @@ class CrossEntropy(HsalRL):
     """The paper's baseline: the same network on cross-entropy with randomly ordered labels."""
 
     Config: ClassVar[type] = CrossEntropyConfig
+
+
+def _policy_terms(
+    name: str, log_p: Tensor, value: Tensor, target: Tensor, counted: Tensor
+) -> dict[str, Tensor]:
+    """Return a policy's entropy and the squared error of its value baseline."""
+    return {
+        f"{name}_entropy": losses.masked_sum(losses.entropy(log_p), counted),
+        f"{name}_value_loss": losses.masked_sum((value - target) ** 2, counted),
+    }
 
 
 def greedy(scores: Tensor) -> Tensor:

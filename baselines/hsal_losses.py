@@ -18,27 +18,16 @@ def class_steps(m: Int[Tensor, " batch"], T: int) -> Bool[Tensor, "batch T"]:
     return torch.arange(1, T + 1, device=m.device) <= m[:, None]
 
 
-def available(
-    counts: Int[Tensor, "batch classes"], y_hat: Int[Tensor, "batch T"]
-) -> Int[Tensor, "batch T classes"]:
-    """Return the labels still available before each step, A_t (P§4.2).
+def returns_to_go(
+    rewards: Float[Tensor, "batch T actions"],
+) -> Float[Tensor, "batch T actions"]:
+    """Return for every action the sum of its reward and of all later ones of its trajectory.
 
-    A prediction removes one copy of its label if there is one, so what is left of a class is its
-    count less the times it was predicted, and never below zero. "Stop" removes nothing.
+    Rewards of steps that do not count are 0. Earlier choices change what later ones can earn, so
+    this, and not the immediate reward, gives the gradient of P§4.2's J without bias.
     """
-    classes = counts.shape[1]
-    predicted = functional.one_hot(y_hat, classes + 1)[:, :, :classes]
-    before = predicted.cumsum(1) - predicted
-    return (counts[:, None, :] - before).clamp_min(0)
-
-
-def class_reward(
-    counts: Int[Tensor, "batch classes"], y_hat: Int[Tensor, "batch T"]
-) -> Float[Tensor, "batch T"]:
-    """Return R_clf: +1 where the predicted label is available, else -1, also for "stop"."""
-    A_t = functional.pad(available(counts, y_hat), (0, 1))
-    hit = A_t.gather(2, y_hat[:, :, None]).squeeze(2) > 0
-    return torch.where(hit, 1.0, -1.0)
+    flat = rewards.flatten(1)
+    return flat.flip(1).cumsum(1).flip(1).view_as(rewards)
 
 
 def reinforce(
@@ -77,6 +66,14 @@ def multiset_loss(
     """Return -sum_c pi*(c) log p(c), pi* proportional to the labels left (arXiv 1711.05246)."""
     target = A_t / A_t.sum(-1, keepdim=True).clamp_min(1)
     return -(log_p[..., :-1] * target).sum(-1)
+
+
+# The class losses that need the available labels alone.
+BY_AVAILABLE = {
+    "expected-reward": expected_reward,
+    "log-marginal": log_marginal,
+    "multiset": multiset_loss,
+}
 
 
 def cross_entropy(

@@ -25,22 +25,32 @@ Choose = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of the network: V is C x h x w; App. A gives the others."""
+    """Sizes of the network: V is C x h x w; App. A gives the others.
+
+    `coordinates` feeds a glimpse's place back as (row, column) in [0, 1], not as one-hot cells.
+    """
 
     C: int
     h: int
     w: int
     num_classes: int
     glimpses: int = 2
-    components: int = 5
     meta_hidden: int = 128
     hidden: int = 512
     location_hidden: int = 64
+    coordinates: bool = False
 
     @property
     def cells(self) -> int:
         """Number of cells h * w."""
         return self.h * self.w
+
+    def places(self) -> Float[Tensor, "cells place"]:
+        """Return what is fed back for a glimpse at each cell."""
+        if not self.coordinates:
+            return torch.eye(self.cells)
+        rows, columns = torch.linspace(0, 1, self.h), torch.linspace(0, 1, self.w)
+        return torch.cartesian_prod(rows, columns)
 
 
 @dataclass(frozen=True)
@@ -84,9 +94,13 @@ class Controller(nn.Module):
     parts only the class scores' losses are felt.
     """
 
+    places: Tensor
+
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        inputs = 2 * shape.cells + shape.num_classes + 1 + shape.C
+        places = shape.places()
+        inputs = shape.cells + shape.num_classes + 1 + places.shape[1] + shape.C
+        self.register_buffer("places", places, persistent=False)
         self.encode = nn.Linear(inputs, shape.hidden)
         self.gru = nn.GRUCell(shape.hidden, shape.hidden)
         self.classify = nn.Linear(shape.hidden, shape.num_classes + 1)
@@ -157,10 +171,10 @@ class HsalNetwork(nn.Module):
         self, V: Tensor, S_t: Tensor, M_t: Tensor, y: Tensor, h: Tensor, choose: Choose
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Run the controller's k + 1 steps on V [batch, C, cells]; return what `Rollout` stacks."""
-        controller, cells = self.controller, self.shape.cells
+        controller = self.controller
         P_t = saliency.priority(M_t, S_t)
         g = torch.bmm(V, M_t.unsqueeze(2)).squeeze(2)  # g_0: the broad glimpse, gradient kept
-        a = torch.zeros_like(P_t)
+        a = P_t.new_zeros(len(P_t), controller.places.shape[1])
         scores, locations, values = [], [], []
         for _ in range(self.shape.glimpses):
             h = controller(P_t, y, a, g, h)
@@ -168,7 +182,7 @@ class HsalNetwork(nn.Module):
             values.append(controller.value(h.detach()))
             location = choose(scores[-1])
             locations.append(location)
-            a = functional.one_hot(location, cells).to(V.dtype)
+            a = controller.places[location]
             g = V.gather(2, location[:, None, None].expand(-1, V.shape[1], 1)).squeeze(2)
         h = controller(P_t, y, a, g, h)
         values.append(controller.value(h.detach()))

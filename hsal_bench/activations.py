@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from hsal_bench import backbones, evaluation, harness
 from hsal_bench.datafile import DataFile
-from hsal_bench.files import replacing, write_state, write_text
+from hsal_bench.files import locked, replacing, write_state, write_text
 from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.loader import example_set
 from hsal_bench.method import Batch, Prediction, Setup, Task
@@ -34,6 +34,7 @@ from hsal_bench.presets import Budget
 from hsal_bench.progress import progress
 from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS
+from hsal_bench.verify import require_whole
 
 BATCH_SIZE = 256
 HALF_MAX = 65504.0
@@ -109,13 +110,16 @@ def fine_tune(
         "data": single.header.content_sha256,
         "budget": vars(budget),
         "origin": origin,
-        "config": dataclasses.asdict(config) | {"weights": None},
+        "version": backbones.VERSION,
+        "config": dataclasses.asdict(config) | {"weights": _file_sha256(config.weights)},
     }
     fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     folder = root / f"{single.header.name}--{config.backbone}--{fingerprint[:8]}"
     if not (folder / "model.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _train_model(single, config, origin, budget, folder, fingerprint, device)
+        with locked(folder, f"fine-tuning in {folder}"):
+            require_whole(single)
+            _train_model(single, config, origin, budget, folder, fingerprint, device)
     facts = json.loads((folder / "model.json").read_text())
     return FrozenModel(path=folder / "model.pt", **facts)
 
@@ -126,15 +130,13 @@ def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
     `asked` is a file, "none", or None for ImageNet's where they can be had; where they cannot,
     that is said and training starts from scratch.
     """
-    if backbone != "resnet34" and asked is None:
-        return "from scratch", None
-    if asked == "none":
+    if asked == "none" or (asked is None and backbone != "resnet34"):
         return "from scratch", None
     if asked is not None:
         return Path(asked).name, asked
     try:
         return "ImageNet", str(backbones.imagenet_weights())
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong
         click.echo(
             f"no ImageNet weights ({error}): training {backbone} from scratch, for longer; "
             "--backbone-weights FILE gives them",
@@ -197,18 +199,26 @@ def _train_model(
         "weights": origin,
         "trained_on": single.header.name,
         "accuracy": evaluation.evaluate(method, data["test"]).metrics["exact_match"],
-        "sha256": _sha256(state),
+        "sha256": _model_sha256(config.backbone, state),
     }
     write_text(folder / "model.json", json.dumps(facts, indent=1) + "\n")
     harness.restart(folder)
 
 
-def _sha256(state: Mapping[str, Tensor]) -> str:
-    whole = hashlib.sha256()
+def _model_sha256(backbone: str, state: Mapping[str, Tensor]) -> str:
+    """Return a hash of all that decides what volumes a model computes: its code and its weights."""
+    whole = hashlib.sha256(f"{backbone} {backbones.VERSION}".encode())
     for name, value in sorted(state.items()):
         whole.update(name.encode())
         whole.update(value.contiguous().numpy().tobytes())
     return whole.hexdigest()
+
+
+def _file_sha256(path: str | None) -> str | None:
+    if path is None or not Path(path).is_file():
+        return None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _load_model(

@@ -19,6 +19,10 @@ from torch.nn import functional
 
 from hsal_bench.errors import UsageError, suggest
 
+VERSION = 2
+"""Goes up when the same weights would compute other volumes: kept models and volumes are keyed by
+it."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

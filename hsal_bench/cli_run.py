@@ -69,7 +69,6 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option(
     "--backbone-weights",
-    type=click.Path(path_type=Path),
     metavar="FILE",
     help="ResNet-34 state dict to start from; 'none' trains from scratch.  [default: ImageNet's]",
 )
@@ -86,8 +85,9 @@ def run(
     from hsal_bench import run as work
     from hsal_bench.options import assignments, parse
     from hsal_bench.outputs import report
+    from hsal_bench.plan import Request
 
-    request = work.Request(
+    request = Request(
         models=tuple(name for text in models for name in text.split(",")),
         seeds=parse(seeds, tuple[int, ...], "--seeds"),
         settings=assignments(settings),

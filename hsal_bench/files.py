@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import HsalBenchError, UsageError
 
 
 @contextmanager
@@ -47,6 +48,23 @@ def write_state(path: Path, state: Any) -> None:
     torch.save(state, buffer)
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
+
+
+@contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Keep other processes out of `folder` while the block runs; `what` tells them what goes on.
+
+    Raises:
+        HsalBenchError: another process is in it.
+    """
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HsalBenchError(
+                f"another process is {what}: wait for it, or name another folder"
+            ) from error
+        yield
 
 
 def writable_folder(path: Path) -> Path:

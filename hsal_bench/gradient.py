@@ -18,9 +18,11 @@ from hsal_bench.options import option
 class GradientConfig:
     """Optimiser settings that every gradient method shares (not from the paper)."""
 
-    learning_rate: float = option(1e-3, "Adam's step size at the start; it falls to 0 by a cosine")
-    weight_decay: float = option(0.0, "decoupled weight decay")
-    gradient_clip: float = option(1.0, "largest norm of the whole gradient")
+    learning_rate: float = option(
+        1e-3, "Adam's step size at the start; it falls to 0 by a cosine", at_least=0.0
+    )
+    weight_decay: float = option(0.0, "decoupled weight decay", at_least=0.0)
+    gradient_clip: float = option(1.0, "largest norm of the whole gradient", at_least=0.0)
 
 
 class GradientMethod:
@@ -75,10 +77,13 @@ class GradientMethod:
         scalars = self.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         scalars["loss"].backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+        # Among the scalars, so that a gradient that is not finite is noticed as a loss would be.
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self.updates_done += 1
-        return {name: scalar.detach() for name, scalar in scalars.items()}
+        return {
+            name: scalar.detach() for name, scalar in [*scalars.items(), ("gradient_norm", norm)]
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that `update` changes."""

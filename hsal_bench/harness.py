@@ -70,14 +70,16 @@ def train(
     """
     run = _resume(method, folder, fingerprint)
     report = progress or (lambda update, status: None)
-    if run.update == 0 and not run.curve:
-        _evaluate(method, data, run, {}, folder)
     started, before = time.perf_counter(), run.seconds
+    if not run.curve:
+        _evaluate(method, data, run, {}, folder)
     sums: dict[str, Tensor] = {}
     for batch in training_batches(data["train"], budget.batch_size, seed, run.update):
         if run.update >= budget.updates:
             break
         for name, scalar in method.update(batch).items():
+            # Detached here too: a scalar that a method forgot to detach would keep every graph.
+            scalar = scalar.detach()
             sums[name] = sums[name] + scalar if name in sums else scalar.clone()
         run.update += 1
         if run.update % budget.eval_every == 0 or run.update == budget.updates:
@@ -87,13 +89,19 @@ def train(
             run.seconds = before + time.perf_counter() - started
             _save(method, run, folder, fingerprint)
         report(run.update, _status(run))
-    method.load_state_dict(_load(folder / "best.pt"))
+    method.load_state_dict(_load(folder / "best.pt")["method"])
     return run
 
 
+def read_curve(folder: Path) -> list[dict[str, float]]:
+    """Return the training curve that a run, finished or not, has left in its folder."""
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def restart(folder: Path) -> None:
-    """Remove a training folder's checkpoint, so that `train` starts anew."""
-    for name in ("checkpoint.pt", "best.pt", "metrics.jsonl"):
+    """Remove a training folder's states, so that `train` starts anew."""
+    for name in ("checkpoint.pt", "best.pt"):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -110,7 +118,8 @@ def _evaluate(
     run.curve.append({"update": run.update, **losses, **_validation(scores)})
     if scores[SELECT_BY] > run.best_score:
         run.best_score, run.best_update = scores[SELECT_BY], run.update
-        write_state(folder / "best.pt", method.state_dict())
+        best = {"update": run.update, "score": run.best_score, "method": method.state_dict()}
+        write_state(folder / "best.pt", best)
     # Written whole each time: a run taken up again leaves no lines of its lost part behind.
     lines = (json.dumps(line) + "\n" for line in run.curve)
     write_text(folder / "metrics.jsonl", "".join(lines))
@@ -119,7 +128,9 @@ def _evaluate(
 
 def _validation(scores: Mapping[str, float]) -> dict[str, float]:
     kept = (SELECT_BY, "macro_f1", "cardinality_accuracy", "attn_saliency", "pointing_hit")
-    return {f"valid_{name}": scores[name] for name in kept if name in scores}
+    # Attention metrics are NaN where nothing was glimpsed: JSON has no such number.
+    known = {name: scores[name] for name in kept if math.isfinite(scores.get(name, math.nan))}
+    return {f"valid_{name}": score for name, score in known.items()}
 
 
 def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:
@@ -134,7 +145,7 @@ def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:
     if bad:
         raise Diverged(
             f"{bad[0]} is {means[bad[0]]} between updates {run.update - since} and {run.update}: "
-            "lower learning_rate or gradient_clip (--set)"
+            "lower the learning rate or the largest gradient norm"
         )
     return means
 
@@ -155,7 +166,13 @@ def _resume(method: Method, folder: Path, fingerprint: str) -> Progression:
             "give another --out, or --restart to begin anew"
         )
     method.load_state_dict(state["method"])
-    return Progression(**state["run"])
+    run = Progression(**state["run"])
+    best = _load(folder / "best.pt")
+    if best["score"] > run.best_score:
+        # Killed between the two files: the better state came after this checkpoint, and where
+        # training does not repeat itself exactly it may not come again.
+        run.best_update, run.best_score = best["update"], best["score"]
+    return run
 
 
 def _save(method: Method, run: Progression, folder: Path, fingerprint: str) -> None:
@@ -168,4 +185,4 @@ def _load(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load has no error of its own for a damaged file
         reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} cannot be read ({reason}): give --restart") from error
+        raise UsageError(f"{path} cannot be read ({reason}): remove it to begin anew") from error

@@ -118,7 +118,10 @@ class Method(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that `update` changes, the states of random generators included."""
+        """Return all that `update` changes, the states of random generators included.
+
+        Tensors, numbers, texts, lists and dicts only: what `torch.load(weights_only=True)` reads.
+        """
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

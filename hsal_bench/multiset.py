@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 
 def counts_from_labels(
@@ -52,33 +53,29 @@ def shuffle_labels(
     return labels.gather(1, keys.argsort(dim=1, stable=True))
 
 
-def step_reward(
-    available: Int[Tensor, "batch classes"], y_hat: Int[Tensor, " batch"]
-) -> tuple[Float[Tensor, " batch"], Int[Tensor, "batch classes"]]:
-    """Return the reward of predicting `y_hat` and the labels that are still available after it.
+def available(
+    counts: Int[Tensor, "batch classes"], y_hat: Int[Tensor, "batch steps"]
+) -> Int[Tensor, "batch steps classes"]:
+    """Return the labels still available before each step, A_t (P§4.2), int64.
 
-    P§4.2: +1 if the label is available, which removes it once; else -1, and nothing is removed.
-    Stop (num_classes) and padding (-1) are never available. The reward is float32, the counts
-    keep their type.
+    A prediction removes one copy of its label if there is one, so what is left of a class is its
+    count less the times it was predicted, and never below zero. "Stop" (num_classes) removes
+    nothing. y_hat is in 0..num_classes.
     """
-    classes = torch.arange(available.shape[1], device=available.device)
-    taken = (y_hat[:, None] == classes) & (available > 0)
-    reward = torch.where(taken.any(1), 1.0, -1.0)
-    return reward, available - taken.to(available.dtype)
+    classes = counts.shape[1]
+    predicted = functional.one_hot(y_hat, classes + 1)[:, :, :classes]
+    before = predicted.cumsum(1) - predicted
+    return (counts[:, None, :] - before).clamp_min(0)
 
 
 def sequence_reward(
     counts: Int[Tensor, "batch classes"], y_hat: Int[Tensor, "batch steps"]
 ) -> Float[Tensor, "batch steps"]:
-    """Return the rewards of predicting y_hat_1, y_hat_2, ... of an image whose truth is `counts`.
+    """Return R_clf of predicting y_hat_1, y_hat_2, ... of an image whose truth is `counts`.
 
-    The same as `step_reward` step after step: the j-th prediction of a class is rewarded with +1
-    (float32) as long as j is not above the class's count. The sum over the steps does not depend
-    on their order. y_hat is in -1..num_classes.
+    P§4.2: +1 (float32) where the predicted label is available, else -1; "stop" never is. The sum
+    over the steps does not depend on their order. y_hat is in 0..num_classes.
     """
-    same = y_hat[:, :, None] == y_hat[:, None, :]
-    nth = same.tril().sum(2)
-    # The last column is that of stop; -1 is sent there too.
-    with_stop = torch.cat([counts, counts.new_zeros(len(counts), 1)], 1)
-    column = torch.where(y_hat < 0, counts.shape[1], y_hat.long())
-    return torch.where(nth <= with_stop.gather(1, column), 1.0, -1.0)
+    A_t = functional.pad(available(counts, y_hat), (0, 1))
+    hit = A_t.gather(2, y_hat[:, :, None]).squeeze(2) > 0
+    return torch.where(hit, 1.0, -1.0)

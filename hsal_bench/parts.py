@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.files import locked
 from hsal_bench.generator import Recipe
 
 Part = dict[str, np.ndarray]
@@ -35,13 +34,7 @@ class Parts:
         """
         parts = cls(path.with_name(f".{path.name}.parts"))
         parts.folder.mkdir(exist_ok=True)
-        with (parts.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise HsalBenchError(
-                    f"another process is building {path}: wait for it, or name another folder"
-                ) from error
+        with locked(parts.folder, f"building {path}"):
             parts._keep_only(_identity(recipe))
             yield parts
 

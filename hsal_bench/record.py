@@ -17,6 +17,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -72,7 +73,8 @@ class Correct:
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """Most memory held, in bytes: resident in the process, and allocated on the device."""
+    """Most memory held, in bytes: resident in the process since it started (the activation stage
+    and earlier runs count), and allocated on the device during the run."""
 
     process: int | None = None
     device: int | None = None
@@ -103,7 +105,8 @@ class Git:
 class Record:
     """One run. `metrics` are those of the whole test split, attention metrics among them.
 
-    `reason` says why a run is not "ok"; such a run has neither metrics nor correctness. `budget`
+    `reason` says why a run is not "ok"; such a run has neither metrics nor correctness.
+    `method_sha256` is that of the file a method was given as, None for one found by name. `budget`
     holds "updates", "batch_size" and whatever else limits a run, `updates` those that were made.
     Each line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the
     time of training in seconds, throughputs are in examples per second, `started` is ISO 8601
@@ -116,6 +119,7 @@ class Record:
     status: Literal["ok", "failed", "unsupported"]
     reason: str = ""
     method: str
+    method_sha256: str | None = None
     config: Mapping[str, Any]
     preset: str | None
     seed: int
@@ -246,8 +250,12 @@ def environment() -> Environment:
     )
 
 
+@cache
 def git_state() -> Git | None:
-    """Return the state of this project's checkout, None if it does not run from one."""
+    """Return the state of this project's checkout, None if it does not run from one.
+
+    As it was at the first call: code that is changed later is not the code that runs.
+    """
     package = Path(__file__).resolve().parent
     try:
         top = Path(_git("rev-parse", "--show-toplevel", cwd=package))

@@ -6,123 +6,56 @@ import dataclasses
 import hashlib
 import json
 import resource
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
 
-from hsal_bench import activations, evaluation, harness, locate, presets, registry
+from hsal_bench import activations, evaluation, harness, locate, outputs, presets
 from hsal_bench import device as devices
 from hsal_bench import options as configs
 from hsal_bench import record as records
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
-from hsal_bench.files import writable_folder
+from hsal_bench.files import writable_folder, write_text
 from hsal_bench.harness import Progression
 from hsal_bench.loader import ExampleSet, example_set
 from hsal_bench.method import Method, Setup, Task, Unsupported
 from hsal_bench.metrics import METRICS_VERSION, correct
-from hsal_bench.outputs import write_attention, write_predictions
-from hsal_bench.presets import Budget, Preset
+from hsal_bench.plan import Entry, Request, entry, scaled
+from hsal_bench.presets import Preset
 from hsal_bench.progress import progress
 from hsal_bench.record import Record
 from hsal_bench.schema import SPLITS
-from hsal_bench.verify import content_hash
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for; None leaves a choice to the preset or the machine."""
-
-    models: tuple[str, ...]
-    seeds: tuple[int, ...] = (0,)
-    dataset: str = "mnist-multiset"
-    preset: str | None = None
-    device: str | None = None
-    out: Path = Path("runs")
-    datasets: Path = Path("data")
-    data_dir: Path = Path("data")
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    updates: int | None = None
-    batch_size: int | None = None
-    eval_every: int | None = None
-    fine_tune_updates: int | None = None
-    backbone_weights: str | None = None
-    restart: bool = False
-    command: str = ""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One method with its config, checked against `--set` and the preset."""
-
-    name: str
-    cls: type[Method]
-    config: Any
-    label: str
+from hsal_bench.verify import require_whole
 
 
 def run(request: Request) -> list[Record]:
     """Do what `request` asks and return the records, one per method and seed.
+
+    A method that fails does not keep the others from running: its record says how it failed.
 
     Raises:
         UsageError: something asked for is not there or contradicts itself; before any work.
     """
     device = devices.resolve(request.device)
     name = request.preset or ("paper" if device.type == "cuda" else "quick")
-    preset = _scaled(presets.preset(name), request)
-    entries = [_entry(model, name, request.settings) for model in request.models]
+    preset = scaled(presets.preset(name), request)
+    entries = [entry(model, name, request.settings) for model in request.models]
     writable_folder(request.out)
     path = locate.find_or_build(request.dataset, request.datasets, request.data_dir)
     with open_data(path) as data:
-        _check_content(data)
+        sizes = " / ".join(f"{data.layout.sizes[split]:,}" for split in SPLITS)
+        _say(f"data set {path}: {data.header.name}, {sizes} images ({', '.join(SPLITS)})")
+        _say(f"preset {name} on {devices.describe(device)}")
+        require_whole(data)
         bench = Bench(request, name, preset, device, data)
-        return [bench.run(entry, seed) for entry in entries for seed in request.seeds]
-
-
-def _entry(model: str, preset: str, settings: Mapping[str, str]) -> Entry:
-    cls = registry.load_method(model)
-    name = model.rpartition(":")[2]
-    config = dataclasses.replace(cls.Config(), **cls.presets.get(preset, {}))
-    config = configs.replace(config, settings, name)
-    label = "+".join([name, *(f"{key}={value}" for key, value in sorted(settings.items()))])
-    return Entry(name, cls, config, label.replace("/", "_"))
-
-
-def _scaled(preset: Preset, request: Request) -> Preset:
-    """Return the preset with the budgets' fields that the request names."""
-    train = _with_updates(preset.train, request.updates)
-    asked = {"batch_size": request.batch_size, "eval_every": request.eval_every}
-    given = {name: value for name, value in asked.items() if value is not None}
-    tuning = request.fine_tune_updates
-    return dataclasses.replace(
-        preset,
-        train=dataclasses.replace(train, **given),
-        fine_tune=_with_updates(preset.fine_tune, tuning),
-        from_scratch=_with_updates(preset.from_scratch, tuning),
-    )
-
-
-def _with_updates(budget: Budget, updates: int | None) -> Budget:
-    """Return the budget with another number of updates and as many evaluations."""
-    if updates is None:
-        return budget
-    eval_every = max(1, budget.eval_every * updates // budget.updates)
-    return dataclasses.replace(budget, updates=updates, eval_every=eval_every)
-
-
-def _check_content(data: DataFile) -> None:
-    stated, found = data.header.content_sha256, content_hash(data)
-    if stated != found:
-        raise UsageError(
-            f"{data.path}: its content hashes to {found[:12]}, its header says {stated[:12]}: "
-            "the file is damaged; make it again with `hsal-bench generate --force`"
-        )
+        return [bench.run(one, seed) for one in entries for seed in request.seeds]
 
 
 @dataclass
@@ -137,7 +70,8 @@ class Bench:
 
     def run(self, entry: Entry, seed: int) -> Record:
         """Return the record of one method and seed, from disk if this very run is done."""
-        folder = self.request.out / self.data.header.name / entry.label / f"seed-{seed}"
+        name = self.data.header.name
+        folder = self.request.out / name / entry.label / self.preset_name / f"seed-{seed}"
         writable_folder(folder)
         path = folder / "record.json"
         if self.request.restart:
@@ -145,43 +79,53 @@ class Bench:
             harness.restart(folder)
         stub = self._stub(entry, seed)
         if path.exists() and _same_run(done := records.read_record(path), stub):
-            click.echo(f"{entry.label} seed {seed}: done before, {path}", err=True)
+            _say(f"{entry.label} seed {seed}: done before, {path}")
             return done
-        record = self._run(entry, seed, folder, stub)
+        record = self._attempt(entry, seed, folder, stub)
         records.write_record(record, path)
         return record
 
-    def _run(self, entry: Entry, seed: int, folder: Path, stub: Record) -> Record:
+    def _attempt(self, entry: Entry, seed: int, folder: Path, stub: Record) -> Record:
         """Train and evaluate; a run that fails has a record that says how."""
-        sets = self.examples if entry.cls.inputs == "activations" else self.images
-        setup = Setup(self.device, seed, self.preset.train.updates)
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
         try:
-            method = entry.cls(self._task(sets), entry.config, setup)
-            trained = self._train(method, entry, seed, folder, sets, stub)
+            return self._train_and_evaluate(entry, seed, folder, stub)
         except Unsupported as error:
             return dataclasses.replace(stub, status="unsupported", reason=str(error))
         except harness.Diverged as error:
-            click.echo(f"{entry.label} seed {seed} failed: {error}", err=True)
-            return dataclasses.replace(stub, reason=str(error))
+            reason = str(error)
+        except (UsageError, OSError):
+            raise  # wrong files or a full disk: nothing the method has done
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            write_text(folder / "error.txt", traceback.format_exc())
+            _say(f"traceback: {folder / 'error.txt'}")
+        _say(f"{entry.label} seed {seed} failed: {reason}")
+        curve = tuple(harness.read_curve(folder))
+        updates = int(curve[-1]["update"]) if curve else 0
+        return dataclasses.replace(stub, reason=reason, curve=curve, updates=updates)
+
+    def _train_and_evaluate(self, entry: Entry, seed: int, folder: Path, stub: Record) -> Record:
+        sets = self.examples if entry.cls.inputs == "activations" else self.images
+        budget = self.preset.train
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        method = entry.cls(self._task(sets), entry.config, Setup(self.device, seed, budget.updates))
+        resumed = (folder / "checkpoint.pt").exists()
+        how = "going on from a checkpoint" if resumed else f"{budget.updates:,} updates"
+        _say(f"{entry.label} seed {seed}: {how}, batches of {budget.batch_size}, in {folder}")
+        with progress(f"{entry.label} seed {seed}", budget.updates) as report:
+            trained = harness.train(method, sets, budget, seed, folder, _fingerprint(stub), report)
         result = evaluation.evaluate(method, sets["test"])
-        write_predictions(result, folder / "predictions.jsonl")
-        write_attention(method, sets["test"], self.data, folder / "attention.png")
+        self._write_outputs(method, sets["test"], result, folder)
         return self._finished(stub, method, trained, result, sets["test"])
 
-    def _train(
-        self,
-        method: Method,
-        entry: Entry,
-        seed: int,
-        folder: Path,
-        sets: Mapping[str, ExampleSet],
-        stub: Record,
-    ) -> Progression:
-        budget, fingerprint = self.preset.train, _fingerprint(stub)
-        with progress(f"{entry.label} seed {seed}", budget.updates) as report:
-            return harness.train(method, sets, budget, seed, folder, fingerprint, report)
+    def _write_outputs(
+        self, method: Method, test: ExampleSet, result: Evaluation, folder: Path
+    ) -> None:
+        truth, names = test.counts.cpu().numpy(), self.data.header.class_names
+        outputs.write_predictions(result, folder / "predictions.jsonl")
+        outputs.write_per_class(truth, result.counts, names, folder / "per_class.csv")
+        outputs.write_attention(method, test, self.data, folder / "attention.png")
 
     @cached_property
     def images(self) -> dict[str, ExampleSet]:
@@ -207,7 +151,12 @@ class Bench:
         root = writable_folder(request.datasets / "activation-models")
         single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)
         with open_data(single or self.data.path) as images:
-            return activations.fine_tune(images, config, origin, budget, root, self.device)
+            model = activations.fine_tune(images, config, origin, budget, root, self.device)
+        _say(
+            f"activation model {model.backbone} ({model.weights}, fine-tuned on "
+            f"{model.trained_on}): {100 * model.accuracy:.1f} % of its test images right"
+        )
+        return model
 
     def _task(self, sets: Mapping[str, ExampleSet]) -> Task:
         _, channels, height, width = sets["train"].inputs.shape
@@ -221,6 +170,7 @@ class Bench:
             status="failed",
             reason="not finished",
             method=entry.name,
+            method_sha256=entry.sha256,
             config=configs.as_json(entry.config),
             preset=self.preset_name,
             seed=seed,
@@ -269,7 +219,16 @@ def _parameters(method: Method) -> int | None:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-_DECISIVE = ("method", "config", "seed", "budget", "data_set", "activation", "metrics_version")
+_DECISIVE = (
+    "method",
+    "method_sha256",
+    "config",
+    "seed",
+    "budget",
+    "data_set",
+    "activation",
+    "metrics_version",
+)
 
 
 def _same_run(done: Record, stub: Record) -> bool:
@@ -281,3 +240,7 @@ def _fingerprint(record: Record) -> str:
     """Return a hash of what decides a run's result."""
     facts = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

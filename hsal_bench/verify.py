@@ -10,7 +10,7 @@ import numpy as np
 
 from hsal_bench.checks import CHECKS, RUN_ROWS, Failed, Skipped
 from hsal_bench.datafile import DataFile, open_data
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.generator import Recipe
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
@@ -54,6 +54,20 @@ def content_hash(data: DataFile) -> str:
         for name in data.layout.arrays()
     }
     return content_sha256(data.layout, digests)
+
+
+def require_whole(data: DataFile) -> None:
+    """Check the content of a data set that is about to be used.
+
+    Raises:
+        UsageError: it does not hash to what the header says.
+    """
+    stated, found = data.header.content_sha256, content_hash(data)
+    if stated != found:
+        raise UsageError(
+            f"{data.path}: its content hashes to {found[:12]}, its header says {stated[:12]}: "
+            "the file is damaged; make it again with `hsal-bench generate --force`"
+        )
 
 
 def _digests(data: DataFile, split: str, name: str) -> Iterator[bytes]:

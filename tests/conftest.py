@@ -4,6 +4,7 @@ import sys
 
 from jaxtyping import install_import_hook
 
-CHECKED = ("multiset", "metrics", "attention")
-if not any(f"hsal_bench.{name}" in sys.modules for name in CHECKED):
-    install_import_hook([f"hsal_bench.{name}" for name in CHECKED], "beartype.beartype")
+CORE = ("multiset", "metrics", "attention", "loader", "method", "backbones")
+CHECKED = [*(f"hsal_bench.{name}" for name in CORE), "hsal_bench.baselines"]
+if not any(name in sys.modules for name in CHECKED):
+    install_import_hook(CHECKED, "beartype.beartype")

@@ -152,7 +152,7 @@ def test_cross_entropy_trains_no_glimpses():
 
 
 def test_teacher_forcing_feeds_the_true_labels():
-    method, seen = _method(CrossEntropy, teacher_forcing=True), []
+    method, seen = _method(CrossEntropy, teacher_forcing=True, trajectories=1), []
     network = method.network
 
     def spy(V, T, choose, feed=None):
@@ -164,6 +164,42 @@ def test_teacher_forcing_feeds_the_true_labels():
     method.loss(batch)
     assert torch.equal(seen[0][:, :3].masked_fill(batch.labels < 0, -1), batch.labels)
     assert (seen[0][:, 3] == 5).all()
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_reset_controller_starts_each_meta_step_from_zero(reset):
+    network = _method(reset_controller=reset).network
+    states = []
+    network.controller.register_forward_pre_hook(lambda _, inputs: states.append(inputs[4]))
+    network(_batch().inputs, 2, greedy)
+    # Three controller steps (two glimpses and the class) make a meta-step.
+    assert (float(states[3].detach().abs().sum()) == 0.0) == reset
+
+
+def test_renormalising_shows_the_meta_controller_a_stretched_map():
+    for renormalise in (True, False):
+        trace = _method(renormalise_each_step=renormalise).predict(
+            Batch(_batch().inputs), trace=True
+        )
+        peaks = trace.trace.S_t[:, 2].flatten(1).amax(1)
+        assert torch.allclose(peaks, torch.ones(8)) == renormalise
+
+
+def test_coordinates_are_rows_and_columns_in_the_unit_square():
+    network = _method(glimpse_feedback="coordinates").network
+    places = network.controller.places
+    assert places.shape == (16, 2)
+    assert places[0].tolist() == [0.0, 0.0]
+    assert places[7].tolist() == pytest.approx([1 / 3, 1.0])
+    assert network.controller.encode.in_features == 16 + 6 + 2 + 6
+
+
+def test_returns_to_go_change_what_the_policies_learn_from():
+    method, batch = _method(return_to_go=True, scale_advantages=False), _batch()
+    rollout = method.network(batch.inputs, 4, greedy)
+    counted = torch.arange(1, 5) <= batch.counts.sum(1)[:, None]
+    rewards, targets = method._rewards(rollout, batch.counts, counted, counted)
+    assert torch.allclose(targets[:, 0, 0], rewards.sum((1, 2)))
 
 
 def test_teacher_forcing_is_refused_where_there_is_no_order():

@@ -4,53 +4,8 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hsal_bench.baselines import hsal_losses as losses
-from hsal_bench.multiset import counts_from_labels, sequence_reward
-
-CLASSES = 4
-
-
-@st.composite
-def scenes(draw):
-    labels = draw(st.lists(st.integers(0, CLASSES - 1), min_size=1, max_size=4))
-    y_hat = draw(st.lists(st.integers(0, CLASSES), min_size=len(labels), max_size=6))
-    return labels, y_hat
-
-
-def _counts(labels):
-    return counts_from_labels(torch.tensor([labels]), CLASSES)
-
-
-@settings(deadline=None)
-@given(scenes(), st.randoms())
-def test_the_reward_is_the_same_for_every_order_of_the_labels(scene, random):
-    labels, y_hat = scene
-    shuffled = random.sample(labels, len(labels))
-    first = losses.class_reward(_counts(labels), torch.tensor([y_hat]))
-    assert torch.equal(first, losses.class_reward(_counts(shuffled), torch.tensor([y_hat])))
-
-
-@settings(deadline=None)
-@given(scenes())
-def test_the_reward_is_that_of_the_paper_s_bookkeeping(scene):
-    labels, y_hat = scene
-    left, expected = list(labels), []
-    for y in y_hat:
-        expected.append(1.0 if y in left else -1.0)
-        if y in left:
-            left.remove(y)
-    counts = _counts(labels)
-    assert losses.class_reward(counts, torch.tensor([y_hat])).tolist() == [expected]
-    assert sequence_reward(counts, torch.tensor([y_hat])).tolist() == [expected]
-
-
-def test_available_labels_by_hand():
-    y_hat = torch.tensor([[3, 1, 3, CLASSES]])
-    A_t = losses.available(_counts([3, 3, 1]), y_hat)
-    assert A_t.tolist() == [[[0, 1, 0, 2], [0, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]]]
 
 
 def test_steps_that_predict_a_label_are_the_first_m():
@@ -59,33 +14,71 @@ def test_steps_that_predict_a_label_are_the_first_m():
     assert steps[1].tolist() == [True, True, False, False, False]
 
 
-def test_reinforce_estimates_the_exact_gradient():
-    """By enumeration of all choices: E[grad of the surrogate] = -grad of the expected reward.
+def _reward(labels, y_hat):
+    """P§4.2 as it is written there."""
+    left, rewards = list(labels), []
+    for y in y_hat:
+        rewards.append(1.0 if y in left else -1.0)
+        if y in left:
+            left.remove(y)
+    return rewards
 
-    Two dependent steps on {0, 0, 1}: the second's reward depends on the first's choice, and
-    rewards are immediate, so the law holds step by step, given the trajectory before.
-    """
-    theta = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    theta.requires_grad_()
-    counts = torch.tensor([[2, 1]])
-    baseline = torch.tensor([0.3, -0.2], dtype=torch.float64)
-    estimated = torch.zeros_like(theta)
-    exact = torch.zeros_like(theta)
+
+def _toy_policy():
+    """Two steps of three choices on {0, 0, 1}; the second's scores depend on the first's choice."""
+    theta = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return theta.requires_grad_(), [0, 0, 1]
+
+
+def _trajectories(theta):
+    """Yield every trajectory: its choices and its steps' log-probabilities."""
     for first, second in product(range(3), range(3)):
-        y_hat = torch.tensor([[first, second]])
-        # Step 1's scores are theta[0, 0]; step 2's depend on what step 1 chose.
-        log_p = torch.stack([theta[0, 0], theta[1, first]]).log_softmax(-1)
-        p = log_p.detach().exp()
-        probability = p[0, first] * p[1, second]
-        reward = losses.class_reward(counts, y_hat).double()
-        surrogate = losses.reinforce(log_p[None], y_hat, reward - baseline).sum()
-        estimated += probability * torch.autograd.grad(surrogate, theta, retain_graph=True)[0]
-        # The exact expected immediate rewards, the trajectory before each step held fixed.
-        A_t = losses.available(counts, y_hat)
-        expected = losses.expected_reward(log_p[None], A_t).sum()
-        exact += probability * torch.autograd.grad(expected, theta)[0]
-    assert torch.allclose(estimated, exact, atol=1e-12)
+        log_p = torch.stack([theta[0], theta[1 + first]]).log_softmax(-1)
+        yield torch.tensor([[first, second]]), log_p[None]
+
+
+def _expected_surrogate_gradient(theta, labels, to_go):
+    """Return E over trajectories of the surrogate's gradient, by enumeration."""
+    baseline = torch.tensor([0.3, -0.2], dtype=torch.float64)
+    total = torch.zeros_like(theta)
+    for y_hat, log_p in _trajectories(theta):
+        rewards = torch.tensor([_reward(labels, y_hat[0].tolist())], dtype=torch.float64)
+        target = losses.returns_to_go(rewards[:, :, None])[..., 0] if to_go else rewards
+        surrogate = losses.reinforce(log_p, y_hat, target - baseline).sum()
+        probability = log_p.detach().gather(2, y_hat[:, :, None]).sum().exp()
+        total += probability * torch.autograd.grad(surrogate, theta)[0]
+    return total
+
+
+def test_reinforce_with_returns_to_go_has_the_gradient_of_the_whole_objective():
+    theta, labels = _toy_policy()
+    J = sum(
+        log_p.gather(2, y_hat[:, :, None]).sum().exp() * sum(_reward(labels, y_hat[0].tolist()))
+        for y_hat, log_p in _trajectories(theta)
+    )
+    exact = -torch.autograd.grad(J, theta)[0]
+    assert torch.allclose(_expected_surrogate_gradient(theta, labels, True), exact, atol=1e-12)
     assert exact.abs().sum() > 0.1
+
+
+def test_reinforce_with_immediate_rewards_leaves_out_what_choices_do_to_later_ones():
+    theta, labels = _toy_policy()
+    p = theta.softmax(-1)
+    first = torch.tensor([_reward(labels, [y])[0] for y in range(3)], dtype=torch.float64)
+    # Each step's own expected reward, the choice before it held fixed.
+    own = (p[0] * first).sum()
+    for before in range(3):
+        second = [_reward(labels, [before, y])[1] for y in range(3)]
+        own = own + p[0, before].detach() * (p[1 + before] * torch.tensor(second)).sum()
+    immediate = -torch.autograd.grad(own, theta)[0]
+    got = _expected_surrogate_gradient(theta, labels, False)
+    assert torch.allclose(got, immediate, atol=1e-12)
+    assert not torch.allclose(got, _expected_surrogate_gradient(theta, labels, True), atol=1e-3)
+
+
+def test_returns_to_go_by_hand():
+    rewards = torch.tensor([[[0.5, 1.0], [0.25, -1.0]]])
+    assert losses.returns_to_go(rewards).tolist() == [[[0.75, 0.25], [-0.75, -1.0]]]
 
 
 def test_the_value_baseline_gets_no_gradient_through_the_advantage():

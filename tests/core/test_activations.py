@@ -1,5 +1,8 @@
 """The activation stage: fine-tuned once, resumed, its volumes kept and shared."""
 
+import json
+
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ import torch
 from hsal_bench import activations
 from hsal_bench.activations import SingleObject, SingleObjectConfig
 from hsal_bench.datafile import open_data
+from hsal_bench.errors import UsageError
 from hsal_bench.method import Batch, Setup, Task
 from hsal_bench.presets import Budget
 
@@ -45,7 +49,9 @@ def test_the_model_is_fine_tuned_once(data, tmp_path, monkeypatch):
     model = _fine_tune(data, tmp_path)
     monkeypatch.setattr(activations, "_train_model", None)
     assert _fine_tune(data, tmp_path) == model
-    assert sorted(path.name for path in model.path.parent.iterdir()) == ["model.json", "model.pt"]
+    names = {path.name for path in model.path.parent.iterdir()}
+    assert {"model.json", "model.pt", "metrics.jsonl"} <= names
+    assert "checkpoint.pt" not in names
 
 
 def test_another_budget_is_another_model(data, tmp_path):
@@ -53,6 +59,33 @@ def test_another_budget_is_another_model(data, tmp_path):
     longer = Budget(updates=5, batch_size=16, eval_every=2)
     other = activations.fine_tune(data, CONFIG, "from scratch", longer, tmp_path, CPU)
     assert one.path != other.path
+
+
+def test_other_first_weights_or_another_version_is_another_model(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(activations, "_train_model", _pretend)
+    paths = set()
+    for content in (b"one", b"other"):
+        (tmp_path / "w.pth").write_bytes(content)
+        config = SingleObjectConfig(backbone="small", weights=str(tmp_path / "w.pth"))
+        paths.add(activations.fine_tune(data, config, "w.pth", BUDGET, tmp_path, CPU).path)
+    monkeypatch.setattr(activations.backbones, "VERSION", 99)
+    paths.add(activations.fine_tune(data, config, "w.pth", BUDGET, tmp_path, CPU).path)
+    assert len(paths) == 3
+
+
+def _pretend(single, config, origin, budget, folder, fingerprint, device):
+    facts = {"backbone": "small", "weights": origin, "trained_on": "x", "accuracy": 1.0}
+    (folder / "model.json").write_text(json.dumps({**facts, "sha256": fingerprint}))
+
+
+def test_a_damaged_single_object_set_is_refused(data, toy_file, tmp_path):
+    with h5py.File(tmp_path / "copy.h5", "w") as copy, h5py.File(toy_file) as file:
+        for key in file:
+            file.copy(key, copy)
+        copy.attrs.update(file.attrs)
+        copy["train/labels"][0, 0] += 1
+    with open_data(tmp_path / "copy.h5") as damaged, pytest.raises(UsageError, match="is damaged"):
+        _fine_tune(damaged, tmp_path)
 
 
 def test_volumes_are_half_precision_and_those_of_the_model(data, tmp_path):

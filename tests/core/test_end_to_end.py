@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _seed_folder(folder: Path, out: str) -> Path:
-    return folder / out / "synthetic-multiset" / "hsal-rl+hidden=32" / "seed-0"
+    return folder / out / "synthetic-multiset" / "hsal-rl+hidden=32" / "quick" / "seed-0"
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])

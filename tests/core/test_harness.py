@@ -126,7 +126,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
 
 def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(UsageError, match=r"checkpoint\.pt cannot be read .*--restart"):
+    with pytest.raises(UsageError, match=r"checkpoint\.pt cannot be read .*remove it"):
         harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "f")
 
 
@@ -141,7 +141,56 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tm
 def test_restart_forgets(tmp_path):
     harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "one")
     harness.restart(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "two")
+    assert len(run.curve) == 4
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_the_clock_covers_every_evaluation(tmp_path):
+    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "f")
+    assert run.seconds >= run.validating > 0.0
+
+
+def test_killed_between_the_best_state_and_the_checkpoint(tmp_path, monkeypatch):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = _toy()
+    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", "f")
+    save, saved = harness._save, []
+
+    def kill_at_the_second(*arguments):
+        saved.append(1)
+        if len(saved) == 2:
+            raise KilledError
+        save(*arguments)
+
+    monkeypatch.setattr(harness, "_save", kill_at_the_second)
+    with pytest.raises(KilledError):
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", "f")
+    monkeypatch.setattr(harness, "_save", save)
+    resumed = _toy()
+    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", "f")
+    assert (got.best_update, got.curve) == (expected.best_update, expected.curve)
+    assert _weights(resumed) == _weights(whole)
+
+
+def test_a_gradient_that_is_not_finite_is_noticed(tmp_path):
+    class Steep(Toy):
+        def loss(self, batch):
+            total = super().loss(batch)["loss"]
+            # The square root's slope at zero is infinite; its value is not.
+            return {"loss": total + (self.network.weight * 0.0).abs().sum().sqrt()}
+
+    setup = Setup(torch.device("cpu"), 0, BUDGET.updates)
+    method = Steep(Task(CLASSES, 2, (CLASSES, 1, 1)), ToyConfig(), setup)
+    # One update, so that no loss is computed with the weights it spoils.
+    with pytest.raises(harness.Diverged, match="gradient_norm is nan between updates 0 and 1"):
+        harness.train(method, DATA, Budget(1, 8, 1), 0, tmp_path, "f")
+
+
+def test_a_curve_without_a_number_stays_json(tmp_path, monkeypatch):
+    scores = {"exact_match": 0.5, "macro_f1": 0.5, "attn_saliency": float("nan")}
+    assert harness._validation(scores) == {"valid_exact_match": 0.5, "valid_macro_f1": 0.5}
 
 
 def test_cosine_falls_from_one_to_zero():

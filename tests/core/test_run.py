@@ -19,6 +19,7 @@ class Config:
     label: int = 0
     diverge: bool = False
     unsupported: bool = False
+    breaks: bool = False
 
 class Constant:
     Config = Config
@@ -34,6 +35,8 @@ class Constant:
         return {"loss": torch.tensor(float("nan") if self.config.diverge else 1.0)}
 
     def predict(self, batch, *, trace=False):
+        if self.config.breaks:
+            raise RuntimeError("out of memory")
         assert batch.labels is None and batch.counts is None
         counts = torch.zeros(len(batch.inputs), self.task.num_classes, dtype=torch.int64)
         counts[:, self.config.label] = 1
@@ -66,7 +69,7 @@ def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
 
 
 def _folder(tmp_path, label="Constant", seed=0):
-    (folder,) = (tmp_path / "runs").glob(f"*/{label}/seed-{seed}")
+    (folder,) = (tmp_path / "runs").glob(f"*/{label}/quick/seed-{seed}")
     return folder
 
 
@@ -93,6 +96,58 @@ def test_a_run_that_is_done_is_not_made_again(bench, tmp_path):
     assert code == 0
     assert "done before" in err
     assert (_folder(tmp_path) / "record.json").read_text() == before
+
+
+def test_an_edited_method_is_run_again(bench, tmp_path):
+    bench()
+    (tmp_path / "constant.py").write_text(METHOD.replace("label: int = 0", "label: int = 2"))
+    code, _, err = bench("--restart")
+    assert code == 0
+    assert "done before" not in err
+    assert read_record(_folder(tmp_path) / "record.json").config["label"] == 2
+
+
+def test_an_edited_method_does_not_pass_for_the_old_one(bench, tmp_path):
+    bench()
+    (tmp_path / "constant.py").write_text(METHOD + "# edited")
+    code, _, err = bench()
+    assert code == 2
+    assert "is a checkpoint of another" in err
+
+
+def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path):
+    (tmp_path / "fine.py").write_text(METHOD)
+    code, out, err = bench("--model", "fine.py:Constant", "--set", "breaks=true", "--seeds", "0,1")
+    assert code == 1
+    for seed in (0, 1):
+        folder = _folder(tmp_path, "Constant+breaks=true", seed)
+        record = read_record(folder / "record.json")
+        assert (record.status, record.reason) == ("failed", "RuntimeError: out of memory")
+        assert "in predict" in (folder / "error.txt").read_text()
+    assert "out of memory" in out + err
+
+
+def test_it_says_what_it_does(bench):
+    _, _, err = bench()
+    assert "data set" in err
+    assert "1,200 / 40 / 60 images" in err
+    assert "preset quick on cpu" in err
+    assert "Constant seed 0: 4 updates, batches of 8" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("def update", "def renamed"), "is not a method: it lacks 'update'"),
+        (('inputs = "images"', 'inputs = "image"'), "inputs='image': it takes images or activa"),
+        (("Config = Config", "Config = dict"), "a Config that is not a dataclass"),
+    ],
+)
+def test_a_class_that_is_no_method_is_refused(bench, tmp_path, change, message):
+    (tmp_path / "constant.py").write_text(METHOD.replace(*change))
+    code, _, err = bench()
+    assert code == 2
+    assert message in err
 
 
 def test_settings_name_the_folder_and_are_checked(bench, tmp_path):

@@ -1,0 +1,101 @@
+"""What a run was asked to do, checked before any work: methods, their configs, the budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsal_bench import options, registry
+from hsal_bench.errors import UsageError
+from hsal_bench.method import Method
+from hsal_bench.presets import Budget, Preset
+
+INPUTS = ("images", "activations")
+_CONTRACT = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None leaves a choice to the preset or the machine."""
+
+    models: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    dataset: str = "mnist-multiset"
+    preset: str | None = None
+    device: str | None = None
+    out: Path = Path("runs")
+    datasets: Path = Path("data")
+    data_dir: Path = Path("data")
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    updates: int | None = None
+    batch_size: int | None = None
+    eval_every: int | None = None
+    fine_tune_updates: int | None = None
+    backbone_weights: str | None = None
+    restart: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method with its config, checked against `--set` and the preset.
+
+    `label` names its folder; `sha256` is that of the file it was given as, None for a name.
+    """
+
+    name: str
+    cls: type[Method]
+    config: Any
+    label: str
+    sha256: str | None
+
+
+def entry(model: str, preset: str, settings: Mapping[str, str]) -> Entry:
+    """Return the method `model` with the config that the preset and `settings` give it.
+
+    Raises:
+        UsageError: no such method or field, a value that is none, a class that is no method.
+    """
+    cls = registry.load_method(model)
+    path, _, name = model.rpartition(":")
+    _check_contract(cls, model)
+    config = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
+    config = options.replace(config, settings, name)
+    label = "+".join([name, *(f"{key}={value}" for key, value in sorted(settings.items()))])
+    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
+    return Entry(name, cls, config, label.replace("/", "_"), sha256)
+
+
+def scaled(preset: Preset, request: Request) -> Preset:
+    """Return the preset with the budgets' fields that the request names."""
+    train = _with_updates(preset.train, request.updates)
+    asked = {"batch_size": request.batch_size, "eval_every": request.eval_every}
+    given = {name: value for name, value in asked.items() if value is not None}
+    tuning = request.fine_tune_updates
+    return dataclasses.replace(
+        preset,
+        train=dataclasses.replace(train, **given),
+        fine_tune=_with_updates(preset.fine_tune, tuning),
+        from_scratch=_with_updates(preset.from_scratch, tuning),
+    )
+
+
+def _with_updates(budget: Budget, updates: int | None) -> Budget:
+    """Return the budget with another number of updates and as many evaluations."""
+    if updates is None:
+        return budget
+    eval_every = max(1, budget.eval_every * updates // budget.updates)
+    return dataclasses.replace(budget, updates=updates, eval_every=eval_every)
+
+
+def _check_contract(cls: Any, model: str) -> None:
+    if missing := [name for name in _CONTRACT if not hasattr(cls, name)]:
+        raise UsageError(f"{model} is not a method: it lacks {missing[0]!r} (hsal_bench/method.py)")
+    if cls.inputs not in INPUTS:
+        raise UsageError(f"{model} has inputs={cls.inputs!r}: it takes {' or '.join(INPUTS)}")
+    if not dataclasses.is_dataclass(cls.Config):
+        raise UsageError(f"{model} has a Config that is not a dataclass")
