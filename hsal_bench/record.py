@@ -17,7 +17,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -186,15 +185,6 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def read_records(folder: Path) -> list[Record]:
-    """Return the records in `folder`, in the order of `record_paths`; raises as it does.
-
-    Raises:
-        UsageError: one of the files is not a record: none is passed over.
-    """
-    return [read_record(path) for path in record_paths(folder)]
-
-
 def record_paths(folder: Path) -> list[Path]:
     """Return, sorted, every `record.json` below `folder` and every `.json` right in it.
 
@@ -250,12 +240,8 @@ def environment() -> Environment:
     )
 
 
-@cache
 def git_state() -> Git | None:
-    """Return the state of this project's checkout, None if it does not run from one.
-
-    As it was at the first call: code that is changed later is not the code that runs.
-    """
+    """Return the state of this project's checkout, None if it does not run from one."""
     package = Path(__file__).resolve().parent
     try:
         top = Path(_git("rev-parse", "--show-toplevel", cwd=package))

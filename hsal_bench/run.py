@@ -128,6 +128,11 @@ class Bench:
         outputs.write_attention(method, test, self.data, folder / "attention.png")
 
     @cached_property
+    def git(self) -> records.Git | None:
+        """The checkout as it was when the first run began: code changed later is not what runs."""
+        return records.git_state()
+
+    @cached_property
     def images(self) -> dict[str, ExampleSet]:
         """The splits with images as inputs."""
         return {split: example_set(self.data, split, self.device) for split in SPLITS}
@@ -181,7 +186,7 @@ class Bench:
             activation=self.frozen.as_record() if on_volumes else None,
             device=devices.describe(self.device),
             environment=records.environment(),
-            git=records.git_state(),
+            git=self.git,
             started=records.utc_now(),
             command=self.request.command,
             metrics_version=METRICS_VERSION,

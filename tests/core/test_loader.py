@@ -11,7 +11,9 @@ from hsal_bench.loader import ExampleSet, evaluation_batches, training_batches
 def _examples(n: int = 10, dtype: torch.dtype = torch.float16) -> ExampleSet:
     labels = torch.tensor([0, 1, 2, 3, -1]).expand(n, 5)
     inputs = torch.arange(n).view(n, 1, 1, 1).to(dtype)
-    return ExampleSet(inputs, torch.ones(n, 4, dtype=int), labels, torch.zeros(n, 5, 4, dtype=int), (8, 8))
+    return ExampleSet(
+        inputs, torch.ones(n, 4, dtype=int), labels, torch.zeros(n, 5, 4, dtype=int), (8, 8)
+    )
 
 
 def _drawn(batches, number):
