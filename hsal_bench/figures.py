@@ -28,7 +28,8 @@ def attention_picture(
     """
     from matplotlib.figure import Figure
 
-    steps = trace.labels.shape[1]
+    # No column for steps that come after every image's stop.
+    steps = int((trace.labels >= 0).sum(1).max())
     figure = Figure(figsize=(1.25 * steps * len(images) + 1.0, 5.6), layout="constrained")
     blocks = figure.subfigures(1, len(images), wspace=0.04, squeeze=False)[0]
     for number, block in enumerate(blocks):
