@@ -46,7 +46,7 @@ PRESETS = {
         backbone="small",
         fine_tune=Budget(updates=200, batch_size=64, eval_every=50),
         from_scratch=Budget(updates=200, batch_size=64, eval_every=50),
-        train=Budget(updates=500, batch_size=64, eval_every=50),
+        train=Budget(updates=400, batch_size=64, eval_every=50),
     ),
 }
 
