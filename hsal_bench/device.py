@@ -32,7 +32,8 @@ def describe(device: torch.device) -> str:
     """Return the device's name as a record states it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"cpu, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _check_cuda(device: torch.device) -> None:

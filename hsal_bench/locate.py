@@ -31,7 +31,7 @@ def find_or_build(name: str, datasets: Path, data_dir: Path) -> Path:
     known = registry.names(registry.GENERATORS)
     if name not in known:
         built = [file.stem for file in datasets.glob("*.h5")]
-        raise UsageError(f"no data set {name!r}: {suggest(name, [*known, *built])}")
+        raise UsageError(f"no data set {name!r}: {suggest(name, {*known, *built})}")
     return _build(making.plan([name], {}, datasets), data_dir)
 
 

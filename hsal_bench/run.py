@@ -110,9 +110,8 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         method = entry.cls(self._task(sets), entry.config, Setup(self.device, seed, budget.updates))
-        resumed = (folder / "checkpoint.pt").exists()
-        how = "going on from a checkpoint" if resumed else f"{budget.updates:,} updates"
-        _say(f"{entry.label} seed {seed}: {how}, batches of {budget.batch_size}, in {folder}")
+        plan = f"{budget.updates:,} updates, batches of {budget.batch_size}"
+        _say(f"{entry.label} seed {seed}: {plan}, in {folder}")
         with progress(f"{entry.label} seed {seed}", budget.updates) as report:
             trained = harness.train(method, sets, budget, seed, folder, _fingerprint(stub), report)
         result = evaluation.evaluate(method, sets["test"])
