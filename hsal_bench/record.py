@@ -105,11 +105,12 @@ class Record:
     """One run. `metrics` are those of the whole test split, attention metrics among them.
 
     `reason` says why a run is not "ok"; such a run has neither metrics nor correctness.
-    `method_sha256` is that of the file a method was given as, None for one found by name. `budget`
-    holds "updates", "batch_size" and whatever else limits a run, `updates` those that were made.
-    Each line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the
-    time of training in seconds, throughputs are in examples per second, `started` is ISO 8601
-    with its time zone, `command` makes the same run again.
+    `method_sha256` is that of the file a method was given as, None for one found by name.
+    `settings` are the fields of `config` that the user set, as they were written. `budget` holds
+    "updates", "batch_size" and whatever else limits a run, `updates` those that were made. Each
+    line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the time
+    of training in seconds, throughputs are in examples per second, `started` is ISO 8601 with its
+    time zone, `command` makes the same run again.
 
     Raises:
         ValueError: the fields contradict each other.
@@ -120,6 +121,7 @@ class Record:
     method: str
     method_sha256: str | None = None
     config: Mapping[str, Any]
+    settings: Mapping[str, str] = field(default_factory=dict)
     preset: str | None
     seed: int
     budget: Mapping[str, int]

@@ -65,6 +65,17 @@ def test_what_is_written_is_read_again(record, tmp_path):
     assert read_record(path) == record
 
 
+def test_settings_are_kept_and_older_records_have_none(tmp_path):
+    path = tmp_path / "record.json"
+    record = make_record(settings={"teacher_forcing": "true"})
+    write_record(record, path)
+    assert read_record(path).settings == {"teacher_forcing": "true"}
+    values = json.loads(path.read_text())
+    del values["settings"]
+    path.write_text(json.dumps(values))
+    assert read_record(path).settings == {}
+
+
 def test_nan_is_null_in_the_file(tmp_path):
     path = tmp_path / "record.json"
     write_record(make_record(metrics={"exact_match_repeat": math.nan}), path)
