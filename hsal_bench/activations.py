@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import click
 import numpy as np
@@ -38,6 +38,8 @@ from hsal_bench.verify import require_whole
 
 BATCH_SIZE = 256
 HALF_MAX = 65504.0
+SCORE = "overall_precision"
+"""Share of images whose one predicted label is among theirs: exact match where they have one."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +108,20 @@ def fine_tune(
     `origin` says in words where the first weights came from ("ImageNet", "from scratch", a file's
     name). An interrupted fine-tuning goes on from its last checkpoint.
     """
-    facts = {
+    identity = {
         "data": single.header.content_sha256,
         "budget": vars(budget),
         "origin": origin,
         "version": backbones.VERSION,
         "config": dataclasses.asdict(config) | {"weights": _file_sha256(config.weights)},
     }
-    fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     folder = root / f"{single.header.name}--{config.backbone}--{fingerprint[:8]}"
     if not (folder / "model.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, f"fine-tuning in {folder}"):
             require_whole(single)
-            _train_model(single, config, origin, budget, folder, fingerprint, device)
+            _train_model(single, config, origin, budget, folder, identity, device)
     facts = json.loads((folder / "model.json").read_text())
     return FrozenModel(path=folder / "model.pt", **facts)
 
@@ -183,7 +185,7 @@ def _train_model(
     origin: str,
     budget: Budget,
     folder: Path,
-    fingerprint: str,
+    identity: Mapping[str, Any],
     device: torch.device,
 ) -> None:
     """Fine-tune, then write model.pt and, last, model.json, which says that it is whole."""
@@ -191,14 +193,14 @@ def _train_model(
     method = SingleObject(task, config, Setup(device, 0, budget.updates))
     data = {split: example_set(single, split, device) for split in SPLITS}
     with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
-        harness.train(method, data, budget, 0, folder, fingerprint, report)
+        harness.train(method, data, budget, 0, folder, identity, report, SCORE)
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
     write_state(folder / "model.pt", state)
     facts = {
         "backbone": config.backbone,
         "weights": origin,
         "trained_on": single.header.name,
-        "accuracy": evaluation.evaluate(method, data["test"]).metrics["exact_match"],
+        "accuracy": evaluation.evaluate(method, data["test"]).metrics[SCORE],
         "sha256": _model_sha256(config.backbone, state),
     }
     write_text(folder / "model.json", json.dumps(facts, indent=1) + "\n")

@@ -53,7 +53,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Where the glyph sources are (MNIST's files), or are downloaded to.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A field of the method's config."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A field of the methods' config; METHOD:KEY=VALUE for one of several methods.",
 )
 @click.option(
     "--updates", type=click.IntRange(min=1), help="Gradient updates, instead of the preset's."
@@ -82,10 +86,8 @@ def run(
     What is missing (the data set, the activation model, the activations) is made first. Interrupted
     at any moment, the same command goes on from the last checkpoint.
     """
-    from hsal_bench import run as work
     from hsal_bench.options import assignments, parse
-    from hsal_bench.outputs import report
-    from hsal_bench.plan import Request
+    from hsal_bench.plan import Request, check_names
 
     request = Request(
         models=tuple(name for text in models for name in text.split(",")),
@@ -94,6 +96,11 @@ def run(
         command=shlex.join(["hsal-bench", *sys.argv[1:]]),
         **options,
     )
+    check_names(request)
+    # Only now: they import torch, which takes seconds.
+    from hsal_bench import run as work
+    from hsal_bench.outputs import report
+
     records = work.run(request)
     report(records, request.out, as_json=as_json)
     if any(record.status == "failed" for record in records):

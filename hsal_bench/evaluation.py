@@ -12,6 +12,7 @@ import torch
 
 from hsal_bench import metrics
 from hsal_bench.attention import AttentionSums, attention_sums
+from hsal_bench.contract import check_counts, check_prediction
 from hsal_bench.loader import ExampleSet, evaluation_batches
 from hsal_bench.method import Method, Prediction
 
@@ -34,18 +35,24 @@ class Evaluation:
 
 
 def evaluate(method: Method, examples: ExampleSet) -> Evaluation:
-    """Predict every example of a split, in the file's order, and score the predictions."""
+    """Predict every example of a split, in the file's order, and score the predictions.
+
+    Raises:
+        Breach: the method returns something other than the contract says.
+    """
     counts, confidence, looks, seconds = [], [], [], 0.0
+    classes = examples.counts.shape[1]
     for start, batch in evaluation_batches(examples, BATCH_SIZE):
         started = time.perf_counter()
         prediction = method.predict(batch, trace=True)
+        check_prediction(method, prediction, len(batch.inputs), classes)
         counts.append(prediction.counts.cpu().numpy())
         seconds += time.perf_counter() - started
         if prediction.confidence is not None:
             confidence.append(prediction.confidence.float().cpu().numpy())
         if prediction.trace is not None:
             looks.append(_attention(prediction, examples, start))
-    predicted = np.concatenate(counts)
+    predicted = check_counts(method, np.concatenate(counts))
     truth = examples.counts.cpu().numpy()
     scores = metrics.score(truth, predicted, examples.labels.shape[1])
     if looks:

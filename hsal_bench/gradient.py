@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from hsal_bench.contract import check_scalars
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.options import option
 
@@ -25,7 +27,7 @@ class GradientConfig:
     gradient_clip: float = option(1.0, "largest norm of the whole gradient", at_least=0.0)
 
 
-class GradientMethod:
+class GradientMethod(ABC):
     """A method trained by Adam with a cosine schedule and a clipped gradient.
 
     A subclass gives `Config` (derived from `GradientConfig`), `build_network`, `loss` and
@@ -52,17 +54,17 @@ class GradientMethod:
         )
         self.updates_done = 0
 
+    @abstractmethod
     def build_network(self) -> nn.Module:
         """Return the network, its weights freshly drawn."""
-        raise NotImplementedError(f"{type(self).__name__} lacks build_network")
 
+    @abstractmethod
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return scalars by name; the gradient of "loss" is followed, the rest is logged."""
-        raise NotImplementedError(f"{type(self).__name__} lacks loss")
 
+    @abstractmethod
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
         """Predict as `Method.predict` says."""
-        raise NotImplementedError(f"{type(self).__name__} lacks predict")
 
     @property
     def training_share(self) -> float:
@@ -74,7 +76,7 @@ class GradientMethod:
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * cosine(self.training_share)
-        scalars = self.loss(batch)
+        scalars = check_scalars(self, "loss", self.loss(batch))
         self.optimizer.zero_grad(set_to_none=True)
         scalars["loss"].backward()
         # Among the scalars, so that a gradient that is not finite is noticed as a loss would be.

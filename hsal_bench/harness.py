@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from hsal_bench import evaluation
+from hsal_bench.contract import check_scalars
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import write_state, write_text
 from hsal_bench.loader import ExampleSet, training_batches
@@ -27,6 +28,15 @@ from hsal_bench.method import Method
 from hsal_bench.presets import Budget
 
 SELECT_BY = "exact_match"
+_FOLLOWED = (
+    "exact_match",
+    "macro_f1",
+    "overall_precision",
+    "cardinality_accuracy",
+    "attn_saliency",
+    "pointing_hit",
+)
+_SHOWN = 3
 
 Progress = Callable[[int, str], None]
 
@@ -56,28 +66,31 @@ def train(
     budget: Budget,
     seed: int,
     folder: Path,
-    fingerprint: str,
+    identity: Mapping[str, Any],
     progress: Progress | None = None,
+    select_by: str = SELECT_BY,
 ) -> Progression:
-    """Train `method` on data["train"], select on data["valid"]; leave it in its best state.
+    """Train `method` on data["train"]; leave it in the state that scored best on data["valid"].
 
-    `fingerprint` names everything that decides the result (config, data, seed, budget): a
-    checkpoint of another one is refused.
+    `select_by` is the metric of that score, one of those the curve follows. `identity` is
+    everything that decides the result (config, data, seed, budget), as plain JSON values by name:
+    a checkpoint of another one is refused.
 
     Raises:
         UsageError: the folder holds a checkpoint of another run.
+        Breach: the method returns something other than the contract says.
         Diverged: the loss is not finite; the last good checkpoint stays.
     """
-    run = _resume(method, folder, fingerprint)
+    run = _resume(method, folder, identity)
     report = progress or (lambda update, status: None)
     started, before = time.perf_counter(), run.seconds
     if not run.curve:
-        _evaluate(method, data, run, {}, folder)
+        _evaluate(method, data, run, {}, folder, select_by)
     sums: dict[str, Tensor] = {}
     for batch in training_batches(data["train"], budget.batch_size, seed, run.update):
         if run.update >= budget.updates:
             break
-        for name, scalar in method.update(batch).items():
+        for name, scalar in check_scalars(method, "update", method.update(batch)).items():
             # Detached here too: a scalar that a method forgot to detach would keep every graph.
             scalar = scalar.detach()
             sums[name] = sums[name] + scalar if name in sums else scalar.clone()
@@ -85,10 +98,10 @@ def train(
         if run.update % budget.eval_every == 0 or run.update == budget.updates:
             losses = _means(sums, run)
             sums.clear()
-            _evaluate(method, data, run, losses, folder)
+            _evaluate(method, data, run, losses, folder, select_by)
             run.seconds = before + time.perf_counter() - started
-            _save(method, run, folder, fingerprint)
-        report(run.update, _status(run))
+            _save(method, run, folder, identity)
+        report(run.update, _status(run, select_by))
     method.load_state_dict(_load(folder / "best.pt")["method"])
     return run
 
@@ -111,13 +124,14 @@ def _evaluate(
     run: Progression,
     losses: dict[str, float],
     folder: Path,
+    select_by: str,
 ) -> None:
     """Score the validation split, extend the curve, and keep the state if it is the best so far."""
     started = time.perf_counter()
     scores = evaluation.evaluate(method, data["valid"]).metrics
     run.curve.append({"update": run.update, **losses, **_validation(scores)})
-    if scores[SELECT_BY] > run.best_score:
-        run.best_score, run.best_update = scores[SELECT_BY], run.update
+    if scores[select_by] > run.best_score:
+        run.best_score, run.best_update = scores[select_by], run.update
         best = {"update": run.update, "score": run.best_score, "method": method.state_dict()}
         write_state(folder / "best.pt", best)
     # Written whole each time: a run taken up again leaves no lines of its lost part behind.
@@ -127,9 +141,8 @@ def _evaluate(
 
 
 def _validation(scores: Mapping[str, float]) -> dict[str, float]:
-    kept = (SELECT_BY, "macro_f1", "cardinality_accuracy", "attn_saliency", "pointing_hit")
     # Attention metrics are NaN where nothing was glimpsed: JSON has no such number.
-    known = {name: scores[name] for name in kept if math.isfinite(scores.get(name, math.nan))}
+    known = {name: scores[name] for name in _FOLLOWED if math.isfinite(scores.get(name, math.nan))}
     return {f"valid_{name}": score for name, score in known.items()}
 
 
@@ -150,20 +163,19 @@ def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:
     return means
 
 
-def _status(run: Progression) -> str:
-    latest = run.curve[-1]
-    return f"valid exact {latest['valid_exact_match']:.3f}  F1 {latest['valid_macro_f1']:.3f}"
+def _status(run: Progression, select_by: str) -> str:
+    score, f1 = run.curve[-1][f"valid_{select_by}"], run.curve[-1]["valid_macro_f1"]
+    return f"valid {select_by.replace('_', ' ')} {score:.3f}, macro F1 {f1:.3f}"
 
 
-def _resume(method: Method, folder: Path, fingerprint: str) -> Progression:
+def _resume(method: Method, folder: Path, identity: Mapping[str, Any]) -> Progression:
     path = folder / "checkpoint.pt"
     if not path.exists():
         return Progression()
     state = _load(path)
-    if state["fingerprint"] != fingerprint:
+    if difference := _difference(json.loads(state["identity"]), identity):
         raise UsageError(
-            f"{path} is a checkpoint of another config, data set or budget: "
-            "give another --out, or --restart to begin anew"
+            f"{path} is of a run with {difference}: give another --out, or --restart to begin anew"
         )
     method.load_state_dict(state["method"])
     run = Progression(**state["run"])
@@ -175,9 +187,26 @@ def _resume(method: Method, folder: Path, fingerprint: str) -> Progression:
     return run
 
 
-def _save(method: Method, run: Progression, folder: Path, fingerprint: str) -> None:
-    state = {"fingerprint": fingerprint, "run": vars(run), "method": method.state_dict()}
+def _save(method: Method, run: Progression, folder: Path, identity: Mapping[str, Any]) -> None:
+    # As text: what is read back is what JSON makes of it, whatever types went in.
+    identified = json.dumps(identity, sort_keys=True)
+    state = {"identity": identified, "run": vars(run), "method": method.state_dict()}
     write_state(folder / "checkpoint.pt", state)
+
+
+def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return what tells two identities apart: "budget.updates=400, not 6000", or ""."""
+    was, now = _flat(there), _flat(json.loads(json.dumps(wanted)))
+    names = [name for name in {**now, **was} if was.get(name) != now.get(name)][:_SHOWN]
+    return ", ".join(f"{name}={was.get(name)}, not {now.get(name)}" for name in names)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return flat
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def replace(config: Config, values: Mapping[str, str], owner: str) -> Config:
 
 
 def assignments(texts: Iterable[str]) -> dict[str, str]:
-    """Split `key=value` texts; the last of two for one key holds.
+    """Split `key=value` texts, or `owner:key=value`; the last of two for one key holds.
 
     Raises:
         UsageError: a text without `=`.
@@ -68,7 +68,8 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--set {text}: write --set key=value")
-        pairs[key.strip().replace("-", "_")] = value.strip()
+        owner, colon, field = key.strip().rpartition(":")
+        pairs[owner + colon + field.replace("-", "_")] = value.strip()
     return pairs
 
 
@@ -86,7 +87,10 @@ def parse(text: str, kind: Any, where: str) -> Any:
             raise UsageError(f"{where} is {text!r}: {suggest(text, choices)}")
         return choices[text]
     if origin is tuple:
-        return tuple(parse(part.strip(), arguments[0], where) for part in text.split(","))
+        try:
+            return tuple(parse(part.strip(), arguments[0], where) for part in text.split(","))
+        except UsageError as error:
+            raise UsageError(f"{error}; several with commas") from None
     if kind is bool:
         if text.lower() not in _TRUE + _FALSE:
             raise UsageError(f"{where} is {text!r}: write true or false")

@@ -7,12 +7,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hsal_bench import options, registry
-from hsal_bench.errors import UsageError
-from hsal_bench.method import Method
+from hsal_bench import options, presets, registry
+from hsal_bench.errors import UsageError, suggest
 from hsal_bench.presets import Budget, Preset
+
+if TYPE_CHECKING:
+    from hsal_bench.method import Method
 
 INPUTS = ("images", "activations")
 _CONTRACT = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
@@ -30,7 +32,7 @@ class Request:
     out: Path = Path("runs")
     datasets: Path = Path("data")
     data_dir: Path = Path("data")
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)  # KEY or METHOD:KEY
     updates: int | None = None
     batch_size: int | None = None
     eval_every: int | None = None
@@ -44,12 +46,14 @@ class Request:
 class Entry:
     """One method with its config, checked against `--set` and the preset.
 
-    `label` names its folder; `sha256` is that of the file it was given as, None for a name.
+    `settings` are those of `--set` that concern it; `label` names its folder; `sha256` is that of
+    the file it was given as, None for a name.
     """
 
     name: str
     cls: type[Method]
     config: Any
+    settings: Mapping[str, str]
     label: str
     sha256: str | None
 
@@ -64,10 +68,42 @@ def entry(model: str, preset: str, settings: Mapping[str, str]) -> Entry:
     path, _, name = model.rpartition(":")
     _check_contract(cls, model)
     config = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
-    config = options.replace(config, settings, name)
-    label = "+".join([name, *(f"{key}={value}" for key, value in sorted(settings.items()))])
+    own = settings_of(name, settings)
+    config = options.replace(config, own, name)
+    label = "+".join([name, *(f"{key}={value}" for key, value in sorted(own.items()))])
     sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
-    return Entry(name, cls, config, label.replace("/", "_"), sha256)
+    return Entry(name, cls, config, own, label.replace("/", "_"), sha256)
+
+
+def settings_of(method: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that concern a method: `KEY` is for all, `METHOD:KEY` for one."""
+    own = {}
+    for name, value in settings.items():
+        owner, colon, key = name.rpartition(":")
+        if not colon or owner == method:
+            own[key] = value
+    return own
+
+
+def check_names(request: Request) -> None:
+    """Check what can be checked without importing a method, so that a slip is told at once.
+
+    Raises:
+        UsageError: a method, preset, data set or owner of a setting that is not known.
+    """
+    known = registry.names(registry.METHODS)
+    for model in request.models:
+        if ".py" not in model and model not in known:
+            raise UsageError(f"no method {model!r}: {suggest(model, known)}")
+    if request.preset is not None:
+        presets.preset(request.preset)
+    methods = {model.rpartition(":")[2] for model in request.models}
+    for name in request.settings:
+        owner, colon, _ = name.rpartition(":")
+        if colon and owner not in methods:
+            raise UsageError(
+                f"--set {name}: {owner!r} is not in this run; {suggest(owner, methods)}"
+            )
 
 
 def scaled(preset: Preset, request: Request) -> Preset:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import resource
 import traceback
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -19,6 +19,7 @@ from hsal_bench import activations, evaluation, harness, locate, outputs, preset
 from hsal_bench import device as devices
 from hsal_bench import options as configs
 from hsal_bench import record as records
+from hsal_bench.contract import Breach
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
@@ -91,14 +92,14 @@ class Bench:
             return self._train_and_evaluate(entry, seed, folder, stub)
         except Unsupported as error:
             return dataclasses.replace(stub, status="unsupported", reason=str(error))
-        except harness.Diverged as error:
+        except (harness.Diverged, Breach) as error:
             reason = str(error)
         except (UsageError, OSError):
             raise  # wrong files or a full disk: nothing the method has done
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
             write_text(folder / "error.txt", traceback.format_exc())
-            _say(f"traceback: {folder / 'error.txt'}")
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            _say(f"the traceback of what follows is in {folder / 'error.txt'}")
         _say(f"{entry.label} seed {seed} failed: {reason}")
         curve = tuple(harness.read_curve(folder))
         updates = int(curve[-1]["update"]) if curve else 0
@@ -113,7 +114,7 @@ class Bench:
         plan = f"{budget.updates:,} updates, batches of {budget.batch_size}"
         _say(f"{entry.label} seed {seed}: {plan}, in {folder}")
         with progress(f"{entry.label} seed {seed}", budget.updates) as report:
-            trained = harness.train(method, sets, budget, seed, folder, _fingerprint(stub), report)
+            trained = harness.train(method, sets, budget, seed, folder, _identity(stub), report)
         result = evaluation.evaluate(method, sets["test"])
         self._write_outputs(method, sets["test"], result, folder)
         return self._finished(stub, method, trained, result, sets["test"])
@@ -175,6 +176,7 @@ class Bench:
             reason="not finished",
             method=entry.name,
             method_sha256=entry.sha256,
+            settings=entry.settings,
             config=configs.as_json(entry.config),
             preset=self.preset_name,
             seed=seed,
@@ -237,13 +239,15 @@ _DECISIVE = (
 
 def _same_run(done: Record, stub: Record) -> bool:
     """Return whether a record is of the run that is about to be made, and succeeded."""
-    return done.status != "failed" and _fingerprint(done) == _fingerprint(stub)
+    same = json.dumps(_identity(done), sort_keys=True) == json.dumps(
+        _identity(stub), sort_keys=True
+    )
+    return done.status != "failed" and same
 
 
-def _fingerprint(record: Record) -> str:
-    """Return a hash of what decides a run's result."""
-    facts = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def _identity(record: Record) -> dict[str, Any]:
+    """Return what decides a run's result."""
+    return {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
 
 
 def _say(text: str) -> None:

@@ -73,9 +73,9 @@ def test_other_first_weights_or_another_version_is_another_model(data, tmp_path,
     assert len(paths) == 3
 
 
-def _pretend(single, config, origin, budget, folder, fingerprint, device):
+def _pretend(single, config, origin, budget, folder, identity, device):
     facts = {"backbone": "small", "weights": origin, "trained_on": "x", "accuracy": 1.0}
-    (folder / "model.json").write_text(json.dumps({**facts, "sha256": fingerprint}))
+    (folder / "model.json").write_text(json.dumps({**facts, "sha256": folder.name}))
 
 
 def test_a_damaged_single_object_set_is_refused(data, toy_file, tmp_path):

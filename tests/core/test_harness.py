@@ -18,6 +18,7 @@ from hsal_bench.presets import Budget
 
 CLASSES = 3
 BUDGET = Budget(updates=12, batch_size=8, eval_every=4)
+IDENTITY = {"seed": 0}
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ def test_a_killed_run_ends_bit_for_bit_as_an_uninterrupted_one(tmp_path, killed_
     whole = _toy()
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", "f")
+    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", IDENTITY)
     with pytest.raises(KilledError):
-        harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", "f", _kill_at(killed_at))
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", IDENTITY, _kill_at(killed_at))
     resumed = _toy()
-    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", "f")
+    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", IDENTITY)
     assert _weights(resumed) == _weights(whole)
     assert got.curve == expected.curve
     logs = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
@@ -97,57 +98,60 @@ def test_a_killed_run_ends_bit_for_bit_as_an_uninterrupted_one(tmp_path, killed_
 
 
 def test_the_curve_starts_at_update_0_and_has_every_evaluation(tmp_path):
-    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "f")
+    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
     assert [line["update"] for line in run.curve] == [0, 4, 8, 12]
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == run.curve
 
 
 def test_the_last_updates_are_evaluated_when_the_interval_does_not_divide(tmp_path):
-    run = harness.train(_toy(), DATA, Budget(10, 8, 4), 0, tmp_path, "f")
+    run = harness.train(_toy(), DATA, Budget(10, 8, 4), 0, tmp_path, IDENTITY)
     assert [line["update"] for line in run.curve] == [0, 4, 8, 10]
 
 
 def test_the_best_state_on_the_validation_split_is_kept(tmp_path):
     method = _toy(learning_rate=0.3)
-    run = harness.train(method, DATA, BUDGET, 0, tmp_path, "f")
+    run = harness.train(method, DATA, BUDGET, 0, tmp_path, IDENTITY)
     scores = {line["update"]: line["valid_exact_match"] for line in run.curve}
     assert run.best_score == max(scores.values())
     assert method.updates_done == run.best_update == max(scores, key=scores.get)
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
-    harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "one")
+    identity = {"seed": 0, "config": {"hidden": 8, "sizes": (1, 2)}}
+    harness.train(_toy(), DATA, BUDGET, 0, tmp_path, identity)
     before = (tmp_path / "checkpoint.pt").read_bytes()
-    with pytest.raises(UsageError, match="checkpoint of another config, data set or budget"):
-        harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "two")
+    harness.train(_toy(), DATA, BUDGET, 0, tmp_path, identity)
+    other = {"seed": 0, "config": {"hidden": 9, "sizes": (1, 2)}}
+    with pytest.raises(UsageError, match=r"is of a run with config\.hidden=8, not 9: give another"):
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path, other)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
 def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(UsageError, match=r"checkpoint\.pt cannot be read .*remove it"):
-        harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "f")
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     with pytest.raises(harness.Diverged, match="loss is nan between updates 4 and 8"):
-        harness.train(_toy(diverge_at=5), DATA, BUDGET, 0, tmp_path, "f")
+        harness.train(_toy(diverge_at=5), DATA, BUDGET, 0, tmp_path, IDENTITY)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["run"]["update"] == 4
     assert all(torch.isfinite(v).all() for v in state["method"]["network"].values())
 
 
 def test_restart_forgets(tmp_path):
-    harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "one")
+    harness.train(_toy(), DATA, BUDGET, 0, tmp_path, {"seed": 1})
     harness.restart(tmp_path)
-    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "two")
+    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, {"seed": 2})
     assert len(run.curve) == 4
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
 
 
 def test_the_clock_covers_every_evaluation(tmp_path):
-    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, "f")
+    run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
     assert run.seconds >= run.validating > 0.0
 
 
@@ -155,7 +159,7 @@ def test_killed_between_the_best_state_and_the_checkpoint(tmp_path, monkeypatch)
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     whole = _toy()
-    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", "f")
+    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", IDENTITY)
     save, saved = harness._save, []
 
     def kill_at_the_second(*arguments):
@@ -166,10 +170,10 @@ def test_killed_between_the_best_state_and_the_checkpoint(tmp_path, monkeypatch)
 
     monkeypatch.setattr(harness, "_save", kill_at_the_second)
     with pytest.raises(KilledError):
-        harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", "f")
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", IDENTITY)
     monkeypatch.setattr(harness, "_save", save)
     resumed = _toy()
-    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", "f")
+    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", IDENTITY)
     assert (got.best_update, got.curve) == (expected.best_update, expected.curve)
     assert _weights(resumed) == _weights(whole)
 
@@ -185,7 +189,7 @@ def test_a_gradient_that_is_not_finite_is_noticed(tmp_path):
     method = Steep(Task(CLASSES, 2, (CLASSES, 1, 1)), ToyConfig(), setup)
     # One update, so that no loss is computed with the weights it spoils.
     with pytest.raises(harness.Diverged, match="gradient_norm is nan between updates 0 and 1"):
-        harness.train(method, DATA, Budget(1, 8, 1), 0, tmp_path, "f")
+        harness.train(method, DATA, Budget(1, 8, 1), 0, tmp_path, IDENTITY)
 
 
 def test_a_curve_without_a_number_stays_json(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """`hsal-bench run` on a toy data set: from nothing to records, resumed, refused, failed."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -112,7 +114,7 @@ def test_an_edited_method_does_not_pass_for_the_old_one(bench, tmp_path):
     (tmp_path / "constant.py").write_text(METHOD + "# edited")
     code, _, err = bench()
     assert code == 2
-    assert "is a checkpoint of another" in err
+    assert "checkpoint.pt is of a run with method_sha256=" in err
 
 
 def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path):
@@ -158,11 +160,49 @@ def test_settings_name_the_folder_and_are_checked(bench, tmp_path):
     assert "Constant has no option 'lable': did you mean 'label'?" in err
 
 
+def test_a_setting_can_be_for_one_of_several_methods(bench, tmp_path):
+    (tmp_path / "other.py").write_text(METHOD.replace("class Constant:", "class Other:"))
+    settings = ("--set", "Other:label=2", "--set", "Constant:label=1")
+    assert bench("--model", "other.py:Other", *settings)[0] == 0
+    for label, value in (("Constant+label=1", "1"), ("Other+label=2", "2")):
+        record = read_record(_folder(tmp_path, label) / "record.json")
+        assert (record.settings, record.config["label"]) == ({"label": value}, int(value))
+
+
+def test_a_slip_in_a_name_is_told_without_importing_torch(tmp_path):
+    program = (
+        "import sys; sys.argv = ['hsal-bench', 'run', '--model', 'hsal-rk']\n"
+        "from hsal_bench import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "False"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('{"loss": torch', '{"los": torch'), "Constant.update returned 'los': it lacks \"loss\""),
+        (("return Prediction(counts)", "return counts"), "predict returned a tensor int64 [40, 3]"),
+        (("Prediction(counts)", "Prediction(counts[:, :2])"), "it takes whole numbers [40, 3]"),
+        (("Prediction(counts)", "Prediction(-counts)"), "returned count -1 for class 0 of image 0"),
+    ],
+)
+def test_a_breach_of_the_contract_is_one_clear_line(bench, tmp_path, change, message):
+    (tmp_path / "constant.py").write_text(METHOD.replace(*change))
+    code, _, err = bench()
+    assert code == 1
+    record = read_record(_folder(tmp_path) / "record.json")
+    assert message in record.reason
+    assert f"Constant seed 0 failed: {record.reason}" in err.splitlines()
+
+
 def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
     bench()
     code, _, err = bench("--updates", "6")
     assert code == 2
-    assert "is a checkpoint of another config, data set or budget" in err
+    assert "is of a run with budget.updates=4, not 6: give another --out, or --restart" in err
     assert bench("--updates", "6", "--restart")[0] == 0
 
 
@@ -190,7 +230,8 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--preset", "quik"], "no preset 'quik': did you mean 'quick'?"),
         (["--device", "cuda"], "no CUDA device on this machine; give --device cpu"),
         (["--device", "tpu"], "--device tpu: give cpu, cuda or cuda:NUMBER"),
-        (["--seeds", "0,x"], "--seeds is 'x': it takes a whole number"),
+        (["--seeds", "0,x"], "--seeds is 'x': it takes a whole number; several with commas"),
+        (["--set", "hsal-rl:hidden=8"], "--set hsal-rl:hidden: 'hsal-rl' is not in this run"),
         (["--model", "hsal-rk"], "no method 'hsal-rk': did you mean 'hsal-rl'?"),
         (["--model", "nothing.py:X"], "no file nothing.py"),
         (["--dataset", "mnist-multi"], "no data set 'mnist-multi'"),
