@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from hsal_bench import making, options, registry
+from hsal_bench import making, options, registry, variants
 from hsal_bench.datafile import DataFile, open_data
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench.errors import UsageError
 from hsal_bench.schema import SPLITS
 
 MAY_DIFFER = ("source", "seed", *SPLITS)
@@ -31,7 +31,10 @@ def find_or_build(name: str, datasets: Path, data_dir: Path) -> Path:
     known = registry.names(registry.GENERATORS)
     if name not in known:
         built = [file.stem for file in datasets.glob("*.h5")]
-        raise UsageError(f"no data set {name!r}: {suggest(name, {*known, *built})}")
+        raise UsageError(
+            f"no data set {name!r} in {datasets}: "
+            f"{variants.remedy(name, {*known, *built}, out=datasets)}"
+        )
     return _build(making.plan([name], {}, datasets), data_dir)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from joblib import cpu_count
 
-from hsal_bench import registry
+from hsal_bench import registry, variants
 from hsal_bench.build import build
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError, suggest
@@ -22,6 +22,18 @@ from hsal_bench.options import as_json, field_types, replace
 from hsal_bench.progress import progress
 
 _SHOWN = 3
+
+
+class SourceUnavailable(UsageError):  # noqa: N818 - it says what is the matter
+    """Raised by a generator whose source cannot be had: nothing can be made from it here.
+
+    `reason` says what is the matter with the source and how to mend that; `instead`, what could
+    be made without it.
+    """
+
+    def __init__(self, reason: str, instead: str = "") -> None:
+        super().__init__(f"{reason}, or {instead}" if instead else reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,11 @@ def plan(
             contradicts itself, two data sets with one file, a file of another config without
             `force`, a folder that cannot be written in.
     """
-    names = list(dict.fromkeys(names)) or registry.names(registry.GENERATORS)
+    known = registry.names(registry.GENERATORS)
+    names = list(dict.fromkeys(names)) or known
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no data set {name!r}: {variants.remedy(name, known)}")
     jobs = [_job(name, values, out) for name in names]
     _refuse_unused(values, jobs)
     _refuse_same_file(jobs)

@@ -149,10 +149,15 @@ def bounds(field: dataclasses.Field[Any]) -> str:
     """Return what the bounds of a field allow: "at least 1", or "" if it has none."""
     least, most = field.metadata.get("at_least"), field.metadata.get("at_most")
     if least is not None and most is not None:
-        return f"from {least} to {most}"
+        return f"from {_plain(least)} to {_plain(most)}"
     if least is not None:
-        return f"at least {least}"
-    return "" if most is None else f"at most {most}"
+        return f"at least {_plain(least)}"
+    return "" if most is None else f"at most {_plain(most)}"
+
+
+def _plain(number: float) -> str:
+    """Return a number as a person writes it: 0 for 0.0, 32,767."""
+    return f"{int(number) if number == int(number) else number:,}"
 
 
 def _refuse_outside(config_type: Any, values: Mapping[str, Any], owner: str) -> None:

@@ -36,10 +36,15 @@ def load_method(name: str) -> Any:
 
     Raises as `load`, and a UsageError where there is no such file or class.
     """
-    path, colon, class_name = name.rpartition(":")
-    if colon and path.endswith(".py"):
-        return _from_file(Path(path), class_name)
+    if is_file(name):
+        path, _, class_name = name.rpartition(".py")
+        return _from_file(Path(f"{path}.py"), class_name[1:])
     return load(METHODS, name, "method")
+
+
+def is_file(name: str) -> bool:
+    """Whether a method's name is a Python file, with or without a class."""
+    return name.endswith(".py") or ".py:" in name
 
 
 def load(group: str, name: str, kind: str) -> Any:
@@ -82,10 +87,31 @@ def _from_file(path: Path, class_name: str) -> Any:
     if not path.is_file():
         raise UsageError(f"no file {path}: give a method as path/to/file.py:ClassName")
     module = _import_file(path)
-    if not hasattr(module, class_name):
-        known = (name for name, value in vars(module).items() if isinstance(value, type))
-        raise UsageError(f"{path} has no class {class_name!r}: {suggest(class_name, known)}")
-    return getattr(module, class_name)
+    found = vars(module).get(class_name)
+    if not isinstance(found, type):
+        raise UsageError(_no_class(path, class_name, _methods_of(module)))
+    return found
+
+
+def _methods_of(module: ModuleType) -> list[str]:
+    """Return the classes that a module defines and that look like methods."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and value.__module__ == module.__name__
+        and hasattr(value, "update")
+        and hasattr(value, "predict")
+    ]
+
+
+def _no_class(path: Path, class_name: str, known: list[str]) -> str:
+    missing = f"{path} has no class {class_name!r}" if class_name else str(path)
+    if not known:
+        return f"{missing}: no class in it is a method, with `update` and `predict`"
+    if not class_name:
+        return f"{missing}: name the class, as in {' or '.join(f'{path}:{one}' for one in known)}"
+    return f"{missing}: {suggest(class_name, known)}"
 
 
 def _import_file(path: Path) -> ModuleType:

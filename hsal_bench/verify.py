@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 
@@ -12,17 +13,22 @@ from hsal_bench.checks import CHECKS, RUN_ROWS, Failed, Skipped
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.generator import Recipe
+from hsal_bench.making import SourceUnavailable
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS, content_sha256, run_digests
 
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+SKIPPED: Final = "skipped"
+
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at; `detail` says what was seen, or why it was left out."""
+    """One thing that was looked at; `detail` says what was seen, or why it was skipped."""
 
     name: str
-    passed: bool
+    outcome: Literal["passed", "failed", "skipped"]
     detail: str
 
 
@@ -30,16 +36,35 @@ def verify(path: Path, *, remake: int = 0, data_dir: Path, seed: int = 0) -> lis
     """Check the data set file `path` and return what was seen, check by check.
 
     `remake` examples, chosen with `seed` over all splits, are made again from the file's config
-    (the glyph source is read from, or downloaded into, `data_dir`) and compared bit for bit.
+    (the glyph source is read from, or downloaded into, `data_dir`) and compared bit for bit. Where
+    that source is not to be had, this is skipped. With 0 no generator is asked.
 
     Raises:
-        UsageError: the file is missing or is not a data set (see `hsal_bench.datafile.open_data`).
+        UsageError: there is no such file.
     """
-    with open_data(path) as data:
-        checks = [_outcome(name, check, data) for name, check in _CHECKS.items()]
-        if remake:
-            checks += _remade_checks(data, remake, data_dir, seed)
-    return checks
+    try:
+        with open_data(path) as data:
+            checks = [_outcome(name, check, data) for name, check in _CHECKS.items()]
+            if remake:
+                checks += _remade_checks(data, remake, data_dir, seed)
+            return checks
+    except UsageError as error:
+        if not path.exists():
+            raise
+        return [Check("format", FAILED, str(error))]
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """Return one line about all checks: "10 checks passed, 2 skipped: recipe, made again"."""
+    failed, skipped = _named(checks, FAILED), _named(checks, SKIPPED)
+    if failed:
+        return f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}"
+    passed = f"{len(checks) - len(skipped)} checks passed"
+    return f"{passed}, {len(skipped)} skipped: {', '.join(skipped)}" if skipped else passed
+
+
+def _named(checks: Sequence[Check], outcome: str) -> list[str]:
+    return [check.name for check in checks if check.outcome == outcome]
 
 
 def content_hash(data: DataFile) -> str:
@@ -60,11 +85,11 @@ def require_whole(data: DataFile) -> None:
     """Check the content of a data set that is about to be used.
 
     Raises:
-        UsageError: it does not hash to what the header says.
+        HsalBenchError: it does not hash to what the header says, or cannot be decoded.
     """
     stated, found = data.header.content_sha256, content_hash(data)
     if stated != found:
-        raise UsageError(
+        raise HsalBenchError(
             f"{data.path}: its content hashes to {found[:12]}, its header says {stated[:12]}: "
             "the file is damaged; make it again with `hsal-bench generate --force`"
         )
@@ -75,6 +100,11 @@ def _digests(data: DataFile, split: str, name: str) -> Iterator[bytes]:
         yield from run_digests(run)
 
 
+def check_format(data: DataFile) -> str:
+    """The header is whole and every array of its type and shape: `open_data` has seen to it."""
+    return f"schema version {data.header.schema_version}, every array of its type and shape"
+
+
 def check_content(data: DataFile) -> str:
     """The decoded arrays are those that the header's hash was taken of."""
     found, stated = content_hash(data), data.header.content_sha256
@@ -83,23 +113,32 @@ def check_content(data: DataFile) -> str:
     return found
 
 
-_CHECKS: dict[str, Callable[[DataFile], str]] = {"content hash": check_content, **CHECKS}
+_CHECKS: dict[str, Callable[[DataFile], str]] = {
+    "format": check_format,
+    "content hash": check_content,
+    **CHECKS,
+}
 
 
 def _outcome(name: str, check: Callable[[DataFile], str], data: DataFile) -> Check:
     try:
-        return Check(name, True, check(data))
+        return Check(name, PASSED, check(data))
     except Skipped as reason:
-        return Check(name, True, f"skipped: {reason}")
+        return Check(name, SKIPPED, str(reason))
     except (Failed, HsalBenchError) as failure:
-        return Check(name, False, str(failure))
+        return Check(name, FAILED, str(failure))
 
 
 def _remade_checks(data: DataFile, number: int, data_dir: Path, seed: int) -> list[Check]:
     try:
         recipe = _recipe(data, data_dir)
+    except SourceUnavailable as error:
+        return [
+            Check("recipe", SKIPPED, error.reason),
+            Check("made again", SKIPPED, "no recipe without the source"),
+        ]
     except HsalBenchError as error:
-        return [Check("recipe", False, f"{error} (without remaking, this is left out)")]
+        return [Check("recipe", FAILED, f"{error} (--remake 0 leaves this out)")]
     return [
         _outcome("recipe", lambda data: _check_recipe(data, recipe), data),
         _outcome("made again", lambda data: _check_remade(data, recipe, number, seed), data),

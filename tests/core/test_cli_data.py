@@ -94,6 +94,17 @@ def test_what_is_wrong_is_told_before_any_work(
     assert list(tmp_path.glob("out/*")) == []
 
 
+def test_a_name_that_other_options_give_comes_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = making.registry.load_generator("toy")
+    spec = making.dataclasses.replace(generator.defaults, seed=3)
+    monkeypatch.setattr(generator, "spec_of", {"toy-3": spec}.get, raising=False)
+    assert refusal(call(cli_data.generate, "toy-3", "--out", tmp_path)) == (
+        "no data set 'toy-3': it is `hsal-bench generate toy --seed 3`"
+    )
+
+
 def test_two_data_sets_with_one_file_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,13 +147,31 @@ def test_an_interrupt_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.Mon
         )
 
 
-def test_verify_prints_a_line_per_check(toy_file: Path) -> None:
+def test_verify_prints_a_line_per_check_and_one_about_all(toy_file: Path) -> None:
     result = call(cli_data.verify, toy_file, "--data-dir", toy_file.parent)
     assert result.exit_code == 0
-    lines = result.output.splitlines()
-    assert len(lines) == 11
-    assert all(line.startswith("ok      ") for line in lines)
-    assert lines[-1] == "ok      made again: 32 examples, equal bit for bit"
+    *lines, last = result.output.splitlines()
+    assert len(lines) == 12
+    assert all(line.startswith("ok       ") for line in lines)
+    assert lines[-1] == "ok       made again: 32 examples, equal bit for bit"
+    assert last == f"{toy_file}: 12 checks passed"
+
+
+def test_verify_without_the_source_skips_what_needs_it(
+    toy_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recipe(spec: object, data_dir: Path) -> None:
+        raise making.SourceUnavailable("no glyphs here")
+
+    monkeypatch.setattr(making.registry.load_generator("toy"), "recipe", recipe, raising=False)
+    result = call(cli_data.verify, toy_file)
+    assert result.exit_code == 0
+    *_, recipe_line, _, last = result.output.splitlines()
+    assert recipe_line == "skipped  recipe: no glyphs here"
+    assert last == f"{toy_file}: 10 checks passed, 2 skipped: recipe, made again"
+    found = json.loads(call(cli_data.verify, toy_file, "--json").output)
+    assert found["passed"]
+    assert [check["outcome"] for check in found["checks"][-3:]] == ["passed", "skipped", "skipped"]
 
 
 def test_verify_fails_if_a_check_fails(toy_file: Path) -> None:
@@ -150,14 +179,40 @@ def test_verify_fails_if_a_check_fails(toy_file: Path) -> None:
         file["test/counts"][3, 0] = 9
     result = call(cli_data.verify, toy_file, "--remake", 0)
     assert result.exit_code == 1
-    assert "FAILED  counts: test row 3: counts [9, 0, 0], labels [0, -1, -1]\n" in result.output
-    assert refusal(result) == f"{toy_file}: 2 of 9 checks failed"
+    assert "FAILED   counts: test row 3: counts [9, 0, 0], labels [0, -1, -1]\n" in result.output
+    assert refusal(result) == f"{toy_file}: 2 of 10 checks failed: content hash, counts"
+
+
+@pytest.mark.parametrize("remake", [0, 3])
+def test_verify_of_a_truncated_file_fails(toy_file: Path, remake: int) -> None:
+    with toy_file.open("rb+") as file:
+        file.truncate(1000)
+    result = call(cli_data.verify, toy_file, "--remake", remake, "--json")
+    assert getattr(result.exception, "exit_code", None) == 1
+    assert refusal(result) == f"{toy_file}: 1 of 1 checks failed: format"
+    (check,) = json.loads(result.output)["checks"]
+    assert check["outcome"] == "failed"
+    assert "is truncated" in check["detail"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.h5"], "no data set file missing.h5"),
+        (["missing.h5", "--remake", "-1"], "Invalid value for '--remake'"),
+        (["missing.h5", "--remake", "few"], "'few' is not a valid integer range"),
+    ],
+)
+def test_verify_of_nothing_is_wrong_use(arguments: list[str], message: str) -> None:
+    result = call(cli_data.verify, *arguments)
+    assert message in refusal(result)
+    assert getattr(result.exception, "exit_code", result.exit_code) == 2
 
 
 def test_verify_as_json(toy_file: Path) -> None:
     found = json.loads(call(cli_data.verify, toy_file, "--remake", 0, "--json").output)
     assert (found["file"], found["passed"]) == (str(toy_file), True)
-    assert found["checks"][1] == {"name": "labels", "passed": True, "detail": "0 to 2"}
+    assert found["checks"][2] == {"name": "labels", "outcome": "passed", "detail": "0 to 2"}
 
 
 def test_preview_writes_a_sheet(toy_file: Path, tmp_path: Path) -> None:

@@ -111,5 +111,23 @@ def test_a_data_set_of_no_known_generator_has_no_companion(toy_file: Path, set_c
 def test_names_and_files(tmp_path: Path, toy_file: Path) -> None:
     assert find_or_build("toy-x", toy_file.parent, tmp_path) == toy_file
     assert find_or_build("else/where.h5", tmp_path, tmp_path) == Path("else/where.h5")
-    with pytest.raises(UsageError, match="no data set 'toy-y': did you mean 'toy-x'"):
+    with pytest.raises(UsageError) as caught:
         find_or_build("toy-y", toy_file.parent, tmp_path)
+    assert str(caught.value) == (
+        f"no data set 'toy-y' in {toy_file.parent}: did you mean 'toy-x'? known: toy, toy-large, "
+        "toy-x"
+    )
+
+
+def test_a_data_set_of_other_options_is_named_with_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = making.registry.load_generator("toy")
+    spec = dataclasses.replace(generator.defaults, clutter=0)
+    monkeypatch.setattr(generator, "spec_of", {"toy-bare": spec}.get, raising=False)
+    with pytest.raises(UsageError) as caught:
+        find_or_build("toy-bare", tmp_path, tmp_path)
+    assert str(caught.value) == (
+        f"no data set 'toy-bare' in {tmp_path}: it is `hsal-bench generate toy --clutter 0 "
+        f"--out {tmp_path}`"
+    )

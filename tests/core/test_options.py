@@ -13,6 +13,7 @@ from hsal_bench.options import (
     as_json,
     as_text,
     assignments,
+    bounds,
     check_bounds,
     field_types,
     from_json,
@@ -73,7 +74,7 @@ def test_a_text_becomes_a_value_of_the_fields_type(field: str, text: str, value:
         ("rate", "nan", "m: rate is 'nan': it takes a finite number"),
         ("rate", "1e999", "m: rate is '1e999': it takes a finite number"),
         ("limit", "-inf", "m: limit is '-inf': it takes a finite number"),
-        ("limit", "-1", "m: limit is -1.0: it takes at least 0.0"),
+        ("limit", "-1", "m: limit is -1.0: it takes at least 0"),
         ("share", "1.5", "m: share is 1.5: it takes from 0 to 1"),
         ("sizes", "3,0", "m: sizes is 0: it takes at least 1"),
         ("steps", "-1", "steps=-1: it takes a number of at least 0"),
@@ -136,7 +137,7 @@ def test_to_json_and_back_changes_nothing(config: Config) -> None:
         ("steps", True, "m: steps is True: it must be a whole number"),
         ("loss", "rll", "m: loss is 'rll': it must be ce or rl"),
         ("widths", 3, "m: widths is 3: it must be a list"),
-        ("limit", -1, "m: limit is -1.0: it takes at least 0.0"),
+        ("limit", -1, "m: limit is -1.0: it takes at least 0"),
         ("steps", -1, "steps=-1: it takes a number of at least 0"),
     ],
 )
@@ -155,3 +156,19 @@ def test_bounds_of_a_config_made_in_code_are_checked_on_demand() -> None:
     check_bounds(Config())
     with pytest.raises(UsageError, match=r"^share is 2: it takes from 0 to 1$"):
         check_bounds(Config(share=2))
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (0.0, None, "at least 0"),
+        (0.25, 1.0, "from 0.25 to 1"),
+        (1, 2**31 - 1, "from 1 to 2,147,483,647"),
+        (None, 0.001, "at most 0.001"),
+        (None, None, ""),
+    ],
+)
+def test_bounds_are_written_as_by_a_person(
+    least: float | None, most: float | None, said: str
+) -> None:
+    assert bounds(option(0, "some number", least, most)) == said

@@ -88,7 +88,12 @@ def method_file(tmp_path: Path) -> Iterator[Path]:
     path.write_text(
         "from __future__ import annotations\n"
         "from dataclasses import dataclass\n"
-        "@dataclass\nclass MyMethod:\n    width: int = 3\n"
+        "@dataclass\nclass MyConfig:\n    width: int = 3\n"
+        "@dataclass\nclass MyMethod(MyConfig):\n"
+        "    def update(self, batch): ...\n"
+        "    def predict(self, batch): ...\n"
+        "Imported = type('Imported', (), "
+        "{'update': None, 'predict': None, '__module__': 'elsewhere'})\n"
     )
     yield path
     sys.modules.pop("hsal_bench_file_mine", None)
@@ -98,9 +103,32 @@ def test_a_class_of_a_file(method_file: Path) -> None:
     assert registry.load_method(f"{method_file}:MyMethod")().width == 3
 
 
-def test_a_file_without_the_class(method_file: Path) -> None:
-    with pytest.raises(UsageError, match="has no class 'MyMethd': did you mean 'MyMethod'"):
-        registry.load_method(f"{method_file}:MyMethd")
+def refusal(name: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        registry.load_method(name)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["MyMethd", "Path", "dataclass"])
+def test_a_file_without_the_class_tells_its_methods_alone(method_file: Path, name: str) -> None:
+    guess = "did you mean 'MyMethod'? " if name == "MyMethd" else ""
+    assert refusal(f"{method_file}:{name}") == (
+        f"{method_file} has no class {name!r}: {guess}known: MyMethod"
+    )
+
+
+@pytest.mark.parametrize("end", ["", ":"])
+def test_a_file_without_a_name_asks_for_it(method_file: Path, end: str) -> None:
+    assert refusal(f"{method_file}{end}") == (
+        f"{method_file}: name the class, as in {method_file}:MyMethod"
+    )
+
+
+def test_a_file_with_no_method_in_it(method_file: Path) -> None:
+    method_file.write_text("class Half:\n    def update(self, batch): ...\n")
+    told = "no class in it is a method, with `update` and `predict`"
+    assert refusal(str(method_file)) == f"{method_file}: {told}"
+    assert refusal(f"{method_file}:X") == f"{method_file} has no class 'X': {told}"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from hsal_bench.datafile import open_data
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.ink import boxes_in_range, ink_outside, loose_boxes
+from hsal_bench.making import SourceUnavailable
+from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS
-from hsal_bench.verify import Check, content_hash, verify
+from hsal_bench.verify import Check, content_hash, require_whole, summary, verify
 
 pytestmark = pytest.mark.usefixtures("known_generators")
 
@@ -31,8 +33,9 @@ def put(path: Path, split: str, name: str, where: Any, value: Any) -> None:
 
 def test_a_sound_file_passes_every_check(toy_file: Path) -> None:
     checks = checked(toy_file, remake=100)
-    assert [check for check in checks.values() if not check.passed] == []
+    assert [check for check in checks.values() if check.outcome != "passed"] == []
     assert list(checks) == [
+        "format",
         "content hash",
         "labels",
         "counts",
@@ -85,9 +88,9 @@ def test_one_thing_wrong_is_told_with_its_row_and_values(
 ) -> None:
     put(toy_file, split, name, where, value)
     checks = checked(toy_file)
-    assert not checks[check].passed
+    assert checks[check].outcome == "failed"
     assert said in checks[check].detail
-    assert not checks["content hash"].passed
+    assert checks["content hash"].outcome == "failed"
     assert "the header says" in checks["content hash"].detail
 
 
@@ -102,13 +105,13 @@ def test_the_first_wrong_rows_are_shown_and_all_counted(toy_file: Path) -> None:
 def test_too_many_objects(toy_file: Path, set_config: Callable[..., None]) -> None:
     set_config(max_objects=2)
     check = checked(toy_file)["objects"]
-    assert (check.passed, check.detail[:24]) == (False, "train row 2: objects 3; ")
+    assert (check.outcome, check.detail[:24]) == ("failed", "train row 2: objects 3; ")
 
 
 def test_a_glyph_in_two_splits_is_a_leak(toy_file: Path) -> None:
     put(toy_file, "test", "source_index", (6, 0), 9)
     check = checked(toy_file)["leak-free glyphs"]
-    assert not check.passed
+    assert check.outcome == "failed"
     assert check.detail.startswith("1 glyphs of train are in test too: test row 6: source index [9")
 
 
@@ -124,24 +127,24 @@ def test_what_the_config_does_not_tell_is_skipped(
 ) -> None:
     set_config(clutter=None, clutter_size=None, unique=None, min_objects=None)
     checks = checked(toy_file)
-    assert all(check.passed for check in checks.values())
-    assert checks["ink"].detail == "skipped: the config has no clutter and no clutter_size"
-    assert checks["repeats"].detail == "skipped: the config has no unique"
-    assert checks["objects"].detail == "skipped: the config has no min_objects"
+    assert {check.outcome for check in checks.values()} == {"passed", "skipped"}
+    assert checks["ink"].detail == "the config has no clutter and no clutter_size"
+    assert checks["repeats"].detail == "the config has no unique"
+    assert checks["objects"].detail == "the config has no min_objects"
 
 
 def test_repeats_are_allowed_in_a_multiset(toy_file: Path, set_config: Callable[..., None]) -> None:
     set_config(unique=False)
     put(toy_file, "train", "labels", 1, [1, 1, -1])
-    assert checked(toy_file)["repeats"] == Check("repeats", True, "allowed")
+    assert checked(toy_file)["repeats"] == Check("repeats", "passed", "allowed")
 
 
 def test_an_example_that_is_made_differently(toy_file: Path) -> None:
     for split in SPLITS:
         put(toy_file, split, "images", (slice(None), 0, 0, 0), 77)
     checks = checked(toy_file, remake=1)
-    assert checks["recipe"].passed
-    assert not checks["made again"].passed
+    assert checks["recipe"].outcome == "passed"
+    assert checks["made again"].outcome == "failed"
     assert re.fullmatch(
         r"train row \d+: images differs in 1 places, first at \(0, 0, 0\): 77 in the file, "
         r"\d+ made again",
@@ -161,7 +164,7 @@ def test_a_header_that_is_not_the_recipes(toy_file: Path, attribute: str, value:
     with h5py.File(toy_file, "r+") as file:
         file.attrs[attribute] = value
     check = checked(toy_file, remake=1)["recipe"]
-    assert not check.passed
+    assert check.outcome == "failed"
     assert check.detail.startswith(f"{attribute} is {value!r} in the file and ")
 
 
@@ -170,14 +173,44 @@ def test_sizes_that_the_config_does_not_say(
 ) -> None:
     set_config(train=1000)
     check = checked(toy_file, remake=1)["recipe"]
-    assert not check.passed
+    assert check.outcome == "failed"
     assert "'train': 1200" in check.detail
 
 
-def test_the_source_is_not_to_be_had(toy_file: Path, tmp_path: Path) -> None:
+def test_what_needs_a_source_that_is_not_to_be_had_is_skipped(
+    toy_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recipe(spec: object, data_dir: Path) -> None:
+        raise SourceUnavailable(f"no glyphs in {data_dir}: name their folder", "draw some")
+
+    monkeypatch.setattr(load_generator("toy"), "recipe", recipe, raising=False)
+    *others, recipe_check, made_again = verify(toy_file, remake=1, data_dir=Path("nowhere"))
+    assert recipe_check == Check("recipe", "skipped", "no glyphs in nowhere: name their folder")
+    assert made_again == Check("made again", "skipped", "no recipe without the source")
+    assert {check.outcome for check in others} == {"passed"}
+
+
+def test_what_the_generator_refuses_fails(toy_file: Path, tmp_path: Path) -> None:
     *_, last = verify(toy_file, remake=1, data_dir=tmp_path / "without-source")
-    assert not last.passed
+    assert (last.name, last.outcome) == ("recipe", "failed")
     assert last.detail.startswith("no glyphs in ")
+    assert last.detail.endswith(" (--remake 0 leaves this out)")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ("ppp", "3 checks passed"),
+        ("psp", "2 checks passed, 1 skipped: b"),
+        ("fsf", "2 of 3 checks failed: a, c"),
+    ],
+)
+def test_a_summary_names_what_did_not_pass(outcomes: str, said: str) -> None:
+    words = {"p": "passed", "f": "failed", "s": "skipped"}
+    checks = [
+        Check(name, words[outcome], "") for name, outcome in zip("abc", outcomes, strict=True)
+    ]
+    assert summary(checks) == said
 
 
 @pytest.mark.parametrize("generator", [None, "toyy"])
@@ -186,7 +219,7 @@ def test_a_config_of_no_known_generator(
 ) -> None:
     set_config(generator=generator)
     check = checked(toy_file, remake=1)["recipe"]
-    assert not check.passed
+    assert check.outcome == "failed"
     assert "no generator" in check.detail or "did you mean 'toy'" in check.detail
 
 
@@ -194,14 +227,40 @@ def test_bytes_that_cannot_be_decoded(toy_file: Path, damage: Callable[[str, int
     damage("train", 256)
     checks = checked(toy_file)
     for name in ("content hash", "ink"):
-        assert not checks[name].passed
+        assert checks[name].outcome == "failed"
         assert "train/images cannot be decoded" in checks[name].detail
-    assert checks["labels"].passed
+    assert checks["labels"].outcome == "passed"
 
 
-def test_what_is_no_data_set_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no data set file"):
         verify(tmp_path / "x.h5", data_dir=tmp_path)
+
+
+def test_a_truncated_file_fails(toy_file: Path) -> None:
+    with toy_file.open("rb+") as file:
+        file.truncate(toy_file.stat().st_size // 2)
+    (check,) = verify(toy_file, remake=1, data_dir=toy_file.parent)
+    assert (check.name, check.outcome) == ("format", "failed")
+    assert check.detail.startswith(f"{toy_file} is truncated: make it again")
+
+
+def test_a_file_that_lacks_an_array_fails(toy_file: Path) -> None:
+    with h5py.File(toy_file, "r+") as file:
+        del file["test/counts"]
+    (check,) = verify(toy_file, data_dir=toy_file.parent)
+    assert (check.name, check.outcome) == ("format", "failed")
+    assert f"{toy_file} lacks an array" in check.detail
+
+
+def test_content_that_is_about_to_be_used_is_whole(toy_file: Path) -> None:
+    with open_data(toy_file) as data:
+        require_whole(data)
+    put(toy_file, "test", "counts", (3, 0), 9)
+    with open_data(toy_file) as data, pytest.raises(HsalBenchError) as caught:
+        require_whole(data)
+    assert "the file is damaged; make it again with `hsal-bench generate" in str(caught.value)
+    assert caught.value.exit_code == 1
 
 
 def test_the_choice_of_remade_examples_follows_the_seed(toy_file: Path) -> None:
