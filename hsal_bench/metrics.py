@@ -11,7 +11,7 @@ there is no object at all, in truth and prediction, all of this is 1: nothing wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,14 +40,14 @@ MEANINGS = {
     "exact_match_repeat": "exact match of the images in which a class occurs twice or more",
     "exact_match_no_repeat": "exact match of the images without a repeated class",
     "f1_welleck2018": "F1 as in the code of arXiv:1711.05246; for comparison with old numbers only",
-    "attn_saliency": "mean raw saliency at the glimpsed cells",
+    "attn_saliency": "mean raw saliency at the glimpsed cells, in units of the activations",
     "attn_saliency_chance": "mean raw saliency over all cells: what random glimpses would get",
     "pointing_hit": "share of glimpses inside the box of an object",
-    "pointing_hit_chance": "share of cells inside the box of an object",
+    "pointing_hit_chance": "share of random glimpses inside the box of an object",
     "class_hit": "share of glimpses inside the box of an object of the class then predicted",
-    "class_hit_chance": "share of cells inside the box of an object of the class then predicted",
+    "class_hit_chance": "share of random glimpses inside the box of an object of that class",
     "coverage": "share of objects with a glimpse inside their box",
-    "coverage_chance": "the share that as many random glimpses would reach",
+    "coverage_chance": "share of objects that as many random glimpses would reach",
 }
 
 
@@ -106,14 +106,6 @@ def per_class(truth: Counts, predicted: Counts, class_names: Sequence[str]) -> p
             "f1": _f1_by_class(c, p),
         }
     )
-
-
-def frame(metrics: Mapping[str, float]) -> pd.DataFrame:
-    """Return metrics as a table with the columns metric, value and meaning."""
-    import pandas as pd
-
-    rows = [(name, value, meaning(name)) for name, value in metrics.items()]
-    return pd.DataFrame(rows, columns=["metric", "value", "meaning"])
 
 
 def meaning(name: str) -> str:

@@ -10,7 +10,7 @@ import click
 import torch
 from rich.console import Console
 
-from hsal_bench import tables
+from hsal_bench import sheets, tables
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
@@ -35,12 +35,13 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(means.to_json(orient="records", indent=1))
     else:
-        Console(highlight=False).print(tables.terminal(tables.sheets(means)))
+        Console(highlight=False).print(sheets.terminal(sheets.metric_sheets(means)))
     everything = _readable_records(out)
     names = list(dict.fromkeys(name for record in everything for name in record.metrics))
-    headline = tables.sheets(tables.metric_table(everything))
-    write_text(out / "table.md", tables.markdown(headline))
-    write_text(out / "table.csv", tables.csv(tables.metric_table(everything, names)))
+    headline = sheets.metric_sheets(tables.metric_table(everything))
+    write_text(out / "table.md", sheets.markdown(headline))
+    every_metric = tables.metric_table(everything, names)
+    write_text(out / "table.csv", every_metric.to_csv(index=False))
     click.echo(f"records and tables are in {out}", err=True)
 
 

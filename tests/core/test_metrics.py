@@ -202,7 +202,6 @@ def test_per_class():
 
 
 def test_every_metric_has_a_meaning():
-    table = metrics.frame(metrics.score(np.array([[2, 1]]), np.array([[1, 1]])))
-    assert list(table.columns) == ["metric", "value", "meaning"]
-    assert (table["meaning"] != "").all()
+    scores = metrics.score(np.array([[2, 1]]), np.array([[1, 1]]))
+    assert [name for name in scores if not metrics.meaning(name)] == []
     assert metrics.meaning("exact_match_m1") == "exact match of the images with 1 object"

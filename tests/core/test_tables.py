@@ -1,24 +1,16 @@
-"""Tables from records: what is averaged, what is kept apart, what is said below."""
+"""Tables from records: what is averaged, what is kept apart and how it is named."""
 
-import io
 import math
-import os
 import statistics
-import subprocess
-import sys
 
 import numpy as np
-import pandas as pd
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
-from hsal_bench import tables
-from hsal_bench.cli_table import table
+from hsal_bench import comparison, tables
 from hsal_bench.errors import UsageError
-from hsal_bench.record import Activation, DataSet, Environment, Record, pack_correct, write_record
+from hsal_bench.record import Activation, DataSet, Environment, Record, pack_correct
 
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
 MULTISET = DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 2}, "m.h5")
@@ -85,7 +77,6 @@ def test_other_data_and_other_metrics_are_another_table(other):
     means = tables.metric_table([ok(), ok(seed=1, **other)])
     assert means["n"].tolist() == [1, 1]
     assert means["data_set"].nunique() == 2
-    assert len(tables.sheets(means)) == 2
 
 
 @pytest.mark.parametrize(
@@ -96,6 +87,7 @@ def test_other_data_and_other_metrics_are_another_table(other):
         ({"budget": {"updates": 7, "batch_size": 64}}, "budget.updates=7"),
         ({"activation": Activation("resnet34", "ImageNet", "cd" * 32)}, "backbone=resnet34"),
         ({"activation": Activation("small", "x", "ee" * 32)}, "activations=eeeeeeee"),
+        ({"method_sha256": "ef" * 32}, "file=efefefef"),
     ],
 )
 def test_variants_of_a_method_are_not_averaged(other, told):
@@ -104,18 +96,105 @@ def test_variants_of_a_method_are_not_averaged(other, told):
     assert f"hsal-rl [{told}]" in means["method"].tolist()
 
 
+def test_a_variant_is_named_by_its_settings_as_its_folder_is():
+    settings = {"teacher_forcing": "true", "hidden": "64"}
+    (row,) = tables.metric_table([ok(settings=settings)]).to_dict("records")
+    assert row["method"] == "hsal-rl+hidden=64+teacher_forcing=true"
+
+
+def test_runs_of_one_label_that_differ_all_the_same_are_told_apart():
+    settings, other = {"settings": {"hidden": "64"}}, {"config": {"learning_rate": 0.01}}
+    means = tables.metric_table([ok(), ok(**settings), ok(**settings, **other)])
+    assert sorted(means["method"]) == [
+        "hsal-rl",
+        "hsal-rl+hidden=64 [learning_rate=0.001]",
+        "hsal-rl+hidden=64 [learning_rate=0.01]",
+    ]
+
+
+def test_of_two_presets_only_the_names_are_told_and_what_differs_within_one():
+    paper = {"preset": "paper", "config": {"learning_rate": 0.001, "hidden": 512}}
+    slow = {"preset": "paper", "config": {"learning_rate": 0.0001, "hidden": 512}}
+    assert set(tables.metric_table([ok(), ok(**paper)])["method"]) == {
+        "hsal-rl [preset=quick]",
+        "hsal-rl [preset=paper]",
+    }
+    assert set(tables.metric_table([ok(), ok(**paper), ok(**slow)])["method"]) == {
+        "hsal-rl [preset=quick, learning_rate=0.001]",
+        "hsal-rl [preset=paper, learning_rate=0.001]",
+        "hsal-rl [preset=paper, learning_rate=0.0001]",
+    }
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=6), st.randoms())
+def test_every_run_is_in_one_row_whatever_the_order(values, random):
+    records = [
+        ok(settings={"x": x}, config={"y": y, "learning_rate": 0.1}, preset=p, seed=seed)
+        for seed, (x, y, p) in enumerate(zip(values, reversed(values), values, strict=True))
+    ]
+    once = [(name, len(runs)) for name, runs in comparison.variants(records)]
+    assert sum(number for _, number in once) == len(records)
+    assert len({name for name, _ in once}) == len(once)
+    random.shuffle(records)
+    assert sorted((name, len(runs)) for name, runs in comparison.variants(records)) == sorted(once)
+
+
+def test_the_table_says_what_each_row_was_given():
+    (row,) = tables.metric_table([ok()]).to_dict("records")
+    given_ = {name: x for name, x in row.items() if name.startswith("given_")}
+    assert given_ == {
+        "given_preset": "quick",
+        "given_budget_updates": 100,
+        "given_budget_batch_size": 64,
+        "given_activations": "small cdcdcdcd",
+    }
+
+
+def test_equal_conditions_need_no_word():
+    given_ = comparison.conditions(ok())
+    assert comparison.inequality({"a": given_, "b": dict(given_)}) == ""
+    assert comparison.inequality({"a": given_}) == ""
+    assert comparison.inequality({}) == ""
+
+
+def test_unequal_conditions_are_told_with_the_rows_they_concern():
+    short = ok(budget={"updates": 6000, "batch_size": 32})
+    rows = {"a": comparison.conditions(ok()), "b": comparison.conditions(ok())}
+    assert comparison.inequality(rows | {"c": comparison.conditions(short)}) == (
+        "Not under equal conditions: updates 100, batch size 64 (a, b) "
+        "against updates 6,000, batch size 32 (c)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"preset": "paper"}, "preset quick (a) against preset paper (b)"),
+        (
+            {"activation": Activation("small", "x", "ee" * 32)},
+            "activations small cdcdcdcd (a) against activations small eeeeeeee (b)",
+        ),
+        (
+            {"activation": None},
+            "activations small cdcdcdcd (a) against activations none (images) (b)",
+        ),
+        (
+            {"budget": {"updates": 100, "batch_size": 64, "eval_every": 5}},
+            "updates between validations — (a) against updates between validations 5 (b)",
+        ),
+    ],
+)
+def test_each_condition_is_named(changes, told):
+    rows = {"a": comparison.conditions(ok()), "b": comparison.conditions(ok(**changes))}
+    assert comparison.inequality(rows) == f"Not under equal conditions: {told}"
+
+
 def test_a_failed_seed_is_noted_and_not_averaged():
     records = [ok(seed=0, exact_match=0.2), bad(seed=1), ok(seed=2, exact_match=0.4)]
     (row,) = tables.metric_table(records).to_dict("records")
     assert row["n"] == 2
     assert row["exact_match"] == pytest.approx(0.3)
     assert row["note"] == "failed (1 of 3 seeds): the loss is nan"
-
-
-def test_a_method_that_cannot_run_is_a_dash_with_its_reason():
-    (sheet,) = tables.sheets(tables.metric_table([bad("unsupported", "it counts one object")]))
-    assert sheet.rows == (("hsal-rl (1)", "0", *["—"] * len(tables.HEADLINE)),)
-    assert sheet.notes == ("(1) unsupported: it counts one object",)
 
 
 def test_of_one_seed_run_twice_the_latest_counts():
@@ -135,99 +214,3 @@ def test_a_number_that_one_seed_lacks_has_no_mean():
 def test_an_unknown_metric_is_refused():
     with pytest.raises(UsageError, match="no record has a metric 'macro_f2': did you mean 'macro_"):
         tables.metric_table([ok()], ["macro_f2"])
-
-
-def test_markdown():
-    means = tables.metric_table(
-        [ok(seed=0, exact_match=0.2), ok(seed=1, exact_match=0.4), bad(method="a|b")],
-        ["exact_match", "updates", "wall_s"],
-    )
-    assert tables.markdown(tables.sheets(means)) == (
-        "**mnist-multiset (content ab12ab12, metrics 1)**\n"
-        "\n"
-        "| method | seeds | exact match | updates | time (s) |\n"
-        "| :-- | --: | --: | --: | --: |\n"
-        "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 1,234 |\n"
-        "| a\\|b (1) | 0 | — | — | — |\n"
-        "\n"
-        "(1) failed: the loss is nan\n"
-    )
-
-
-def test_csv_holds_the_numbers():
-    means = tables.metric_table([ok(seed=0, exact_match=0.2), ok(seed=1, exact_match=0.4)])
-    read = pd.read_csv(io.StringIO(tables.csv(means)))
-    assert read["exact_match_std"].tolist() == pytest.approx([0.2 / math.sqrt(2)])
-    assert list(read.columns) == list(means.columns)
-
-
-def test_terminal_shows_names_with_brackets():
-    means = tables.metric_table([ok(), ok(config={"learning_rate": 0.01})], ["exact_match"])
-    console = Console(file=io.StringIO(), width=120)
-    console.print(tables.terminal(tables.sheets(means)))
-    assert "hsal-rl [learning_rate=0.01]" in console.file.getvalue()
-
-
-def test_the_headline_fits_into_80_columns():
-    metrics = dict.fromkeys(tables.HEADLINE[:4], 0.912) | {"attn_saliency": 126.5}
-    records = [
-        ok("cross-entropy", seed, metrics=metrics | {"exact_match": seed}) for seed in (0, 1)
-    ]
-    console = Console(file=io.StringIO(), width=80)
-    console.print(tables.terminal(tables.sheets(tables.metric_table(records))))
-    shown = console.file.getvalue()
-    assert "…" not in shown
-    assert "cross-entropy" in shown
-    assert "±0.707" in shown
-
-
-def test_every_metric_of_one_run():
-    sheet = tables.run_sheet(ok())
-    rows = {row[0]: row[1:] for row in sheet.rows}
-    assert rows["macro_f1"][0] == "0.750"
-    assert "mean over classes" in rows["macro_f1"][1]
-    assert rows["updates"][0] == "100"
-
-
-def command(*arguments):
-    return CliRunner().invoke(table, list(map(str, arguments)))
-
-
-def test_the_command(tmp_path):
-    write_record(ok(), tmp_path / "runs" / "one" / "record.json")
-    shown = command(tmp_path / "runs", "--metrics", "exact_match,parameters")
-    assert shown.exit_code == 0
-    assert "hsal-rl" in shown.output
-    assert "0.500" in shown.output
-    everything = command(tmp_path / "runs", "--all", "--format", "markdown")
-    assert "| macro_f1 | 0.750 | mean over classes" in everything.output
-    assert command(tmp_path / "runs", "--all", "--format", "csv").output.startswith("metric,value")
-
-
-def test_the_command_writes_a_file_and_reads_no_record_twice(tmp_path):
-    path = tmp_path / "one" / "record.json"
-    write_record(ok(), path)
-    written = tmp_path / "tables" / "table.csv"
-    assert command(tmp_path, path, "--format", "csv", "-o", written).exit_code == 0
-    row = pd.read_csv(written).iloc[0]
-    assert row["n"] == 1
-    assert pd.isna(row["note"])
-
-
-def test_the_command_refuses(tmp_path):
-    assert "no record in" in str(command(tmp_path).exception)
-    for seed in range(2):
-        write_record(ok(seed=seed), tmp_path / f"{seed}.json")
-    assert "--all shows one run, not 2" in str(command(tmp_path, "--all").exception)
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys; from hsal_bench.cli_table import table; "
-        "table(['--help'], standalone_mode=False); "
-        "print(sorted({'torch', 'pandas', 'numpy', 'rich'} & set(sys.modules)))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
-    )
-    assert run.stdout.endswith("[]\n")

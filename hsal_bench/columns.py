@@ -1,0 +1,119 @@
+"""What a table can have as a column: a metric, or a number of the run beside its metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hsal_bench.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MIB = 2**20
+_DASH = "—"
+
+
+@dataclass(frozen=True)
+class RunColumn:
+    """A number that a record has of the run itself; it is shown in `unit`s of `size`."""
+
+    read: Callable[[Record], float | None]
+    heading: str
+    meaning: str
+    unit: str = ""
+    size: int = 1
+
+
+RUN_COLUMNS = {
+    "updates": RunColumn(lambda record: record.updates, "updates", "gradient updates made"),
+    "wall_s": RunColumn(
+        lambda record: record.wall_s, "time (s)", "time of training, validation included", "s"
+    ),
+    "parameters": RunColumn(
+        lambda record: record.parameters,
+        "parameters",
+        "numbers the method trains; the frozen activation model has its own",
+    ),
+    "throughput_train": RunColumn(
+        lambda record: record.throughput_train,
+        "training (examples/s)",
+        "examples per second of training, validation left out",
+        "/s",
+    ),
+    "throughput_predict": RunColumn(
+        lambda record: record.throughput_predict,
+        "prediction (examples/s)",
+        "examples per second of predicting the test split",
+        "/s",
+    ),
+    "peak_memory_process": RunColumn(
+        lambda record: record.peak_memory_bytes.process,
+        "memory (MiB)",
+        "most memory of the process, all it did before the run included",
+        "MiB",
+        _MIB,
+    ),
+    "peak_memory_device": RunColumn(
+        lambda record: record.peak_memory_bytes.device,
+        "device memory (MiB)",
+        "most memory allocated on the GPU during the run",
+        "MiB",
+        _MIB,
+    ),
+}
+
+
+def value(record: Record, name: str) -> float:
+    """Return a number of the record by its column's name; NaN where it has none."""
+    column = RUN_COLUMNS.get(name)
+    found = column.read(record) if column else record.metrics.get(name)
+    return math.nan if found is None else found
+
+
+def heading(name: str) -> str:
+    """Return what stands above the column."""
+    column = RUN_COLUMNS.get(name)
+    return column.heading if column else name.replace("_", " ")
+
+
+def meaning(name: str) -> str:
+    """Return what the number says, in a line."""
+    from hsal_bench import metrics
+
+    column = RUN_COLUMNS.get(name)
+    return column.meaning if column else metrics.meaning(name)
+
+
+def names_in(record: Record) -> list[str]:
+    """Return the names of all numbers that a record can have, metrics first."""
+    return [*record.metrics, *RUN_COLUMNS]
+
+
+def frame(record: Record) -> pd.DataFrame:
+    """Return every number of one run with the columns metric, value (bytes for memory), meaning."""
+    import pandas as pd
+
+    rows = [(name, value(record, name), meaning(name)) for name in names_in(record)]
+    return pd.DataFrame(rows, columns=["metric", "value", "meaning"])
+
+
+def cell(name: str, mean: float, std: float = math.nan) -> str:
+    """Return "0.900 ± 0.012" in the column's unit; without what is NaN, a dash for no mean."""
+    if math.isnan(mean):
+        return _DASH
+    size = RUN_COLUMNS[name].size if name in RUN_COLUMNS else 1
+    mean, std = mean / size, std / size
+    whole = name in ("updates", "parameters") or abs(mean) >= 1000
+    digits = 0 if whole else 3 if abs(mean) < 10 else 1
+    told = not math.isnan(std) and not (whole and std == 0)
+    return f"{mean:,.{digits}f}" + (f" ± {std:,.{digits}f}" if told else "")
+
+
+def cell_with_unit(name: str, number: float) -> str:
+    """Return "612.5 MiB", for a number that has no heading to name its unit."""
+    unit = RUN_COLUMNS[name].unit if name in RUN_COLUMNS else ""
+    text = cell(name, number)
+    return text if text == _DASH or not unit else f"{text} {unit}"

@@ -1,0 +1,100 @@
+"""Which runs are the same but for the seed, what such runs are called, and what they were given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hsal_bench.record import Record
+
+NONE = "—"
+_IMAGES = "none (images)"
+_WORDS = {"budget_eval_every": "updates between validations"}
+
+
+def label(record: Record) -> str:
+    """Return the method with the settings the user gave it, as its folder is named."""
+    settings = sorted(record.settings.items())
+    return "+".join([record.method, *(f"{key}={text}" for key, text in settings)])
+
+
+def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
+    """Yield the runs that differ in nothing but the seed (and the data), under a name of their own.
+
+    The name is the label; where runs of one label differ all the same, brackets say in what.
+    """
+    labels: dict[str, list[Record]] = {}
+    for record in records:
+        labels.setdefault(label(record), []).append(record)
+    for name in sorted(labels):
+        for told, runs in _told_apart(labels[name]).items():
+            yield f"{name} [{told}]" if told else name, runs
+
+
+def conditions(record: Record) -> dict[str, Any]:
+    """Return what a run was given that a fair comparison gives to all alike, by name."""
+    activation = record.activation
+    return {
+        "preset": record.preset or NONE,
+        **{f"budget_{name}": value for name, value in record.budget.items()},
+        "activations": f"{activation.backbone} {activation.sha256[:8]}" if activation else _IMAGES,
+    }
+
+
+def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return in a line how the conditions of a table's rows, by their names, differ; "" if not.
+
+    "Not under equal conditions: updates 6,000 (a, b) against updates 400 (c)"
+    """
+    names = dict.fromkeys(name for given in rows.values() for name in given)
+    unequal = [name for name in names if len({given.get(name) for given in rows.values()}) > 1]
+    sides: dict[str, list[str]] = {}
+    for row, given in rows.items():
+        told = ", ".join(_spoken(name, given.get(name, NONE)) for name in unequal)
+        sides.setdefault(told, []).append(row)
+    against = " against ".join(f"{told} ({', '.join(rows)})" for told, rows in sides.items())
+    return f"Not under equal conditions: {against}" if unequal else ""
+
+
+def _told_apart(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the runs by what tells them apart, "" for all if nothing does."""
+    settings = {id(record): _settings(record) for record in records}
+    differing = _differing(records, settings)
+    result: dict[str, list[Record]] = {}
+    for record in records:
+        values = settings[id(record)]
+        told = ", ".join(f"{name}={values.get(name, NONE)}" for name in differing)
+        result.setdefault(told, []).append(record)
+    return result
+
+
+def _differing(records: Sequence[Record], settings: Mapping[int, Mapping[str, str]]) -> list[str]:
+    """Return the names of what differs, without what follows from the preset."""
+    groups: dict[str | None, list[Mapping[str, str]]] = {}
+    for record in records:
+        groups.setdefault(record.preset, []).append(settings[id(record)])
+    names = dict.fromkeys(name for values in settings.values() for name in values)
+    within = [
+        name
+        for name in names
+        if any(len({values.get(name) for values in group}) > 1 for group in groups.values())
+    ]
+    return (["preset"] if len(groups) > 1 else []) + within
+
+
+def _settings(record: Record) -> dict[str, str]:
+    """Return all that decides a run's result but the seed and the data, as texts by name."""
+    activation = record.activation
+    values: dict[str, Any] = {"preset": record.preset, **record.config}
+    values |= {f"budget.{name}": value for name, value in record.budget.items()}
+    if record.method_sha256:
+        values["file"] = record.method_sha256[:8]
+    if activation is not None:
+        values |= {"backbone": activation.backbone, "activations": activation.sha256[:8]}
+    return {name: x if isinstance(x, str) else json.dumps(x) for name, x in values.items()}
+
+
+def _spoken(name: str, value: Any) -> str:
+    words = _WORDS.get(name, name.removeprefix("budget_").replace("_", " "))
+    return f"{words} {value:,}" if isinstance(value, int) else f"{words} {value}"

@@ -1,0 +1,165 @@
+"""Tables as texts: what stands in each cell, and how a terminal and Markdown show it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hsal_bench.columns import cell, cell_with_unit, heading, meaning, names_in, value
+from hsal_bench.comparison import inequality, label
+from hsal_bench.options import as_text
+from hsal_bench.record import Record
+from hsal_bench.tables import data_set
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Group
+
+_CHANCE, _GIVEN = "_chance", "given_"
+_LEFT = ("method", "metric", "meaning", "field", "content")
+"""Columns of texts; the others hold numbers."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table ready to be shown: texts, with the notes that go below it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def metric_sheets(table: pd.DataFrame) -> list[Sheet]:
+    """Return what `tables.metric_table` made as one sheet per data set.
+
+    A cell holds "mean ± std (chance)": a metric's chance level stands beside it where the table
+    has both. A note says so where the rows were not trained under equal conditions.
+    """
+    metrics = [name for name in table.columns if f"{name}_std" in table.columns]
+    chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
+    shown = [name for name in metrics if name not in chances.values()]
+    headings = (heading(name) + (" (chance)" if name in chances else "") for name in shown)
+    columns = ("method", "seeds", *headings)
+    result = []
+    for title, group in table.groupby("data_set", sort=False):
+        lines = group.to_dict("records")
+        notes = tuple(dict.fromkeys(line["note"] for line in lines if line["note"]))
+        rows = []
+        for line in lines:
+            mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
+            cells = (_cell(line, name, chances.get(name)) for name in shown)
+            rows.append((line["method"] + mark, str(line["n"]), *cells))
+        numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
+        below = filter(None, [*numbered, inequality(_given(lines))])
+        result.append(Sheet(str(title), columns, tuple(rows), tuple(below)))
+    return result
+
+
+def run_sheets(record: Record) -> list[Sheet]:
+    """Return every number of one run with what it says, and how and where the run was made."""
+    numbers = (
+        (name, cell_with_unit(name, value(record, name)), meaning(name))
+        for name in names_in(record)
+    )
+    notes = (f"{record.status}: {record.reason}",) if record.status != "ok" else ()
+    title = f"{label(record)}, seed {record.seed}, on {data_set(record)}"
+    return [
+        Sheet(title, ("metric", "value", "meaning"), tuple(numbers), notes),
+        Sheet("How it was made", ("field", "content"), tuple(_circumstances(record))),
+    ]
+
+
+def terminal(sheets: Iterable[Sheet]) -> Group:
+    """Return the sheets as something rich can print; the headline fits into 80 columns."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[Table | Text] = []
+    for number, sheet in enumerate(sheets):
+        table = Table(title=Text(sheet.title), title_justify="left", box=SIMPLE_HEAD)
+        table.padding, table.pad_edge, table.show_edge = 0, False, False
+        for column in sheet.columns:
+            side = "left" if column in _LEFT else "right"
+            table.add_column(Text(column.replace(" ", "\n")), justify=side, overflow="fold")
+        for row in sheet.rows:
+            cells = zip(sheet.columns, row, strict=True)
+            table.add_row(*(Text(_narrow(text, column)) for column, text in cells))
+        parts += [Text()] * (number > 0) + [table, *map(Text, sheet.notes)]
+    return Group(*parts)
+
+
+def markdown(sheets: Iterable[Sheet]) -> str:
+    """Return the sheets as Markdown."""
+    return "\n".join("\n".join(_markdown_lines(sheet)) + "\n" for sheet in sheets)
+
+
+def _cell(line: dict[str, Any], name: str, chance: str | None) -> str:
+    text = cell(name, line[name], line[f"{name}_std"])
+    if chance is None or math.isnan(line[chance]):
+        return text
+    return f"{text} ({cell(chance, line[chance])})"
+
+
+def _given(lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the conditions of each row that has numbers to compare."""
+    return {
+        line["method"]: {
+            name.removeprefix(_GIVEN): given
+            for name, given in line.items()
+            if name.startswith(_GIVEN)
+        }
+        for line in lines
+        if line["n"] > 0
+    }
+
+
+def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
+    """Yield what was run, on what and where, as (field, content)."""
+    data, activation, environment = record.data_set, record.activation, record.environment
+    yield "method", record.method
+    yield "settings", _listed(record.settings) or "none given"
+    yield "preset", record.preset or "none"
+    yield "config", _listed(record.config)
+    yield "budget", _listed(record.budget)
+    yield "data set", f"{data.name}, content {data.content_sha256}"
+    yield "images", _listed(data.sizes)
+    if activation:
+        yield "activations", f"{activation.backbone}, {activation.weights}, {activation.sha256}"
+    yield "device", record.device
+    yield "started", record.started
+    yield "versions", _listed({name: x for name, x in vars(environment).items() if x is not None})
+    if record.git:
+        dirty = ", with changes" if record.git.dirty else ""
+        yield "git", f"{record.git.revision}{dirty}"
+    yield "command", record.command
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    plain = {name: tuple(x) if isinstance(x, list) else x for name, x in values.items()}
+    return ", ".join(f"{name}={as_text(x)}" for name, x in plain.items())
+
+
+def _narrow(text: str, column: str) -> str:
+    """Return a cell with line breaks that halve its width where a terminal needs it."""
+    if column == "method":
+        return text.replace("+", "\n+")
+    return text if column in _LEFT else text.replace(" ± ", "\n±").replace(" (", "\n(")
+
+
+def _markdown_lines(sheet: Sheet) -> Iterator[str]:
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+    yield f"**{sheet.title}**"
+    yield ""
+    yield line(sheet.columns)
+    yield line(":--" if column in _LEFT else "--:" for column in sheet.columns)
+    yield from map(line, sheet.rows)
+    for note in sheet.notes:
+        yield ""
+        yield note
