@@ -84,8 +84,11 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
         table = Table(title=Text(sheet.title), title_justify="left", box=SIMPLE_HEAD)
         table.padding, table.pad_edge, table.show_edge = 0, False, False
         for column in sheet.columns:
-            side = "left" if column in _LEFT else "right"
-            table.add_column(Text(column.replace(" ", "\n")), justify=side, overflow="fold")
+            table.add_column(
+                Text(column.replace(" ", "\n")),
+                justify="left" if column in _LEFT else "right",
+                overflow="fold",
+            )
         for row in sheet.rows:
             cells = zip(sheet.columns, row, strict=True)
             table.add_row(*(Text(_narrow(text, column)) for column, text in cells))
@@ -98,14 +101,14 @@ def markdown(sheets: Iterable[Sheet]) -> str:
     return "\n".join("\n".join(_markdown_lines(sheet)) + "\n" for sheet in sheets)
 
 
-def _cell(line: dict[str, Any], name: str, chance: str | None) -> str:
+def _cell(line: Mapping[Any, Any], name: str, chance: str | None) -> str:
     text = cell(name, line[name], line[f"{name}_std"])
     if chance is None or math.isnan(line[chance]):
         return text
     return f"{text} ({cell(chance, line[chance])})"
 
 
-def _given(lines: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _given(lines: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, Any]]:
     """Return the conditions of each row that has numbers to compare."""
     return {
         line["method"]: {
