@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from hsal_bench.errors import UsageError
 from hsal_bench.files import replacing, writable_folder
 
-from .idx import read_bytes
+from .idx import read, unpack
+from .sources import PublishedFile
 
 _TIMEOUT_S = 30
 
 
 def read_or_download(
-    source: str, url: str, folders: Sequence[Path], name: str, md5: str
+    title: str, url: str, folders: Sequence[Path], file: PublishedFile
 ) -> tuple[Path, bytes]:
-    """Return (path, unpacked content) of the file `name`, plain or `.gz`.
+    """Return (path, unpacked content) of a published file, plain or `.gz`.
 
-    It is looked for in `folders`; where it is in none, it is downloaded into the first.
+    It is looked for in `folders`; where it is in none, it is downloaded into the first. A plain
+    file of which only the packed one's MD5 is known is returned as it is.
 
     Raises:
         UsageError: it is not the published file, or is not there and cannot be downloaded.
     """
-    for folder in folders:
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.exists():
-                content = read_bytes(path)
-                _check(path, content, md5, "remove it, and it is downloaded again")
-                return path, content
-    path = folders[0] / f"{name}.gz"
-    packed, content = _download(source, url + path.name, folders[-1])
-    _check(url + path.name, content, md5, "name a folder that holds the right one with --data-dir")
+    # What can be proven goes first: torchvision leaves the packed file beside the plain one.
+    names = [file.name, f"{file.name}.gz"] if file.content_md5 else [f"{file.name}.gz", file.name]
+    for path in (folder / name for folder in folders for name in names):
+        if path.exists():
+            stored = read(path)
+            return path, _proven(path, stored, file, "remove it, and it is downloaded again")
+    path = folders[0] / f"{file.name}.gz"
+    packed = _download(title, url + path.name, folders[0])
+    content = _proven(url + path.name, packed, file, f"put the right one into {path.parent}")
     writable_folder(path.parent)
     with replacing(path) as temporary:
         temporary.write_bytes(packed)
     return path, content
 
 
-def _check(origin: Path | str, content: bytes, md5: str, remedy: str) -> None:
+def _proven(origin: Path | str, stored: bytes, file: PublishedFile, remedy: str) -> bytes:
+    """Return the unpacked content of what is stored at `origin`, checked where it can be."""
+    packed = str(origin).endswith(".gz")
+    if packed and file.packed_md5:
+        _check_md5(origin, stored, file.packed_md5, remedy)
+    content = unpack(origin, stored, remedy) if packed else stored
+    if file.content_md5:
+        _check_md5(origin, content, file.content_md5, remedy)
+    return content
+
+
+def _check_md5(origin: Path | str, content: bytes, md5: str, remedy: str) -> None:
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise UsageError(
@@ -49,7 +60,7 @@ def _check(origin: Path | str, content: bytes, md5: str, remedy: str) -> None:
         )
 
 
-def _download(source: str, url: str, data_dir: Path) -> tuple[bytes, bytes]:
+def _download(title: str, url: str, folder: Path) -> bytes:
     # Imported here: they take longer than the rest, and a source is downloaded once.
     import http.client
     import urllib.request
@@ -57,11 +68,10 @@ def _download(source: str, url: str, data_dir: Path) -> tuple[bytes, bytes]:
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
             packed: bytes = response.read()
-        return packed, gzip.decompress(packed)
-    except (OSError, http.client.HTTPException, EOFError, zlib.error) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise UsageError(
-            f"source {source} is not in {data_dir} and cannot be downloaded from {url} "
-            f"({reason}): name a folder that holds it with --data-dir, or build synthetic digits "
-            "instead: hsal-bench generate --source synthetic"
+            f"{title} is not in {folder} and cannot be downloaded from {url} ({reason}): "
+            "put its files there, or name another folder with --data-dir"
         ) from error
+    return packed

@@ -18,9 +18,9 @@ from hsal_bench.errors import UsageError, suggest
 
 from . import idx
 from .download import read_or_download
+from .sources import IDX_SOURCES, SOURCES, SYNTHETIC, IdxSource
 
 _VALID_PART, _TEST_PART = 12, 7
-_SYNTHETIC = "synthetic"
 
 
 @dataclass(frozen=True)
@@ -63,38 +63,6 @@ class Pool:
     sizes: np.ndarray
 
 
-@dataclass(frozen=True)
-class IdxSource:
-    """A published source in four IDX files, as torchvision keeps them: DATA_DIR/FOLDER/raw/.
-
-    files: (name without .gz, MD5 of the unpacked content), images then labels, train then test.
-    """
-
-    folder: str
-    url: str
-    files: tuple[tuple[str, str], ...]
-    class_names: tuple[str, ...]
-    license: str
-    citation: str
-
-
-IDX_SOURCES = {
-    "mnist": IdxSource(
-        folder="MNIST",
-        url="https://ossci-datasets.s3.amazonaws.com/mnist/",
-        files=(
-            ("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
-            ("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
-            ("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
-            ("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
-        ),
-        class_names=tuple("0123456789"),
-        license="CC BY-SA 3.0",
-        citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
-    ),
-}
-
-
 def source_name(source: str) -> str:
     """Return how data sets of a source are called: its name, or "idx" for a user's own files.
 
@@ -103,10 +71,9 @@ def source_name(source: str) -> str:
     """
     if "," in source:
         return "idx"
-    known = (*IDX_SOURCES, _SYNTHETIC)
-    if source not in known:
+    if source not in SOURCES:
         raise UsageError(
-            f"no source {source!r}: {suggest(source, known)}; or IDX files as IMAGES,LABELS"
+            f"no source {source!r}: {suggest(source, SOURCES)}; or IDX files as IMAGES,LABELS"
         )
     return source
 
@@ -120,7 +87,7 @@ def load_glyphs(source: str, data_dir: Path) -> Glyphs:
     name = source_name(source)
     if name == "idx":
         return _own_files([Path(path.strip()) for path in source.split(",")])
-    if name == _SYNTHETIC:
+    if name == SYNTHETIC:
         return _synthetic()
     return _published(name, IDX_SOURCES[name], data_dir)
 
@@ -164,10 +131,30 @@ def _fixed_order(number: int, key: int) -> np.ndarray:
 
 
 def _published(name: str, source: IdxSource, data_dir: Path) -> Glyphs:
-    folders = (data_dir / source.folder / "raw", data_dir)
-    pairs = [read_or_download(name, source.url, folders, file, md5) for file, md5 in source.files]
-    arrays = [_pair(*pairs[0], *pairs[1]), _pair(*pairs[2], *pairs[3])]
-    return Glyphs(name, *arrays[0], *arrays[1], source.class_names, source.license, source.citation)
+    folders = [data_dir / folder for folder in source.folders]
+    files = [read_or_download(source.title, source.url, folders, file) for file in source.files]
+    arrays = []
+    for size, images, labels in zip(source.sizes, files[::2], files[1::2], strict=True):
+        arrays += _pair(*images, *labels)
+        _check_published(source, size, images[0], labels[0], arrays[-1])
+    return Glyphs(name, *arrays, source.class_names, source.license, source.citation)
+
+
+def _check_published(
+    source: IdxSource, size: int, images: Path, labels: Path, found: np.ndarray
+) -> None:
+    """Check what holds of the published files; of some nothing more is known once unpacked."""
+    highest, classes = int(found.max(initial=0)), len(source.class_names)
+    if len(found) != size:
+        raise UsageError(
+            f"{images} holds {len(found):,} glyphs, {source.title} has {size:,} there: "
+            "put the published file in its place"
+        )
+    if highest >= classes:
+        raise UsageError(
+            f"{labels} has label {highest}, {source.title}'s go from 0 to {classes - 1}: "
+            "put the published file in its place"
+        )
 
 
 def _synthetic() -> Glyphs:
@@ -177,7 +164,7 @@ def _synthetic() -> Glyphs:
     names = tuple("0123456789")
     text = "hsal-bench: synthetic digits drawn by the program itself"
     return Glyphs(
-        _SYNTHETIC, train_images, train_labels, test_images, test_labels, names, "CC0-1.0", text
+        SYNTHETIC, train_images, train_labels, test_images, test_labels, names, "CC0-1.0", text
     )
 
 
@@ -187,7 +174,7 @@ def _own_files(paths: list[Path]) -> Glyphs:
             f"{len(paths)} IDX files given: write IMAGES,LABELS or "
             "IMAGES,LABELS,TEST_IMAGES,TEST_LABELS"
         )
-    contents = [(path, idx.read_bytes(path)) for path in paths]
+    contents = [(path, _content(path)) for path in paths]
     train = _pair(*contents[0], *contents[1])
     test = _pair(*contents[2], *contents[3]) if len(contents) == 4 else None
     if test is None:
@@ -198,6 +185,11 @@ def _own_files(paths: list[Path]) -> Glyphs:
     names = tuple(str(label) for label in range(highest + 1))
     text = f"glyphs from {', '.join(path.name for path in paths)}"
     return Glyphs("idx", *train, *test, names, "unknown: that of the IDX files", text)
+
+
+def _content(path: Path) -> bytes:
+    stored = idx.read(path)
+    return idx.unpack(path, stored) if path.suffix == ".gz" else stored
 
 
 def _cut_test(

@@ -15,18 +15,30 @@ from .spec import GLYPH_SIZE
 _IMAGES, _LABELS = 2051, 2049
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of a file, unpacked if its name ends in `.gz`.
+def read(path: Path) -> bytes:
+    """Return the stored bytes of a file.
 
     Raises:
-        UsageError: it cannot be read or unpacked.
+        UsageError: it is not there or cannot be read.
     """
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"no file {path}: name files that are there") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path} ({error.strerror}): name a file") from error
+
+
+def unpack(origin: Path | str, packed: bytes, remedy: str = "give a whole file") -> bytes:
+    """Return the content of a gzip file that came from `origin`.
+
+    Raises:
+        UsageError: it is damaged or no gzip file; `remedy` ends the message.
+    """
+    try:
+        return gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read {path} ({reason}): give a whole IDX file") from error
+        raise UsageError(f"cannot unpack {origin} ({error}): {remedy}") from error
 
 
 def parse_images(content: bytes, path: Path) -> np.ndarray:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from hsal_bench.errors import UsageError
 from hsal_bench.options import check_bounds, option
 
+from .sources import SOURCES
+
+Placement = Literal["grid", "uniform"]
 GLYPH_SIZE = 28
 MOST_OBJECTS = 255
 """Labels are counted in uint8."""
@@ -27,7 +30,8 @@ class SceneSpec:
     """
 
     source: str = option(
-        "mnist", "glyphs: mnist, synthetic, or IDX files IMAGES,LABELS[,TEST_IMAGES,TEST_LABELS]"
+        "mnist",
+        f"glyphs: {', '.join(SOURCES)}, or IDX files IMAGES,LABELS[,TEST_IMAGES,TEST_LABELS]",
     )
     min_objects: int = option(1, "fewest objects of an image", 0, MOST_OBJECTS)
     max_objects: int = option(4, "most objects of an image", 1, MOST_OBJECTS)
@@ -36,7 +40,7 @@ class SceneSpec:
     canvas: int = option(100, "side of the image, pixels", 1, MOST_PIXELS)
     clutter: int = option(8, "pieces of clutter per image", 0, MOST_PIXELS)
     clutter_size: int = option(5, "side of a piece of clutter, pixels", 1, GLYPH_SIZE)
-    placement: Literal["grid", "uniform"] = option(
+    placement: Placement = option(
         "grid", "grid: one object per cell as in the paper; uniform: anywhere without overlap"
     )
     unique: bool = option(False, "no class twice in an image")
@@ -56,7 +60,7 @@ class SceneSpec:
 
 
 def _check_placement(spec: SceneSpec) -> None:
-    if spec.placement not in ("grid", "uniform"):
+    if spec.placement not in get_args(Placement):
         raise UsageError(f"placement={spec.placement!r}: it takes grid or uniform")
 
 

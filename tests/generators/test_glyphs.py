@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import importlib.util
 import io
 import urllib.error
 import urllib.request
@@ -10,7 +11,10 @@ import pytest
 
 from hsal_bench.errors import UsageError
 from hsal_bench.generators import glyphs
-from hsal_bench.generators.glyphs import IdxSource, load_glyphs, make_pools
+from hsal_bench.generators.glyphs import load_glyphs, make_pools
+from hsal_bench.generators.sources import IDX_SOURCES, SOURCES, IdxSource, PublishedFile
+
+URL = "https://example.org/"
 
 
 def test_pools_are_disjoint_and_whole(source: str, tmp_path: Path) -> None:
@@ -84,12 +88,14 @@ def test_other_faults_of_own_files(idx_files: list[Path], tmp_path: Path) -> Non
     images, labels = idx_files[:2]
     with pytest.raises(UsageError, match="not a label file"):
         load_glyphs(f"{images},{images}", tmp_path)
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match=r"^no file .*/none: name files that are there$"):
         load_glyphs(f"{tmp_path}/none,{labels}", tmp_path)
+    with pytest.raises(UsageError, match=r"^cannot read .* \(Is a directory\): name a file$"):
+        load_glyphs(f"{tmp_path},{labels}", tmp_path)
     with pytest.raises(UsageError, match="3 IDX files"):
         load_glyphs(f"{images},{labels},{images}", tmp_path)
     (tmp_path / "bad.gz").write_bytes(b"no gzip")
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match=r"^cannot unpack .*bad\.gz .*: give a whole file$"):
         load_glyphs(f"{tmp_path}/bad.gz,{labels}", tmp_path)
 
 
@@ -107,60 +113,219 @@ def test_an_unknown_source_names_the_nearest(tmp_path: Path) -> None:
         load_glyphs("mnits", tmp_path)
 
 
+Contents = dict[str, bytes]
+
+
+def tiny(contents: Contents, **known: Contents) -> IdxSource:
+    """The small files as a published source; `known` are the bytes that each MD5 is of."""
+    files = tuple(
+        PublishedFile(
+            name, **{kind: hashlib.md5(of[name]).hexdigest() for kind, of in known.items()}
+        )
+        for name in contents
+    )
+    return IdxSource(
+        "Tiny", ("TINY/raw", "."), URL, files, (240, 70), tuple("01234"), "none", "nobody"
+    )
+
+
 @pytest.fixture
-def published(idx_files: list[Path], monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Make the small files a published source "tiny"; return its content by name."""
-    contents = {path.name: path.read_bytes() for path in idx_files}
-    files = tuple((name, hashlib.md5(content).hexdigest()) for name, content in contents.items())
-    tiny = IdxSource("TINY", "https://example.org/", files, tuple("01234"), "none", "nobody")
-    monkeypatch.setitem(glyphs.IDX_SOURCES, "tiny", tiny)
-    return contents
+def contents(idx_files: list[Path]) -> Contents:
+    return {path.name: path.read_bytes() for path in idx_files}
 
 
-@pytest.mark.parametrize("folder", ["TINY/raw", "."])
-@pytest.mark.parametrize("packed", [True, False])
-def test_a_published_source_is_found(
-    folder: str, packed: bool, published: dict[str, bytes], source: str, tmp_path: Path
+@pytest.fixture
+def packed(contents: Contents) -> Contents:
+    return {name: gzip.compress(content, mtime=0) for name, content in contents.items()}
+
+
+@pytest.fixture
+def published(contents: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small files are a source "tiny", known by their content."""
+    monkeypatch.setitem(IDX_SOURCES, "tiny", tiny(contents, content_md5=contents))
+    monkeypatch.setattr(glyphs, "SOURCES", (*SOURCES, "tiny"))
+
+
+@pytest.fixture
+def published_packed(
+    published: None, contents: Contents, packed: Contents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    for name, content in published.items():
-        file = tmp_path / folder / (f"{name}.gz" if packed else name)
-        file.write_bytes(gzip.compress(content) if packed else content)
+    """They are known by the packed files."""
+    monkeypatch.setitem(IDX_SOURCES, "tiny", tiny(contents, packed_md5=packed))
+
+
+def put(folder: Path, contents: Contents, suffix: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / f"{name}{suffix}").write_bytes(content)
+
+
+def refusal(tmp_path: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        load_glyphs("tiny", tmp_path)
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("folder", ["TINY/raw", "."])
+def test_a_published_source_is_found(
+    folder: str, contents: Contents, source: str, tmp_path: Path
+) -> None:
+    put(tmp_path / folder, contents)
     assert load_glyphs("tiny", tmp_path).sha256 == load_glyphs(source, tmp_path).sha256
 
 
-def test_a_published_source_is_downloaded_once(
-    published: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("published")
+def test_a_source_known_by_its_content_may_be_packed_again(
+    contents: Contents, source: str, tmp_path: Path
 ) -> None:
+    put(tmp_path, {name: gzip.compress(content, 1) for name, content in contents.items()}, ".gz")
+    assert load_glyphs("tiny", tmp_path).sha256 == load_glyphs(source, tmp_path).sha256
+
+
+@pytest.mark.usefixtures("published_packed")
+def test_a_source_known_by_its_packed_files(
+    contents: Contents, packed: Contents, source: str, tmp_path: Path
+) -> None:
+    wanted = load_glyphs(source, tmp_path).sha256
+    put(tmp_path / "plain", contents)
+    assert load_glyphs("tiny", tmp_path / "plain").sha256 == wanted
+    put(tmp_path / "packed", packed, ".gz")
+    assert load_glyphs("tiny", tmp_path / "packed").sha256 == wanted
+    # What can be proven goes before what cannot.
+    put(tmp_path / "packed", dict.fromkeys(contents, b"something else"))
+    assert load_glyphs("tiny", tmp_path / "packed").sha256 == wanted
+    put(tmp_path / "again", {name: gzip.compress(contents[name], 1) for name in packed}, ".gz")
+    told = refusal(tmp_path / "again")
+    assert "train-images.gz is not the published file (MD5 " in told
+    assert told.endswith(": remove it, and it is downloaded again")
+
+
+@pytest.mark.usefixtures("published_packed")
+def test_a_plain_file_without_a_known_md5_has_as_many_glyphs_as_the_published(
+    contents: Contents, tmp_path: Path
+) -> None:
+    for name, header, glyph in (("train-images", 16, 28 * 28), ("train-labels", 8, 1)):
+        fewer = contents[name][:7] + bytes([239]) + contents[name][8 : header + 239 * glyph]
+        contents[name] = fewer
+    put(tmp_path, contents)
+    assert refusal(tmp_path) == (
+        f"{tmp_path / 'train-images'} holds 239 glyphs, Tiny has 240 there: put the published file "
+        "in its place"
+    )
+
+
+@pytest.mark.usefixtures("published_packed")
+def test_a_plain_file_without_a_known_md5_has_the_published_labels(
+    contents: Contents, tmp_path: Path
+) -> None:
+    labels = contents["test-labels"]
+    contents["test-labels"] = labels[:8] + bytes(label + 1 for label in labels[8:])
+    put(tmp_path, contents)
+    assert refusal(tmp_path) == (
+        f"{tmp_path / 'test-labels'} has label 5, Tiny's go from 0 to 4: put the published file in "
+        "its place"
+    )
+
+
+@pytest.fixture
+def network(packed: Contents, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Publish `packed`; return the addresses asked for."""
     asked: list[str] = []
 
     def urlopen(url: str, timeout: float) -> io.BytesIO:
         asked.append(url)
-        return io.BytesIO(gzip.compress(published[url.rpartition("/")[2].removesuffix(".gz")]))
+        return io.BytesIO(packed[url.rpartition("/")[2].removesuffix(".gz")])
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    return asked
+
+
+@pytest.mark.parametrize("known", ["published", "published_packed"])
+def test_a_published_source_is_downloaded_once(
+    known: str, contents: Contents, network: list[str], tmp_path: Path, request
+) -> None:
+    request.getfixturevalue(known)
     first = load_glyphs("tiny", tmp_path)
-    assert asked == [f"https://example.org/{name}.gz" for name in published]
+    assert network == [f"{URL}{name}.gz" for name in contents]
     assert load_glyphs("tiny", tmp_path).sha256 == first.sha256
-    assert len(asked) == 4
+    assert len(network) == 4
     assert len(list((tmp_path / "TINY" / "raw").iterdir())) == 4
 
 
-def test_a_wrong_file_is_refused(published: dict[str, bytes], tmp_path: Path) -> None:
-    for name in published:
-        (tmp_path / name).write_bytes(b"something else")
-    with pytest.raises(UsageError, match="not the published file"):
-        load_glyphs("tiny", tmp_path)
+@pytest.mark.parametrize("known", ["published", "published_packed"])
+def test_what_was_downloaded_is_proven_before_it_is_kept(
+    known: str, packed: Contents, network: list[str], tmp_path: Path, request
+) -> None:
+    request.getfixturevalue(known)
+    packed["train-images"] = packed["train-labels"]
+    told = refusal(tmp_path)
+    assert told.startswith(f"{URL}train-images.gz is not the published file (MD5 ")
+    assert told.endswith(f": put the right one into {tmp_path / 'TINY' / 'raw'}")
+    assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("published")
+def test_a_wrong_file_is_refused(contents: Contents, tmp_path: Path) -> None:
+    put(tmp_path, dict.fromkeys(contents, b"something else"))
+    assert "train-images is not the published file" in refusal(tmp_path)
+
+
+@pytest.mark.usefixtures("published")
+def test_a_damaged_packed_file_is_refused(packed: Contents, tmp_path: Path) -> None:
+    put(tmp_path, {name: content[:-9] for name, content in packed.items()}, ".gz")
+    told = refusal(tmp_path)
+    assert told.startswith(f"cannot unpack {tmp_path / 'train-images.gz'} (")
+    assert told.endswith("): remove it, and it is downloaded again")
+
+
+@pytest.mark.usefixtures("published")
 def test_without_a_network_the_remedies_are_named(
-    published: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def urlopen(url: str, timeout: float) -> None:
         raise urllib.error.URLError("no route")
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    remedies = r"no route.*--data-dir.*: hsal-bench generate --source synthetic$"
-    with pytest.raises(UsageError, match=remedies):
-        load_glyphs("tiny", tmp_path)
+    assert refusal(tmp_path) == (
+        f"Tiny is not in {tmp_path / 'TINY' / 'raw'} and cannot be downloaded from "
+        f"{URL}train-images.gz (no route): put its files there, or name another folder with "
+        "--data-dir"
+    )
     assert not list(tmp_path.iterdir())
+
+
+def test_sources_of_one_set_of_file_names_have_folders_of_their_own() -> None:
+    folders = [folder for source in IDX_SOURCES.values() for folder in source.folders]
+    assert sorted(folders) == [".", "FashionMNIST/raw", "KMNIST/raw", "MNIST/raw"]
+
+
+@pytest.mark.parametrize("name", IDX_SOURCES)
+def test_what_is_known_of_every_published_source(name: str) -> None:
+    source = IDX_SOURCES[name]
+    for file in source.files:
+        assert bool(file.content_md5) != bool(file.packed_md5)
+        assert len(file.content_md5 or file.packed_md5) == 32
+    assert [file.name.partition("-")[0] for file in source.files] == ["train"] * 2 + ["t10k"] * 2
+    assert source.sizes == (60_000, 10_000)
+    assert len(set(source.class_names)) == 10
+    assert source.url.endswith("/")
+    assert source.license
+    assert source.citation
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")]
+)
+def test_what_is_known_by_packed_files_is_what_torchvision_knows(name: str, title: str) -> None:
+    # Read as a text, since importing torchvision takes seconds.
+    package = importlib.util.find_spec("torchvision")
+    assert package is not None
+    text = Path(package.origin).with_name("datasets").joinpath("mnist.py").read_text()
+    theirs = text.partition(f"class {title}(")[2].partition("\nclass ")[0]
+    source = IDX_SOURCES[name]
+    for file in source.files:
+        assert f'("{file.name}.gz", "{file.packed_md5}")' in theirs
+    assert f'"{source.url}"' in theirs
+    assert ", ".join(f'"{label}"' for label in source.class_names) in theirs
+    assert source.folders == (f"{title}/raw",)

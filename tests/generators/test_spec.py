@@ -27,7 +27,7 @@ from hsal_bench.options import as_json, from_json
         ({"min_size": 0}, ["min_size is 0"]),
         ({"min_objects": -1}, ["min_objects is -1"]),
         ({"min_objects": 0, "max_objects": 0}, ["max_objects is 0"]),
-        ({"canvas": 40_000}, ["canvas is 40000", "to 32767"]),
+        ({"canvas": 40_000}, ["canvas is 40000", "to 32,767"]),
         ({"train": 0}, ["train is 0"]),
         ({"valid": -1}, ["valid is -1"]),
         ({"seed": -1}, ["seed is -1"]),
@@ -53,7 +53,11 @@ def test_a_contradiction_is_refused_and_named(fields: dict, named: list[str]) ->
     ],
 )
 def test_what_fits_is_accepted(fields: dict) -> None:
-    SceneSpec(**fields)
+    spec = SceneSpec(**fields)
+    assert {name: getattr(spec, name) for name in fields} == fields
+    assert dataclasses.replace(spec, **{name: getattr(SceneSpec(), name) for name in fields}) == (
+        SceneSpec()
+    )
 
 
 @given(

@@ -1,0 +1,107 @@
+"""The glyph sources there are: where published files are to be had, and what proves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A published file, called `name` plain and `name`.gz packed.
+
+    Known of it is the MD5 of its content, or else that of the packed file as it is published.
+    """
+
+    name: str
+    content_md5: str = ""
+    packed_md5: str = ""
+
+
+@dataclass(frozen=True)
+class IdxSource:
+    """A published source in four IDX files, packed at `url`.
+
+    title: how its authors call it. folders: where in the data folder the files may lie, the first
+    one is torchvision's. files: images then labels, train then test. sizes: glyphs of train and
+    test.
+    """
+
+    title: str
+    folders: tuple[str, ...]
+    url: str
+    files: tuple[PublishedFile, ...]
+    sizes: tuple[int, int]
+    class_names: tuple[str, ...]
+    license: str
+    citation: str
+
+
+IDX_SOURCES = {
+    "mnist": IdxSource(
+        title="MNIST",
+        folders=("MNIST/raw", "."),
+        url="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        files=(
+            PublishedFile("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
+            PublishedFile("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
+            PublishedFile("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
+            PublishedFile("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
+        ),
+        sizes=(60_000, 10_000),
+        class_names=tuple("0123456789"),
+        license="CC BY-SA 3.0",
+        citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
+    ),
+    # The files of the next two are called as MNIST's: only a folder of their own tells them apart.
+    "fashion-mnist": IdxSource(
+        title="Fashion-MNIST",
+        folders=("FashionMNIST/raw",),
+        url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        files=(
+            PublishedFile("train-images-idx3-ubyte", packed_md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+            PublishedFile("train-labels-idx1-ubyte", packed_md5="25c81989df183df01b3e8a0aad5dffbe"),
+            PublishedFile("t10k-images-idx3-ubyte", packed_md5="bef4ecab320f06d8554ea6380940ec79"),
+            PublishedFile("t10k-labels-idx1-ubyte", packed_md5="bb300cfdad3c16e7a12a480ee83cd310"),
+        ),
+        sizes=(60_000, 10_000),
+        class_names=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        license="MIT",
+        citation=(
+            "Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine "
+            "Learning Algorithms, arXiv:1708.07747"
+        ),
+    ),
+    "kmnist": IdxSource(
+        title="Kuzushiji-MNIST",
+        folders=("KMNIST/raw",),
+        url="http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        files=(
+            PublishedFile("train-images-idx3-ubyte", packed_md5="bdb82020997e1d708af4cf47b453dcf7"),
+            PublishedFile("train-labels-idx1-ubyte", packed_md5="e144d726b3acfaa3e44228e80efcd344"),
+            PublishedFile("t10k-images-idx3-ubyte", packed_md5="5c965bf0a639b31b8f53240b1b52f4d7"),
+            PublishedFile("t10k-labels-idx1-ubyte", packed_md5="7320c461ea6c1c855c0b718fb2a4b134"),
+        ),
+        sizes=(60_000, 10_000),
+        class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        license="CC BY-SA 4.0",
+        citation=(
+            "Clanuwat, Bober-Irizar, Kitamoto, Lamb, Yamamoto, Ha: Deep Learning for Classical "
+            "Japanese Literature, arXiv:1812.01718"
+        ),
+    ),
+}
+
+SYNTHETIC = "synthetic"
+SOURCES = (*IDX_SOURCES, SYNTHETIC)
+"""The names of all glyph sources; a user's own files have none."""
