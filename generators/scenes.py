@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from hsal_bench.errors import UsageError
+from hsal_bench.making import SourceUnavailable
 from hsal_bench.options import as_json
 from hsal_bench.schema import PAD, Examples, Header, Layout
 
 from .glyphs import Glyphs, Pool, load_glyphs, make_pools, source_name
 from .painting import paint
 from .sampling import Sampler
-from .spec import SceneSpec
+from .sources import IDX_SOURCES, SOURCES, SYNTHETIC
+from .spec import Placement, SceneSpec
 
 VERSION = "1"
+_OWN_FILES = "IMAGES,LABELS"
 _PAPER = (
     "Welleck, Mao, Cho, Zhang: Saliency-based Sequential Image Attention with Multiset Prediction, "
     "NIPS 2017, arXiv:1711.05165"
@@ -70,15 +75,23 @@ class SceneGenerator:
         suffix = "-uniform" if spec.placement == "uniform" else ""
         return source_name(spec.source) + self.name.removeprefix("mnist") + suffix
 
+    def spec_of(self, name: str) -> SceneSpec | None:
+        """Return the spec of the data set `name`: of another source or placement; None: no such."""
+        for source, placement in product((*SOURCES, _OWN_FILES), get_args(Placement)):
+            spec = dataclasses.replace(self.defaults, source=source, placement=placement)
+            if self.data_set_name(spec) == name:
+                return spec
+        return None
+
     def recipe(self, spec: SceneSpec, data_dir: Path) -> SceneRecipe:
         """Return the recipe of `spec`; see `hsal_bench.generator.Generator`.
 
         Raises:
-            UsageError: the spec contradicts the data set's name or the source, or the source is
-                not to be had.
+            UsageError: the spec contradicts the data set's name or the source.
+            SourceUnavailable: the source is not to be had.
         """
         self._check_fixed(spec)
-        glyphs = load_glyphs(spec.source, data_dir)
+        glyphs = self._glyphs(spec.source, data_dir)
         pools = make_pools(glyphs)
         if spec.unique:
             _check_classes(spec, pools)
@@ -102,6 +115,15 @@ class SceneGenerator:
             return None
         single = {name: getattr(mnist_single.defaults, name) for name in mnist_single.fixed}
         return mnist_single.name, dataclasses.replace(spec, **single)
+
+    def _glyphs(self, source: str, data_dir: Path) -> Glyphs:
+        published = source_name(source) in IDX_SOURCES
+        try:
+            return load_glyphs(source, data_dir)
+        except UsageError as error:
+            command = f"hsal-bench generate {self.name} --source {SYNTHETIC}"
+            instead = f"draw digits instead: {command}" if published else ""
+            raise SourceUnavailable(str(error), instead) from error
 
     def _header(self, spec: SceneSpec, glyphs: Glyphs) -> Header:
         return Header(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import click
 
-from hsal_bench import registry
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench import registry, variants
+from hsal_bench.errors import UsageError
 from hsal_bench.options import as_json as plain
 from hsal_bench.options import as_text, bounds, field_types
 from hsal_bench.presets import PRESETS
 
+_INDENT = " " * 4
+_GAP = 2
+_WIDEST = 100
 _KINDS = {bool: "yes or no", int: "whole number", float: "number", str: "text"}
 
 
@@ -35,6 +40,16 @@ class Entry:
         if self.kind == "data set":
             return f"hsal-bench generate {self.name} --OPTION VALUE"
         return f"hsal-bench run --model {self.name} --set OPTION=VALUE"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """What is told of one option."""
+
+    name: str
+    default: str
+    takes: str
+    help: str
 
 
 @click.command("list")
@@ -77,9 +92,9 @@ def _entry(name: str) -> Entry:
     if name in data_sets:
         generator = registry.load_generator(name)
         return Entry(name, "data set", generator.summary, generator.defaults, {})
-    if name not in methods and ".py:" not in name:
-        known = [*data_sets, *methods]
-        raise UsageError(f"no data set or method {name!r}: {suggest(name, known)}")
+    if name not in methods and not registry.is_file(name):
+        remedy = variants.remedy(name, [*data_sets, *methods])
+        raise UsageError(f"no data set or method {name!r}: {remedy}")
     method = registry.load_method(name)
     config_type = getattr(method, "Config", None)
     if not isinstance(config_type, type) or not dataclasses.is_dataclass(config_type):
@@ -107,28 +122,50 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
 
 
 def _print_entry(entry: Entry) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
     dashes = entry.kind == "data set"
-    table = Table(box=SIMPLE_HEAD, show_edge=False)
-    table.add_column("option", no_wrap=True)
-    for heading in ("default", "takes", "help"):
-        table.add_column(heading, overflow="fold")
     kinds = field_types(type(entry.defaults))
-    for field in dataclasses.fields(entry.defaults):
-        shown = f"--{field.name.replace('_', '-')}" if dashes else field.name
-        default = as_text(getattr(entry.defaults, field.name))
-        takes = _takes(kinds[field.name], field)
-        table.add_row(shown, default, takes, field.metadata.get("help", ""))
-    # No markup: a help may speak of [0, 1].
-    console = Console(highlight=False, markup=False)
-    console.print(f"{entry.name}: {entry.about}" if entry.about else entry.name)
-    console.print(f"options for `{entry.command}`")
-    console.print(table)
+    rows = [
+        _Row(
+            _dashed(field.name, kinds[field.name]) if dashes else field.name,
+            as_text(getattr(entry.defaults, field.name)),
+            "a flag" if dashes and kinds[field.name] is bool else _takes(kinds[field.name], field),
+            field.metadata.get("help", ""),
+        )
+        for field in dataclasses.fields(entry.defaults)
+    ]
+    _print_filled(f"{entry.name}: {entry.about}" if entry.about else entry.name, width)
+    click.echo(f"options of `{entry.command}`\n")
+    _print_rows([_Row("OPTION", "DEFAULT", "TAKES", ""), *rows], width)
     for name, changes in entry.presets.items():
-        console.print(f"preset {name}: {_changes(changes)}")
+        _print_filled(f"preset {name}: {_changes(changes)}", width)
+
+
+def _dashed(field: str, kind: Any) -> str:
+    flag = field.replace("_", "-")
+    return f"--[no-]{flag}" if kind is bool else f"--{flag}"
+
+
+def _print_rows(rows: Sequence[_Row], width: int) -> None:
+    """Print name, default and what it takes in columns; below them what the option is."""
+    names = max(len(row.name) for row in rows) + _GAP
+    defaults = max(len(row.default) for row in rows) + _GAP
+    for row in rows:
+        start = f"{row.name:{names}}{row.default:{defaults}}"
+        _print_filled(start + row.takes, width, below=" " * len(start))
+        _print_filled(row.help, width, first=_INDENT, below=_INDENT)
+
+
+def _print_filled(text: str, width: int, first: str = "", below: str = _INDENT) -> None:
+    filler = textwrap.TextWrapper(
+        width,
+        initial_indent=first,
+        subsequent_indent=below,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    for line in filler.wrap(text):
+        click.echo(line)
 
 
 def _takes(kind: Any, field: dataclasses.Field[Any]) -> str:
@@ -140,7 +177,8 @@ def _takes(kind: Any, field: dataclasses.Field[Any]) -> str:
 def _kind(kind: Any) -> str:
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) is Literal:
-        return ", ".join(map(str, arguments))
+        *others, last = map(str, arguments)
+        return f"{', '.join(others)} or {last}" if others else last
     if typing.get_origin(kind) is tuple:
         return f"{_kind(arguments[0])}, several with commas"
     if arguments:  # one of several: its first that is not None

@@ -10,6 +10,7 @@ from hsal_bench.errors import UsageError
 
 METHOD = '''
 from dataclasses import dataclass
+from typing import Literal
 from hsal_bench.options import option
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Config:
     rate: float | None = option(None, "how fast")
     sizes: tuple[int, ...] = option((1, 2), "of each layer")
     loud: bool = option(False, "whether it speaks")
+    side: Literal["left", "right", "none"] = option("left", "on which it stands")
 
 class Mine:
     """A method of mine.
@@ -26,6 +28,9 @@ class Mine:
     """
     Config = Config
     presets = {"quick": {"width": 4, "loud": True}}
+
+    def update(self, batch): ...
+    def predict(self, batch): ...
 
 class Bare:
     pass
@@ -38,8 +43,9 @@ def mine(tmp_path):
     return f"{tmp_path / 'mine.py'}:Mine"
 
 
-def _call(*arguments):
-    result = CliRunner().invoke(list_all, arguments, catch_exceptions=False, env={"COLUMNS": "200"})
+def _call(*arguments, columns=80):
+    env = {"COLUMNS": str(columns)}
+    result = CliRunner().invoke(list_all, arguments, catch_exceptions=False, env=env)
     assert result.exit_code == 0
     return result.output
 
@@ -50,9 +56,11 @@ def _refusal(name):
     return str(caught.value)
 
 
-def _row(output, name):
-    (line,) = (line for line in output.splitlines() if line.split()[:1] == [name])
-    return " ".join(line.split())
+def _option(output, name):
+    """The lines about an option: its name, default and what it takes; its help."""
+    lines = output.splitlines()
+    (at,) = (number for number, line in enumerate(lines) if line.split()[:1] == [name])
+    return [" ".join(line.split()) for line in lines[at : at + 2]]
 
 
 def test_without_a_name_the_names_are_listed(known_generators):
@@ -63,12 +71,17 @@ def test_without_a_name_the_names_are_listed(known_generators):
 
 def test_the_options_of_a_method_from_a_file(mine):
     output = _call(mine)
-    assert f"{mine}: A method of mine." in output
-    assert f"options for `hsal-bench run --model {mine} --set OPTION=VALUE`" in output
-    assert _row(output, "width") == "width 8 whole number, from 1 to 64 units [0, 1] of a layer"
-    assert _row(output, "rate") == "rate none number or none how fast"
-    assert _row(output, "sizes") == "sizes 1,2 whole number, several with commas of each layer"
-    assert _row(output, "loud") == "loud no yes or no whether it speaks"
+    assert f"{mine}: A method of mine." in " ".join(output.split())
+    assert f"options of `hsal-bench run --model {mine} --set OPTION=VALUE`" in output
+    about = ["width 8 whole number, from 1 to 64", "units [0, 1] of a layer"]
+    assert _option(output, "width") == about
+    assert _option(output, "rate") == ["rate none number or none", "how fast"]
+    assert _option(output, "sizes") == [
+        "sizes 1,2 whole number, several with commas",
+        "of each layer",
+    ]
+    assert _option(output, "loud") == ["loud no yes or no", "whether it speaks"]
+    assert _option(output, "side") == ["side left left, right or none", "on which it stands"]
     assert "preset quick: width=4, loud=yes" in output
 
 
@@ -76,14 +89,26 @@ def test_the_options_of_a_data_set(known_generators):
     output = _call("toy-large")
     assert "toy-large: squares" in output
     assert "`hsal-bench generate toy-large --OPTION VALUE`" in output
-    assert _row(output, "--min-objects") == "--min-objects 1 whole number fewest objects"
-    assert _row(output, "--train") == "--train 2000 whole number images of the train split"
+    assert _option(output, "--min-objects") == ["--min-objects 1 whole number", "fewest objects"]
+    assert _option(output, "--train")[0] == "--train 2000 whole number"
+    assert _option(output, "--[no-]unique") == ["--[no-]unique yes a flag", "no class twice"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_options_stand_in_columns_and_fit(columns):
+    lines = _call("hsal-rl", columns=columns).splitlines()
+    heading = next(number for number, line in enumerate(lines) if line.startswith("OPTION"))
+    assert max(map(len, lines[heading:])) <= min(columns, 100)
+    places = [lines[heading].index(word) for word in ("DEFAULT", "TAKES")]
+    for line in lines[heading + 1 :]:
+        if line[0] != " " and not line.startswith("preset"):
+            assert all(line[place - 1] == " " != line[place] for place in places)
 
 
 def test_the_options_of_every_method_there_is():
     for name in json.loads(_call("--json"))["methods"]:
         output = _call(name)
-        assert _row(output, "learning_rate").startswith("learning_rate 0.001 number")
+        assert _option(output, "learning_rate")[0] == "learning_rate 0.001 number, at least 0"
         assert "class_loss" in output
 
 
@@ -91,12 +116,20 @@ def test_options_as_json(mine):
     found = json.loads(_call(mine, "--json"))
     assert (found["kind"], found["about"]) == ("method", "A method of mine.")
     assert found["presets"] == {"quick": {"width": 4, "loud": True}}
-    assert [option["default"] for option in found["options"]] == [8, None, [1, 2], False]
+    assert [option["default"] for option in found["options"]] == [8, None, [1, 2], False, "left"]
     width = found["options"][0]
     assert (width["name"], width["at_least"], width["at_most"]) == ("width", 1, 64)
 
 
 def test_an_unknown_name_is_refused(known_generators, mine):
     assert _refusal("toyy").startswith("no data set or method 'toyy': did you mean 'toy'? known:")
-    assert "no class 'Mime': did you mean 'Mine'?" in _refusal(mine.replace("Mine", "Mime"))
-    assert "Bare has no Config" in _refusal(mine.replace("Mine", "Bare"))
+    assert "no class 'Mime': did you mean 'Mine'? known: Mine" in _refusal(f"{mine[:-4]}Mime")
+    assert "Bare has no Config" in _refusal(f"{mine[:-4]}Bare")
+    assert _refusal(mine[:-5]) == f"{mine[:-5]}: name the class, as in {mine}"
+
+
+def test_a_data_set_of_other_options_is_named_with_its_command():
+    assert _refusal("mnist-multiset-uniform") == (
+        "no data set or method 'mnist-multiset-uniform': it is "
+        "`hsal-bench generate mnist-multiset --placement uniform`"
+    )

@@ -8,7 +8,10 @@ import pytest
 from hsal_bench.build import build
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
+from hsal_bench.generators import scenes
 from hsal_bench.generators.scenes import SceneGenerator, mnist_multiset, mnist_set, mnist_single
+from hsal_bench.generators.sources import SOURCES
+from hsal_bench.making import SourceUnavailable
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS
@@ -100,6 +103,48 @@ def test_names(source: str) -> None:
     assert name(mnist_multiset, source=source, placement="uniform") == "idx-multiset-uniform"
     with pytest.raises(UsageError, match="no source 'nist'"):
         name(mnist_multiset, source="nist")
+
+
+@pytest.mark.parametrize("generator", GENERATORS, ids=lambda generator: generator.name)
+@pytest.mark.parametrize("source", [*SOURCES, "IMAGES,LABELS"])
+@pytest.mark.parametrize("placement", ["grid", "uniform"])
+def test_a_name_tells_its_spec(generator: SceneGenerator, source: str, placement: str) -> None:
+    spec = dataclasses.replace(generator.defaults, source=source, placement=placement)
+    assert generator.spec_of(generator.data_set_name(spec)) == spec
+
+
+def test_a_name_of_another_generator_tells_none() -> None:
+    assert mnist_set.spec_of("mnist-multiset") is None
+    assert mnist_multiset.spec_of("synthetic-multisets") is None
+    assert mnist_multiset.spec_of("fashion-mnist-multiset").source == "fashion-mnist"
+
+
+@pytest.mark.parametrize(
+    ("source", "instead"),
+    [
+        ("kmnist", ", or draw digits instead: hsal-bench generate mnist-set --source synthetic"),
+        ("IMAGES,LABELS", ""),
+    ],
+)
+def test_a_source_that_is_not_to_be_had(
+    source: str, instead: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def no_glyphs(source: str, data_dir: Path) -> None:
+        raise UsageError(f"{source} is not there: put it there")
+
+    monkeypatch.setattr(scenes, "load_glyphs", no_glyphs)
+    spec = dataclasses.replace(mnist_set.defaults, source=source)
+    with pytest.raises(SourceUnavailable) as caught:
+        mnist_set.recipe(spec, tmp_path)
+    assert caught.value.reason == f"{source} is not there: put it there"
+    assert str(caught.value) == caught.value.reason + instead
+
+
+def test_a_source_that_there_never_was_is_no_missing_one(tmp_path: Path) -> None:
+    spec = dataclasses.replace(mnist_set.defaults, source="nist")
+    with pytest.raises(UsageError, match="no source 'nist'") as caught:
+        mnist_set.recipe(spec, tmp_path)
+    assert not isinstance(caught.value, SourceUnavailable)
 
 
 def test_the_companion_is_the_single_object_data_set(source: str) -> None:
