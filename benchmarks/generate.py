@@ -25,7 +25,8 @@ from typing import Any
 
 from hsal_bench import options, registry
 from hsal_bench.assembly import writing
-from hsal_bench.build import JOB_ROWS, Job, make_part
+from hsal_bench.build import JOB_ROWS, make_part
+from hsal_bench.generator import Rows
 from hsal_bench.generators.painting import paint
 from hsal_bench.generators.sampling import Sampler
 from hsal_bench.parts import Parts
@@ -109,26 +110,26 @@ def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
     spec, sampler = recipe.spec, Sampler(recipe.spec, recipe.pools)
     with Parts.open(recipe, path) as parts, writing(recipe.layout, path, JOB_ROWS) as writer:
         for first in range(0, 8 * JOB_ROWS, JOB_ROWS):
-            job = Job("train", first, first + JOB_ROWS)
+            job = Rows("train", first, first + JOB_ROWS)
             runs = [(start, start + HASH_ROWS) for start in range(first, job.stop, HASH_ROWS)]
             with timed(steps, "sampling"):
                 scenes = [sampler.sample("train", *run) for run in runs]
             with timed(steps, "painting"):
                 for some in scenes:
                     paint(some, recipe.glyphs, spec.canvas, spec.clutter_size)
-            made = Made(recipe, {run[0]: recipe.make("train", *run) for run in runs})
+            made = Made({run[0]: recipe.make("train", *run) for run in runs})
             with timed(steps, "compressing, hashing"):
-                part = make_part(made, job)
+                part = make_part(recipe.layout, made, job)
             with timed(steps, "writing"):
                 parts.save(job.name, part)
                 writer.add("train", first, parts.load(job.name))
 
 
 class Made:
-    """A recipe whose runs are made already: what is left of a job is compressing and hashing."""
+    """A maker whose runs are made already: what is left of a job is compressing and hashing."""
 
-    def __init__(self, recipe: Any, runs: dict[int, Examples]) -> None:
-        self.header, self.layout, self.runs = recipe.header, recipe.layout, runs
+    def __init__(self, runs: dict[int, Examples]) -> None:
+        self.runs = runs
 
     def make(self, split: str, start: int, stop: int) -> Examples:
         """Return the run that starts at `start`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import get_args
 import numpy as np
 
 from hsal_bench.errors import UsageError
+from hsal_bench.generator import Rows
 from hsal_bench.making import SourceUnavailable
 from hsal_bench.options import as_json
 from hsal_bench.schema import PAD, Examples, Header, Layout
@@ -43,6 +45,11 @@ class SceneRecipe:
     glyphs: np.ndarray
     glyph_labels: np.ndarray
     pools: dict[str, Pool]
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, SceneRecipe]]:
+        """Yield each of `wanted` with this recipe: scenes can be made in any order."""
+        for rows in wanted:
+            yield rows, self
 
     def make(self, split: str, start: int, stop: int) -> Examples:
         """Return the examples start..stop-1 of a split, every array of `Layout.arrays`."""

@@ -11,31 +11,16 @@ import dataclasses
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hsal_bench.files import writable_folder
-from hsal_bench.generator import Recipe
+from hsal_bench.generator import Maker, Recipe, Rows
 from hsal_bench.parts import Part, Parts
 from hsal_bench.schema import HASH_ROWS, SPLITS, Layout, run_digests
 
 JOB_ROWS = 4 * HASH_ROWS
-
-
-@dataclass(frozen=True)
-class Job:
-    """The examples start..stop-1 of a split; start is a multiple of `JOB_ROWS`."""
-
-    split: str
-    start: int
-    stop: int
-
-    @property
-    def name(self) -> str:
-        """The name of the job's part."""
-        return f"{self.split}-{self.start:010d}"
 
 
 def build(
@@ -62,41 +47,40 @@ def build(
     with Parts.open(recipe, path) as parts:
         present = parts.sound()
         pending = [job for job in jobs if job.name not in present]
-        done = total - sum(job.stop - job.start for job in pending)
+        done = total - sum(map(len, pending))
         report = progress or (lambda done, total: None)
         report(done, total)
         with closing(_run(recipe, pending, workers)) as finished:
-            for job, part in zip(pending, finished, strict=True):
+            for job, part in finished:
                 parts.save(job.name, part)
-                done += job.stop - job.start
+                done += len(job)
                 report(done, total)
         _assemble(recipe, jobs, parts, path)
         parts.remove()
     return path
 
 
-def split_jobs(layout: Layout) -> list[Job]:
+def split_jobs(layout: Layout) -> list[Rows]:
     """Return the jobs of a data set, in the order of the file."""
     return [
-        Job(split, start, min(start + JOB_ROWS, layout.sizes[split]))
+        Rows(split, start, min(start + JOB_ROWS, layout.sizes[split]))
         for split in SPLITS
         for start in range(0, layout.sizes[split], JOB_ROWS)
     ]
 
 
-def make_part(recipe: Recipe, job: Job) -> Part:
+def make_part(layout: Layout, maker: Maker, job: Rows) -> Part:
     """Return what the file needs of a job: runs in a worker process.
 
     `chunks`: the deflated chunks of images, one after the other (uint8), `chunk_bytes` their
     lengths; `sha256-NAME`: the digests of each array's runs, uint8 [runs, 32]; and the arrays
     other than images as they are.
     """
-    layout = recipe.layout
     arrays: dict[str, list[np.ndarray]] = {name: [] for name in layout.arrays()}
     digests: dict[str, list[bytes]] = {name: [] for name in layout.arrays()}
     chunks: list[bytes] = []
     for start in range(job.start, job.stop, HASH_ROWS):
-        run = recipe.make(job.split, start, min(start + HASH_ROWS, job.stop))
+        run = maker.make(job.split, start, min(start + HASH_ROWS, job.stop))
         for name, array in run.items():
             digests[name] += run_digests(array)
             arrays[name].append(array)
@@ -121,21 +105,30 @@ def _deflate(images: np.ndarray, rows: int) -> Iterator[bytes]:
         yield packer.compress(chunk.data) + packer.compress(bytes(missing)) + packer.flush()
 
 
-def _run(recipe: Recipe, jobs: list[Job], workers: int) -> Generator[Part, None, None]:
-    """Yield the parts of `jobs` in their order; processes are started only where they help."""
+def _run(
+    recipe: Recipe, jobs: list[Rows], workers: int
+) -> Generator[tuple[Rows, Part], None, None]:
+    """Yield jobs with their parts as they are done; processes are started only where they help."""
     workers = min(workers, len(jobs))
     if workers <= 1:
-        yield from (make_part(recipe, job) for job in jobs)
+        for job, maker in recipe.makers(jobs):
+            yield job, make_part(recipe.layout, maker, job)
         return
     from joblib import Parallel, delayed
 
-    # joblib hands the recipe's large arrays to workers as shared memory maps, and gives each
-    # worker its share of the cores for BLAS.
+    # joblib hands large arrays to workers as shared memory maps, gives each worker its share of
+    # the cores for BLAS, and asks for no more makers than keep the workers busy.
     parallel = Parallel(n_jobs=workers, return_as="generator")
-    yield from parallel(delayed(make_part)(recipe, job) for job in jobs)
+    yield from parallel(
+        delayed(_job_and_part)(recipe.layout, maker, job) for job, maker in recipe.makers(jobs)
+    )
 
 
-def _assemble(recipe: Recipe, jobs: list[Job], parts: Parts, path: Path) -> None:
+def _job_and_part(layout: Layout, maker: Maker, job: Rows) -> tuple[Rows, Part]:
+    return job, make_part(layout, maker, job)
+
+
+def _assemble(recipe: Recipe, jobs: list[Rows], parts: Parts, path: Path) -> None:
     # Imported here, since workers import this module and have no use for HDF5.
     from hsal_bench.assembly import writing
 

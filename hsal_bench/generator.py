@@ -7,22 +7,53 @@ the file from the recipe, and `verify` re-makes examples from it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from hsal_bench.schema import Examples, Header, Layout
 
 
-class Recipe(Protocol):
-    """One data set, ready to be made. Picklable: workers receive it."""
+@dataclass(frozen=True)
+class Rows:
+    """The examples start..stop-1 of a split."""
 
-    header: Header
-    layout: Layout
+    split: str
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """A name that sorts by split and place."""
+        return f"{self.split}-{self.start:010d}"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class Maker(Protocol):
+    """What makes examples of a recipe. Picklable: workers receive it, with all it needs."""
 
     def make(self, split: str, start: int, stop: int) -> Examples:
         """Return the examples start..stop-1 of a split, every array of `Layout.arrays`.
 
         Example i depends on (seed, split, i) alone: the same for any start, stop and split size.
+        """
+        ...
+
+
+class Recipe(Protocol):
+    """One data set, ready to be made."""
+
+    header: Header
+    layout: Layout
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, Maker]]:
+        """Yield each of `wanted`, in any order, with what makes its examples.
+
+        Where the source can only be read from front to back, this is the place that reads it: once
+        for all that is wanted, holding no more than what is not yet complete.
         """
         ...
 

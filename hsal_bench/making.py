@@ -89,7 +89,7 @@ def recipes(jobs: Sequence[Job], data_dir: Path) -> list[tuple[Job, Recipe]]:
 
 
 def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:
-    """Make the file, showing progress, and return a line about it.
+    """Make the file, showing progress, and return a line about it, and its notes.
 
     `workers`: processes; by default as many as there are cores to be had.
     """
@@ -104,11 +104,12 @@ def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:
         )
     seconds = time.monotonic() - started
     with open_data(job.path) as data:
-        content = data.header.content_sha256
-    return (
+        header = data.header
+    made = (
         f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
-        f"{job.path.stat().st_size / 1e6:.1f} MB, content {content}"
+        f"{job.path.stat().st_size / 1e6:.1f} MB, content {header.content_sha256}"
     )
+    return "\n  ".join([made, *header.notes])
 
 
 def _job(name: str, values: Mapping[str, str], out: Path) -> Job:

@@ -65,7 +65,8 @@ class Header:
     """The root attributes of a data set file.
 
     `config` is everything needed to make the data set again: {"generator": its name, and every
-    field of its spec}. `source` names the glyphs, `source_sha256` their bytes.
+    field of its spec}. `source` names the glyphs or photographs, `source_sha256` is of their
+    content. `notes`: what was seen of the source, such as pictures that were left out and why.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Header:
     citation: str
     content_sha256: str = ""
     schema_version: int = SCHEMA_VERSION
+    notes: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -89,7 +91,8 @@ class Header:
     def attributes(self) -> dict[str, Any]:
         """Return the header as HDF5 attributes (text and whole numbers only)."""
         values = {**self.__dict__, "num_classes": self.num_classes}
-        values["class_names"] = json.dumps(list(self.class_names))
+        for name in ("class_names", "notes"):
+            values[name] = json.dumps(list(values[name]))
         values["config"] = json.dumps(self.config, sort_keys=True)
         return values
 
@@ -100,8 +103,11 @@ class Header:
         Raises:
             KeyError, ValueError: an attribute is missing or is not what it should be.
         """
-        values = {name: attributes[name] for name in cls.__dataclass_fields__}
-        values["class_names"] = tuple(json.loads(values["class_names"]))
+        # A file may have no notes.
+        present = {"notes": "[]", **attributes}
+        values = {name: present[name] for name in cls.__dataclass_fields__}
+        for name in ("class_names", "notes"):
+            values[name] = tuple(json.loads(values[name]))
         values["config"] = json.loads(values["config"])
         if not isinstance(values["config"], dict):
             raise ValueError("config is not an object")

@@ -12,11 +12,11 @@ import numpy as np
 from hsal_bench.checks import CHECKS, RUN_ROWS, Failed, Skipped
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, UsageError
-from hsal_bench.generator import Recipe
+from hsal_bench.generator import Recipe, Rows
 from hsal_bench.making import SourceUnavailable
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
-from hsal_bench.schema import SPLITS, content_sha256, run_digests
+from hsal_bench.schema import SPLITS, Examples, content_sha256, run_digests
 
 PASSED: Final = "passed"
 FAILED: Final = "failed"
@@ -175,17 +175,21 @@ def _check_remade(data: DataFile, recipe: Recipe, number: int, seed: int) -> str
     number = min(number, sum(sizes))
     chosen = np.sort(np.random.default_rng(seed).choice(sum(sizes), number, replace=False))
     ends = np.cumsum(sizes)
-    for split, end, size in zip(SPLITS, ends, sizes, strict=True):
-        for row in chosen[(chosen >= end - size) & (chosen < end)] - (end - size):
-            _compare(data, recipe, split, int(row))
+    wanted = [
+        Rows(split, row, row + 1)
+        for split, end, size in zip(SPLITS, ends, sizes, strict=True)
+        for row in (chosen[(chosen >= end - size) & (chosen < end)] - (end - size)).tolist()
+    ]
+    for rows, maker in recipe.makers(wanted):
+        _compare(data, rows, maker.make(rows.split, rows.start, rows.stop))
     return f"{number} examples, equal bit for bit"
 
 
-def _compare(data: DataFile, recipe: Recipe, split: str, row: int) -> None:
-    again = recipe.make(split, row, row + 1)
-    for name, stored in data.examples(split, np.array([row])).items():
+def _compare(data: DataFile, rows: Rows, again: Examples) -> None:
+    for name, stored in data.examples(rows.split, np.array([rows.start])).items():
         if stored.dtype != again[name].dtype or not np.array_equal(stored, again[name]):
-            raise Failed(f"{split} row {row}: {name} differs{_difference(stored, again[name])}")
+            difference = _difference(stored, again[name])
+            raise Failed(f"{rows.split} row {rows.start}: {name} differs{difference}")
 
 
 def _difference(stored: np.ndarray, again: np.ndarray) -> str:

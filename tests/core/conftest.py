@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +16,7 @@ import pytest
 
 from hsal_bench import registry
 from hsal_bench.errors import UsageError
+from hsal_bench.generator import Rows
 from hsal_bench.options import as_json, option
 from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout, content_sha256, run_digests
 
@@ -60,6 +61,11 @@ class ToyRecipe:
     def layout(self) -> Layout:
         sizes = {split: getattr(self.spec, split) for split in SPLITS}
         return Layout((1, SIDE, SIDE), K, CLASSES, sizes)
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, ToyRecipe]]:
+        # Backwards: the order is the recipe's own.
+        for rows in reversed(wanted):
+            yield rows, self
 
     def make(self, split: str, start: int, stop: int) -> Examples:
         rows = [self._example(split, i) for i in range(start, stop)]

@@ -1,6 +1,7 @@
 import errno
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,7 @@ from hsal_bench.assembly import _system_errors
 from hsal_bench.build import JOB_ROWS, build, split_jobs
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import HsalBenchError
+from hsal_bench.generator import Rows
 from hsal_bench.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
 
 ARRAYS = ("images", "labels", "counts", "boxes", "source_index")
@@ -27,6 +29,9 @@ class CountingRecipe:
         self.layout = Layout((1, 9, 9), 2, 3, {"train": train, "valid": 5, "test": 600})
         self.fail_at = fail_at
         self.made: list[tuple[str, int, int]] = []
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, "CountingRecipe"]]:
+        yield from ((rows, self) for rows in wanted)
 
     def make(self, split: str, start: int, stop: int) -> Examples:
         if split == "train" and start <= self.fail_at < stop:
@@ -82,7 +87,16 @@ def test_runs_are_multiples_of_chunks(tmp_path: Path) -> None:
     build(recipe, tmp_path / "x.h5", workers=1)
     assert all(start % 512 == 0 for _, start, _ in recipe.made)
     assert max(stop - start for _, start, stop in recipe.made) == 512
-    assert [job.stop - job.start for job in split_jobs(recipe.layout)] == [2048, 2048, 700, 5, 600]
+    assert [len(job) for job in split_jobs(recipe.layout)] == [2048, 2048, 700, 5, 600]
+
+
+def test_makers_can_come_in_any_order(tmp_path: Path) -> None:
+    class Backwards(CountingRecipe):
+        def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, CountingRecipe]]:
+            yield from ((rows, self) for rows in reversed(wanted))
+
+    backwards = build(Backwards(), tmp_path / "x.h5", workers=1)
+    assert content(backwards) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
 def test_progress_counts_every_example(tmp_path: Path) -> None:
