@@ -133,28 +133,29 @@ def _fixed_order(number: int, key: int) -> np.ndarray:
 def _published(name: str, source: IdxSource, data_dir: Path) -> Glyphs:
     folders = [data_dir / folder for folder in source.folders]
     files = [read_or_download(source.title, source.url, folders, file) for file in source.files]
-    arrays = []
-    for size, images, labels in zip(source.sizes, files[::2], files[1::2], strict=True):
-        arrays += _pair(*images, *labels)
-        _check_published(source, size, images[0], labels[0], arrays[-1])
-    return Glyphs(name, *arrays, source.class_names, source.license, source.citation)
+    train = _published_pair(source, source.sizes[0], files[0], files[1])
+    test = _published_pair(source, source.sizes[1], files[2], files[3])
+    return Glyphs(name, *train, *test, source.class_names, source.license, source.citation)
 
 
-def _check_published(
-    source: IdxSource, size: int, images: Path, labels: Path, found: np.ndarray
-) -> None:
-    """Check what holds of the published files; of some nothing more is known once unpacked."""
-    highest, classes = int(found.max(initial=0)), len(source.class_names)
-    if len(found) != size:
+def _published_pair(
+    source: IdxSource, size: int, image_file: tuple[Path, bytes], label_file: tuple[Path, bytes]
+) -> tuple[np.ndarray, np.ndarray]:
+    # Of plain files the MD5 is not always known: then this is what tells them from others.
+    images, labels = _pair(*image_file, *label_file)
+    highest, classes = int(labels.max(initial=0)), len(source.class_names)
+    remedy = "put the published file in its place"
+    if len(images) != size:
         raise UsageError(
-            f"{images} holds {len(found):,} glyphs, {source.title} has {size:,} there: "
-            "put the published file in its place"
+            f"{image_file[0]} holds {len(images):,} glyphs, {source.title} has {size:,} there: "
+            f"{remedy}"
         )
     if highest >= classes:
         raise UsageError(
-            f"{labels} has label {highest}, {source.title}'s go from 0 to {classes - 1}: "
-            "put the published file in its place"
+            f"{label_file[0]} has label {highest}, {source.title}'s go from 0 to {classes - 1}: "
+            f"{remedy}"
         )
+    return images, labels
 
 
 def _synthetic() -> Glyphs:
