@@ -1,0 +1,219 @@
+"""SVHN's full numbers as they are published: the structs of digitStruct.mat as flat arrays.
+
+The file is a MATLAB 7.3 file, that is HDF5. `digitStruct/name` and `digitStruct/bbox` hold a
+reference per picture: to its name, and to a group with a dataset for each field of its digits. The
+field of a picture with one digit is that number; with several digits it holds references to them
+(http://ufldl.stanford.edu/housenumbers/, "Full Numbers").
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hsal_bench.errors import UsageError
+from hsal_bench.progress import progress
+
+from .hdf5_objects import DOUBLE, REFERENCE, UINT16, Objects, UnfamiliarError
+
+FIELDS = ("height", "label", "left", "top", "width")
+"""What is known of a digit, in the order in which HDF5 keeps it."""
+
+_NAME = re.compile(r"([1-9][0-9]{0,8})\.png")
+_LONGEST_NAME = 64
+_TEN = 10
+"""The label of the digit 0."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The house numbers of one split, in the order of the file.
+
+    number: int32 [N], picture `number`.png, no number twice. first: int64 [N + 1]; the digits of
+    picture i are first[i] to first[i + 1], left out, at least one. labels: int8 [M], the digits
+    0..9. boxes: float64 [M, 4], left, top, width and height in pixels as they are published: finite
+    numbers, the pictures' first pixel is 1, and some boxes start before it or end outside.
+    """
+
+    number: np.ndarray
+    first: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Values:
+    """One field of all pictures: sizes int64 [N], numbers per picture; values float64 [M]."""
+
+    sizes: np.ndarray
+    values: np.ndarray
+
+
+_Structs = tuple[list[str], dict[str, _Values]]
+
+
+def read(content: bytes, origin: str) -> Numbers:
+    """Return the numbers of a digitStruct.mat; `origin` is what errors call it.
+
+    Raises:
+        UsageError: it is not such a file, or a digit in it is none.
+    """
+    import h5py
+
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            try:
+                names, fields = _read_arrays(content, file)
+            except UnfamiliarError:
+                names, fields = _read_objects(file, origin)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise UsageError(
+            f"{origin} is not a digitStruct.mat of SVHN's full numbers ({error}): "
+            "give the published file"
+        ) from error
+    return _numbers(names, fields, origin)
+
+
+def _read_arrays(content: bytes, file: Any) -> _Structs:
+    """Read the layout that MATLAB writes, all pictures at a time."""
+    objects = Objects(content, file.userblock_size)
+    pictures, boxes = _addresses(file["digitStruct/name"]), _addresses(file["digitStruct/bbox"])
+    if len(pictures) != len(boxes):
+        raise ValueError(f"{len(pictures)} names, {len(boxes)} bbox entries")
+    members = objects.links(boxes, FIELDS)
+    return _texts(objects, pictures), {
+        field: _field(objects, at) for field, at in zip(FIELDS, members, strict=True)
+    }
+
+
+def _addresses(references: Any) -> np.ndarray:
+    import h5py
+
+    if h5py.check_ref_dtype(references.dtype) is not h5py.Reference:
+        raise TypeError(f"{references.name} holds no references")
+    # Asked for as they lie in the file: as h5py's objects, each would be opened on its own.
+    raw = np.empty(references.shape, np.int64)
+    references.id.read(h5py.h5s.ALL, h5py.h5s.ALL, raw, h5py.h5t.STD_REF_OBJ)
+    return raw.ravel()
+
+
+def _texts(objects: Objects, at: np.ndarray) -> list[str]:
+    texts = objects.datasets(at)
+    if (texts.types != UINT16).any() or (texts.sizes > _LONGEST_NAME).any():
+        raise UnfamiliarError("a name that is not UTF-16")
+    found = [""] * len(at)
+    for size in np.unique(texts.sizes):
+        (members,) = np.nonzero(texts.sizes == size)
+        for member, text in zip(members, objects.bytes(texts.data[members], 2 * size), strict=True):
+            found[member] = text.tobytes().decode("utf-16-le", "replace")
+    return found
+
+
+def _field(objects: Objects, at: np.ndarray) -> _Values:
+    fields = objects.datasets(at)
+    direct = fields.types == DOUBLE
+    if not (direct | (fields.types == REFERENCE)).all():
+        raise UnfamiliarError("a field of neither numbers nor references")
+    total = fields.sizes.sum()
+    if total > len(objects.content):
+        raise UnfamiliarError("more numbers than there are bytes")
+    nth = np.arange(total) - np.repeat(fields.sizes.cumsum() - fields.sizes, fields.sizes)
+    data, referred = (
+        np.repeat(fields.data, fields.sizes) + 8 * nth,
+        np.repeat(~direct, fields.sizes),
+    )
+    data[referred] = _scalars(objects, objects.addresses(data[referred]))
+    return _Values(fields.sizes, objects.numbers(data, "<f8"))
+
+
+def _scalars(objects: Objects, at: np.ndarray) -> np.ndarray:
+    scalars = objects.datasets(at)
+    if (scalars.types != DOUBLE).any() or (scalars.sizes != 1).any():
+        raise UnfamiliarError("a digit's field that is not one number")
+    return scalars.data
+
+
+def _read_objects(file: Any, origin: str) -> _Structs:
+    """Read any layout, one object at a time through the HDF5 library: minutes, not a second."""
+    names, boxes = file["digitStruct/name"][()].ravel(), file["digitStruct/bbox"][()].ravel()
+    found: list[str] = []
+    columns: dict[str, list[np.ndarray]] = {field: [] for field in FIELDS}
+    with progress(f"reading {origin}", len(names)) as advance:
+        for entry, (name, box) in enumerate(zip(names, boxes, strict=True)):
+            try:
+                found.append(file[name][()].astype("<u2").tobytes().decode("utf-16-le", "replace"))
+                for field in FIELDS:
+                    columns[field].append(_one_field(file, file[box][field]))
+            except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"entry {entry + 1}: {error}") from error
+            advance(entry + 1)
+    return found, {field: _joined(column) for field, column in columns.items()}
+
+
+def _one_field(file: Any, dataset: Any) -> np.ndarray:
+    import h5py
+
+    values = dataset[()].ravel()
+    if h5py.check_ref_dtype(dataset.dtype) is None:
+        return values.astype(np.float64)
+    return np.array([file[reference][()].item() for reference in values], np.float64)
+
+
+def _joined(column: list[np.ndarray]) -> _Values:
+    sizes = np.array([len(values) for values in column], np.int64)
+    return _Values(sizes, np.concatenate([np.empty(0), *column]))
+
+
+def _numbers(names: list[str], fields: dict[str, _Values], origin: str) -> Numbers:
+    """Check what was read, and return it as flat arrays."""
+    if not names:
+        raise UsageError(f"{origin} holds no pictures: give the published file")
+    blame = _Blame(names, origin)
+    number = _picture_numbers(names, blame)
+    sizes, labels = fields["label"].sizes, fields["label"].values
+    blame.entries(sizes == 0, "has no digits")
+    for field in FIELDS:
+        blame.entries(fields[field].sizes != sizes, f"has not as many {field} as label values")
+    owner = np.repeat(np.arange(len(names)), sizes)
+    wrong = ~np.isin(labels, np.arange(1, _TEN + 1))
+    blame.entries(_marked(owner[wrong], names), "has a label that is not one of 1 to 10")
+    boxes = np.stack([fields[field].values for field in ("left", "top", "width", "height")], 1)
+    wrong = ~np.isfinite(boxes).all(1)
+    blame.entries(_marked(owner[wrong], names), "has a box that is not finite")
+    first = np.concatenate([[0], sizes.cumsum()])
+    return Numbers(number, first, (labels % _TEN).astype(np.int8), boxes)
+
+
+def _picture_numbers(names: list[str], blame: _Blame) -> np.ndarray:
+    matches = [_NAME.fullmatch(name) for name in names]
+    blame.entries(np.array([not match for match in matches], bool), "is not named NUMBER.png")
+    number = np.array([int(match[1]) for match in matches if match], np.int32)
+    again = np.ones(len(number), bool)
+    again[np.unique(number, return_index=True)[1]] = False
+    blame.entries(again, "is there twice")
+    return number
+
+
+def _marked(entries: np.ndarray, names: list[str]) -> np.ndarray:
+    marks = np.zeros(len(names), bool)
+    marks[entries] = True
+    return marks
+
+
+@dataclass(frozen=True)
+class _Blame:
+    names: list[str]
+    origin: str
+
+    def entries(self, wrong: np.ndarray, fault: str) -> None:
+        """Raise a UsageError that names the first entry that is `wrong`, bool [N], if any."""
+        if wrong.any():
+            entry = int(wrong.argmax())
+            name = self.names[entry][:_LONGEST_NAME]
+            raise UsageError(
+                f"{self.origin}: entry {entry + 1} ({name!r}) {fault}: give the published file"
+            )

@@ -1,0 +1,192 @@
+import io
+from collections.abc import Callable
+
+import h5py
+import numpy as np
+import pytest
+
+from hsal_bench.errors import UsageError
+from hsal_bench.generators import digit_struct
+from hsal_bench.generators.digit_struct import FIELDS, Numbers, read
+from hsal_bench.generators.hdf5_objects import UnfamiliarError
+
+Digits = list[tuple[float, ...]]
+"""(label, left, top, width, height) of each digit."""
+
+TWO: list[tuple[str, Digits]] = [
+    ("2.png", [(10, -1, 4, 17.5, 22)]),
+    ("1.png", [(1, 122, 37, 11, 23), (9, 135, 36, 12, 24)]),
+]
+
+
+def write(
+    entries: list[tuple[str, Digits]],
+    change: Callable[[h5py.File], None] | None = None,
+    **layout: str,
+) -> bytes:
+    """Return a digitStruct.mat as MATLAB writes it: 512 bytes of text, then HDF5."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", userblock_size=512, **layout) as file:
+        refs, struct = file.create_group("#refs#"), file.create_group("digitStruct")
+        struct.attrs["MATLAB_class"] = np.bytes_("struct")
+        for column in ("name", "bbox"):
+            struct.create_dataset(column, (len(entries), 1), h5py.ref_dtype)
+        for entry, (name, digits) in enumerate(entries):
+            text = np.frombuffer(name.encode("utf-16-le"), "<u2").reshape(-1, 1)
+            struct["name"][entry, 0] = add(refs, f"n{entry}", text, "char").ref
+            box = refs.create_group(f"b{entry}")
+            box.attrs["MATLAB_class"] = np.bytes_("struct")
+            for index, field in enumerate(("label", "left", "top", "width", "height")):
+                add_field(refs, box, f"{entry}{field}", [digit[index] for digit in digits])
+            struct["bbox"][entry, 0] = box.ref
+        if change:
+            change(file)
+    return b"MATLAB 7.3 MAT-file".ljust(512) + buffer.getvalue()[512:]
+
+
+def add(group: h5py.Group, name: str, values: np.ndarray, kind: str) -> h5py.Dataset:
+    dataset = group.create_dataset(name, data=values)
+    dataset.attrs["MATLAB_class"] = np.bytes_(kind)
+    dataset.attrs["H5PATH"] = np.bytes_("/#refs#")  # a second attribute splits the header
+    return dataset
+
+
+def add_field(refs: h5py.Group, box: h5py.Group, name: str, values: list[float]) -> None:
+    field = name.lstrip("0123456789")
+    if len(values) == 1:
+        add(box, field, np.array([values], np.float64), "double")
+        return
+    numbers = [
+        add(refs, f"{name}{i}", np.array([[v]], np.float64), "double") for i, v in enumerate(values)
+    ]
+    box.create_dataset(field, (len(values), 1), h5py.ref_dtype)
+    for index, number in enumerate(numbers):
+        box[field][index, 0] = number.ref
+
+
+def assert_same(one: Numbers, other: Numbers) -> None:
+    for name in ("number", "first", "labels", "boxes"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def read_by_objects(content: bytes) -> Numbers:
+    with h5py.File(io.BytesIO(content)) as file:
+        return digit_struct._numbers(*digit_struct._read_objects(file, "x"), "x")
+
+
+def read_by_arrays(content: bytes) -> Numbers:
+    with h5py.File(io.BytesIO(content)) as file:
+        return digit_struct._numbers(*digit_struct._read_arrays(content, file), "x")
+
+
+def test_one_digit_and_two() -> None:
+    numbers = read(write(TWO), "x")
+    assert numbers.number.tolist() == [2, 1]
+    assert numbers.first.tolist() == [0, 1, 3]
+    assert numbers.labels.tolist() == [0, 1, 9]
+    assert numbers.boxes.tolist() == [[-1, 4, 17.5, 22], [122, 37, 11, 23], [135, 36, 12, 24]]
+    assert [array.dtype.str for array in vars(numbers).values()] == ["<i4", "<i8", "|i1", "<f8"]
+
+
+def many(number: int) -> list[tuple[str, Digits]]:
+    rng = np.random.default_rng(0)
+    return [
+        (f"{index + 1}.png", [(rng.integers(1, 11), *rng.normal(size=4)) for _ in range(digits)])
+        for index, digits in enumerate(rng.integers(1, 7, number))
+    ]
+
+
+def test_the_arrays_are_what_the_library_reads() -> None:
+    content = write(many(30))
+    assert_same(read_by_arrays(content), read_by_objects(content))
+
+
+def test_a_layout_that_is_not_known_is_read_by_the_library() -> None:
+    content = write(many(5), libver="latest")
+    with pytest.raises(UnfamiliarError):
+        read_by_arrays(content)
+    assert_same(read(content, "x"), read(write(many(5)), "x"))
+
+
+def test_compact_and_chunked_references_are_read() -> None:
+    def rewrite(file: h5py.File) -> None:
+        old = file["digitStruct/bbox"][()]
+        del file["digitStruct/bbox"]
+        file.create_dataset("digitStruct/bbox", data=old, dtype=h5py.ref_dtype, chunks=(1, 1))
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_layout(h5py.h5d.COMPACT)
+        value = h5py.h5d.create(
+            file["#refs#/b0"].id,
+            b"compact",
+            h5py.h5t.IEEE_F64LE,
+            h5py.h5s.create_simple((1, 1)),
+            plist,
+        )
+        value.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array([[7.0]]))
+        del file["#refs#/b0/left"]
+        file.move("#refs#/b0/compact", "#refs#/b0/left")
+
+    content = write(TWO, rewrite)
+    assert read_by_arrays(content).boxes[0].tolist() == [7, 4, 17.5, 22]
+    assert_same(read_by_arrays(content), read_by_objects(content))
+
+
+def replace(path: str, values: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[path]
+        file[path] = values
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (replace("#refs#/b0/label", [[11.0]]), r"entry 1 \('2.png'\) has a label that is not one"),
+        (replace("#refs#/b0/label", [[0.0]]), "has a label that is not one of 1 to 10"),
+        (replace("#refs#/1label1", [[1.5]]), r"entry 2 \('1.png'\) has a label that is not one"),
+        (replace("#refs#/b0/top", [[np.nan]]), r"entry 1 \('2.png'\) has a box that is not finite"),
+        (replace("#refs#/b0/top", [[1.0, 2.0]]), "entry 1 .* has not as many top as label"),
+        (replace("#refs#/b0/width", [["a"]]), "not a digitStruct.mat .*entry 1"),
+        (lambda file: file["digitStruct"].pop("bbox"), "not a digitStruct.mat"),
+        (lambda file: file.pop("digitStruct"), "not a digitStruct.mat"),
+        (lambda file: file["#refs#/b1"].pop("left"), "not a digitStruct.mat .*entry 2"),
+        (replace("digitStruct/bbox", [[1.0], [2.0]]), "holds no references"),
+    ],
+)
+def test_what_is_wrong_is_named(change: Callable[[h5py.File], None], message: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s)FILE.*{message}"):
+        read(write(TWO, change), "FILE")
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([TWO[0], ("2.png", TWO[1][1])], r"entry 2 \('2.png'\) is there twice"),
+        ([("2.jpg", TWO[0][1])], r"entry 1 \('2.jpg'\) is not named NUMBER.png"),
+        ([("../2.png", TWO[0][1])], "is not named NUMBER.png"),
+        ([TWO[1], ("3.png", [])], r"entry 2 \('3.png'\) has no digits"),
+        ([], "holds no pictures"),
+    ],
+)
+def test_odd_entries_are_named(entries: list[tuple[str, Digits]], message: str) -> None:
+    with pytest.raises(UsageError, match=f"FILE.*{message}"):
+        read(write(entries), "FILE")
+
+
+@pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file" * 100, write(TWO)[:3000]])
+def test_another_file_is_refused(content: bytes) -> None:
+    with pytest.raises(UsageError, match=r"FILE is not a digitStruct.mat of SVHN's full numbers"):
+        read(content, "FILE")
+
+
+def test_damage_is_told_or_changes_numbers_only() -> None:
+    content, rng = write(TWO), np.random.default_rng(0)
+    for at in rng.integers(2500, len(content), 150):
+        damaged = bytearray(content)
+        damaged[at] ^= 0xFF
+        try:
+            numbers = digit_struct._read_arrays(bytes(damaged), h5py.File(io.BytesIO(content)))
+        except UnfamiliarError:
+            continue
+        assert set(numbers[1]) == set(FIELDS)
