@@ -1,0 +1,171 @@
+"""The pictures of one split of SVHN's full numbers, from the published archive or its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.errors import UsageError
+
+from . import png
+from .archive import read_members
+
+MOST_PICTURE_BYTES = 64 << 20
+MOST_PIXELS = 50_000_000
+_MOST_STRUCT_BYTES = 1 << 30
+_STRUCT = "digitStruct.mat"
+_PICTURE = re.compile(r"([1-9][0-9]{0,8})\.png")
+
+
+@dataclass(frozen=True)
+class Index:
+    """What one pass over an album finds, pictures in the order of their numbers.
+
+    digit_struct: content of digitStruct.mat. number: int32 [N]. size: int32 [N, 2], width and
+    height in pixels, 0 where the picture has no header. sha256: uint8 [N, 32], of the file's bytes.
+    whole: bool [N], every chunk of the PNG is as its checksum says.
+    """
+
+    digit_struct: bytes
+    number: np.ndarray
+    size: np.ndarray
+    sha256: np.ndarray
+    whole: np.ndarray
+
+
+@dataclass(frozen=True)
+class Album:
+    """`path` is the archive SPLIT.tar.gz, or the folder SPLIT; pictures are SPLIT/NUMBER.png."""
+
+    path: Path
+    split: str
+
+    @classmethod
+    def find(cls, folder: Path, split: str) -> Album | None:
+        """Return the album of `split` in `folder`, an archive before a folder, or None."""
+        archive = folder / f"{split}.tar.gz"
+        if archive.is_file():
+            return cls(archive, split)
+        unpacked = folder / split
+        return cls(unpacked, split) if (unpacked / _STRUCT).is_file() else None
+
+    def index(self) -> Index:
+        """Return what the album holds, holding one picture at a time.
+
+        Raises:
+            UsageError: the album is not whole or not what it should be, a number is there twice, or
+                a picture is too large.
+        """
+        digit_struct, found = None, {}
+        for name, content in self._files(_limit):
+            if name == _STRUCT:
+                digit_struct = content
+                continue
+            number = _number(name)
+            if number in found:
+                raise UsageError(f"{self.path} holds {name} twice: give the published pictures")
+            size = self._size(name, content)
+            found[number] = (size, hashlib.sha256(content).digest(), png.is_whole(content))
+        if digit_struct is None or not found:
+            missing = _STRUCT if digit_struct is None else "NUMBER.png"
+            raise UsageError(
+                f"{self.path} holds no {self.split}/{missing}: give the published pictures"
+            )
+        return _index(digit_struct, found)
+
+    def pictures(self, wanted: Collection[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield (number, bytes of the PNG) of the `wanted` pictures, and read no further.
+
+        An archive's order is its own; a folder's is that of the numbers.
+
+        Raises:
+            UsageError: the album is not whole up to there, or a wanted picture is not in it.
+        """
+        missing = set(wanted)
+
+        def limit(name: str) -> int | None:
+            return _limit(name) if name != _STRUCT and _number(name) in missing else None
+
+        if not missing:
+            return
+        for name, content in self._files(limit):
+            self._size(name, content)
+            missing.remove(_number(name))
+            yield _number(name), content
+            if not missing:
+                return
+        raise UsageError(
+            f"{self.path} holds no {self.split}/{min(missing)}.png: give the published pictures"
+        )
+
+    def _files(self, limit: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
+        """Yield (name without folder, content) of the album's own files with a limit of bytes."""
+        if self.path.is_dir():
+            yield from _folder_files(self.path, limit)
+            return
+        prefix = f"{self.split}/"
+
+        def limit_of_member(name: str) -> int | None:
+            own = name.removeprefix("./")
+            bare = own.removeprefix(prefix)
+            return limit(bare) if own != bare and _is_own(bare) else None
+
+        for name, content in read_members(self.path, limit_of_member):
+            yield name.removeprefix("./").removeprefix(prefix), content
+
+    def _size(self, name: str, content: bytes) -> tuple[int, int]:
+        width, height = png.size(content)
+        if width * height > MOST_PIXELS:
+            raise UsageError(
+                f"{self.path}: {name} has {width:,} x {height:,} pixels, more than "
+                f"{MOST_PIXELS:,}: give the published pictures"
+            )
+        return width, height
+
+
+def _is_own(name: str) -> bool:
+    return name == _STRUCT or _PICTURE.fullmatch(name) is not None
+
+
+def _number(name: str) -> int:
+    return int(name.removesuffix(".png"))
+
+
+def _limit(name: str) -> int:
+    return _MOST_STRUCT_BYTES if name == _STRUCT else MOST_PICTURE_BYTES
+
+
+def _folder_files(folder: Path, limit: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
+    names = [path.name for path in folder.iterdir() if _is_own(path.name)]
+    for name in sorted(names, key=lambda name: 0 if name == _STRUCT else _number(name)):
+        most = limit(name)
+        if most is None:
+            continue
+        path = folder / name
+        try:
+            size = path.stat().st_size
+            content = path.read_bytes() if size <= most else b""
+        except OSError as error:
+            raise UsageError(f"cannot read {path} ({error.strerror}): give a file") from error
+        if size > most:
+            raise UsageError(
+                f"{path} has {size:,} bytes, more than {most:,}: give the published pictures"
+            )
+        yield name, content
+
+
+def _index(digit_struct: bytes, found: dict[int, tuple[tuple[int, int], bytes, bool]]) -> Index:
+    number = sorted(found)
+    sizes, digests, whole = zip(*(found[one] for one in number), strict=True)
+    return Index(
+        digit_struct,
+        np.array(number, np.int32),
+        np.array(sizes, np.int64).clip(max=2**31 - 1).astype(np.int32),
+        np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+        np.array(whole, bool),
+    )
