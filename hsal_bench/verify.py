@@ -85,11 +85,12 @@ def require_whole(data: DataFile) -> None:
     """Check the content of a data set that is about to be used.
 
     Raises:
-        HsalBenchError: it does not hash to what the header says, or cannot be decoded.
+        UsageError: it does not hash to what the header says.
+        HsalBenchError: it cannot be decoded.
     """
     stated, found = data.header.content_sha256, content_hash(data)
     if stated != found:
-        raise HsalBenchError(
+        raise UsageError(
             f"{data.path}: its content hashes to {found[:12]}, its header says {stated[:12]}: "
             "the file is damaged; make it again with `hsal-bench generate --force`"
         )
