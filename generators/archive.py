@@ -43,7 +43,7 @@ def read_members(
 
 
 def _files(
-    path: Path, tar: tarfile.TarFile, stream: _Stream, most_bytes: Callable[[str], int | None]
+    path: Path, tar: Any, stream: _Stream, most_bytes: Callable[[str], int | None]
 ) -> Iterator[tuple[str, bytes]]:
     member = tar.next()
     while member:
@@ -72,12 +72,14 @@ def _check_member(path: Path, member: tarfile.TarInfo) -> None:
 
 
 def _unpacked(path: Path) -> Iterator[bytes]:
-    """Yield what a .gz file holds, in pieces of bounded size."""
+    """Yield what a .gz file holds, in pieces of bounded size, none of them empty."""
     unpack = zlib.decompressobj(wbits=31)
     with path.open("rb") as file:
         packed = file.read(_STEP)
         while packed:
-            yield unpack.decompress(packed, 4 * _STEP)
+            piece = unpack.decompress(packed, 4 * _STEP)
+            if piece:
+                yield piece
             packed = unpack.unconsumed_tail or (unpack.unused_data + file.read(_STEP))
             if unpack.eof:
                 if not packed.startswith(_GZIP):  # zeros may fill up the last block of a tape
@@ -103,8 +105,7 @@ class _Stream:
             self.at = end
             self.position += size
             return piece
-        pieces = list(self._pieces(size))
-        return b"".join(pieces)
+        return b"".join(self._pieces(size))
 
     def read_whole(self, size: int) -> bytes:
         content = self.read(size)
@@ -114,7 +115,10 @@ class _Stream:
 
     def skip_to(self, position: int) -> None:
         size = position - self.position
-        if sum(len(piece) for piece in self._pieces(size)) < size:
+        if self.at + size <= len(self.chunk):
+            self.at += size
+            self.position = position
+        elif sum(len(piece) for piece in self._pieces(size)) < size:
             raise EOFError("it ends too early")
 
     def skip_all(self) -> None:

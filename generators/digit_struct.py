@@ -108,7 +108,7 @@ def _texts(objects: Objects, at: np.ndarray) -> list[str]:
     found = [""] * len(at)
     for size in np.unique(texts.sizes):
         (members,) = np.nonzero(texts.sizes == size)
-        for member, text in zip(members, objects.bytes(texts.data[members], 2 * size), strict=True):
+        for member, text in zip(members, objects.raw(texts.data[members], 2 * size), strict=True):
             found[member] = text.tobytes().decode("utf-16-le", "replace")
     return found
 

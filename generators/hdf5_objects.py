@@ -52,7 +52,7 @@ class Objects:
         """`base`: where the HDF5 file starts in `content` (MATLAB puts 512 bytes of text first)."""
         self.content = np.frombuffer(content, "u1", offset=base)
 
-    def bytes(self, at: np.ndarray, size: int) -> np.ndarray:
+    def raw(self, at: np.ndarray, size: int) -> np.ndarray:
         """Return the `size` bytes from each address on, uint8 [n, size]."""
         if len(at) and (at.min() < 0 or at.max() + size > len(self.content)):
             raise UnfamiliarError("an address outside the file")
@@ -60,7 +60,7 @@ class Objects:
 
     def numbers(self, at: np.ndarray, kind: str) -> np.ndarray:
         """Return the numbers of NumPy type `kind` at the addresses, [n]."""
-        return self.bytes(at, np.dtype(kind).itemsize).view(kind)[:, 0]
+        return self.raw(at, np.dtype(kind).itemsize).view(kind)[:, 0]
 
     def addresses(self, at: np.ndarray) -> np.ndarray:
         """Return the addresses that are kept at the addresses, [n]."""
@@ -88,7 +88,7 @@ class Objects:
         return [self.addresses(entry + 8) for entry in entries]
 
     def _expect(self, at: np.ndarray, expected: bytes) -> None:
-        if (self.bytes(at, len(expected)) != np.frombuffer(expected, "u1")).any():
+        if (self.raw(at, len(expected)) != np.frombuffer(expected, "u1")).any():
             raise UnfamiliarError(f"not {expected!r}")
 
     def _sizes(self, space: np.ndarray) -> np.ndarray:
