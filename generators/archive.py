@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -71,7 +71,7 @@ def _check_member(path: Path, member: tarfile.TarInfo) -> None:
         raise UsageError(f"{path}: member {name!r} is {what}: give the published archive")
 
 
-def _unpacked(path: Path) -> Iterator[bytes]:
+def _unpacked(path: Path) -> Generator[bytes, None, None]:
     """Yield what a .gz file holds, in pieces of bounded size, none of them empty."""
     unpack = zlib.decompressobj(wbits=31)
     with path.open("rb") as file:

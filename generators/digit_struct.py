@@ -34,7 +34,7 @@ class Numbers:
     """The house numbers of one split, in the order of the file.
 
     number: int32 [N], picture `number`.png, no number twice. first: int64 [N + 1]; the digits of
-    picture i are first[i] to first[i + 1], left out, at least one. labels: int8 [M], the digits
+    picture i are first[i] to first[i + 1], left out. labels: int8 [M], the digits
     0..9. boxes: float64 [M, 4], left, top, width and height in pixels as they are published: finite
     numbers, the pictures' first pixel is 1, and some boxes start before it or end outside.
     """
@@ -147,16 +147,20 @@ def _read_objects(file: Any, origin: str) -> _Structs:
             try:
                 found.append(file[name][()].astype("<u2").tobytes().decode("utf-16-le", "replace"))
                 for field in FIELDS:
-                    columns[field].append(_one_field(file, file[box][field]))
+                    columns[field].append(_one_field(file, file[box], field))
             except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
                 raise ValueError(f"entry {entry + 1}: {error}") from error
             advance(entry + 1)
     return found, {field: _joined(column) for field, column in columns.items()}
 
 
-def _one_field(file: Any, dataset: Any) -> np.ndarray:
+def _one_field(file: Any, box: Any, name: str) -> np.ndarray:
     import h5py
 
+    # MATLAB keeps an empty array as its dimensions, marked as empty.
+    dataset = box if isinstance(box, h5py.Dataset) else box[name]
+    if "MATLAB_empty" in dataset.attrs or dataset.shape is None:
+        return np.empty(0)
     values = dataset[()].ravel()
     if h5py.check_ref_dtype(dataset.dtype) is None:
         return values.astype(np.float64)
@@ -175,7 +179,6 @@ def _numbers(names: list[str], fields: dict[str, _Values], origin: str) -> Numbe
     blame = _Blame(names, origin)
     number = _picture_numbers(names, blame)
     sizes, labels = fields["label"].sizes, fields["label"].values
-    blame.entries(sizes == 0, "has no digits")
     for field in FIELDS:
         blame.entries(fields[field].sizes != sizes, f"has not as many {field} as label values")
     owner = np.repeat(np.arange(len(names)), sizes)

@@ -19,6 +19,7 @@ from hsal_bench.errors import UsageError, suggest
 from . import idx
 from .download import read_or_download
 from .sources import IDX_SOURCES, SOURCES, SYNTHETIC, IdxSource
+from .uniforms import fixed_order
 
 _VALID_PART, _TEST_PART = 12, 7
 
@@ -99,7 +100,7 @@ def make_pools(glyphs: Glyphs) -> dict[str, Pool]:
         UsageError: a split would have no glyph.
     """
     num_train = len(glyphs.train_labels)
-    order = _fixed_order(num_train, _VALID_PART)
+    order = fixed_order(num_train, _VALID_PART)
     cut = num_train // _VALID_PART
     members = {
         "train": order[cut:],
@@ -120,14 +121,6 @@ def _pool(member: np.ndarray, labels: np.ndarray) -> Pool:
     member = member[np.argsort(labels[member], kind="stable")].astype(np.int32)
     _, starts, sizes = np.unique(labels[member], return_index=True, return_counts=True)
     return Pool(member, starts, sizes)
-
-
-def _fixed_order(number: int, key: int) -> np.ndarray:
-    # Raw doubles of PCG64 and a stable sort are the same in every NumPy; `permutation` is not.
-    # The spawn key keeps this stream apart from those of the scenes.
-    seed = np.random.SeedSequence(key, spawn_key=(0,))
-    uniform = np.random.Generator(np.random.PCG64(seed)).random(number)
-    return np.argsort(uniform, kind="stable")
 
 
 def _published(name: str, source: IdxSource, data_dir: Path) -> Glyphs:
@@ -196,7 +189,7 @@ def _content(path: Path) -> bytes:
 def _cut_test(
     images: np.ndarray, labels: np.ndarray
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    order = _fixed_order(len(labels), _TEST_PART)
+    order = fixed_order(len(labels), _TEST_PART)
     cut = len(labels) // _TEST_PART
     test, train = np.sort(order[:cut]), np.sort(order[cut:])
     return (images[train], labels[train]), (images[test], labels[test])

@@ -31,6 +31,15 @@ class Stream:
         return result
 
 
+def fixed_order(number: int, key: int, stream: int = 0) -> np.ndarray:
+    """Return the numbers 0..number-1 in an order that (key, stream) names, int64 [number]."""
+    # Raw doubles of PCG64 and a stable sort are the same in every NumPy; `permutation` is not.
+    # The spawn key keeps these streams apart from those of the scenes.
+    seed = np.random.SeedSequence(key, spawn_key=(stream,))
+    uniform = np.random.Generator(np.random.PCG64(seed)).random(number)
+    return np.argsort(uniform, kind="stable")
+
+
 def whole(uniform: np.ndarray, number: int | np.ndarray) -> np.ndarray:
     """Return whole numbers 0..number-1 (int64), each equally likely."""
     return (uniform * number).astype(np.int64)

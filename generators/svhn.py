@@ -1,0 +1,232 @@
+"""SVHN Multiset: photographs of house numbers, the paper's third data set (P§5).
+
+The full numbers of Street View House Numbers (Netzer et al. 2011), each cropped to its digits. What
+the paper leaves open is a field of the spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hsal_bench.errors import UsageError
+from hsal_bench.generator import Rows
+from hsal_bench.options import as_json, check_bounds, option
+from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout
+
+from .album import Album
+from .digit_struct import read as read_digits
+from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
+from .photographs import COLOURS, photograph
+from .spec import MOST_IMAGES, MOST_OBJECTS, MOST_PIXELS, MOST_SEED
+from .svhn_files import OFFICIAL, find_albums, remarks
+from .uniforms import fixed_order
+
+VERSION = "1"
+LICENCE = "SVHN: for non-commercial use only"
+CLASSES = tuple("0123456789")
+_VALID, _VALID_SHARE, _LARGE = 5_000, 0.15, 30_000
+_PAPER = (
+    "Welleck, Mao, Cho, Zhang: Saliency-based Sequential Image Attention with Multiset Prediction, "
+    "NIPS 2017, arXiv:1711.05165"
+)
+_SVHN = (
+    "Netzer, Wang, Coates, Bissacco, Wu, Ng: Reading Digits in Natural Images with Unsupervised "
+    "Feature Learning, NIPS Workshop on Deep Learning and Unsupervised Feature Learning 2011"
+)
+
+
+@dataclass(frozen=True)
+class NumbersSpec:
+    """House numbers cropped to their digits, which one image's labels are."""
+
+    collection: str = option(
+        OFFICIAL,
+        "photographs: svhn, or a folder of --data-dir with train.tar.gz and test.tar.gz alike",
+    )
+    resolution: int = option(100, "side of the stored image, pixels", 1, MOST_PIXELS)
+    colour: Literal["rgb", "grey"] = option("rgb", "colour of the stored image")
+    grow: float = option(
+        0.3, "by what share of its sides the union of the boxes grows to the crop", 0.0, 100.0
+    )
+    max_objects: int = option(
+        6, "most digits of an image; those with more are left out", 1, MOST_OBJECTS
+    )
+    train: int | None = option(None, "images of the train split; none: all", 1, MOST_IMAGES)
+    valid: int | None = option(None, "images of the valid split; none: all", 1, MOST_IMAGES)
+    test: int | None = option(None, "images of the test split; none: all", 1, MOST_IMAGES)
+    seed: int = option(0, "seed of the choice of what is held out for valid", 0, MOST_SEED)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The house numbers of one split, and what is added to a picture's number as source_index."""
+
+    album: str
+    numbers: HouseNumbers
+    offset: int
+
+
+@dataclass(frozen=True)
+class PhotographMaker:
+    """Makes the examples of `rows` from their pictures' bytes: all it needs comes along."""
+
+    rows: Rows
+    contents: tuple[bytes, ...]
+    numbers: HouseNumbers
+    offset: int
+    spec: NumbersSpec
+
+    def make(self, split: str, start: int, stop: int) -> Examples:
+        """Return the examples start..stop-1, which are among `rows`."""
+        at = slice(start - self.rows.start, stop - self.rows.start)
+        numbers, spec = self.numbers[at], self.spec
+        images = [
+            photograph(content, crop, spec.resolution, spec.colour, f"{number}.png")
+            for content, crop, number in zip(
+                self.contents[at], numbers.crops.tolist(), numbers.number, strict=True
+            )
+        ]
+        index = np.where(numbers.labels == PAD, PAD, numbers.number[:, None] + self.offset)
+        return {
+            "images": np.stack(images),
+            "labels": numbers.labels,
+            "counts": (numbers.labels[:, :, None] == np.arange(len(CLASSES))).sum(1).astype("u1"),
+            "boxes": numbers.boxes,
+            "source_index": index.astype("<i4"),
+        }
+
+
+@dataclass(frozen=True)
+class NumbersRecipe:
+    """House numbers ready to be made."""
+
+    header: Header
+    layout: Layout
+    spec: NumbersSpec
+    albums: Mapping[str, Album]
+    splits: Mapping[str, Split]
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, PhotographMaker]]:
+        """Yield each of `wanted` when the pass through its archive has come by its pictures."""
+        for name, album in self.albums.items():
+            yield from self._from(album, [r for r in wanted if self.splits[r.split].album == name])
+
+    def _from(self, album: Album, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, PhotographMaker]]:
+        places = {
+            number: (rows, place)
+            for rows in wanted
+            for place, number in enumerate(self._numbers(rows).number.tolist())
+        }
+        held: dict[Rows, dict[int, bytes]] = {rows: {} for rows in wanted}
+        for number, content in album.pictures(places):
+            rows, place = places[number]
+            held[rows][place] = content
+            if len(held[rows]) == len(rows):
+                contents = held.pop(rows)
+                in_order = tuple(contents[place] for place in range(len(rows)))
+                offset = self.splits[rows.split].offset
+                yield rows, PhotographMaker(rows, in_order, self._numbers(rows), offset, self.spec)
+
+    def _numbers(self, rows: Rows) -> HouseNumbers:
+        return self.splits[rows.split].numbers[rows.start : rows.stop]
+
+
+class SvhnMultiset:
+    """The data set `svhn-multiset`, and its like from any folder in the same layout."""
+
+    summary = "SVHN Multiset: photographs of house numbers, 1 to 6 digits, repeats allowed"
+    defaults = NumbersSpec()
+
+    def data_set_name(self, spec: NumbersSpec) -> str:
+        """Return the name of the collection with "-multiset"."""
+        return f"{spec.collection}-multiset"
+
+    def spec_of(self, name: str) -> NumbersSpec | None:
+        """Return None: a collection is a folder of the user's, its name could be any."""
+        return None
+
+    def recipe(self, spec: NumbersSpec, data_dir: Path) -> NumbersRecipe:
+        """Return the recipe of `spec`; see `hsal_bench.generator.Generator`.
+
+        Raises:
+            UsageError: the archives are not what they should be, or hold too little.
+            SourceUnavailable: they are not there and cannot be downloaded.
+        """
+        albums = find_albums(spec.collection, data_dir)
+        indices = {name: album.index() for name, album in albums.items()}
+        selections = {}
+        for name, index in indices.items():
+            digits = read_digits(
+                index.digit_struct, f"{name}/digitStruct.mat of {albums[name].path}"
+            )
+            look = (spec.max_objects, spec.grow, spec.resolution)
+            selections[name] = house_numbers(index, digits, *look)
+        splits = _splits(selections, spec)
+        sizes = {split: len(splits[split].numbers.number) for split in SPLITS}
+        channels = COLOURS[spec.colour][1]
+        shape = (channels, spec.resolution, spec.resolution)
+        header = Header(
+            name=self.data_set_name(spec),
+            version=VERSION,
+            class_names=CLASSES,
+            config={"generator": "svhn-multiset", **as_json(spec)},
+            seed=spec.seed,
+            source=spec.collection,
+            source_sha256=source_sha256(indices),
+            generator_version=VERSION,
+            license=LICENCE,
+            citation=f"{_PAPER}. Photographs: {_SVHN}",
+            notes=tuple(_notes(spec.collection, selections)),
+        )
+        layout = Layout(shape, spec.max_objects, len(CLASSES), sizes)
+        return NumbersRecipe(header, layout, spec, albums, splits)
+
+    def companion(self, spec: NumbersSpec) -> None:
+        """Return None: the activation model is fine-tuned on the images themselves (P§5)."""
+
+
+svhn_multiset = SvhnMultiset()
+
+
+def _notes(collection: str, selections: Mapping[str, Selection]) -> list[str]:
+    found = {name: selection.found for name, selection in selections.items()}
+    left_out = [note for name, one in selections.items() for note in one.notes(name)]
+    return [*remarks(collection, found), *left_out]
+
+
+def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str, Split]:
+    """Return the splits: the test archive, and the training archive but for what is held out.
+
+    Which pictures are held out depends on the seed and the archive alone, so that fewer images
+    asked for are the first of those there would be.
+
+    Raises:
+        UsageError: a split would be empty, or has fewer images than are asked for.
+    """
+    train, test = selections["train"], selections["test"]
+    held_out = _VALID if train.found >= _LARGE else int(_VALID_SHARE * train.found)
+    order = fixed_order(len(train.numbers.number), spec.seed, stream=1)
+    chosen = {
+        "train": ("train", np.sort(order[held_out:]), 0, spec.train),
+        "valid": ("train", np.sort(order[:held_out]), 0, spec.valid),
+        # Pictures of the two archives bear the same numbers: the test ones go on where the
+        # training ones end.
+        "test": ("test", np.arange(len(test.numbers.number)), train.highest, spec.test),
+    }
+    splits = {}
+    for split, (album, rows, offset, asked) in chosen.items():
+        if len(rows) < (asked or 1):
+            raise UsageError(
+                f"{spec.collection} has {len(rows)} images for {split}, {asked or 1} are wanted: "
+                f"lower --{split}, or name a larger collection"
+            )
+        splits[split] = Split(album, selections[album].numbers[rows[:asked]], offset)
+    return splits
