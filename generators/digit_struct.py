@@ -36,7 +36,8 @@ class Numbers:
     number: int32 [N], picture `number`.png, no number twice. first: int64 [N + 1]; the digits of
     picture i are first[i] to first[i + 1], left out. labels: int8 [M], the digits
     0..9. boxes: float64 [M, 4], left, top, width and height in pixels as they are published: finite
-    numbers, the pictures' first pixel is 1, and some boxes start before it or end outside.
+    numbers; some boxes start before the picture or end outside, and whether its first pixel is 0 or
+    1 is not said.
     """
 
     number: np.ndarray
