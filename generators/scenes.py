@@ -11,9 +11,8 @@ from typing import get_args
 
 import numpy as np
 
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generator import Rows
-from hsal_bench.making import SourceUnavailable
 from hsal_bench.options import as_json
 from hsal_bench.schema import PAD, Examples, Header, Layout
 

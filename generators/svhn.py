@@ -149,10 +149,6 @@ class SvhnMultiset:
         """Return the name of the collection with "-multiset"."""
         return f"{spec.collection}-multiset"
 
-    def spec_of(self, name: str) -> NumbersSpec | None:
-        """Return None: a collection is a folder of the user's, its name could be any."""
-        return None
-
     def recipe(self, spec: NumbersSpec, data_dir: Path) -> NumbersRecipe:
         """Return the recipe of `spec`; see `hsal_bench.generator.Generator`.
 

@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsal_bench.errors import UsageError
-from hsal_bench.making import SourceUnavailable
+from hsal_bench.errors import SourceUnavailable, UsageError
 
 from .album import Album
 from .fetch import fetch
@@ -43,8 +42,8 @@ def find_albums(collection: str, data_dir: Path) -> dict[str, Album]:
     missing of SVHN is downloaded.
 
     Raises:
-        UsageError: the collection is not there, or an archive is not what its size promises.
-        SourceUnavailable: SVHN is not there and cannot be downloaded.
+        UsageError: an archive is not what its size promises.
+        SourceUnavailable: the collection is not there, or, of SVHN, cannot be downloaded.
     """
     folders = [data_dir / collection, *([data_dir] if collection == OFFICIAL else [])]
     for folder in folders:
@@ -55,7 +54,7 @@ def find_albums(collection: str, data_dir: Path) -> dict[str, Album]:
                 _check_published(name, album)
             return found
     if collection != OFFICIAL:
-        raise UsageError(
+        raise SourceUnavailable(
             f"no collection {collection!r}: {folders[0]} holds no train.tar.gz and test.tar.gz (or "
             "folders train and test); put them there, or name another folder with --data-dir"
         )

@@ -18,6 +18,18 @@ class UsageError(HsalBenchError):
     exit_code = 2
 
 
+class SourceUnavailable(UsageError):  # noqa: N818 - it says what is the matter
+    """Raised by a generator whose source cannot be had: nothing can be made from it here.
+
+    `reason` says what is the matter with the source and how to mend that; `instead`, what could
+    be made without it.
+    """
+
+    def __init__(self, reason: str, instead: str = "") -> None:
+        super().__init__(f"{reason}, or {instead}" if instead else reason)
+        self.reason = reason
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error about an unknown `name`: the nearest known one, then all."""
     known = sorted(known)

@@ -59,7 +59,11 @@ class Recipe(Protocol):
 
 
 class Generator(Protocol):
-    """A named data set: its defaults, and how a spec becomes a recipe."""
+    """A named data set: its defaults, and how a spec becomes a recipe.
+
+    It may have `spec_of(name) -> spec | None` as well, the inverse of `data_set_name`: then a user
+    who gives the name of a variant is told the command that makes it.
+    """
 
     summary: str
     defaults: Any

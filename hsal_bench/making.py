@@ -24,18 +24,6 @@ from hsal_bench.progress import progress
 _SHOWN = 3
 
 
-class SourceUnavailable(UsageError):  # noqa: N818 - it says what is the matter
-    """Raised by a generator whose source cannot be had: nothing can be made from it here.
-
-    `reason` says what is the matter with the source and how to mend that; `instead`, what could
-    be made without it.
-    """
-
-    def __init__(self, reason: str, instead: str = "") -> None:
-        super().__init__(f"{reason}, or {instead}" if instead else reason)
-        self.reason = reason
-
-
 @dataclass(frozen=True)
 class Job:
     """A data set to make at `path`, or one that is there already as the spec says."""

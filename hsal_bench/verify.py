@@ -11,9 +11,8 @@ import numpy as np
 
 from hsal_bench.checks import CHECKS, RUN_ROWS, Failed, Skipped
 from hsal_bench.datafile import DataFile, open_data
-from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.errors import HsalBenchError, SourceUnavailable, UsageError
 from hsal_bench.generator import Recipe, Rows
-from hsal_bench.making import SourceUnavailable
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS, Examples, content_sha256, run_digests

@@ -9,7 +9,7 @@ import h5py
 import pytest
 from click.testing import CliRunner, Result
 
-from hsal_bench import cli_data, making, progress
+from hsal_bench import cli_data, errors, making, progress
 from hsal_bench.cli_specs import _metavar
 from hsal_bench.datafile import open_data
 
@@ -161,7 +161,7 @@ def test_verify_without_the_source_skips_what_needs_it(
     toy_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def recipe(spec: object, data_dir: Path) -> None:
-        raise making.SourceUnavailable("no glyphs here")
+        raise errors.SourceUnavailable("no glyphs here")
 
     monkeypatch.setattr(making.registry.load_generator("toy"), "recipe", recipe, raising=False)
     result = call(cli_data.verify, toy_file)

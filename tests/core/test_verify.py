@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from hsal_bench.datafile import open_data
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.ink import boxes_in_range, ink_outside, loose_boxes
-from hsal_bench.making import SourceUnavailable
 from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS
 from hsal_bench.verify import Check, content_hash, require_whole, summary, verify

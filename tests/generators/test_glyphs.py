@@ -13,6 +13,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.generators import glyphs
 from hsal_bench.generators.glyphs import load_glyphs, make_pools
 from hsal_bench.generators.sources import IDX_SOURCES, SOURCES, IdxSource, PublishedFile
+from hsal_bench.generators.uniforms import fixed_order
 
 URL = "https://example.org/"
 
@@ -32,7 +33,7 @@ def test_pools_are_disjoint_and_whole(source: str, tmp_path: Path) -> None:
 
 
 def test_the_cut_of_the_pools_never_changes() -> None:
-    order = glyphs._fixed_order(60_000, 12)
+    order = fixed_order(60_000, 12)
     assert sorted(order) == list(range(60_000))
     assert order[:5].tolist() == [37365, 58486, 33502, 41488, 57298]
 
