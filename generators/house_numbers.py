@@ -73,7 +73,7 @@ def house_numbers(
         "a broken PNG": ~index.whole,
         "no digits": amount == 0,
         f"more than {most} digits": amount > most,
-        "a digit outside the picture": outside.any(axis=1),
+        "a box without a pixel in the picture": outside.any(axis=1),
     }
     kept = np.ones(len(index.number), bool)
     left_out = {}

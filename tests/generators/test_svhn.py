@@ -153,7 +153,7 @@ def test_pictures_that_cannot_be_used_are_left_out_and_told(collect):
         "train: 1 of 41 left out, a broken PNG: 8.png",
         "train: 2 of 41 left out, no digits: 5.png, 41.png",
         "train: 1 of 41 left out, more than 6 digits: 7.png",
-        "train: 1 of 41 left out, a digit outside the picture: 6.png",
+        "train: 1 of 41 left out, a box without a pixel in the picture: 6.png",
     )
     assert sum(recipe.layout.sizes.values()) == 41 - 5 + TEST
 
