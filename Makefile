@@ -33,10 +33,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# mypy cannot follow the mapping of folders to packages: it checks an installed copy.
+# mypy cannot follow the mapping of folders to packages: it checks an installed copy. What building
+# it leaves here would, seen from this folder, pass for the installed package once it is outdated.
 types: $(INSTALLED)
 	rm -rf .types build
 	$(BIN)/pip install --quiet --no-deps --target .types .
+	rm -rf build hsal_bench.egg-info
 	MYPYPATH=.types $(BIN)/mypy -p hsal_bench
 
 clean:
