@@ -68,8 +68,9 @@ def entry(model: str, preset: str, settings: Mapping[str, str]) -> Entry:
     path, _, name = model.rpartition(":")
     _check_contract(cls, model)
     config = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
-    own = settings_of(name, settings)
-    config = options.replace(config, own, name)
+    config = options.replace(config, given := settings_of(name, settings), name)
+    # As the config holds them: "true" and "yes" are one setting, and one folder.
+    own = {key: options.as_text(getattr(config, key)) for key in given}
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(own.items()))])
     sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
     return Entry(name, cls, config, own, label.replace("/", "_"), sha256)

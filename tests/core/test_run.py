@@ -122,7 +122,7 @@ def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_p
     code, out, err = bench("--model", "fine.py:Constant", "--set", "breaks=true", "--seeds", "0,1")
     assert code == 1
     for seed in (0, 1):
-        folder = _folder(tmp_path, "Constant+breaks=true", seed)
+        folder = _folder(tmp_path, "Constant+breaks=yes", seed)
         record = read_record(folder / "record.json")
         assert (record.status, record.reason) == ("failed", "RuntimeError: out of memory")
         assert "in predict" in (folder / "error.txt").read_text()
@@ -210,7 +210,7 @@ def test_a_loss_that_is_not_a_number_leaves_a_failed_record(bench, tmp_path):
     code, out, err = bench("--set", "diverge=true")
     assert code == 1
     assert "loss is nan" in err
-    record = read_record(_folder(tmp_path, "Constant+diverge=true") / "record.json")
+    record = read_record(_folder(tmp_path, "Constant+diverge=yes") / "record.json")
     assert record.status == "failed"
     assert "loss is nan" in record.reason
     assert "—" in out
@@ -220,7 +220,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
     code, out, _ = bench("--set", "unsupported=true")
     assert code == 0
     assert "it has no eyes" in out
-    record = read_record(_folder(tmp_path, "Constant+unsupported=true") / "record.json")
+    record = read_record(_folder(tmp_path, "Constant+unsupported=yes") / "record.json")
     assert record.status == "unsupported"
 
 
