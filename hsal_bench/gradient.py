@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from hsal_bench.capture import CapturedStep, Step
 from hsal_bench.contract import check_scalars
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.options import option
@@ -33,11 +34,15 @@ class GradientMethod(ABC):
     A subclass gives `Config` (derived from `GradientConfig`), `build_network`, `loss` and
     `predict`. Sampling in `loss` draws from `self.generator` only, so that a run continues bit
     for bit from its `state_dict`.
+
+    `capturable`: `loss` is tensor code alone, that never looks at a value on the host; then its
+    update is captured as a CUDA graph on a GPU (hsal_bench/capture.py).
     """
 
     Config: ClassVar[type] = GradientConfig
     inputs: ClassVar[Literal["images", "activations"]] = "activations"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    capturable: ClassVar[bool] = False
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
         self.task, self.config, self.setup = task, config, setup
@@ -46,13 +51,19 @@ class GradientMethod(ABC):
             # Weights are drawn on the CPU: the same seed gives the same network on any device.
             torch.manual_seed(setup.seed)
             self.network = self.build_network().to(setup.device)
+        self.updates_done = 0
+        self.training_share = torch.zeros((), device=setup.device)
+        """How much of the training is over, in [0, 1]: a tensor, which a captured update reads."""
+        self.captured = self.capturable and setup.device.type == "cuda"
+        rate = config.learning_rate
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
-            lr=config.learning_rate,
+            lr=torch.tensor(rate, device=setup.device) if self.captured else rate,
             weight_decay=config.weight_decay,
             fused=True,
+            capturable=self.captured,
         )
-        self.updates_done = 0
+        self._step: Step = self._new_step()
 
     @abstractmethod
     def build_network(self) -> nn.Module:
@@ -66,23 +77,30 @@ class GradientMethod(ABC):
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
         """Predict as `Method.predict` says."""
 
-    @property
-    def training_share(self) -> float:
-        """How much of the training is over, in [0, 1]."""
-        return min(1.0, self.updates_done / max(1, self.setup.updates))
-
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """Make one step along the gradient of `loss`; return its scalars, detached."""
         self.network.train()
+        share = min(1.0, self.updates_done / max(1, self.setup.updates))
+        self.training_share.fill_(share)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * cosine(self.training_share)
+            rate = self.config.learning_rate * cosine(share)
+            if self.captured:
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        self.updates_done += 1
+        return self._step(batch)
+
+    def _new_step(self) -> Step:
+        return CapturedStep(self._follow, self.generator) if self.captured else self._follow
+
+    def _follow(self, batch: Batch) -> Mapping[str, Tensor]:
         scalars = check_scalars(self, "loss", self.loss(batch))
         self.optimizer.zero_grad(set_to_none=True)
         scalars["loss"].backward()
         # Among the scalars, so that a gradient that is not finite is noticed as a loss would be.
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
         self.optimizer.step()
-        self.updates_done += 1
         return {
             name: scalar.detach() for name, scalar in [*scalars.items(), ("gradient_norm", norm)]
         }
@@ -100,6 +118,11 @@ class GradientMethod(ABC):
         """Go on from where `state_dict` was taken."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.captured:
+            # What was loaded lies in new memory, and the rate comes from a file, on the CPU.
+            for group in self.optimizer.param_groups:
+                group["lr"] = torch.as_tensor(group["lr"], device=self.setup.device).clone()
+            self._step = self._new_step()
         self.generator.set_state(state["generator"].cpu())
         self.updates_done = state["updates_done"]
 

@@ -40,13 +40,19 @@ class ExampleSet:
         """Where batches are wanted."""
         return self.counts.device
 
+    @property
+    def on_device(self) -> bool:
+        """Whether the inputs lie where batches are wanted."""
+        return self.inputs.device == self.counts.device
+
     def __len__(self) -> int:
         return len(self.counts)
 
     def rows(self, rows: Int[Tensor, " batch"] | slice) -> Tensor:
-        """Return the inputs of some rows as float32 on the device; images in [0, 1]."""
-        if isinstance(rows, Tensor):
-            rows = rows.to(self.inputs.device)
+        """Return the inputs of some rows as float32 on the device; images in [0, 1].
+
+        Row numbers lie where the inputs do.
+        """
         chosen = self.inputs[rows].to(self.device, non_blocking=True)
         return chosen.float() / 255.0 if chosen.dtype == torch.uint8 else chosen.float()
 
@@ -80,11 +86,14 @@ def training_batches(
         order = torch.randperm(len(examples), generator=generator)
         keys = torch.rand(examples.labels.shape, generator=generator).to(examples.device)
         labels = shuffle_labels(examples.labels, keys)
+        # Once per epoch: a copy per batch would have the host wait for the device.
+        order_on_device = order.to(examples.device)
+        inputs_order = order_on_device if examples.on_device else order
         first = start % per_epoch if epoch == start // per_epoch else 0
         for number in range(first, per_epoch):
-            rows = order[number * batch_size : (number + 1) * batch_size]
-            on_device = rows.to(examples.device)
-            yield Batch(examples.rows(rows), examples.counts[on_device], labels[on_device])
+            part = slice(number * batch_size, (number + 1) * batch_size)
+            rows = order_on_device[part]
+            yield Batch(examples.rows(inputs_order[part]), examples.counts[rows], labels[rows])
 
 
 def evaluation_batches(examples: ExampleSet, batch_size: int) -> Iterator[tuple[int, Batch]]:
