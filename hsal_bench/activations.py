@@ -30,7 +30,7 @@ from hsal_bench.loader import example_set
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.multiset import counts_from_labels
 from hsal_bench.options import option
-from hsal_bench.presets import Budget
+from hsal_bench.presets import Budget, Precision
 from hsal_bench.progress import progress
 from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS
@@ -48,6 +48,7 @@ class SingleObjectConfig(GradientConfig):
 
     backbone: str = option("resnet34", "activation model")
     weights: str | None = option(None, "file of pretrained weights; none: from scratch")
+    precision: Precision = option("float32", "arithmetic of the convolutions")
 
 
 class SingleObject(GradientMethod):
@@ -55,13 +56,15 @@ class SingleObject(GradientMethod):
 
     Config: ClassVar[type] = SingleObjectConfig
     inputs: ClassVar[Literal["images", "activations"]] = "images"
+    capturable: ClassVar[bool] = True
     network: backbones.ActivationModel
 
     def build_network(self) -> nn.Module:
         """Return the activation model with its classifier."""
         weights = Path(self.config.weights) if self.config.weights else None
         channels, classes = self.task.input_shape[0], self.task.num_classes
-        model = backbones.build(self.config.backbone, channels, classes, weights)
+        config = self.config
+        model = backbones.build(config.backbone, channels, classes, weights, config.precision)
         return model.to(memory_format=torch.channels_last)
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -84,6 +87,7 @@ class FrozenModel:
 
     path: Path
     backbone: str
+    precision: Precision
     weights: str
     trained_on: str
     accuracy: float
@@ -92,7 +96,7 @@ class FrozenModel:
     def as_record(self) -> Activation:
         """Return what a result record says of the model."""
         weights = f"{self.weights}, fine-tuned on {self.trained_on}"
-        return Activation(self.backbone, weights, self.sha256, self.accuracy)
+        return Activation(self.backbone, weights, self.sha256, self.accuracy, self.precision)
 
 
 def fine_tune(
@@ -198,18 +202,20 @@ def _train_model(
     write_state(folder / "model.pt", state)
     facts = {
         "backbone": config.backbone,
+        "precision": config.precision,
         "weights": origin,
         "trained_on": single.header.name,
         "accuracy": evaluation.evaluate(method, data["test"]).metrics[SCORE],
-        "sha256": _model_sha256(config.backbone, state),
+        "sha256": _model_sha256(config, state),
     }
     write_text(folder / "model.json", json.dumps(facts, indent=1) + "\n")
     harness.restart(folder)
 
 
-def _model_sha256(backbone: str, state: Mapping[str, Tensor]) -> str:
+def _model_sha256(config: SingleObjectConfig, state: Mapping[str, Tensor]) -> str:
     """Return a hash of all that decides what volumes a model computes: its code and its weights."""
-    whole = hashlib.sha256(f"{backbone} {backbones.VERSION}".encode())
+    code = f"{config.backbone} {backbones.VERSION} {config.precision}"
+    whole = hashlib.sha256(code.encode())
     for name, value in sorted(state.items()):
         whole.update(name.encode())
         whole.update(value.contiguous().numpy().tobytes())
@@ -227,7 +233,7 @@ def _load_model(
     model: FrozenModel, data: DataFile, device: torch.device
 ) -> backbones.ActivationModel:
     channels, classes = data.layout.image_shape[0], data.layout.num_classes
-    network = backbones.build(model.backbone, channels, classes)
+    network = backbones.build(model.backbone, channels, classes, precision=model.precision)
     network.load_state_dict(torch.load(model.path, map_location="cpu", weights_only=True))
     return network.to(device).to(memory_format=torch.channels_last).eval()
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.presets import Precision
 
 VERSION = 2
 """Goes up when the same weights would compute other volumes: kept models and volumes are keyed by
@@ -38,11 +39,14 @@ class ActivationModel(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk, self.prepare = trunk, prepare
+        self.precision = torch.float32
         self.classifier = nn.Linear(channels, num_classes)
 
     def volume(self, images: Float[Tensor, "batch c H W"]) -> Float[Tensor, "batch C h w"]:
-        """Return V, post-ReLU, so >= 0."""
-        return self.trunk(self.prepare(images))
+        """Return V, post-ReLU, so >= 0; computed in `precision`, float32 all the same."""
+        x = self.prepare(images)
+        with torch.autocast(x.device.type, self.precision, self.precision != torch.float32):
+            return self.trunk(x).float()
 
     def forward(self, images: Float[Tensor, "batch c H W"]) -> Float[Tensor, "batch classes"]:
         """Return class scores."""
@@ -50,7 +54,11 @@ class ActivationModel(nn.Module):
 
 
 def build(
-    name: str, image_channels: int, num_classes: int, weights: Path | None = None
+    name: str,
+    image_channels: int,
+    num_classes: int,
+    weights: Path | None = None,
+    precision: Precision = "float32",
 ) -> ActivationModel:
     """Return the activation model `name`, its trunk loaded from the file `weights` if given.
 
@@ -59,7 +67,9 @@ def build(
     """
     if name not in BACKBONES:
         raise UsageError(f"no activation model {name!r}: {suggest(name, BACKBONES)}")
-    return BACKBONES[name](image_channels, num_classes, weights)
+    model = BACKBONES[name](image_channels, num_classes, weights)
+    model.precision = getattr(torch, precision)
+    return model
 
 
 def _small(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:

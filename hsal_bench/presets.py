@@ -7,8 +7,11 @@ no batch size, no number of updates) is marked in the comments.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hsal_bench.errors import UsageError, suggest
+
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Preset:
-    """Which activation model, how long it is fine-tuned, and how long each method trains."""
+    """Which activation model, how long it is fine-tuned, and how long each method trains.
+
+    precision: of the activation model's arithmetic; its weights and the methods stay float32.
+    """
 
     summary: str
     backbone: str
+    precision: Precision
     fine_tune: Budget
     from_scratch: Budget
     train: Budget
@@ -35,6 +42,7 @@ PRESETS = {
     "paper": Preset(
         summary="ResNet-34 at 224 x 224, the paper's network sizes; wants a GPU",
         backbone="resnet34",
+        precision="bfloat16",
         # 5 epochs of 60,000 from ImageNet weights, 10 without them (not from the paper)
         fine_tune=Budget(updates=2_345, batch_size=128, eval_every=469),
         from_scratch=Budget(updates=4_690, batch_size=128, eval_every=469),
@@ -44,6 +52,7 @@ PRESETS = {
     "quick": Preset(
         summary="a small network and short training; minutes on two cores",
         backbone="small",
+        precision="float32",
         fine_tune=Budget(updates=200, batch_size=64, eval_every=50),
         from_scratch=Budget(updates=200, batch_size=64, eval_every=50),
         train=Budget(updates=400, batch_size=64, eval_every=50),

@@ -46,12 +46,16 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Activation:
-    """The frozen activation model; `weights` says where they came from, in words."""
+    """The frozen activation model; `weights` says where they came from, in words.
+
+    precision: of its arithmetic, where the record tells.
+    """
 
     backbone: str
     weights: str
     sha256: str
     single_object_accuracy: float | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True)

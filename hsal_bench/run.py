@@ -152,7 +152,9 @@ class Bench:
         request, preset = self.request, self.preset
         origin, weights = activations.first_weights(preset.backbone, request.backbone_weights)
         budget = preset.from_scratch if weights is None else preset.fine_tune
-        config = activations.SingleObjectConfig(backbone=preset.backbone, weights=weights)
+        config = activations.SingleObjectConfig(
+            backbone=preset.backbone, weights=weights, precision=preset.precision
+        )
         root = writable_folder(request.datasets / "activation-models")
         single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)
         with open_data(single or self.data.path) as images:

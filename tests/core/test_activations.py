@@ -74,7 +74,13 @@ def test_other_first_weights_or_another_version_is_another_model(data, tmp_path,
 
 
 def _pretend(single, config, origin, budget, folder, identity, device):
-    facts = {"backbone": "small", "weights": origin, "trained_on": "x", "accuracy": 1.0}
+    facts = {
+        "backbone": "small",
+        "precision": "float32",
+        "weights": origin,
+        "trained_on": "x",
+        "accuracy": 1.0,
+    }
     (folder / "model.json").write_text(json.dumps({**facts, "sha256": folder.name}))
 
 

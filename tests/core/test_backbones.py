@@ -21,6 +21,20 @@ def test_volumes_have_the_paper_s_grid_and_are_not_negative(name, channels, volu
 
 
 @torch.no_grad()
+def test_bfloat16_volumes_are_near_those_of_float32():
+    images = torch.rand(2, 1, 100, 100, generator=torch.Generator().manual_seed(0))
+    volumes = {}
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        model = backbones.build("small", 1, 10, precision=precision).eval()
+        volumes[precision] = model.volume(images)
+    exact, rough = volumes["float32"], volumes["bfloat16"]
+    assert exact.dtype == rough.dtype == torch.float32
+    assert not torch.equal(exact, rough)
+    assert (exact - rough).norm() < 0.02 * exact.norm()
+
+
+@torch.no_grad()
 def test_a_grey_image_is_seen_by_resnet_as_the_same_image_in_rgb():
     model = backbones.build("resnet34", 1, 10).eval()
     grey = torch.rand(1, 1, 100, 100, generator=torch.Generator().manual_seed(0))
