@@ -1,0 +1,226 @@
+"""How near training runs to the hardware: the activation pass, fine-tuning, and HSAL's updates.
+
+    python benchmarks/train.py --device cuda
+    python benchmarks/train.py --device cpu --backbone small --hidden 256 --batches 64
+
+For each it prints images/s of this project's code, the ratio to a straightforward version of the
+same (float32, one kernel launched after another), and the ratio of the measured time to the floor:
+the larger of its floating-point operations over the measured rate of a matrix product, and the
+fewest bytes it must move over the measured rate of a copy. Images and activations are random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from hsal_bench.activations import SingleObject, SingleObjectConfig
+from hsal_bench.backbones import ActivationModel
+from hsal_bench.baselines.hsal import HsalConfig, HsalRL
+from hsal_bench.device import describe, resolve
+from hsal_bench.gradient import GradientMethod
+from hsal_bench.method import Batch, Setup, Task
+from hsal_bench.multiset import counts_from_labels
+
+CLASSES, OBJECTS = 10, 4
+BYTES_PER_PARAMETER = 28
+"""Adam's least: weight, two moments and gradient read, weight and two moments written, float32."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the hardware was seen to do: operations/s in each precision, bytes/s of a copy."""
+
+    operations: dict[torch.dtype, float]
+    bytes: float
+
+    def floor(self, operations: float, precision: torch.dtype, moved: float) -> float:
+        """Return the least seconds of so many operations and bytes."""
+        return max(operations / self.operations[precision], moved / self.bytes)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something to time: what does it, on how many images, and how little it could cost."""
+
+    name: str
+    ours: Callable[[], object]
+    plain: Callable[[], object]
+    images: int
+    precision: torch.dtype
+    moved: float
+
+
+def main() -> None:
+    """Print the measurements that the command line asks for."""
+    args = _arguments()
+    device = resolve(args.device)
+    rates = measure_rates(device, args.matrix, {torch.float32, _precision(args)})
+    print(f"{describe(device)}, torch {torch.__version__}")
+    for precision, rate in rates.operations.items():
+        print(f"  {str(precision).removeprefix('torch.')} product {rate / 1e12:,.2f} TFLOP/s")
+    print(f"  copy {rates.bytes / 1e9:,.1f} GB/s")
+    print(f"{'':<28} {'images/s':>10} {'of plain':>9} {'of floor':>9}")
+    for work in works(args, device):
+        ours, plain = alternate(work.ours, work.plain, device, args.repeats)
+        floor = rates.floor(count_operations(work.plain), work.precision, work.moved)
+        rate = f"{work.images / ours:>10,.0f} {plain / ours:>8.2f}x {ours / floor:>8.2f}x"
+        print(f"{work.name:<28} {rate}", flush=True)
+
+
+def works(args: argparse.Namespace, device: torch.device) -> Iterator[Work]:
+    """Yield what is timed, one after the other: what one needs is freed before the next."""
+    for size in args.image_batches:
+        yield activation_pass(args, device, size)
+        yield fine_tuning(args, device, size)
+    for size in args.batches:
+        yield hsal_update(args, device, size)
+
+
+def activation_pass(args: argparse.Namespace, device: torch.device, size: int) -> Work:
+    """The frozen model's volumes of uint8 images that lie on the device."""
+    images = torch.randint(0, 256, (size, 1, 100, 100), dtype=torch.uint8, device=device)
+    ours, plain = (one.network.eval() for one in _single(args, device))
+
+    def volumes(network: ActivationModel) -> torch.Tensor:
+        with torch.no_grad():
+            return network.volume(images.float() / 255.0).half()
+
+    moved = images.nbytes + volumes(ours).nbytes + 2 * _numbers(ours)
+    precision = _precision(args)
+    name = f"activation pass, {size}"
+    return Work(name, lambda: volumes(ours), lambda: volumes(plain), size, precision, moved)
+
+
+def fine_tuning(args: argparse.Namespace, device: torch.device, size: int) -> Work:
+    """One update of the activation model."""
+    images = torch.randint(0, 256, (size, 1, 100, 100), dtype=torch.uint8, device=device)
+    batch = _batch(images.float() / 255.0, size, device)
+    ours, plain = _single(args, device)
+    moved = images.nbytes + BYTES_PER_PARAMETER * _numbers(ours.network)
+    precision = _precision(args)
+    name = f"fine-tuning update, {size}"
+    return Work(name, _updates(ours, batch), _updates(plain, batch), size, precision, moved)
+
+
+def hsal_update(args: argparse.Namespace, device: torch.device, size: int) -> Work:
+    """One update of HSAL-RL on volumes like ResNet-34's."""
+    channels = 192 if args.backbone == "small" else 512
+    volumes = torch.randn(size, channels, 7, 7, device=device).relu().half()
+    batch = _batch(volumes.float(), size, device)
+    config = HsalConfig(hidden=args.hidden, trajectories=args.trajectories)
+    task, setup = Task(CLASSES, OBJECTS, (channels, 7, 7)), Setup(device, 0, 10**9)
+    ours = HsalRL(task, config, setup)
+    plain = _uncaptured(HsalRL)(task, config, setup)
+    moved = volumes.nbytes + BYTES_PER_PARAMETER * _numbers(ours.network)
+    name = f"HSAL-RL update, {size}"
+    return Work(name, _updates(ours, batch), _updates(plain, batch), size, torch.float32, moved)
+
+
+def measure_rates(device: torch.device, side: int, precisions: set[torch.dtype]) -> Rates:
+    """Return the rates of a large matrix product and of a large copy."""
+    operations = {}
+    for precision in sorted(precisions, key=str):
+        a, b = (torch.randn(side, side, device=device, dtype=precision) for _ in range(2))
+        seconds, _ = alternate(lambda a=a, b=b: a @ b, None, device, 5)
+        operations[precision] = 2 * side**3 / seconds
+    source = torch.randn(4 * side, side, device=device)
+    target = torch.empty_like(source)
+    seconds, _ = alternate(lambda: target.copy_(source), None, device, 5)
+    return Rates(operations, 2 * source.nbytes / seconds)
+
+
+def alternate(
+    one: Callable[[], object],
+    other: Callable[[], object] | None,
+    device: torch.device,
+    repeats: int,
+) -> tuple[float, float]:
+    """Return the median seconds of each, measured in turn after a warm-up; 0 for none."""
+    calls = [call for call in (one, other) if call is not None]
+    seconds: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        for _ in range(6):
+            call()
+    for _ in range(repeats):
+        for call, spent in zip(calls, seconds, strict=True):
+            with timed(device, spent):
+                call()
+    medians = [statistics.median(spent) for spent in seconds]
+    return medians[0], medians[1] if other is not None else 0.0
+
+
+@contextmanager
+def timed(device: torch.device, spent: list[float]) -> Iterator[None]:
+    """Add the seconds that the block takes, the device's work included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    yield
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    spent.append(time.perf_counter() - start)
+
+
+def count_operations(call: Callable[[], object]) -> float:
+    """Return the floating-point operations of matrix products and convolutions in a call."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops())
+
+
+def _single(args: argparse.Namespace, device: torch.device) -> tuple[SingleObject, SingleObject]:
+    task, setup = Task(CLASSES, OBJECTS, (1, 100, 100)), Setup(device, 0, 10**9)
+    precision = "bfloat16" if args.backbone == "resnet34" else "float32"
+    ours = SingleObject(
+        task, SingleObjectConfig(backbone=args.backbone, precision=precision), setup
+    )
+    plain = _uncaptured(SingleObject)(task, SingleObjectConfig(backbone=args.backbone), setup)
+    plain.network.to(memory_format=torch.contiguous_format)
+    return ours, plain
+
+
+def _uncaptured(kind: type[GradientMethod]) -> type[GradientMethod]:
+    return type(f"Plain{kind.__name__}", (kind,), {"capturable": False})
+
+
+def _updates(method: GradientMethod, batch: Batch) -> Callable[[], object]:
+    return lambda: method.update(batch)
+
+
+def _batch(inputs: torch.Tensor, size: int, device: torch.device) -> Batch:
+    labels = torch.randint(0, CLASSES, (size, OBJECTS), device=device)
+    return Batch(inputs, counts_from_labels(labels, CLASSES), labels)
+
+
+def _precision(args: argparse.Namespace) -> torch.dtype:
+    return torch.bfloat16 if args.backbone == "resnet34" else torch.float32
+
+
+def _numbers(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", help="cpu, cuda; a GPU where there is one")
+    parser.add_argument("--backbone", default="resnet34", help="resnet34 or small")
+    parser.add_argument("--hidden", type=int, default=512, help="HSAL's controller")
+    parser.add_argument("--trajectories", type=int, default=HsalConfig().trajectories)
+    parser.add_argument("--batches", type=int, nargs="*", default=[128, 512, 2048])
+    parser.add_argument("--image-batches", type=int, nargs="*", default=[128, 512])
+    parser.add_argument("--matrix", type=int, default=8192, help="side of the product timed")
+    parser.add_argument("--repeats", type=int, default=20, help="the median is printed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
