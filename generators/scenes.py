@@ -12,13 +12,14 @@ from typing import get_args
 import numpy as np
 
 from hsal_bench.errors import SourceUnavailable, UsageError
-from hsal_bench.generator import Rows
+from hsal_bench.generator import About, Rows
 from hsal_bench.options import as_json
 from hsal_bench.schema import PAD, Examples, Header, Layout
 
 from .glyphs import Glyphs, Pool, load_glyphs, make_pools, source_name
 from .painting import paint
 from .sampling import Sampler
+from .scene_about import about
 from .sources import IDX_SOURCES, SOURCES, SYNTHETIC
 from .spec import Placement, SceneSpec
 
@@ -121,6 +122,10 @@ class SceneGenerator:
             return None
         single = {name: getattr(mnist_single.defaults, name) for name in mnist_single.fixed}
         return mnist_single.name, dataclasses.replace(spec, **single)
+
+    def about(self, spec: SceneSpec) -> About:
+        """Return what a data card tells of `spec`. Raises UsageError: no such source."""
+        return about(spec)
 
     def _glyphs(self, source: str, data_dir: Path) -> Glyphs:
         published = source_name(source) in IDX_SOURCES

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from hsal_bench.errors import UsageError
-from hsal_bench.generator import Rows
+from hsal_bench.generator import About, Rows
 from hsal_bench.options import as_json, check_bounds, option
 from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout
 
@@ -23,11 +23,11 @@ from .digit_struct import read as read_digits
 from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
 from .photographs import COLOURS, photograph
 from .spec import MOST_IMAGES, MOST_OBJECTS, MOST_PIXELS, MOST_SEED
+from .svhn_about import LICENCE, about
 from .svhn_files import OFFICIAL, find_albums, remarks
 from .uniforms import fixed_order
 
 VERSION = "1"
-LICENCE = "SVHN: for non-commercial use only"
 CLASSES = tuple("0123456789")
 _VALID, _VALID_SHARE, _LARGE = 5_000, 0.15, 30_000
 _PAPER = (
@@ -187,6 +187,10 @@ class SvhnMultiset:
 
     def companion(self, spec: NumbersSpec) -> None:
         """Return None: the activation model is fine-tuned on the images themselves (P§5)."""
+
+    def about(self, spec: NumbersSpec) -> About:
+        """Return what a data card tells of `spec`."""
+        return about(spec)
 
 
 svhn_multiset = SvhnMultiset()

@@ -32,6 +32,28 @@ class Rows:
         return self.stop - self.start
 
 
+@dataclass(frozen=True)
+class About:
+    """What a data card says of a data set beyond what is measured: sentences, in Markdown.
+
+    summary: what an image is. origin: who made the photographs or glyphs, and of what. made: how
+    images are made of them, step by step. limits: known biases and limits that no measurement
+    shows. not_for: what the data set should not be used for. personal: what it tells of persons.
+    license: as in `Header`; license_url: its page, "" where it is no licence with a page of its
+    own. homepage: where the source is published, or "".
+    """
+
+    summary: str
+    origin: str
+    made: tuple[str, ...]
+    limits: tuple[str, ...]
+    not_for: tuple[str, ...]
+    personal: str
+    license: str
+    license_url: str = ""
+    homepage: str = ""
+
+
 class Maker(Protocol):
     """What makes examples of a recipe. Picklable: workers receive it, with all it needs."""
 
@@ -62,7 +84,8 @@ class Generator(Protocol):
     """A named data set: its defaults, and how a spec becomes a recipe.
 
     It may have `spec_of(name) -> spec | None` as well, the inverse of `data_set_name`: then a user
-    who gives the name of a variant is told the command that makes it.
+    who gives the name of a variant is told the command that makes it. And it may have
+    `about(spec) -> About`, for the data card.
     """
 
     summary: str
