@@ -1,0 +1,154 @@
+"""A data set's card in Markdown: what it is made of, where it comes from, what it is not for.
+
+What can be measured is measured from the file; the rest is what its generator tells.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from hsal_bench import background, registry
+from hsal_bench.background import Background
+from hsal_bench.composition import compositions, shared_sources
+from hsal_bench.datafile import DataFile
+from hsal_bench.findings import findings, tables
+from hsal_bench.generator import About
+from hsal_bench.markdown import bullets, document, numbered, section, table
+from hsal_bench.schema import SPLITS
+
+USE = (
+    "Training and comparing methods that predict a multiset of labels from an image (how often "
+    "each class occurs, in no order), under equal conditions, with hsal-bench."
+)
+ARRAYS = {
+    "images": "the image: channels, rows, columns",
+    "labels": "the class of each object, padded with -1",
+    "counts": "how often each class occurs: the multiset that is to be predicted",
+    "boxes": "x0, y0, x1, y1 of each object in pixels, x1 and y1 exclusive, padded with -1",
+    "source_index": "which glyph or photograph of the source an object comes from, padded with -1",
+}
+"""What the arrays of a split are, one row per image."""
+
+_COLOURS = {1: "grey", 3: "RGB"}
+
+
+def card(data: DataFile) -> str:
+    """Return the card of a data set file.
+
+    Raises:
+        HsalBenchError: what is stored cannot be decoded.
+    """
+    header, known = data.header, background.of_config(data.header.config)
+    found = compositions(data)
+    return document(
+        f"# {header.name}",
+        summary(data, known.about),
+        _facts(data, known.about),
+        section("What it is for", USE),
+        _made(known, header.notes),
+        *tables(found, header.class_names, shared_sources(data)),
+        section("Measured biases", "Of `train`:", bullets(findings(found, header.class_names))),
+        *_told(known.about),
+        section("Licence", _licence(header.license, known.about)),
+        section("Citation", header.citation),
+        section("Reading it", _reading(data)),
+    )
+
+
+def outline(name: str, path: Path) -> str:
+    """Return what can be said, without its file, of the data set that a generator makes.
+
+    path: where its file would be.
+
+    Raises:
+        UsageError: no such generator, or it cannot be imported.
+    """
+    generator = registry.load_generator(name)
+    known = background.of_spec(name, generator.defaults)
+    about = known.about
+    build = shlex.join([*shlex.split(known.command), "--out", str(path.parent)])
+    return document(
+        f"# {path.stem}",
+        about.summary if about else f"{generator.summary}.",
+        section("What it is for", USE),
+        _made(known, ()),
+        section(
+            "What it is made of",
+            f"This is measured from the file {path}, which is not there yet: `{build}` builds it, "
+            "and then the card tells the whole.",
+        ),
+        *_told(about),
+        section("Licence", _licence(about.license, about) if about else ""),
+    )
+
+
+def summary(data: DataFile, about: About | None) -> str:
+    """Return a paragraph on what the data set is."""
+    sizes = data.layout.sizes
+    each = ", ".join(f"{sizes[split]:,} {split}" for split in SPLITS)
+    text = (
+        f"{sum(sizes.values()):,} images ({each}) for multiset prediction: the label of an image "
+        f"is how often each of {data.header.num_classes} classes occurs in it."
+    )
+    return f"{text} {about.summary}" if about else text
+
+
+def _facts(data: DataFile, about: About | None) -> str:
+    header, layout = data.header, data.layout
+    channels, height, width = layout.image_shape
+    rows = [
+        ("Images", f"{height} x {width} pixels, {_COLOURS.get(channels, f'{channels} channels')}"),
+        ("Classes", f"{header.num_classes}: {', '.join(header.class_names)}"),
+        ("Objects", f"at most {layout.max_objects} per image, each with its class and box"),
+        ("Source", f"{header.source}, content SHA-256 `{header.source_sha256}`"),
+        ("Licence", header.license),
+        ("Personal data", about.personal if about else "not known"),
+        ("Version", f"{header.version}, of generator version {header.generator_version}"),
+        ("File", f"`{data.path.name}`, HDF5, {data.path.stat().st_size / 1e6:.1f} MB"),
+        ("Content SHA-256", f"`{header.content_sha256}`"),
+    ]
+    return table(("", ""), rows, numbers=False)
+
+
+def _made(known: Background, notes: Sequence[str]) -> str:
+    return section(
+        "How it was made",
+        f"```sh\n{known.command}\n```" if known.command else "",
+        f"How is not known beyond its options: {known.missing}." if known.missing else "",
+        numbered(known.about.made) if known.about else "",
+        table(("option", "value", "what it is"), known.options, numbers=False),
+        f"Noted when it was made:\n\n{bullets(notes)}" if notes else "",
+    )
+
+
+def _told(about: About | None) -> list[str]:
+    if about is None:
+        return []
+    published = f"Published at <{about.homepage}>." if about.homepage else ""
+    return [
+        section("Where it comes from", about.origin, published),
+        section("Known limits", bullets(about.limits)),
+        section("What it is not for", bullets(about.not_for)),
+    ]
+
+
+def _licence(text: str, about: About | None) -> str:
+    return f"[{text}]({about.license_url})" if about and about.license_url else text
+
+
+def _reading(data: DataFile) -> str:
+    arrays = [
+        (f"`{name}`", f"{dtype.name} {['N', *shape]}".replace("'", ""), ARRAYS[name])
+        for name, (dtype, shape) in data.layout.arrays().items()
+    ]
+    return document(
+        "The groups `train`, `valid` and `test` hold these arrays; any HDF5 reader opens them.",
+        table(("array", "type", "what it is"), arrays, numbers=False),
+        f"```python\nfrom pathlib import Path\n\nfrom hsal_bench.datafile import open_data\n\n"
+        f'with open_data(Path("{data.path.name}")) as data:\n'
+        f'    images = data.read("train", "images")\n'
+        f'    counts = data.read("train", "counts")\n```',
+        f"`hsal-bench verify {data.path.name}` proves the file whole and leak-free.",
+    ).rstrip()

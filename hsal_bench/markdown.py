@@ -1,0 +1,40 @@
+"""The few pieces of Markdown that a document is put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def document(*parts: str) -> str:
+    """Return the parts that say something, one empty line between two of them."""
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def section(title: str, *parts: str, level: int = 2) -> str:
+    """Return a heading with what follows it; "" if nothing does."""
+    body = [part for part in parts if part]
+    return "\n\n".join([f"{'#' * level} {title}", *body]) if body else ""
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """Return a list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def numbered(sentences: Iterable[str]) -> str:
+    """Return a list with numbers."""
+    return "\n".join(f"{number}. {one}" for number, one in enumerate(sentences, 1))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
+    """Return a table; with `numbers`, every column but the first is set to the right."""
+    align = [":--", *["--:" if numbers else ":--"] * (len(header) - 1)]
+    return "\n".join(_row(cells) for cells in [header, align, *rows])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
