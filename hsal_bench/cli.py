@@ -20,6 +20,7 @@ COMMANDS = {
     "generate": "hsal_bench.cli_data:generate",
     "verify": "hsal_bench.cli_data:verify",
     "preview": "hsal_bench.cli_data:preview",
+    "card": "hsal_bench.cli_card:card",
     "run": "hsal_bench.cli_run:run",
     "table": "hsal_bench.cli_table:table",
 }
