@@ -81,6 +81,11 @@ def _clutter(spec: SceneSpec) -> str:
 
 def _limits(spec: SceneSpec) -> list[str]:
     told = []
+    if spec.max_objects == 1:
+        told.append(
+            "An image has one object: this is for training the network whose activations methods "
+            "are given, no task of multiset prediction."
+        )
     if spec.placement == "grid":
         told.append(
             "The grid begins at the top left, and what is left of the canvas at the right and the "

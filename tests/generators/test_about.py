@@ -52,6 +52,12 @@ def test_the_summary_follows_the_spec() -> None:
     )
 
 
+def test_single_objects_are_no_multiset_task() -> None:
+    told = "no task of multiset prediction"
+    assert told in " ".join(mnist_single.about(mnist_single.defaults).limits)
+    assert told not in " ".join(mnist_multiset.about(mnist_multiset.defaults).limits)
+
+
 def test_the_unused_margin_is_told_of_the_grid_alone() -> None:
     def limits(placement: str) -> str:
         return " ".join(mnist_multiset.about(SceneSpec(placement=placement)).limits)
