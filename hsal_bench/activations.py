@@ -136,7 +136,7 @@ def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
     `asked` is a file, "none", or None for ImageNet's where they can be had; where they cannot,
     that is said and training starts from scratch.
     """
-    if asked == "none" or (asked is None and backbone != "resnet34"):
+    if asked == "none" or (asked is None and not backbone.startswith("resnet34")):
         return "from scratch", None
     if asked is not None:
         return Path(asked).name, asked

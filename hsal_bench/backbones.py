@@ -1,8 +1,9 @@
 """Activation models f_A: an image to an activation volume V (P§3, P§5 "Implementation Details").
 
-`resnet34` is the paper's; `small` is a network of this project's own for machines without a GPU.
-Both take images in [0, 1] and end in a ReLU, a global average pool and a linear classifier, which
-fine-tuning on single-object images trains and the activation volume leaves out.
+`resnet34` is the paper's; `resnet34-layer3` and `resnet34-dilated` give it a finer grid, 14 x 14;
+`small` is a network of this project's own for machines without a GPU. All take images in [0, 1]
+and end in a ReLU, a global average pool and a linear classifier, which fine-tuning on single-object
+images trains and the activation volume leaves out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pickle
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -65,11 +67,16 @@ def build(
     Raises:
         UsageError: no such model; a weights file that is missing or does not fit.
     """
-    if name not in BACKBONES:
-        raise UsageError(f"no activation model {name!r}: {suggest(name, BACKBONES)}")
+    require(name)
     model = BACKBONES[name](image_channels, num_classes, weights)
     model.precision = getattr(torch, precision)
     return model
+
+
+def require(name: str) -> None:
+    """Raise UsageError if there is no activation model of that name."""
+    if name not in BACKBONES:
+        raise UsageError(f"no activation model {name!r}: {suggest(name, BACKBONES)}")
 
 
 def _small(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:
@@ -105,6 +112,43 @@ class _Block(nn.Module):
 
 def _resnet34(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:
     """Return ResNet-34 up to its last convolution: 512 x 7 x 7 for any image size."""
+    return _resnet34_stages(image_channels, num_classes, weights, 4)
+
+
+def _resnet34_layer3(
+    image_channels: int, num_classes: int, weights: Path | None
+) -> ActivationModel:
+    """Return ResNet-34 without its last stage: 256 x 14 x 14."""
+    return _resnet34_stages(image_channels, num_classes, weights, 3)
+
+
+def _resnet34_dilated(
+    image_channels: int, num_classes: int, weights: Path | None
+) -> ActivationModel:
+    """Return ResNet-34 whose last stage dilates instead of striding: 512 x 14 x 14.
+
+    Same weights, same receptive field, four times the cells (arXiv 1705.09914).
+    """
+    model = _resnet34_stages(image_channels, num_classes, weights, 4)
+    last_stage = cast(nn.Sequential, model.trunk)[-1]
+    for module in last_stage.modules():
+        if isinstance(module, nn.Conv2d):
+            _dilate(module)
+    return model
+
+
+def _dilate(convolution: nn.Conv2d) -> None:
+    """Read every pixel and reach as far as before, on an input of twice the resolution."""
+    strided = convolution.stride == (2, 2)
+    convolution.stride = (1, 1)
+    # The stage's first convolution, where the stride was, sees the previous stage's pixels yet.
+    if convolution.kernel_size == (3, 3) and not strided:
+        convolution.dilation, convolution.padding = (2, 2), (2, 2)
+
+
+def _resnet34_stages(
+    image_channels: int, num_classes: int, weights: Path | None, stages: int
+) -> ActivationModel:
     from torchvision.models import resnet34
 
     if image_channels not in (1, 3):
@@ -113,11 +157,17 @@ def _resnet34(image_channels: int, num_classes: int, weights: Path | None) -> Ac
     if weights is not None:
         _load(network, weights)
     stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-    stages = (network.layer1, network.layer2, network.layer3, network.layer4)
-    return ActivationModel(nn.Sequential(stem, *stages), 512, num_classes, _imagenet_input)
+    all_stages = (network.layer1, network.layer2, network.layer3, network.layer4)
+    trunk = nn.Sequential(stem, *all_stages[:stages])
+    return ActivationModel(trunk, 64 * 2 ** (stages - 1), num_classes, _imagenet_input)
 
 
-BACKBONES = {"resnet34": _resnet34, "small": _small}
+BACKBONES = {
+    "resnet34": _resnet34,
+    "resnet34-layer3": _resnet34_layer3,
+    "resnet34-dilated": _resnet34_dilated,
+    "small": _small,
+}
 
 
 def imagenet_weights() -> Path:

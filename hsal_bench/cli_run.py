@@ -71,6 +71,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(min=1),
     help="Updates of the activation model, instead of the preset's.",
 )
+@click.option("--backbone", metavar="NAME", help="Activation model, instead of the preset's.")
 @click.option(
     "--backbone-weights",
     metavar="FILE",

@@ -37,6 +37,7 @@ class Request:
     batch_size: int | None = None
     eval_every: int | None = None
     fine_tune_updates: int | None = None
+    backbone: str | None = None
     backbone_weights: str | None = None
     restart: bool = False
     command: str = ""
@@ -46,7 +47,8 @@ class Request:
 class Entry:
     """One method with its config, checked against `--set` and the preset.
 
-    `settings` are those of `--set` that concern it; `label` names its folder; `sha256` is that of
+    `settings` are those of `--set` that concern it, and the activation model where it is not the
+    preset's; `label` names its folder; `sha256` is that of
     the file it was given as, None for a name.
     """
 
@@ -58,8 +60,12 @@ class Entry:
     sha256: str | None
 
 
-def entry(model: str, preset: str, settings: Mapping[str, str]) -> Entry:
+def entry(
+    model: str, preset: str, settings: Mapping[str, str], backbone: str | None = None
+) -> Entry:
     """Return the method `model` with the config that the preset and `settings` give it.
+
+    `backbone`, an activation model other than the preset's, names a variant as a setting does.
 
     Raises:
         UsageError: no such method or field, a value that is none, a class that is no method.
@@ -71,6 +77,8 @@ def entry(model: str, preset: str, settings: Mapping[str, str]) -> Entry:
     config = options.replace(config, given := settings_of(name, settings), name)
     # As the config holds them: "true" and "yes" are one setting, and one folder.
     own = {key: options.as_text(getattr(config, key)) for key in given}
+    if backbone is not None and cls.inputs == "activations":
+        own["backbone"] = backbone
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(own.items()))])
     sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
     return Entry(name, cls, config, own, label.replace("/", "_"), sha256)
@@ -108,13 +116,14 @@ def check_names(request: Request) -> None:
 
 
 def scaled(preset: Preset, request: Request) -> Preset:
-    """Return the preset with the budgets' fields that the request names."""
+    """Return the preset with what the request names instead: budgets, activation model."""
     train = _with_updates(preset.train, request.updates)
     asked = {"batch_size": request.batch_size, "eval_every": request.eval_every}
     given = {name: value for name, value in asked.items() if value is not None}
     tuning = request.fine_tune_updates
     return dataclasses.replace(
         preset,
+        backbone=request.backbone or preset.backbone,
         train=dataclasses.replace(train, **given),
         fine_tune=_with_updates(preset.fine_tune, tuning),
         from_scratch=_with_updates(preset.from_scratch, tuning),

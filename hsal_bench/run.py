@@ -15,7 +15,7 @@ from typing import Any
 import click
 import torch
 
-from hsal_bench import activations, evaluation, harness, locate, outputs, presets
+from hsal_bench import activations, backbones, evaluation, harness, locate, outputs, presets
 from hsal_bench import device as devices
 from hsal_bench import options as configs
 from hsal_bench import record as records
@@ -47,7 +47,9 @@ def run(request: Request) -> list[Record]:
     device = devices.resolve(request.device)
     name = request.preset or ("paper" if device.type == "cuda" else "quick")
     preset = scaled(presets.preset(name), request)
-    entries = [entry(model, name, request.settings) for model in request.models]
+    backbones.require(preset.backbone)
+    other = None if preset.backbone == presets.preset(name).backbone else preset.backbone
+    entries = [entry(model, name, request.settings, other) for model in request.models]
     writable_folder(request.out)
     path = locate.find_or_build(request.dataset, request.datasets, request.data_dir)
     with open_data(path) as data:

@@ -8,7 +8,13 @@ from hsal_bench.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "volume"), [("small", 1, (192, 7, 7)), ("resnet34", 3, (512, 7, 7))]
+    ("name", "channels", "volume"),
+    [
+        ("small", 1, (192, 7, 7)),
+        ("resnet34", 3, (512, 7, 7)),
+        ("resnet34-layer3", 3, (256, 14, 14)),
+        ("resnet34-dilated", 1, (512, 14, 14)),
+    ],
 )
 @torch.no_grad()
 def test_volumes_have_the_paper_s_grid_and_are_not_negative(name, channels, volume):
@@ -40,6 +46,17 @@ def test_a_grey_image_is_seen_by_resnet_as_the_same_image_in_rgb():
     grey = torch.rand(1, 1, 100, 100, generator=torch.Generator().manual_seed(0))
     V = model.volume(grey)
     assert torch.allclose(V, model.volume(grey.expand(1, 3, 100, 100)), rtol=1e-4, atol=1e-2)
+
+
+@torch.no_grad()
+def test_every_other_cell_of_the_dilated_network_is_a_cell_of_the_strided_one():
+    torch.manual_seed(0)
+    strided = backbones.build("resnet34", 1, 10).eval()
+    dilated = backbones.build("resnet34-dilated", 1, 10).eval()
+    dilated.load_state_dict(strided.state_dict())
+    images = torch.rand(1, 1, 100, 100, generator=torch.Generator().manual_seed(0))
+    fine, coarse = dilated.volume(images), strided.volume(images)
+    assert torch.allclose(fine[:, :, ::2, ::2], coarse, rtol=1e-3, atol=1e-3 * coarse.max())
 
 
 def test_weights_are_loaded_from_a_file(tmp_path):

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from hsal_bench import activations, cli
+from hsal_bench import activations, backbones, cli
 from hsal_bench.record import read_record, unpack_correct
 
 METHOD = '''
@@ -234,6 +234,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--set", "hsal-rl:hidden=8"], "--set hsal-rl:hidden: 'hsal-rl' is not in this run"),
         (["--model", "hsal-rk"], "no method 'hsal-rk': did you mean 'hsal-rl'?"),
         (["--model", "nothing.py:X"], "no file nothing.py"),
+        (["--backbone", "resnet43"], "no activation model 'resnet43': did you mean 'resnet34'?"),
         (["--dataset", "mnist-multi"], "no data set 'mnist-multi'"),
         (["--dataset", "missing.h5"], "no data set file missing.h5"),
     ],
@@ -278,3 +279,12 @@ def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
     monkeypatch.setattr(activations, "_train_model", None)
     monkeypatch.setattr(activations, "_write_volumes", None)
     assert bench(*arguments, model="cross-entropy")[0] == 0
+
+
+def test_another_activation_model_names_the_folder(bench, tmp_path, monkeypatch):
+    monkeypatch.setitem(backbones.BACKBONES, "tiny", backbones.BACKBONES["small"])
+    arguments = ("--fine-tune-updates", "1", "--set", "hidden=8", "--backbone", "tiny")
+    assert bench(*arguments, model="hsal-rl")[0] == 0
+    record = read_record(_folder(tmp_path, "hsal-rl+backbone=tiny+hidden=8") / "record.json")
+    assert record.activation.backbone == "tiny"
+    assert record.settings == {"backbone": "tiny", "hidden": "8"}
