@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.files import replacing, writable_folder
 
 from .idx import read, unpack
@@ -24,7 +24,8 @@ def read_or_download(
     file of which only the packed one's MD5 is known is returned as it is.
 
     Raises:
-        UsageError: it is not the published file, or is not there and cannot be downloaded.
+        UsageError: it is not the published file.
+        SourceUnavailable: it is not there and cannot be downloaded.
     """
     # What can be proven goes first: torchvision leaves the packed file beside the plain one.
     names = [file.name, f"{file.name}.gz"] if file.content_md5 else [f"{file.name}.gz", file.name]
@@ -70,7 +71,7 @@ def _download(title: str, url: str, folder: Path) -> bytes:
             packed: bytes = response.read()
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise UsageError(
+        raise SourceUnavailable(
             f"{title} is not in {folder} and cannot be downloaded from {url} ({reason}): "
             "put its files there, or name another folder with --data-dir"
         ) from error

@@ -83,7 +83,8 @@ def load_glyphs(source: str, data_dir: Path) -> Glyphs:
     """Return the glyphs of a source, found in or downloaded into `data_dir`.
 
     Raises:
-        UsageError: no such source, its files are not what they should be, or cannot be had.
+        UsageError: no such source, or its files are not what they should be.
+        SourceUnavailable: its files cannot be had.
     """
     name = source_name(source)
     if name == "idx":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import SourceUnavailable, UsageError
 
 from .spec import GLYPH_SIZE
 
@@ -19,12 +19,13 @@ def read(path: Path) -> bytes:
     """Return the stored bytes of a file.
 
     Raises:
-        UsageError: it is not there or cannot be read.
+        SourceUnavailable: it is not there.
+        UsageError: it cannot be read.
     """
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise UsageError(f"no file {path}: name files that are there") from error
+        raise SourceUnavailable(f"no file {path}: name files that are there") from error
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}): name a file") from error
 

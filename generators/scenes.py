@@ -131,10 +131,10 @@ class SceneGenerator:
         published = source_name(source) in IDX_SOURCES
         try:
             return load_glyphs(source, data_dir)
-        except UsageError as error:
+        except SourceUnavailable as error:
             command = f"hsal-bench generate {self.name} --source {SYNTHETIC}"
             instead = f"draw digits instead: {command}" if published else ""
-            raise SourceUnavailable(str(error), instead) from error
+            raise SourceUnavailable(error.reason, instead) from error
 
     def _header(self, spec: SceneSpec, glyphs: Glyphs) -> Header:
         return Header(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import writable_folder
 from hsal_bench.generator import Maker, Recipe, Rows
 from hsal_bench.parts import Part, Parts
@@ -55,6 +56,11 @@ def build(
                 parts.save(job.name, part)
                 done += len(job)
                 report(done, total)
+        if done < total:
+            raise HsalBenchError(
+                f"{path}: the recipe gave {done} of {total} examples: what is made is kept, give "
+                "the same command again"
+            )
         _assemble(recipe, jobs, parts, path)
         parts.remove()
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def generate(
     force: bool,
     **options: str | bool | None,
 ) -> None:
-    """Build data sets into HDF5: those named, or all.
+    """Build data sets into HDF5: those named, or all whose sources are to be had.
 
     A file that is there already and has the same config is left as it is. Interrupted at any
     moment, the same command goes on from where it stopped.
@@ -67,7 +68,8 @@ def generate(
     for job in jobs:
         if job.up_to_date:
             click.echo(f"{job.path} is up to date")
-    for job, recipe in making.recipes(jobs, data_dir):
+    told = None if datasets else functools.partial(click.echo, err=True)
+    for job, recipe in making.recipes(jobs, data_dir, told):
         click.echo(making.make(job, recipe, workers))
 
 

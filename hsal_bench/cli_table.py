@@ -92,7 +92,8 @@ def _read(paths: tuple[Path, ...]) -> list[Record]:
 def _all_runs(records: list[Record], form: str, names: str | None) -> str:
     from hsal_bench import sheets, tables
 
-    metrics = [name.strip() for name in names.split(",")] if names else tables.HEADLINE
+    asked = [name.strip() for name in (names or "").split(",")]
+    metrics = list(dict.fromkeys(filter(None, asked))) or tables.HEADLINE
     means = tables.metric_table(records, metrics)
     return means.to_csv(index=False) if form == "csv" else _shown(sheets.metric_sheets(means), form)
 

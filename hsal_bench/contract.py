@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.method import Prediction
+
+_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Breach(HsalBenchError):  # noqa: N818 - it names what happened to the contract
@@ -48,7 +51,7 @@ def check_prediction(method: object, prediction: Any, size: int, classes: int) -
     if not isinstance(prediction, Prediction):
         raise Breach(f"{told} {_kind(prediction)}: it returns a Prediction(counts=...)")
     counts, confidence = prediction.counts, prediction.confidence
-    whole = isinstance(counts, Tensor) and not (counts.is_floating_point() or counts.is_complex())
+    whole = isinstance(counts, Tensor) and counts.dtype in _WHOLE
     if not whole or counts.shape != (size, classes):
         raise Breach(
             f"{told} {_kind(counts)} as counts: it takes whole numbers [{size}, {classes}]"
@@ -61,7 +64,7 @@ def check_prediction(method: object, prediction: Any, size: int, classes: int) -
 
 
 def check_counts(method: object, counts: np.ndarray) -> np.ndarray:
-    """Return predicted counts [N, classes], none of them negative.
+    """Return predicted counts as int64 [N, classes], none of them negative.
 
     Raises:
         Breach: one is.
@@ -72,7 +75,7 @@ def check_counts(method: object, counts: np.ndarray) -> np.ndarray:
             f"{type(method).__name__}.predict returned count {counts[row, label]} for class "
             f"{label} of image {row}: counts are at least 0"
         )
-    return counts
+    return counts.astype(np.int64)
 
 
 def _kind(value: Any) -> str:

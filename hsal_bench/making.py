@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from joblib import cpu_count
 from hsal_bench import registry, variants
 from hsal_bench.build import build
 from hsal_bench.datafile import open_data
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
 from hsal_bench.generator import Generator, Recipe
 from hsal_bench.options import as_json, field_types, replace
@@ -67,13 +67,29 @@ def plan(
     return jobs
 
 
-def recipes(jobs: Sequence[Job], data_dir: Path) -> list[tuple[Job, Recipe]]:
+def recipes(
+    jobs: Sequence[Job], data_dir: Path, unavailable: Callable[[str], None] | None = None
+) -> list[tuple[Job, Recipe]]:
     """Return the jobs that are not up to date with their recipes: all, before any is made.
+
+    `unavailable` is told of each data set whose source is not to be had, and those are left out;
+    without it, or with no data set left, that is an error.
 
     Raises:
         UsageError: whatever the generators refuse.
     """
-    return [(job, job.generator.recipe(job.spec, data_dir)) for job in jobs if not job.up_to_date]
+    found, left = [], len(jobs)
+    for job in jobs:
+        if job.up_to_date:
+            continue
+        try:
+            found.append((job, job.generator.recipe(job.spec, data_dir)))
+        except SourceUnavailable as error:
+            left -= 1
+            if unavailable is None or not left:
+                raise
+            unavailable(f"{job.name} is left out: {error}")
+    return found
 
 
 def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:

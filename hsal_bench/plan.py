@@ -73,10 +73,15 @@ def entry(
     cls = registry.load_method(model)
     path, _, name = model.rpartition(":")
     _check_contract(cls, model)
-    config = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
-    config = options.replace(config, given := settings_of(name, settings), name)
-    # As the config holds them: "true" and "yes" are one setting, and one folder.
-    own = {key: options.as_text(getattr(config, key)) for key in given}
+    default = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
+    config = options.replace(default, given := settings_of(name, settings), name)
+    # As the config holds them, and only what changes it: "true" and "yes" are one setting and one
+    # folder, and a default that is spelt out is no variant.
+    own = {
+        key: options.as_text(getattr(config, key))
+        for key in given
+        if getattr(config, key) != getattr(default, key)
+    }
     if backbone is not None and cls.inputs == "activations":
         own["backbone"] = backbone
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(own.items()))])
@@ -85,13 +90,15 @@ def entry(
 
 
 def settings_of(method: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that concern a method: `KEY` is for all, `METHOD:KEY` for one."""
-    own = {}
-    for name, value in settings.items():
-        owner, colon, key = name.rpartition(":")
-        if not colon or owner == method:
-            own[key] = value
-    return own
+    """Return the settings that concern a method: `METHOD:KEY` for it alone, over `KEY` for all."""
+    for_all = {name: value for name, value in settings.items() if ":" not in name}
+    prefix = f"{method}:"
+    own = {
+        name.removeprefix(prefix): value
+        for name, value in settings.items()
+        if name.startswith(prefix)
+    }
+    return for_all | own
 
 
 def check_names(request: Request) -> None:

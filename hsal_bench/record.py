@@ -110,7 +110,8 @@ class Record:
 
     `reason` says why a run is not "ok"; such a run has neither metrics nor correctness.
     `method_sha256` is that of the file a method was given as, None for one found by name.
-    `settings` are the fields of `config` that the user set, as they were written. `budget` holds
+    `settings` names the variant: the fields of `config` that the user set to something other than
+    the preset's, as texts, and an activation model other than the preset's. `budget` holds
     "updates", "batch_size" and whatever else limits a run, `updates` those that were made. Each
     line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the time
     of training in seconds, throughputs are in examples per second, `started` is ISO 8601 with its

@@ -180,8 +180,12 @@ def _check_remade(data: DataFile, recipe: Recipe, number: int, seed: int) -> str
         for split, end, size in zip(SPLITS, ends, sizes, strict=True)
         for row in (chosen[(chosen >= end - size) & (chosen < end)] - (end - size)).tolist()
     ]
+    made = 0
     for rows, maker in recipe.makers(wanted):
         _compare(data, rows, maker.make(rows.split, rows.start, rows.stop))
+        made += 1
+    if made < number:
+        raise Failed(f"the recipe made {made} of {number} examples")
     return f"{number} examples, equal bit for bit"
 
 

@@ -99,6 +99,16 @@ def test_makers_can_come_in_any_order(tmp_path: Path) -> None:
     assert content(backwards) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
+def test_a_recipe_that_stops_early_is_told(tmp_path: Path) -> None:
+    class Short(CountingRecipe):
+        def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, CountingRecipe]]:
+            yield from ((rows, self) for rows in wanted[:2])
+
+    with pytest.raises(HsalBenchError, match="the recipe gave 4096 of 5401 examples"):
+        build(Short(), tmp_path / "x.h5", workers=1)
+    assert not (tmp_path / "x.h5").exists()
+
+
 def test_progress_counts_every_example(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     build(CountingRecipe(), tmp_path / "x.h5", workers=1, progress=lambda *done: seen.append(done))

@@ -115,6 +115,26 @@ def test_two_data_sets_with_one_file_are_refused(
     )
 
 
+def test_without_names_what_has_no_source_is_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(spec: object, data_dir: Path) -> None:
+        raise errors.SourceUnavailable("no squares here", "draw some")
+
+    generator = making.registry.load_generator("toy-large")
+    monkeypatch.setattr(generator, "recipe", unavailable)
+    result = call(cli_data.generate, "--out", tmp_path, *SMALL)
+    assert result.exit_code == 0
+    assert "toy-large is left out: no squares here, or draw some" in result.stderr
+    assert (tmp_path / "toy-x.h5").exists()
+    assert refusal(call(cli_data.generate, "toy-large", "--out", tmp_path, *SMALL)) == (
+        "no squares here, or draw some"
+    )
+    monkeypatch.setattr(making.registry.load_generator("toy"), "recipe", unavailable)
+    alone = call(cli_data.generate, "--out", tmp_path / "new", *SMALL)
+    assert refusal(alone) == "no squares here, or draw some"
+
+
 def test_help_has_the_options_of_the_named_data_set_with_defaults() -> None:
     one = " ".join(call(cli_data.generate, "toy-large", "--help").output.split())
     assert "--train N images of the train split [default: 2000]" in one

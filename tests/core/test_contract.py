@@ -37,6 +37,7 @@ def test_what_keeps_the_contract_comes_back(confidence):
         ),
         (_prediction(counts=COUNTS[:, 0]), r"a tensor int64 \[2\] as counts"),
         (_prediction(counts=[0, 1]), "list as counts"),
+        (_prediction(counts=COUNTS > 0), r"a tensor bool \[2, 3\] as counts"),
         (_prediction(confidence=torch.ones(3)), r"float32 \[3\] as confidence: .* \[2\]"),
     ],
 )

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from hsal_bench import activations, backbones, cli
+from hsal_bench import activations, backbones, cli, plan
 from hsal_bench.record import read_record, unpack_correct
 
 METHOD = '''
@@ -167,6 +167,23 @@ def test_a_setting_can_be_for_one_of_several_methods(bench, tmp_path):
     for label, value in (("Constant+label=1", "1"), ("Other+label=2", "2")):
         record = read_record(_folder(tmp_path, label) / "record.json")
         assert (record.settings, record.config["label"]) == ({"label": value}, int(value))
+
+
+def test_a_method_s_own_setting_goes_before_the_general_one_whatever_the_order():
+    for settings in ({"a:x": "1", "x": "2"}, {"x": "2", "a:x": "1"}):
+        assert plan.settings_of("a", settings) == {"x": "1"}
+        assert plan.settings_of("b", settings) == {"x": "2"}
+
+
+def test_a_default_that_is_spelt_out_is_no_variant(bench, tmp_path):
+    assert bench("--set", "label=0")[0] == 0
+    assert read_record(_folder(tmp_path) / "record.json").settings == {}
+
+
+def test_a_renamed_data_set_is_the_same_run(bench, tmp_path, toy_file):
+    bench()
+    toy_file.rename(tmp_path / "other.h5")
+    assert "done before" in bench("--dataset", "other.h5")[2]
 
 
 def test_a_slip_in_a_name_is_told_without_importing_torch(tmp_path):

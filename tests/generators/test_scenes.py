@@ -129,7 +129,7 @@ def test_a_source_that_is_not_to_be_had(
     source: str, instead: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def no_glyphs(source: str, data_dir: Path) -> None:
-        raise UsageError(f"{source} is not there: put it there")
+        raise SourceUnavailable(f"{source} is not there: put it there")
 
     monkeypatch.setattr(scenes, "load_glyphs", no_glyphs)
     spec = dataclasses.replace(mnist_set.defaults, source=source)
