@@ -45,16 +45,6 @@ class Attempt:
     stages: dict[str, float]
 
     @property
-    def seconds(self) -> float:
-        """What the attempt took."""
-        return sum(self.stages.values())
-
-    @property
-    def preparing(self) -> float:
-        """What it took before the training began."""
-        return self.seconds - self.training
-
-    @property
     def training(self) -> float:
         """What training and the evaluation after it took."""
         return self.stages.get(TRAINING, 0.0)
@@ -163,18 +153,31 @@ def updates_kept(item: Item, work: Path) -> int:
 def estimate(item: Item, attempts: Sequence[Attempt], work: Path) -> float | None:
     """Return how many seconds an item will probably take; None where nothing is known yet.
 
-    The pace is that of the same method and settings, else the slowest known; preparation takes the
-    least of what it has taken where the data set's activations are there, else the most.
+    The pace is that of the same method and settings, else the slowest known. A stage before the
+    training takes the least that it has taken where what it makes is there, else the most.
     """
     trained = [one for one in attempts if one.updates > 0]
     if not trained:
         return None
     paces = {kind: _pace(trained, kind) for kind in {_kind(one.item) for one in trained}}
     pace = paces.get(_kind(item.name), max(paces.values()))
-    preparing = [one.preparing for one in trained]
-    volumes = (work / "data" / "activations").glob(f"{item.data_set}-*/test.npy")
-    prepared = min(preparing) if any(volumes) else max(preparing)
-    return prepared + (item.budget - updates_kept(item, work)) * pace
+    preparing = 0.0
+    for stage, there in _prepared(item, work).items():
+        taken = [one.stages.get(stage, 0.0) for one in trained]
+        preparing += min(taken) if there else max(taken)
+    return preparing + (item.budget - updates_kept(item, work)) * pace
+
+
+def _prepared(item: Item, work: Path) -> dict[str, bool]:
+    """Return, for each stage before an item's training, whether what it makes is there."""
+    datasets = work / "data"
+    made = (
+        f"{item.data_set}.h5",
+        "activation-models/*/model.json",
+        f"activations/{item.data_set}-*/test.npy",
+    )
+    there = (any(datasets.glob(pattern)) for pattern in made)
+    return dict(zip((name for name, _ in STAGES), there, strict=True))
 
 
 def _pace(attempts: Iterable[Attempt], kind: str) -> float:

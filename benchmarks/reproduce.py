@@ -135,8 +135,7 @@ class Reproduction:
         The first of a call need not fit, for a run may be longer than any budget: it goes on from
         its checkpoint. What failed in an earlier call comes last; what failed in this one, not.
         """
-        outcomes = [one.outcome for one in self.made_now]
-        if self.clock.left <= 0 or outcomes[-FAILURES:] == ["failed"] * FAILURES:
+        if self.clock.left <= 0 or self.failing():
             return None
         failed = {one.item for one in self.made_now if one.outcome == "failed"}
         done = self.done()
@@ -145,6 +144,10 @@ class Reproduction:
         missing.sort(key=lambda item: last.get(item.name) == "failed")
         anything = self.args.partial or not self.made_now
         return next((item for item in missing if anything or self.fits(item)), None)
+
+    def failing(self) -> bool:
+        """Whether the last items have all failed."""
+        return [one.outcome for one in self.made_now[-FAILURES:]] == ["failed"] * FAILURES
 
     def fits(self, item: Item) -> bool:
         """Whether an item has a fair chance to be done in the time left."""
@@ -199,7 +202,11 @@ class Reproduction:
         """Print what is done, what is missing, and what it cost."""
         done, now = self.done(), sum(one.outcome == "done" for one in self.made_now)
         failed = sum(one.outcome == "failed" for one in self.made_now)
-        spent = time.monotonic() - self.started
+        left, spent = self.clock.left, time.monotonic() - self.started
+        if self.failing():
+            print(f"{FAILURES} items in a row failed: the rest is not tried")
+        elif left > 0 and len(done) + failed < len(self.plan):
+            print(f"nothing missing fits the {left:,.0f} s left; --partial begins it all the same")
         print(
             f"{len(done)} of {len(self.plan)} done, {now} of them now; "
             f"{len(self.plan) - len(done)} missing, {failed} failed now; {spent:,.0f} s spent; "

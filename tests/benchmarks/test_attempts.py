@@ -118,20 +118,27 @@ def test_nothing_is_estimated_from_nothing(attempts, item, tmp_path):
 
 
 def test_an_estimate_worked_by_hand(attempts, item, tmp_path):
+    first = {"data set": 60.0, "activation model": 200.0, "activations": 40.0, "training": 50.0}
+    again = {"data set": 5.0, "activation model": 0.0, "activations": 1.0, "training": 30.0}
     made = [
-        attempt(attempts, item(0), 500, **{"data set": 100.0, "training": 50.0}),
-        attempt(attempts, item(0), 500, **{"data set": 10.0, "training": 30.0}),
-        attempt(attempts, item(0, "cross-entropy"), 1000, **{"data set": 10.0, "training": 20.0}),
+        attempt(attempts, item(0), 500, **first),
+        attempt(attempts, item(0), 500, **again),
+        attempt(attempts, item(0, "cross-entropy"), 1000, **(again | {"training": 20.0})),
     ]
-    # 80 s for 1,000 updates of hsal-rl; the activations are not there: 100 s before that.
-    assert attempts.estimate(item(1), made, tmp_path) == pytest.approx(100 + 80)
-    volumes = tmp_path / "data" / "activations" / "mnist-set-0a--0b"
-    volumes.mkdir(parents=True)
-    (volumes / "test.npy").touch()
-    assert attempts.estimate(item(1), made, tmp_path) == pytest.approx(10 + 80)
-    assert attempts.estimate(item(1, "cross-entropy"), made, tmp_path) == pytest.approx(10 + 20)
+    # 80 s for 1,000 updates of hsal-rl, after 300 s for all that is not there.
+    assert attempts.estimate(item(1), made, tmp_path) == pytest.approx(300 + 80)
+    assert attempts.estimate(item(1, "cross-entropy"), made, tmp_path) == pytest.approx(300 + 20)
     # Of another method nothing is known but that others take up to 0.08 s per update.
-    assert attempts.estimate(item(1, "new"), made, tmp_path) == pytest.approx(10 + 80)
+    assert attempts.estimate(item(1, "new"), made, tmp_path) == pytest.approx(300 + 80)
+    for file, expected in (
+        ("activation-models/m--0a/model.json", 60 + 0 + 40),
+        ("mnist-set.h5", 5 + 0 + 40),
+        ("activations/mnist-set-0a--0b/test.npy", 5 + 0 + 1),
+    ):
+        path = tmp_path / "data" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        assert attempts.estimate(item(1), made, tmp_path) == pytest.approx(expected + 80)
 
 
 def test_what_a_checkpoint_holds_need_not_be_done_again(attempts, item, tmp_path):

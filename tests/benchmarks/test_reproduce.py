@@ -120,6 +120,7 @@ def test_after_the_first_only_what_fits_is_begun(scripts, script, plan, options,
     assert script.reproduce(options) == 0
     printed = capsys.readouterr().out
     assert f"{plan[0].name}: about 400 s, " in printed
+    assert "nothing missing fits the " in printed
     assert "1 of 3 done, 1 of them now; 2 missing" in printed
 
 
@@ -149,7 +150,9 @@ def test_failures_in_a_row_end_the_call(script, plan, options, monkeypatch, caps
     monkeypatch.setenv("FAKE_FAILS", "-")
     monkeypatch.setattr(script, "FAILURES", 2)
     assert script.reproduce(options) == 1
-    assert "3 missing, 2 failed now" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "2 items in a row failed: the rest is not tried" in printed
+    assert "3 missing, 2 failed now" in printed
 
 
 def drive(options, **fields):
