@@ -25,6 +25,8 @@ def resolve(name: str | None) -> torch.device:
         _check_cuda(device)
         # TF32 for float32 products: what these networks need, several times as fast.
         torch.set_float32_matmul_precision("high")
+        # Batches keep their shape, so that trying the ways of convolving once is worth it.
+        torch.backends.cudnn.benchmark = True
     return device
 
 
