@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from hsal_bench.errors import UsageError
 
-_BLOCK = 512
 _STEP = 1 << 18
-_GZIP = b"\x1f\x8b"
+_MOST_EXTRA = 1 << 20
+"""Bytes of a header's own data (long names, pax records), which tarfile reads at once."""
 
 
 def read_members(
@@ -22,44 +22,68 @@ def read_members(
     """Yield (name, content) of the files of a .tar.gz, in its order.
 
     `most_bytes(name)`: how large a file may be, or None to pass it by. When the generator is run to
-    its end, the checksum of the whole archive has been checked.
+    its end, the checksum of the whole archive has been checked, and that nothing follows the end of
+    the tar but zeros; a consumer that stops early has read no further.
 
     Raises:
         UsageError: the archive is not whole, a member has a name or a kind that none should have,
             or is larger than it may be.
     """
     try:
-        with closing(_unpacked(path)) as chunks:
-            stream = _Stream(chunks)
-            # Typed as a file, of which it has what is called while members are read in order.
-            with tarfile.TarFile(fileobj=cast(Any, stream)) as tar:
-                yield from _files(path, tar, stream, most_bytes)
-            stream.skip_all()
-    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError) as error:
+        # gzip, not tarfile's own "r|gz": that one checks no checksum and reads only one member.
+        with (
+            gzip.open(path) as unpacked,
+            tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_Member) as tar,
+        ):
+            yield from _files(path, tar, most_bytes)
+            _check_rest(tar.fileobj)
+    except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
             f"cannot read {path} ({reason}): give the whole archive, or remove it"
         ) from error
 
 
+class _Member(tarfile.TarInfo):
+    """A header that is as it should be: tarfile takes most broken ones for the archive's end."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> _Member:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"{error}: it was cut or changed") from error
+
+    # The hook that tarfile documents for subclasses: every header passes here before its data are
+    # read, those of long names and pax records too.
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size < 0 or (self.size > _MOST_EXTRA and not self.isreg()):
+            raise tarfile.ReadError(f"a header of kind {self.type!r} tells of {self.size:,} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("a sparse file")
+        member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return member
+
+
 def _files(
-    path: Path, tar: Any, stream: _Stream, most_bytes: Callable[[str], int | None]
+    path: Path, tar: tarfile.TarFile, most_bytes: Callable[[str], int | None]
 ) -> Iterator[tuple[str, bytes]]:
-    member = tar.next()
-    while member:
+    while member := tar.next():
+        tar.members.clear()  # tarfile keeps every header it has seen
         _check_member(path, member)
         most = most_bytes(member.name) if member.isreg() else None
-        if most is not None:
-            if member.size > most:
-                raise UsageError(
-                    f"{path}: {member.name} has {member.size:,} bytes, more than {most:,}: "
-                    "give the published archive"
-                )
-            yield member.name, stream.read_whole(member.size)
-        # tarfile reads on at the next header when it is already there, and never goes back.
-        stream.skip_to(member.offset_data + -(-member.size // _BLOCK) * _BLOCK)
-        tar.members.clear()  # tarfile keeps every header it has seen
-        member = tar.next()
+        if most is None:
+            continue
+        if member.size > most:
+            raise UsageError(
+                f"{path}: {member.name} has {member.size:,} bytes, more than {most:,}: "
+                "give the published archive"
+            )
+        content = tar.extractfile(member)
+        assert content  # it is a regular file
+        yield member.name, content.read()
 
 
 def _check_member(path: Path, member: tarfile.TarInfo) -> None:
@@ -69,70 +93,11 @@ def _check_member(path: Path, member: tarfile.TarInfo) -> None:
     if odd_name or odd_kind:
         what = "a name outside the archive's folder" if odd_name else "neither a file nor a folder"
         raise UsageError(f"{path}: member {name!r} is {what}: give the published archive")
+    if member.size < 0:  # a pax record may say so after the header was checked
+        raise tarfile.ReadError(f"{name} has {member.size:,} bytes")
 
 
-def _unpacked(path: Path) -> Generator[bytes, None, None]:
-    """Yield what a .gz file holds, in pieces of bounded size, none of them empty."""
-    unpack = zlib.decompressobj(wbits=31)
-    with path.open("rb") as file:
-        packed = file.read(_STEP)
-        while packed:
-            piece = unpack.decompress(packed, 4 * _STEP)
-            if piece:
-                yield piece
-            packed = unpack.unconsumed_tail or (unpack.unused_data + file.read(_STEP))
-            if unpack.eof:
-                if not packed.startswith(_GZIP):  # zeros may fill up the last block of a tape
-                    return
-                unpack = zlib.decompressobj(wbits=31)
-    if not unpack.eof:
-        raise EOFError("it ends too early")
-
-
-class _Stream:
-    """The part of a file's methods that `tarfile` calls; positions only grow."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self.chunks, self.chunk, self.at, self.position = chunks, b"", 0, 0
-
-    def tell(self) -> int:
-        return self.position
-
-    def read(self, size: int) -> bytes:
-        end = self.at + size
-        if end <= len(self.chunk):
-            piece = self.chunk[self.at : end]
-            self.at = end
-            self.position += size
-            return piece
-        return b"".join(self._pieces(size))
-
-    def read_whole(self, size: int) -> bytes:
-        content = self.read(size)
-        if len(content) < size:
-            raise EOFError("it ends too early")
-        return content
-
-    def skip_to(self, position: int) -> None:
-        size = position - self.position
-        if self.at + size <= len(self.chunk):
-            self.at += size
-            self.position = position
-        elif sum(len(piece) for piece in self._pieces(size)) < size:
-            raise EOFError("it ends too early")
-
-    def skip_all(self) -> None:
-        for _ in self.chunks:
-            pass
-
-    def _pieces(self, size: int) -> Iterator[bytes]:
-        while size > 0:
-            piece = self.chunk[self.at : self.at + size]
-            if not piece:
-                self.chunk, self.at = next(self.chunks, b""), 0
-                if not self.chunk:
-                    return
-            self.at += len(piece)
-            self.position += len(piece)
-            size -= len(piece)
-            yield piece
+def _check_rest(stream: Any) -> None:
+    while rest := stream.read(_STEP):
+        if rest.strip(b"\0"):
+            raise tarfile.ReadError("something follows the archive's end")
