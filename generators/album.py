@@ -12,11 +12,10 @@ import numpy as np
 
 from hsal_bench.errors import UsageError
 
-from . import png
 from .archive import read_members
+from .photographs import measure
 
 MOST_PICTURE_BYTES = 64 << 20
-MOST_PIXELS = 50_000_000
 _MOST_STRUCT_BYTES = 1 << 30
 _STRUCT = "digitStruct.mat"
 _PICTURE = re.compile(r"([1-9][0-9]{0,8})\.png")
@@ -27,15 +26,14 @@ class Index:
     """What one pass over an album finds, pictures in the order of their numbers.
 
     digit_struct: content of digitStruct.mat. number: int32 [N]. size: int32 [N, 2], width and
-    height in pixels, 0 where the picture has no header. sha256: uint8 [N, 32], of the file's bytes.
-    whole: bool [N], every chunk of the PNG is as its checksum says.
+    height in pixels, 0 where the picture cannot be read. sha256: uint8 [N, 32], of the file's
+    bytes.
     """
 
     digit_struct: bytes
     number: np.ndarray
     size: np.ndarray
     sha256: np.ndarray
-    whole: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ class Album:
             number = _number(name)
             if number in found:
                 raise UsageError(f"{self.path} holds {name} twice: give the published pictures")
-            size = self._size(name, content)
-            found[number] = (size, hashlib.sha256(content).digest(), png.is_whole(content))
+            size = measure(content, f"{self.path}: {name}")
+            found[number] = (size, hashlib.sha256(content).digest())
         if digit_struct is None or not found:
             missing = _STRUCT if digit_struct is None else "NUMBER.png"
             raise UsageError(
@@ -94,7 +92,6 @@ class Album:
         if not missing:
             return
         for name, content in self._files(limit):
-            self._size(name, content)
             missing.remove(_number(name))
             yield _number(name), content
             if not missing:
@@ -117,15 +114,6 @@ class Album:
 
         for name, content in read_members(self.path, limit_of_member):
             yield name.removeprefix("./").removeprefix(prefix), content
-
-    def _size(self, name: str, content: bytes) -> tuple[int, int]:
-        width, height = png.size(content)
-        if width * height > MOST_PIXELS:
-            raise UsageError(
-                f"{self.path}: {name} has {width:,} x {height:,} pixels, more than "
-                f"{MOST_PIXELS:,}: give the published pictures"
-            )
-        return width, height
 
 
 def _is_own(name: str) -> bool:
@@ -159,13 +147,12 @@ def _folder_files(folder: Path, limit: Callable[[str], int | None]) -> Iterator[
         yield name, content
 
 
-def _index(digit_struct: bytes, found: dict[int, tuple[tuple[int, int], bytes, bool]]) -> Index:
+def _index(digit_struct: bytes, found: dict[int, tuple[tuple[int, int], bytes]]) -> Index:
     number = sorted(found)
-    sizes, digests, whole = zip(*(found[one] for one in number), strict=True)
+    sizes, digests = zip(*(found[one] for one in number), strict=True)
     return Index(
         digit_struct,
         np.array(number, np.int32),
-        np.array(sizes, np.int64).clip(max=2**31 - 1).astype(np.int32),
+        np.array(sizes, np.int32),
         np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
-        np.array(whole, bool),
     )

@@ -39,13 +39,14 @@ class HouseNumbers:
 class Selection:
     """What is taken of an archive, and what is left out: picture numbers by the reason.
 
-    found: pictures there are. highest: their highest number.
+    pictures: int32 [N], the numbers of all pictures there are, ascending. known: how many numbers
+    there are, with a picture, an entry in digitStruct.mat, or both.
     """
 
     numbers: HouseNumbers
     left_out: Mapping[str, np.ndarray]
-    found: int
-    highest: int
+    pictures: np.ndarray
+    known: int
 
     def notes(self, archive: str) -> list[str]:
         """Return a line for each reason for which pictures were left out."""
@@ -54,7 +55,7 @@ class Selection:
             shown = ", ".join(f"{number}.png" for number in numbers[:_SHOWN].tolist())
             more = ", ..." if len(numbers) > _SHOWN else ""
             lines.append(
-                f"{archive}: {len(numbers)} of {self.found} left out, {reason}: {shown}{more}"
+                f"{archive}: {len(numbers)} of {self.known} left out, {reason}: {shown}{more}"
             )
         return lines
 
@@ -62,7 +63,7 @@ class Selection:
 def house_numbers(
     index: Index, digits: Numbers, most: int, grow: float, resolution: int
 ) -> Selection:
-    """Return what a data set takes of an archive: whole pictures of 1 to `most` digits.
+    """Return what a data set takes of an archive: readable pictures of 1 to `most` digits.
 
     digits: what the archive's digitStruct.mat says. grow, resolution: of the crop and of the stored
     image, as `photographs` says.
@@ -70,13 +71,14 @@ def house_numbers(
     labels, boxes, amount = _padded(index, digits, most)
     clipped, outside = clip_boxes(boxes, index.size)
     faults = {
-        "a broken PNG": ~index.whole,
+        "an unreadable PNG": (index.size == 0).any(axis=1),
         "no digits": amount == 0,
         f"more than {most} digits": amount > most,
         "a box without a pixel in the picture": outside.any(axis=1),
     }
     kept = np.ones(len(index.number), bool)
-    left_out = {}
+    without = np.setdiff1d(digits.number, index.number)
+    left_out = {"no picture": without} if len(without) else {}
     for reason, wrong in faults.items():
         # A picture with several faults counts once, for the first.
         if len(numbers := index.number[kept & wrong]):
@@ -85,8 +87,7 @@ def house_numbers(
     crop = crops(clipped[kept], index.size[kept], grow)
     carried = carry_boxes(clipped[kept], crop, resolution)
     numbers = HouseNumbers(index.number[kept], labels[kept], carried, crop)
-    highest = int(index.number.max(initial=0))
-    return Selection(numbers, left_out, len(index.number), highest)
+    return Selection(numbers, left_out, index.number, len(index.number) + len(without))
 
 
 def source_sha256(indices: Mapping[str, Index]) -> str:

@@ -1,4 +1,4 @@
-"""From a photograph with boxes to an image of the data set: crop, resize, carry the boxes along.
+"""From a photograph with boxes to an image of the data set: decode, crop, resize, carry the boxes.
 
 The crop is the union of the digits' boxes, grown, within the picture. Boxes are half-open
 (x0, y0, x1, y1) from the picture's corner, as the publishers' own viewer reads them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,27 @@ from hsal_bench.schema import PAD
 
 COLOURS = {"rgb": ("RGB", 3), "grey": ("L", 1)}
 """Pillow's mode and the number of channels."""
+MOST_PIXELS = 50_000_000
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+
+
+class _UnreadableError(Exception):
+    """Pillow cannot decode a picture, or not into what an image can be made of."""
+
+
+def measure(content: bytes, origin: str) -> tuple[int, int]:
+    """Return (width, height) of a PNG in pixels, or (0, 0) of one that `photograph` cannot read.
+
+    It is decoded to the end: that its headers and checksums are right does not prove that it can
+    be. `origin` is what an error calls the picture.
+
+    Raises:
+        UsageError: it has more than `MOST_PIXELS`; nothing of it was decoded.
+    """
+    try:
+        return _decoded(content, origin).size
+    except _UnreadableError:
+        return 0, 0
 
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,18 +83,19 @@ def photograph(
     """Return the crop x0, y0, x1, y1 of a PNG resized to a square, uint8 [C, side, side].
 
     The resize is bilinear, widened where it shrinks (no aliasing), in Pillow's fixed-point
-    arithmetic: the same on every machine. `origin` is what an error calls the picture.
+    arithmetic: the same on every machine. Transparency is dropped: the colours are those that are
+    kept beneath it. `origin` is what an error calls the picture.
 
     Raises:
-        UsageError: it cannot be decoded.
+        UsageError: it cannot be decoded, is of a kind that loses its greys (16 bits), or has more
+            than `MOST_PIXELS`.
     """
     from PIL import Image
 
     mode, channels = COLOURS[colour]
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            whole = picture.convert(mode)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        whole = _decoded(content, origin).convert(mode)
+    except _UnreadableError as error:
         raise UsageError(
             f"{origin} cannot be decoded ({error}): give the published files"
         ) from error
@@ -80,3 +103,33 @@ def photograph(
     small = whole.crop((x0, y0, x1, y1)).resize((resolution,) * 2, Image.Resampling.BILINEAR)
     pixels = np.asarray(small).reshape(resolution, resolution, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _decoded(content: bytes, origin: str) -> Any:
+    """Return a PNG as Pillow's image in one of `_MODES`, its transparency forgotten."""
+    from PIL import PngImagePlugin
+
+    try:
+        # Not Image.open: what it warns of and refuses is more pixels than here, by its own bound.
+        picture = PngImagePlugin.PngImageFile(io.BytesIO(content))
+        if 0 in picture.size:
+            raise _UnreadableError("it has no pixels")
+        _check_size(picture.size, origin)
+        picture.load()
+    except (_UnreadableError, UsageError, MemoryError):
+        raise
+    except Exception as error:  # Pillow lets out whatever its parsing comes upon
+        raise _UnreadableError(str(error)) from error
+    if picture.mode not in _MODES:
+        raise _UnreadableError(f"its mode is {picture.mode}")
+    picture.info.pop("transparency", None)
+    return picture
+
+
+def _check_size(size: tuple[int, int], origin: str) -> None:
+    width, height = size
+    if width * height > MOST_PIXELS:
+        raise UsageError(
+            f"{origin} has {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}: "
+            "give the published pictures"
+        )

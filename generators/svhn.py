@@ -24,7 +24,7 @@ from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
 from .photographs import COLOURS, photograph
 from .spec import MOST_IMAGES, MOST_OBJECTS, MOST_PIXELS, MOST_SEED
 from .svhn_about import LICENCE, about
-from .svhn_files import OFFICIAL, find_albums, remarks
+from .svhn_files import OFFICIAL, check_name, find_albums, remarks
 from .uniforms import fixed_order
 
 VERSION = "1"
@@ -42,7 +42,10 @@ _SVHN = (
 
 @dataclass(frozen=True)
 class NumbersSpec:
-    """House numbers cropped to their digits, which one image's labels are."""
+    """House numbers cropped to their digits, which one image's labels are.
+
+    A collection's name becomes the data set's: the error for one that cannot names the remedy.
+    """
 
     collection: str = option(
         OFFICIAL,
@@ -63,6 +66,7 @@ class NumbersSpec:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        check_name(self.collection)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,11 @@ class NumbersRecipe:
     splits: Mapping[str, Split]
 
     def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, PhotographMaker]]:
-        """Yield each of `wanted` when the pass through its archive has come by its pictures."""
+        """Yield each of `wanted` when the pass through its archive has come by its pictures.
+
+        Held in memory are the packed pictures of rows that are not complete yet: of an archive in
+        the order of its numbers a few rows', at worst all that are wanted of the archive.
+        """
         for name, album in self.albums.items():
             yield from self._from(album, [r for r in wanted if self.splits[r.split].album == name])
 
@@ -197,7 +205,7 @@ svhn_multiset = SvhnMultiset()
 
 
 def _notes(collection: str, selections: Mapping[str, Selection]) -> list[str]:
-    found = {name: selection.found for name, selection in selections.items()}
+    found = {name: len(selection.pictures) for name, selection in selections.items()}
     left_out = [note for name, one in selections.items() for note in one.notes(name)]
     return [*remarks(collection, found), *left_out]
 
@@ -205,21 +213,18 @@ def _notes(collection: str, selections: Mapping[str, Selection]) -> list[str]:
 def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str, Split]:
     """Return the splits: the test archive, and the training archive but for what is held out.
 
-    Which pictures are held out depends on the seed and the archive alone, so that fewer images
-    asked for are the first of those there would be.
-
     Raises:
         UsageError: a split would be empty, or has fewer images than are asked for.
     """
     train, test = selections["train"], selections["test"]
-    held_out = _VALID if train.found >= _LARGE else int(_VALID_SHARE * train.found)
-    order = fixed_order(len(train.numbers.number), spec.seed, stream=1)
+    highest = int(train.pictures[-1])
+    held_out = np.isin(train.numbers.number, _held_out(train.pictures, spec.seed))
     chosen = {
-        "train": ("train", np.sort(order[held_out:]), 0, spec.train),
-        "valid": ("train", np.sort(order[:held_out]), 0, spec.valid),
+        "train": ("train", np.flatnonzero(~held_out), 0, spec.train),
+        "valid": ("train", np.flatnonzero(held_out), 0, spec.valid),
         # Pictures of the two archives bear the same numbers: the test ones go on where the
         # training ones end.
-        "test": ("test", np.arange(len(test.numbers.number)), train.highest, spec.test),
+        "test": ("test", np.arange(len(test.numbers.number)), highest, spec.test),
     }
     splits = {}
     for split, (album, rows, offset, asked) in chosen.items():
@@ -230,3 +235,13 @@ def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str,
             )
         splits[split] = Split(album, selections[album].numbers[rows[:asked]], offset)
     return splits
+
+
+def _held_out(pictures: np.ndarray, seed: int) -> np.ndarray:
+    """Return the numbers of the pictures of the training archive that are kept from training.
+
+    They depend on the seed and the pictures there are alone, not on which of them a spec takes: no
+    data set made from an archive with a seed trains on what another one validates with.
+    """
+    number = _VALID if len(pictures) >= _LARGE else int(_VALID_SHARE * len(pictures))
+    return pictures[fixed_order(len(pictures), seed, stream=1)[:number]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from hsal_bench.errors import SourceUnavailable, UsageError
 
 from .album import Album
 from .fetch import fetch
+from .sources import SOURCES
 
 OFFICIAL = "svhn"
 ARCHIVES = ("train", "test")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _URL = "http://ufldl.stanford.edu/housenumbers/"
 
 
@@ -35,6 +38,20 @@ PUBLISHED = {
 }
 
 
+def check_name(collection: str) -> None:
+    """Check that a collection has a name that a data set can have too. Raises UsageError."""
+    if not _NAME.fullmatch(collection):
+        raise UsageError(
+            f"collection={collection!r} is no name (letters, digits, '_', '.' and '-'): put the "
+            "folder under --data-dir and give its name"
+        )
+    if collection in SOURCES:
+        raise UsageError(
+            f"collection={collection!r} is a source of glyphs, and {collection}-multiset "
+            "is made of those: give the folder another name"
+        )
+
+
 def find_albums(collection: str, data_dir: Path) -> dict[str, Album]:
     """Return the albums `train` and `test` of a collection, archives or unpacked folders.
 
@@ -50,15 +67,13 @@ def find_albums(collection: str, data_dir: Path) -> dict[str, Album]:
         albums = {name: Album.find(folder, name) for name in ARCHIVES}
         found = {name: album for name, album in albums.items() if album is not None}
         if len(found) == len(ARCHIVES):
-            for name, album in found.items():
-                _check_published(name, album)
-            return found
+            return _checked(found)
     if collection != OFFICIAL:
         raise SourceUnavailable(
             f"no collection {collection!r}: {folders[0]} holds no train.tar.gz and test.tar.gz (or "
             "folders train and test); put them there, or name another folder with --data-dir"
         )
-    return {name: _download(name, folders[0]) for name in ARCHIVES}
+    return _checked({name: _download(name, folders[0]) for name in ARCHIVES})
 
 
 def remarks(collection: str, found: dict[str, int]) -> list[str]:
@@ -71,6 +86,12 @@ def remarks(collection: str, found: dict[str, int]) -> list[str]:
         for name, published in PUBLISHED.items()
         if found[name] != published.pictures
     ]
+
+
+def _checked(albums: dict[str, Album]) -> dict[str, Album]:
+    for name, album in albums.items():
+        _check_published(name, album)
+    return albums
 
 
 def _check_published(name: str, album: Album) -> None:

@@ -150,10 +150,11 @@ def test_pictures_that_cannot_be_used_are_left_out_and_told(collect):
     pictures = {8: _png(8)[:200], 41: _png(41)}
     recipe = svhn_multiset.recipe(_spec(), collect(entries=entries, pictures=pictures))
     assert recipe.header.notes == (
-        "train: 1 of 41 left out, a broken PNG: 8.png",
-        "train: 2 of 41 left out, no digits: 5.png, 41.png",
-        "train: 1 of 41 left out, more than 6 digits: 7.png",
-        "train: 1 of 41 left out, a box without a pixel in the picture: 6.png",
+        "train: 1 of 42 left out, no picture: 99.png",
+        "train: 1 of 42 left out, an unreadable PNG: 8.png",
+        "train: 2 of 42 left out, no digits: 5.png, 41.png",
+        "train: 1 of 42 left out, more than 6 digits: 7.png",
+        "train: 1 of 42 left out, a box without a pixel in the picture: 6.png",
     )
     assert sum(recipe.layout.sizes.values()) == 41 - 5 + TEST
 
@@ -174,6 +175,48 @@ def test_the_seed_chooses_what_is_held_out(collect):
         for seed in (0, 0, 1)
     ]
     assert held_out[0] == held_out[1] != held_out[2]
+
+
+def test_what_is_held_out_does_not_depend_on_what_else_is_asked_for(collect):
+    pictures = {n: _png(n)[:200] for n in range(30, TRAIN + 1)}
+    entries = {n: [(1, [200, 0, 5, 5])] for n in range(1, 5)}
+    asked = [
+        ("a", {}, _spec()),
+        ("b", {}, _spec(max_objects=1, grow=2.0)),
+        ("c", {"pictures": pictures, "entries": entries}, _spec(max_objects=2)),
+    ]
+    split = []
+    for name, changes, spec in asked:
+        splits = svhn_multiset.recipe(spec, collect(name, **changes)).splits
+        split.append([set(splits[one].numbers.number.tolist()) for one in ("train", "valid")])
+    (train, valid), *others = split
+    for fewer_train, fewer_valid in others:
+        assert fewer_train < train
+        assert fewer_valid <= valid
+        assert fewer_valid
+    assert len(valid) == 6
+
+
+def test_of_a_large_archive_5000_pictures_are_held_out():
+    pictures = np.arange(1, 33_403, dtype=np.int32)
+    held_out = svhn._held_out(pictures, seed=0)
+    assert len(set(held_out.tolist())) == 5_000
+    assert set(held_out.tolist()) < set(pictures.tolist())
+    assert len(svhn._held_out(pictures[:29_999], seed=0)) == 4_499
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../doors", "a/b", "/doors", "-x", "a b", "a\n"])
+def test_a_collection_is_a_name(name):
+    with pytest.raises(
+        UsageError, match=r"is no name .*: put the folder under --data-dir and give"
+    ):
+        NumbersSpec(collection=name)
+
+
+@pytest.mark.parametrize("name", ["mnist", "synthetic"])
+def test_a_collection_is_not_called_as_a_source_of_glyphs(name):
+    with pytest.raises(UsageError, match=f"{name}' is a source of glyphs"):
+        NumbersSpec(collection=name)
 
 
 def test_grey_images_have_one_channel(collect):
@@ -219,3 +262,19 @@ def test_an_archive_of_the_published_size_has_the_published_hash(collect, monkey
     monkeypatch.setitem(svhn_files.PUBLISHED, "train", fake)
     with pytest.raises(UsageError, match=r"has the size of the published archive, not its content"):
         svhn_multiset.recipe(_spec(), data_dir)
+
+
+def test_an_archive_is_checked_though_the_other_one_is_to_be_downloaded(
+    collect, tmp_path, monkeypatch
+):
+    (collect() / "doors").rename(tmp_path / "svhn")
+    (tmp_path / "svhn" / "test.tar.gz").rename(tmp_path / "kept.tar.gz")
+    size = (tmp_path / "svhn" / "train.tar.gz").stat().st_size
+    monkeypatch.setitem(svhn_files.PUBLISHED, "train", svhn_files.Published(size, "0" * 64, TRAIN))
+
+    def fetch(url, path, sha256, size):
+        (tmp_path / "kept.tar.gz").rename(path)
+
+    monkeypatch.setattr(svhn_files, "fetch", fetch)
+    with pytest.raises(UsageError, match=r"train.tar.gz has the size of the published archive"):
+        svhn_multiset.recipe(NumbersSpec(), tmp_path)
