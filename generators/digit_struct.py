@@ -25,6 +25,12 @@ FIELDS = ("height", "label", "left", "top", "width")
 
 _NAME = re.compile(r"([1-9][0-9]{0,8})\.png")
 _LONGEST_NAME = 64
+_MOST_DIGITS = 1_000
+"""Of a picture, where each is read on its own."""
+_MOST_NUMBERS = 10_000_000
+"""Of one field of all pictures, and of pictures."""
+_LARGEST_NUMBER = 8
+_EMPTY = "MATLAB_empty"
 _TEN = 10
 """The label of the digit 0."""
 
@@ -96,6 +102,7 @@ def _addresses(references: Any) -> np.ndarray:
 
     if h5py.check_ref_dtype(references.dtype) is not h5py.Reference:
         raise TypeError(f"{references.name} holds no references")
+    _check_size(references, _MOST_NUMBERS)
     # Asked for as they lie in the file: as h5py's objects, each would be opened on its own.
     raw = np.empty(references.shape, np.int64)
     references.id.read(h5py.h5s.ALL, h5py.h5s.ALL, raw, h5py.h5t.STD_REF_OBJ)
@@ -120,8 +127,8 @@ def _field(objects: Objects, at: np.ndarray) -> _Values:
     if not (direct | (fields.types == REFERENCE)).all():
         raise UnfamiliarError("a field of neither numbers nor references")
     total = fields.sizes.sum()
-    if total > len(objects.content):
-        raise UnfamiliarError("more numbers than there are bytes")
+    if total > _MOST_NUMBERS:
+        raise ValueError(f"{total:,} digits, more than {_MOST_NUMBERS:,}")
     nth = np.arange(total) - np.repeat(fields.sizes.cumsum() - fields.sizes, fields.sizes)
     data, referred = (
         np.repeat(fields.data, fields.sizes) + 8 * nth,
@@ -140,13 +147,16 @@ def _scalars(objects: Objects, at: np.ndarray) -> np.ndarray:
 
 def _read_objects(file: Any, origin: str) -> _Structs:
     """Read any layout, one object at a time through the HDF5 library: minutes, not a second."""
-    names, boxes = file["digitStruct/name"][()].ravel(), file["digitStruct/bbox"][()].ravel()
+    names, boxes = (
+        _array(file[f"digitStruct/{column}"], _MOST_NUMBERS).ravel() for column in ("name", "bbox")
+    )
     found: list[str] = []
     columns: dict[str, list[np.ndarray]] = {field: [] for field in FIELDS}
     with progress(f"reading {origin}", len(names)) as advance:
         for entry, (name, box) in enumerate(zip(names, boxes, strict=True)):
             try:
-                found.append(file[name][()].astype("<u2").tobytes().decode("utf-16-le", "replace"))
+                text = _array(file[name], _LONGEST_NAME).astype("<u2")
+                found.append(text.tobytes().decode("utf-16-le", "replace"))
                 for field in FIELDS:
                     columns[field].append(_one_field(file, file[box], field))
             except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -159,13 +169,30 @@ def _one_field(file: Any, box: Any, name: str) -> np.ndarray:
     import h5py
 
     # MATLAB keeps an empty array as its dimensions, marked as empty.
-    dataset = box if isinstance(box, h5py.Dataset) else box[name]
-    if "MATLAB_empty" in dataset.attrs or dataset.shape is None:
+    if isinstance(box, h5py.Dataset):
+        if _EMPTY not in box.attrs:
+            raise ValueError(f"bbox is an array of shape {box.shape}, not a struct")
         return np.empty(0)
-    values = dataset[()].ravel()
+    dataset = box[name]
+    if _EMPTY in dataset.attrs or dataset.shape is None:
+        return np.empty(0)
+    values = _array(dataset, _MOST_DIGITS).ravel()
     if h5py.check_ref_dtype(dataset.dtype) is None:
         return values.astype(np.float64)
-    return np.array([file[reference][()].item() for reference in values], np.float64)
+    return np.array([_array(file[one], 1).item() for one in values], np.float64)
+
+
+def _array(dataset: Any, most: int) -> np.ndarray:
+    _check_size(dataset, most)
+    values: np.ndarray = dataset[()]
+    return values
+
+
+def _check_size(dataset: Any, most: int) -> None:
+    """Raise a ValueError for a dataset of more than `most` numbers: it may claim to be of any size,
+    and h5py makes room for what it claims."""
+    if dataset.size > most or dataset.dtype.itemsize > _LARGEST_NUMBER:
+        raise ValueError(f"{dataset.size:,} numbers ({dataset.dtype}), more than {most:,}")
 
 
 def _joined(column: list[np.ndarray]) -> _Values:

@@ -12,15 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DOUBLE = np.frombuffer(b"\x11\x20\x3f\x00\x08\x00\x00\x00", "<u8")[0]
-"""How the datatype message of little-endian IEEE doubles starts."""
-REFERENCE = np.frombuffer(b"\x17\x00\x00\x00\x08\x00\x00\x00", "<u8")[0]
-"""How that of object references starts: addresses of object headers."""
-UINT16 = np.frombuffer(b"\x10\x00\x00\x00\x02\x00\x00\x00", "<u8")[0]
+DOUBLE, REFERENCE, UINT16, OTHER = range(4)
+"""The datatypes that are told apart: little-endian IEEE doubles, references to objects, i.e. the
+addresses of their headers, little-endian unsigned 16-bit numbers, and any other."""
 
+_HEAD = 8
+_DATATYPES = {
+    # Class and version, bit field, size; then the properties, of a double: bit offset, precision,
+    # exponent's place and size, mantissa's place and size, bias (Specification IV.A.2.d).
+    DOUBLE: b"\x11\x20\x3f\x00\x08\x00\x00\x00\x00\x00\x40\x00\x34\x0b\x00\x34\xff\x03\x00\x00",
+    REFERENCE: b"\x17\x00\x00\x00\x08\x00\x00\x00",
+    UINT16: b"\x10\x00\x00\x00\x02\x00\x00\x00\x00\x00\x10\x00",
+}
+"""The whole datatype messages."""
 _DATASPACE, _DATATYPE, _LAYOUT, _CONTINUATION, _SYMBOL_TABLE = 0x1, 0x3, 0x8, 0x10, 0x11
 _SHARED = 0x2
 _NULL = 2
+_PREFIX = 8
+"""Bytes of a message's kind, size and flags, before its data."""
 _MOST_AXES = 4
 _MOST_BLOCKS = 16
 
@@ -33,8 +42,8 @@ class UnfamiliarError(Exception):
 class Datasets:
     """Datasets of at most four axes, one after another in memory.
 
-    types: uint64 [n], how their datatypes start. sizes: int64 [n], numbers of elements.
-    data: int64 [n], where the elements start.
+    types: int8 [n], `DOUBLE`, `REFERENCE`, `UINT16` or `OTHER`. sizes: int64 [n], numbers of
+    elements. data: int64 [n], where the elements start.
     """
 
     types: np.ndarray
@@ -54,7 +63,7 @@ class Objects:
 
     def raw(self, at: np.ndarray, size: int) -> np.ndarray:
         """Return the `size` bytes from each address on, uint8 [n, size]."""
-        if len(at) and (at.min() < 0 or at.max() + size > len(self.content)):
+        if len(at) and (at.min() < 0 or at.max() > len(self.content) - size):
             raise UnfamiliarError("an address outside the file")
         return self.content[at[:, None] + np.arange(size)]
 
@@ -69,7 +78,7 @@ class Objects:
     def datasets(self, at: np.ndarray) -> Datasets:
         """Return what the datasets with headers at the addresses are."""
         space, kind, layout = self._messages(at, (_DATASPACE, _DATATYPE, _LAYOUT))
-        return Datasets(self.numbers(kind, "<u8"), self._sizes(space), self._data(layout))
+        return Datasets(self._types(kind), self._sizes(space), self._data(layout))
 
     def links(self, at: np.ndarray, names: tuple[str, ...]) -> list[np.ndarray]:
         """Return where the members `names` of groups lie, addresses [n] for each name.
@@ -91,6 +100,15 @@ class Objects:
         if (self.raw(at, len(expected)) != np.frombuffer(expected, "u1")).any():
             raise UnfamiliarError(f"not {expected!r}")
 
+    def _types(self, kind: np.ndarray) -> np.ndarray:
+        types, heads = np.full(len(kind), OTHER, np.int8), self.raw(kind, _HEAD)
+        for code, message in _DATATYPES.items():
+            expected = np.frombuffer(message, "u1")
+            (alike,) = np.nonzero((heads == expected[:_HEAD]).all(1))
+            same = (self.raw(kind[alike], len(expected)) == expected).all(1)
+            types[alike[same]] = code
+        return types
+
     def _sizes(self, space: np.ndarray) -> np.ndarray:
         version, rank = self.numbers(space, "u1"), self.numbers(space + 1, "u1")
         null = (version == 2) & (self.numbers(space + 3, "u1") == _NULL)
@@ -100,10 +118,16 @@ class Objects:
         sizes = np.ones(len(space), np.int64)
         for axis in range(_MOST_AXES):
             has = rank > axis
-            sizes[has] *= self.addresses(dimensions[has] + 8 * axis)
+            sides = self.addresses(dimensions[has] + 8 * axis)
+            # Side by side, before and after: a product of larger ones would not fit in 64 bits.
+            self._check_sizes(sides)
+            sizes[has] *= sides
+            self._check_sizes(sizes)
+        return sizes
+
+    def _check_sizes(self, sizes: np.ndarray) -> None:
         if len(sizes) and not 0 <= sizes.min() <= sizes.max() <= len(self.content):
             raise UnfamiliarError("a dataset larger than the file")
-        return sizes
 
     def _data(self, layout: np.ndarray) -> np.ndarray:
         version, kind = self.numbers(layout, "u1"), self.numbers(layout + 1, "u1")
@@ -138,20 +162,21 @@ class Objects:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Note the messages of one block of each header; return the blocks they go on in."""
         more: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        while len(at):
+        while (inside := at + _PREFIX <= end).any():
+            owner, at, end = owner[inside], at[inside], end[inside]
             kind, size = self.numbers(at, "<u2"), self.numbers(at + 2, "<u2")
+            if (at + _PREFIX + size > end).any():
+                raise UnfamiliarError("a message that ends beyond its block")
             own = (self.numbers(at + 4, "u1") & _SHARED) == 0
             for row, wanted in enumerate(kinds):
                 hit = (kind == wanted) & own
-                found[row, owner[hit]] = at[hit] + 8
+                found[row, owner[hit]] = at[hit] + _PREFIX
             on = kind == _CONTINUATION
-            block = self.addresses(at[on] + 8)
-            more.append((owner[on], block, block + self.addresses(at[on] + 16)))
-            at = at + 8 + size
-            inside = at + 8 <= end
-            owner, at, end = owner[inside], at[inside], end[inside]
+            block = self.addresses(at[on] + _PREFIX)
+            more.append((owner[on], block, block + self.addresses(at[on] + _PREFIX + 8)))
+            at = at + _PREFIX + size
         if not more:
-            return owner, at, end
+            return owner[:0], at[:0], end[:0]
         owners, starts, ends = (np.concatenate(parts) for parts in zip(*more, strict=True))
         if len(owners) > found.shape[1]:
             raise UnfamiliarError("a header that goes on in several blocks at once")

@@ -151,6 +151,23 @@ def replace(path: str, values: object) -> Callable[[h5py.File], None]:
     return change
 
 
+def huge(path: str, kind: object, size: int = 10**12) -> Callable[[h5py.File], None]:
+    """Claim many numbers, of which none is kept; references to what was there lead to them."""
+
+    def change(file: h5py.File) -> None:
+        del file[path]
+        large = file.create_dataset(path, (size,), kind, chunks=(1,))
+        if path == "#refs#/1label1":
+            file["#refs#/b1/label"][1, 0] = large.ref
+
+    return change
+
+
+def refer_to_a_number(file: h5py.File) -> None:
+    number = file["#refs#"].create_dataset("three", data=[[3.0]])
+    file["digitStruct/bbox"][0, 0] = number.ref
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -164,6 +181,13 @@ def replace(path: str, values: object) -> Callable[[h5py.File], None]:
         (lambda file: file.pop("digitStruct"), "not a digitStruct.mat"),
         (lambda file: file["#refs#/b1"].pop("left"), "not a digitStruct.mat .*entry 2"),
         (replace("digitStruct/bbox", [[1.0], [2.0]]), "holds no references"),
+        (refer_to_a_number, r"entry 1: bbox is an array of shape \(1, 1\), not a struct"),
+        (huge("#refs#/b0/top", "<f8"), "entry 1: 1,000,000,000,000 numbers .*, more than 1,000"),
+        (huge("#refs#/1label1", "<f8"), "entry 2: 1,000,000,000,000 numbers .*, more than 1\\)"),
+        (huge("#refs#/1label1", "S2000000000", 1), "entry 2: 1 numbers .*S2000000000"),
+        (huge("#refs#/b0/top", h5py.ref_dtype), "entry 1: 1,000,000,000,000 numbers"),
+        (huge("digitStruct/bbox", h5py.ref_dtype), "numbers .*, more than 10,000,000"),
+        (huge("digitStruct/name", h5py.ref_dtype), "numbers .*, more than 10,000,000"),
     ],
 )
 def test_what_is_wrong_is_named(change: Callable[[h5py.File], None], message: str) -> None:
@@ -201,3 +225,9 @@ def test_damage_is_told_or_changes_numbers_only() -> None:
         except UnfamiliarError:
             continue
         assert set(numbers[1]) == set(FIELDS)
+
+
+def test_more_digits_than_there_can_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digit_struct, "_MOST_NUMBERS", 2)
+    with pytest.raises(UsageError, match=r"FILE is not .* \(3 digits, more than 2\)"):
+        read(write(TWO), "FILE")
