@@ -18,7 +18,12 @@ from .photographs import measure
 MOST_PICTURE_BYTES = 64 << 20
 _MOST_STRUCT_BYTES = 1 << 30
 _STRUCT = "digitStruct.mat"
+_BATCH = 128
 _PICTURE = re.compile(r"([1-9][0-9]{0,8})\.png")
+
+
+Seen = tuple[int, tuple[int, int], bytes]
+"""A picture's number, width and height, and SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -53,28 +58,45 @@ class Album:
         return cls(unpacked, split) if (unpacked / _STRUCT).is_file() else None
 
     def index(self) -> Index:
-        """Return what the album holds, holding one picture at a time.
+        """Return what the album holds, holding a few hundred pictures at a time.
+
+        Decoding is done by as many processes as joblib is configured to use, one unless told.
 
         Raises:
             UsageError: the album is not whole or not what it should be, a number is there twice, or
                 a picture is too large.
         """
-        digit_struct, found = None, {}
-        for name, content in self._files(_limit):
-            if name == _STRUCT:
-                digit_struct = content
-                continue
-            number = _number(name)
-            if number in found:
-                raise UsageError(f"{self.path} holds {name} twice: give the published pictures")
-            size = measure(content, f"{self.path}: {name}")
-            found[number] = (size, hashlib.sha256(content).digest())
-        if digit_struct is None or not found:
-            missing = _STRUCT if digit_struct is None else "NUMBER.png"
+        from joblib import Parallel, delayed
+
+        digit_struct: list[bytes] = []
+        found: dict[int, Seen] = {}
+        parallel = Parallel(return_as="generator")
+        for seen in parallel(delayed(_look)(*batch) for batch in self._batches(digit_struct)):
+            for one in seen:
+                if one[0] in found:
+                    raise UsageError(
+                        f"{self.path} holds {one[0]}.png twice: give the published pictures"
+                    )
+                found[one[0]] = one
+        if not digit_struct or not found:
+            missing = "NUMBER.png" if digit_struct else _STRUCT
             raise UsageError(
                 f"{self.path} holds no {self.split}/{missing}: give the published pictures"
             )
-        return _index(digit_struct, found)
+        return _index(digit_struct[0], found)
+
+    def _batches(self, digit_struct: list[bytes]) -> Iterator[tuple[Path, list[tuple[int, bytes]]]]:
+        """Yield the pictures in batches for `_look`; put the other file into `digit_struct`."""
+        batch: list[tuple[int, bytes]] = []
+        for name, content in self._files(_limit):
+            if name == _STRUCT:
+                digit_struct.append(content)
+                continue
+            batch.append((_number(name), content))
+            if len(batch) == _BATCH:
+                yield self.path, batch
+                batch = []
+        yield self.path, batch
 
     def pictures(self, wanted: Collection[int]) -> Iterator[tuple[int, bytes]]:
         """Yield (number, bytes of the PNG) of the `wanted` pictures, and read no further.
@@ -116,6 +138,13 @@ class Album:
             yield name.removeprefix("./").removeprefix(prefix), content
 
 
+def _look(path: Path, pictures: list[tuple[int, bytes]]) -> list[Seen]:
+    return [
+        (number, measure(content, f"{path}: {number}.png"), hashlib.sha256(content).digest())
+        for number, content in pictures
+    ]
+
+
 def _is_own(name: str) -> bool:
     return name == _STRUCT or _PICTURE.fullmatch(name) is not None
 
@@ -147,9 +176,9 @@ def _folder_files(folder: Path, limit: Callable[[str], int | None]) -> Iterator[
         yield name, content
 
 
-def _index(digit_struct: bytes, found: dict[int, tuple[tuple[int, int], bytes]]) -> Index:
+def _index(digit_struct: bytes, found: dict[int, Seen]) -> Index:
     number = sorted(found)
-    sizes, digests = zip(*(found[one] for one in number), strict=True)
+    _, sizes, digests = zip(*(found[one] for one in number), strict=True)
     return Index(
         digit_struct,
         np.array(number, np.int32),

@@ -69,7 +69,7 @@ def generate(
         if job.up_to_date:
             click.echo(f"{job.path} is up to date")
     told = None if datasets else functools.partial(click.echo, err=True)
-    for job, recipe in making.recipes(jobs, data_dir, told):
+    for job, recipe in making.recipes(jobs, data_dir, told, workers):
         click.echo(making.make(job, recipe, workers))
 
 

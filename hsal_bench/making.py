@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joblib import cpu_count
+from joblib import cpu_count, parallel_config
 
 from hsal_bench import registry, variants
 from hsal_bench.build import build
@@ -68,9 +68,14 @@ def plan(
 
 
 def recipes(
-    jobs: Sequence[Job], data_dir: Path, unavailable: Callable[[str], None] | None = None
+    jobs: Sequence[Job],
+    data_dir: Path,
+    unavailable: Callable[[str], None] | None = None,
+    workers: int | None = None,
 ) -> list[tuple[Job, Recipe]]:
     """Return the jobs that are not up to date with their recipes: all, before any is made.
+
+    `workers`: processes that a generator may use for this; as many as there are cores to be had.
 
     `unavailable` is told of each data set whose source is not to be had, and those are left out;
     without it, or with no data set left, that is an error.
@@ -83,7 +88,8 @@ def recipes(
         if job.up_to_date:
             continue
         try:
-            found.append((job, job.generator.recipe(job.spec, data_dir)))
+            with parallel_config(n_jobs=workers or cpu_count()):
+                found.append((job, job.generator.recipe(job.spec, data_dir)))
         except SourceUnavailable as error:
             left -= 1
             if unavailable is None or not left:
