@@ -18,9 +18,12 @@ from hsal_bench import registry
 from hsal_bench.errors import UsageError
 from hsal_bench.generator import Rows
 from hsal_bench.options import as_json, option
+from hsal_bench.record import Activation, DataSet, Environment, Record, pack_correct
 from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout, content_sha256, run_digests
 
 SIDE, K, CLASSES = 12, 3, 3
+ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
+MULTISET = DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 2}, "m.h5")
 CHUNK_ROWS = 256
 
 
@@ -186,3 +189,43 @@ def damage(toy_file: Path) -> Callable[[str, int], None]:
             stored.write(b"\xff" * chunk.size)
 
     return overwrite
+
+
+@pytest.fixture(scope="session")
+def ok() -> Callable[..., Record]:
+    """Return what makes a record of a run that succeeded, changed as asked."""
+
+    def ok(method="hsal-rl", seed=0, exact_match=0.5, **changes):
+        values = {
+            "status": "ok",
+            "method": method,
+            "config": {"learning_rate": 0.001},
+            "preset": "quick",
+            "seed": seed,
+            "budget": {"updates": 100, "batch_size": 64},
+            "data_set": MULTISET,
+            "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
+            "metrics": {"exact_match": exact_match, "macro_f1": 0.75},
+            "correct": pack_correct(np.array([True, False])),
+            "updates": 100,
+            "wall_s": 1234.5,
+            "device": "cpu",
+            "environment": ENVIRONMENT,
+            "git": None,
+            "started": f"2025-01-02T03:04:{seed:02}+00:00",
+            "command": "hsal-bench run --model hsal-rl",
+            "metrics_version": 1,
+        }
+        return Record(**(values | changes))
+
+    return ok
+
+
+@pytest.fixture(scope="session")
+def bad(ok: Callable[..., Record]) -> Callable[..., Record]:
+    """Return what makes a record of a run that did not succeed."""
+
+    def bad(status="failed", reason="the loss is nan", **changes):
+        return ok(status=status, reason=reason, metrics={}, correct=None, **changes)
+
+    return bad

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -15,48 +14,13 @@ from rich.console import Console
 from hsal_bench import sheets, tables
 from hsal_bench.cli_table import table
 from hsal_bench.record import (
-    Activation,
     DataSet,
-    Environment,
     PeakMemory,
-    Record,
-    pack_correct,
     write_record,
 )
 
-ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
-MULTISET = DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 2}, "m.h5")
 
-
-def ok(method="hsal-rl", seed=0, exact_match=0.5, **changes):
-    values = {
-        "status": "ok",
-        "method": method,
-        "config": {"learning_rate": 0.001},
-        "preset": "quick",
-        "seed": seed,
-        "budget": {"updates": 100, "batch_size": 64},
-        "data_set": MULTISET,
-        "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
-        "metrics": {"exact_match": exact_match, "macro_f1": 0.75},
-        "correct": pack_correct(np.array([True, False])),
-        "updates": 100,
-        "wall_s": 1234.5,
-        "device": "cpu",
-        "environment": ENVIRONMENT,
-        "git": None,
-        "started": f"2025-01-02T03:04:{seed:02}+00:00",
-        "command": "hsal-bench run --model hsal-rl",
-        "metrics_version": 1,
-    }
-    return Record(**(values | changes))
-
-
-def bad(status="failed", reason="the loss is nan", **changes):
-    return ok(status=status, reason=reason, metrics={}, correct=None, **changes)
-
-
-def test_markdown():
+def test_markdown(ok, bad):
     means = tables.metric_table(
         [ok(seed=0, exact_match=0.2), ok(seed=1, exact_match=0.4), bad(method="a|b")],
         ["exact_match", "updates", "wall_s"],
@@ -73,14 +37,14 @@ def test_markdown():
     )
 
 
-def test_a_method_that_cannot_run_is_a_dash_with_its_reason():
+def test_a_method_that_cannot_run_is_a_dash_with_its_reason(bad):
     means = tables.metric_table([bad("unsupported", "it counts one object")])
     (sheet,) = sheets.metric_sheets(means)
     assert sheet.rows == (("hsal-rl (1)", "0", *["—"] * (len(tables.HEADLINE) - 1)),)
     assert sheet.notes == ("(1) unsupported: it counts one object",)
 
 
-def test_a_table_for_each_data_set():
+def test_a_table_for_each_data_set(ok):
     other = DataSet("mnist-set", "ab12" * 16, {"train": 60, "test": 2}, "s.h5")
     means = tables.metric_table([ok(), ok(data_set=other)])
     assert [sheet.title for sheet in sheets.metric_sheets(means)] == [
@@ -89,14 +53,20 @@ def test_a_table_for_each_data_set():
     ]
 
 
-def looking(seed=0, **changes):
-    """A run of a method that shows where it looks."""
-    metrics = dict.fromkeys(tables.HEADLINE[:5], 0.912) | {"exact_match": float(seed)}
-    metrics |= {"pointing_hit": 0.5 + seed / 10, "pointing_hit_chance": 0.175}
-    return ok(**{"seed": seed, "metrics": metrics, "updates": 18_750, "wall_s": 9000.0} | changes)
+@pytest.fixture
+def looking(ok):
+    def looking(seed=0, **changes):
+        """A run of a method that shows where it looks."""
+        metrics = dict.fromkeys(tables.HEADLINE[:5], 0.912) | {"exact_match": float(seed)}
+        metrics |= {"pointing_hit": 0.5 + seed / 10, "pointing_hit_chance": 0.175}
+        return ok(
+            **{"seed": seed, "metrics": metrics, "updates": 18_750, "wall_s": 9000.0} | changes
+        )
+
+    return looking
 
 
-def test_a_chance_level_stands_beside_its_metric():
+def test_a_chance_level_stands_beside_its_metric(ok, looking):
     (sheet,) = sheets.metric_sheets(tables.metric_table([looking(0), looking(1), ok("blind")]))
     cells = {row[0]: dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows}
     assert cells["hsal-rl"]["pointing hit (chance)"] == "0.550 ± 0.071 (0.175)"
@@ -104,14 +74,14 @@ def test_a_chance_level_stands_beside_its_metric():
     assert "pointing hit chance" not in sheet.columns
 
 
-def test_without_its_chance_level_a_metric_stands_alone():
+def test_without_its_chance_level_a_metric_stands_alone(looking):
     (sheet,) = sheets.metric_sheets(tables.metric_table([looking()], ["pointing_hit"]))
     assert (sheet.columns[-1], sheet.rows[0][-1]) == ("pointing hit", "0.500")
     means = tables.metric_table([looking()], ["pointing_hit_chance"])
     assert sheets.metric_sheets(means)[0].columns[-1] == "pointing hit chance"
 
 
-def test_unequal_budgets_are_told_below_the_numbered_notes():
+def test_unequal_budgets_are_told_below_the_numbered_notes(ok, bad):
     short = ok("short", budget={"updates": 7, "batch_size": 64})
     (sheet,) = sheets.metric_sheets(tables.metric_table([ok(), short, bad(method="broken")]))
     assert sheet.notes == (
@@ -120,7 +90,7 @@ def test_unequal_budgets_are_told_below_the_numbered_notes():
     )
 
 
-def test_a_row_without_numbers_is_not_compared():
+def test_a_row_without_numbers_is_not_compared(ok, bad):
     short = bad(method="short", budget={"updates": 7, "batch_size": 64})
     (sheet,) = sheets.metric_sheets(tables.metric_table([ok(), short]))
     assert sheet.notes == ("(1) failed: the loss is nan",)
@@ -132,12 +102,12 @@ def printed(shown, width):
     return console.file.getvalue()
 
 
-def test_terminal_shows_names_with_brackets():
+def test_terminal_shows_names_with_brackets(ok):
     means = tables.metric_table([ok(), ok(config={"learning_rate": 0.01})], ["exact_match"])
     assert "hsal-rl [learning_rate=0.01]" in printed(sheets.metric_sheets(means), 120)
 
 
-def test_the_headline_fits_into_80_columns():
+def test_the_headline_fits_into_80_columns(looking):
     forced = {"method": "cross-entropy", "settings": {"teacher_forcing": "true"}}
     records = [looking(seed, **changes) for seed in range(3) for changes in ({}, forced)]
     lines = printed(sheets.metric_sheets(tables.metric_table(records)), 80).splitlines()
@@ -151,7 +121,7 @@ def rows_of(sheet):
     return {row[0]: row[1:] for row in sheet.rows}
 
 
-def test_every_number_of_one_run_has_a_meaning():
+def test_every_number_of_one_run_has_a_meaning(ok):
     memory = PeakMemory(612 * 2**20, None)
     record = ok(peak_memory_bytes=memory, throughput_train=237.4, parameters=604_241)
     rows = rows_of(sheets.run_sheets(record)[0])
@@ -166,7 +136,7 @@ def test_every_number_of_one_run_has_a_meaning():
     assert [name for name, (_, meaning) in rows.items() if not meaning] == []
 
 
-def test_how_one_run_was_made():
+def test_how_one_run_was_made(ok):
     config = {"learning_rate": 0.001, "hidden": [128, 512], "carry": True}
     record = ok(settings={"carry": "true"}, config=config)
     numbers, made = sheets.run_sheets(record)
@@ -183,11 +153,11 @@ def test_how_one_run_was_made():
     assert rows_of(sheets.run_sheets(ok())[1])["settings"] == ("none given",)
 
 
-def test_a_failed_run_says_why_below_its_numbers():
+def test_a_failed_run_says_why_below_its_numbers(bad):
     assert sheets.run_sheets(bad())[0].notes == ("failed: the loss is nan",)
 
 
-def test_memory_is_shown_in_mebibytes():
+def test_memory_is_shown_in_mebibytes(ok):
     record = ok(peak_memory_bytes=PeakMemory(5 * 2**20, None))
     means = tables.metric_table([record], ["peak_memory_process"])
     (sheet,) = sheets.metric_sheets(means)
@@ -199,7 +169,7 @@ def command(*arguments):
     return CliRunner().invoke(table, list(map(str, arguments)))
 
 
-def test_the_command(tmp_path):
+def test_the_command(tmp_path, ok):
     write_record(ok(), tmp_path / "runs" / "one" / "record.json")
     shown = command(tmp_path / "runs", "--metrics", "exact_match,parameters")
     assert shown.exit_code == 0
@@ -214,7 +184,7 @@ def test_the_command(tmp_path):
     assert dict(zip(numbers["metric"], numbers["value"], strict=True))["wall_s"] == 1234.5
 
 
-def test_the_suffix_chooses_the_format(tmp_path):
+def test_the_suffix_chooses_the_format(tmp_path, ok):
     write_record(ok(), tmp_path / "record.json")
     for name, start in (("t.md", "**mnist-multiset"), ("t.CSV", "data_set,method,n,exact_match")):
         assert command(tmp_path / "record.json", "-o", tmp_path / name).exit_code == 0
@@ -225,7 +195,7 @@ def test_the_suffix_chooses_the_format(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["table.tex", "table"])
-def test_a_suffix_that_names_no_format_is_refused(tmp_path, name):
+def test_a_suffix_that_names_no_format_is_refused(tmp_path, name, ok):
     write_record(ok(), tmp_path / "record.json")
     refused = command(tmp_path, "-o", tmp_path / name)
     assert str(refused.exception) == (
@@ -235,7 +205,7 @@ def test_a_suffix_that_names_no_format_is_refused(tmp_path, name):
     assert not (tmp_path / name).exists()
 
 
-def test_csv_holds_the_plain_numbers(tmp_path):
+def test_csv_holds_the_plain_numbers(tmp_path, looking):
     for seed in (0, 1):
         write_record(looking(seed), tmp_path / f"{seed}.json")
     read = pd.read_csv(io.StringIO(command(tmp_path, "--format", "csv").output))
@@ -244,7 +214,7 @@ def test_csv_holds_the_plain_numbers(tmp_path):
     assert read["given_budget_updates"].tolist() == [100]
 
 
-def test_the_command_writes_a_file_and_reads_no_record_twice(tmp_path):
+def test_the_command_writes_a_file_and_reads_no_record_twice(tmp_path, ok):
     path = tmp_path / "one" / "record.json"
     write_record(ok(), path)
     written = tmp_path / "tables" / "table.csv"
@@ -254,7 +224,7 @@ def test_the_command_writes_a_file_and_reads_no_record_twice(tmp_path):
     assert pd.isna(row["note"])
 
 
-def test_the_command_refuses(tmp_path):
+def test_the_command_refuses(tmp_path, ok):
     assert "no record in" in str(command(tmp_path).exception)
     for seed in range(2):
         write_record(ok(seed=seed), tmp_path / f"{seed}.json")

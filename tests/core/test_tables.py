@@ -3,50 +3,18 @@
 import math
 import statistics
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsal_bench import comparison, tables
 from hsal_bench.errors import UsageError
-from hsal_bench.record import Activation, DataSet, Environment, Record, pack_correct
-
-ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
-MULTISET = DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 2}, "m.h5")
-
-
-def ok(method="hsal-rl", seed=0, exact_match=0.5, **changes):
-    values = {
-        "status": "ok",
-        "method": method,
-        "config": {"learning_rate": 0.001},
-        "preset": "quick",
-        "seed": seed,
-        "budget": {"updates": 100, "batch_size": 64},
-        "data_set": MULTISET,
-        "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
-        "metrics": {"exact_match": exact_match, "macro_f1": 0.75},
-        "correct": pack_correct(np.array([True, False])),
-        "updates": 100,
-        "wall_s": 1234.5,
-        "device": "cpu",
-        "environment": ENVIRONMENT,
-        "git": None,
-        "started": f"2025-01-02T03:04:{seed:02}+00:00",
-        "command": "hsal-bench run --model hsal-rl",
-        "metrics_version": 1,
-    }
-    return Record(**(values | changes))
-
-
-def bad(status="failed", reason="the loss is nan", **changes):
-    return ok(status=status, reason=reason, metrics={}, correct=None, **changes)
+from hsal_bench.record import Activation, DataSet
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
-def test_means_and_sample_deviations(values):
+def test_means_and_sample_deviations(ok, values):
     records = [ok(seed=seed, exact_match=value) for seed, value in enumerate(values)]
     (row,) = tables.metric_table(records).to_dict("records")
     assert row["n"] == len(values)
@@ -54,13 +22,13 @@ def test_means_and_sample_deviations(values):
     assert row["exact_match_std"] == pytest.approx(statistics.stdev(values), abs=1e-12)
 
 
-def test_one_seed_has_no_deviation():
+def test_one_seed_has_no_deviation(ok):
     (row,) = tables.metric_table([ok()]).to_dict("records")
     assert (row["n"], row["exact_match"], row["note"]) == (1, 0.5, "")
     assert math.isnan(row["exact_match_std"])
 
 
-def test_best_method_first_and_failures_last():
+def test_best_method_first_and_failures_last(ok, bad):
     records = [bad(method="a"), ok("b", exact_match=0.1), ok("c", exact_match=0.9)]
     assert tables.metric_table(records)["method"].tolist() == ["c", "b", "a"]
 
@@ -73,7 +41,7 @@ def test_best_method_first_and_failures_last():
         {"metrics_version": 2},
     ],
 )
-def test_other_data_and_other_metrics_are_another_table(other):
+def test_other_data_and_other_metrics_are_another_table(other, ok):
     means = tables.metric_table([ok(), ok(seed=1, **other)])
     assert means["n"].tolist() == [1, 1]
     assert means["data_set"].nunique() == 2
@@ -90,19 +58,19 @@ def test_other_data_and_other_metrics_are_another_table(other):
         ({"method_sha256": "ef" * 32}, "file=efefefef"),
     ],
 )
-def test_variants_of_a_method_are_not_averaged(other, told):
+def test_variants_of_a_method_are_not_averaged(other, told, ok):
     means = tables.metric_table([ok(), ok(seed=1, **other)])
     assert means["n"].tolist() == [1, 1]
     assert f"hsal-rl [{told}]" in means["method"].tolist()
 
 
-def test_a_variant_is_named_by_its_settings_as_its_folder_is():
+def test_a_variant_is_named_by_its_settings_as_its_folder_is(ok):
     settings = {"teacher_forcing": "true", "hidden": "64"}
     (row,) = tables.metric_table([ok(settings=settings)]).to_dict("records")
     assert row["method"] == "hsal-rl+hidden=64+teacher_forcing=true"
 
 
-def test_runs_of_one_label_that_differ_all_the_same_are_told_apart():
+def test_runs_of_one_label_that_differ_all_the_same_are_told_apart(ok):
     settings, other = {"settings": {"hidden": "64"}}, {"config": {"learning_rate": 0.01}}
     means = tables.metric_table([ok(), ok(**settings), ok(**settings, **other)])
     assert sorted(means["method"]) == [
@@ -112,7 +80,7 @@ def test_runs_of_one_label_that_differ_all_the_same_are_told_apart():
     ]
 
 
-def test_of_two_presets_only_the_names_are_told_and_what_differs_within_one():
+def test_of_two_presets_only_the_names_are_told_and_what_differs_within_one(ok):
     paper = {"preset": "paper", "config": {"learning_rate": 0.001, "hidden": 512}}
     slow = {"preset": "paper", "config": {"learning_rate": 0.0001, "hidden": 512}}
     assert set(tables.metric_table([ok(), ok(**paper)])["method"]) == {
@@ -127,7 +95,7 @@ def test_of_two_presets_only_the_names_are_told_and_what_differs_within_one():
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=6), st.randoms())
-def test_every_run_is_in_one_row_whatever_the_order(values, random):
+def test_every_run_is_in_one_row_whatever_the_order(ok, values, random):
     records = [
         ok(settings={"x": x}, config={"y": y, "learning_rate": 0.1}, preset=p, seed=seed)
         for seed, (x, y, p) in enumerate(zip(values, reversed(values), values, strict=True))
@@ -139,7 +107,7 @@ def test_every_run_is_in_one_row_whatever_the_order(values, random):
     assert sorted((name, len(runs)) for name, runs in comparison.variants(records)) == sorted(once)
 
 
-def test_the_table_says_what_each_row_was_given():
+def test_the_table_says_what_each_row_was_given(ok):
     (row,) = tables.metric_table([ok()]).to_dict("records")
     given_ = {name: x for name, x in row.items() if name.startswith("given_")}
     assert given_ == {
@@ -150,14 +118,14 @@ def test_the_table_says_what_each_row_was_given():
     }
 
 
-def test_equal_conditions_need_no_word():
+def test_equal_conditions_need_no_word(ok):
     given_ = comparison.conditions(ok())
     assert comparison.inequality({"a": given_, "b": dict(given_)}) == ""
     assert comparison.inequality({"a": given_}) == ""
     assert comparison.inequality({}) == ""
 
 
-def test_unequal_conditions_are_told_with_the_rows_they_concern():
+def test_unequal_conditions_are_told_with_the_rows_they_concern(ok):
     short = ok(budget={"updates": 6000, "batch_size": 32})
     rows = {"a": comparison.conditions(ok()), "b": comparison.conditions(ok())}
     assert comparison.inequality(rows | {"c": comparison.conditions(short)}) == (
@@ -184,12 +152,12 @@ def test_unequal_conditions_are_told_with_the_rows_they_concern():
         ),
     ],
 )
-def test_each_condition_is_named(changes, told):
+def test_each_condition_is_named(changes, told, ok):
     rows = {"a": comparison.conditions(ok()), "b": comparison.conditions(ok(**changes))}
     assert comparison.inequality(rows) == f"Not under equal conditions: {told}"
 
 
-def test_a_failed_seed_is_noted_and_not_averaged():
+def test_a_failed_seed_is_noted_and_not_averaged(ok, bad):
     records = [ok(seed=0, exact_match=0.2), bad(seed=1), ok(seed=2, exact_match=0.4)]
     (row,) = tables.metric_table(records).to_dict("records")
     assert row["n"] == 2
@@ -197,20 +165,20 @@ def test_a_failed_seed_is_noted_and_not_averaged():
     assert row["note"] == "failed (1 of 3 seeds): the loss is nan"
 
 
-def test_of_one_seed_run_twice_the_latest_counts():
+def test_of_one_seed_run_twice_the_latest_counts(ok):
     later = ok(exact_match=0.9, started="2025-01-02T03:04:00-05:00")
     (row,) = tables.metric_table([later, ok(exact_match=0.1)]).to_dict("records")
     assert (row["n"], row["exact_match"]) == (1, 0.9)
     assert row["note"] == "seed 0 run more than once: the latest counts"
 
 
-def test_a_number_that_one_seed_lacks_has_no_mean():
+def test_a_number_that_one_seed_lacks_has_no_mean(ok):
     metrics = {"exact_match": 0.5, "macro_f1": math.nan}
     (row,) = tables.metric_table([ok(), ok(seed=1, metrics=metrics)]).to_dict("records")
     assert math.isnan(row["macro_f1"])
     assert row["exact_match"] == 0.5
 
 
-def test_an_unknown_metric_is_refused():
+def test_an_unknown_metric_is_refused(ok):
     with pytest.raises(UsageError, match="no record has a metric 'macro_f2': did you mean 'macro_"):
         tables.metric_table([ok()], ["macro_f2"])
