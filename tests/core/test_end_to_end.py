@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,21 @@ RUN = (
 )
 
 
-def _start(folder: Path, line: str, **options: object) -> subprocess.Popen[str]:
+def _heed_interrupts() -> None:
+    # Started from a shell's background job, the tests ignore SIGINT, and so would the child.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _start(
+    folder: Path, line: str, preexec_fn: Callable[[], None] = _heed_interrupts
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*HSAL_BENCH, *line.split()],
         cwd=folder,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **options,
+        preexec_fn=preexec_fn,
     )
 
 
