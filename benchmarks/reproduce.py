@@ -6,9 +6,9 @@
 
 Does the most valuable missing part of the plan (reproduction.py), each item as an `hsal-bench run`
 of its own, and goes on from there at the next call. --out gets few and small files: records.tar.gz,
-summary.md, attempts.json and log/. What is large (data sets, activations, checkpoints) lies in
---work: kept, runs go on from their checkpoints and share one activation model; lost, both are made
-anew, and where the model comes out otherwise the tables tell its runs apart.
+summary.md, curves-*.png, attempts.json and log/. What is large (data sets, activations,
+checkpoints) lies in --work: kept, runs go on from their checkpoints and share one activation model;
+lost, both are made anew, and where the model comes out otherwise the tables tell its runs apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attempts import (
@@ -44,6 +44,7 @@ from reproduction import (
 )
 from reproduction_summary import plan_sheet, summary
 
+from hsal_bench.curves import curves_picture
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import locked, writable_folder, write_text
 from hsal_bench.record import Record, read_record, record_paths
@@ -195,8 +196,20 @@ class Reproduction:
         pack(self.archive, finished(self.plan, self.work))
         for path in self.kept:
             write_attempts(self.attempts, path)
-        text = summary(self.args.scale, self.plan, self.done(), self.attempts)
+        done = self.done()
+        text = summary(self.args.scale, self.plan, done, self.attempts)
         write_text(self.out / "summary.md", text)
+        self.draw_curves(done.values())
+
+    def draw_curves(self, records: Iterable[Record]) -> None:
+        """Draw the paper's figures 5 and 6 for each data set, of the methods as they are."""
+        plain: dict[str, list[Record]] = {}
+        for record in records:
+            if record.curve and not record.settings:
+                content = record.data_set.content_sha256[:8]
+                plain.setdefault(f"{record.data_set.name}-{content}", []).append(record)
+        for name, of_data_set in plain.items():
+            curves_picture(of_data_set, self.out / f"curves-{name}.png")
 
     def say_what_is_done(self) -> None:
         """Print what is done, what is missing, and what it cost."""

@@ -266,5 +266,7 @@ def test_the_first_items_for_real(scripts, script, options, tmp_path, monkeypatc
         *(f"{item.name}.json" for item in (items[0], longer)),
         f"{items[0].name}{scripts.reproduction.PICTURE}",
     }
+    (curves,) = (tmp_path / "out").glob("curves-synthetic-multiset-*.png")
+    assert curves.read_bytes().startswith(b"\x89PNG")
     stages = scripts.attempts.read_attempts(tmp_path / "out" / "attempts.json")[0].stages
     assert list(stages) == ["data set", "activation model", "activations", "training"]
