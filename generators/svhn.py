@@ -23,7 +23,7 @@ from .digit_struct import read as read_digits
 from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
 from .photographs import COLOURS, photograph
 from .spec import MOST_IMAGES, MOST_OBJECTS, MOST_PIXELS, MOST_SEED
-from .svhn_about import LICENCE, about
+from .svhn_about import about, licence
 from .svhn_files import OFFICIAL, check_name, find_albums, remarks
 from .uniforms import fixed_order
 
@@ -186,7 +186,7 @@ class SvhnMultiset:
             source=spec.collection,
             source_sha256=source_sha256(indices),
             generator_version=VERSION,
-            license=LICENCE,
+            license=licence(spec.collection),
             citation=f"{_PAPER}. Photographs: {_SVHN}",
             notes=tuple(_notes(spec.collection, selections)),
         )

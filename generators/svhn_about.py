@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .svhn import NumbersSpec
 
 LICENCE = "SVHN: for non-commercial use only"
+OTHER_LICENCE = "that of the photographs; for non-commercial use only where they are SVHN's"
 _HOMEPAGE = "http://ufldl.stanford.edu/housenumbers/"
 
 _SVHN = (
@@ -25,7 +26,8 @@ _PERSONAL = (
     "photograph was taken is not in the data, and should not be looked for."
 )
 _NOT_FOR = (
-    "Commercial use: SVHN is published for non-commercial use only, and so is all made from it.",
+    "Commercial use, of SVHN's photographs: they are published for non-commercial use only, and so "
+    "is all made from them.",
     "Reading real house numbers: the digits are an unordered multiset here, and each image is a "
     "crop around the known boxes, so finding the number in a picture is not part of the task.",
     "Finding a place, a building or its inhabitants.",
@@ -45,9 +47,14 @@ def about(spec: NumbersSpec) -> About:
         limits=tuple(_limits(most)),
         not_for=_NOT_FOR,
         personal=_PERSONAL,
-        license=LICENCE,
+        license=licence(spec.collection),
         homepage=_HOMEPAGE if spec.collection == OFFICIAL else "",
     )
+
+
+def licence(collection: str) -> str:
+    """Return the licence of what is made from a collection, as far as it is known."""
+    return LICENCE if collection == OFFICIAL else OTHER_LICENCE
 
 
 def _origin(collection: str) -> str:

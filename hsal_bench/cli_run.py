@@ -19,7 +19,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     multiple=True,
     required=True,
     metavar="NAME",
-    help="Method: a name of `hsal-bench list`, or path/to/file.py:ClassName. May be repeated.",
+    help="Method: a name of `hsal-bench list`, or path/to/file.py:ClassName. Several with commas.",
 )
 @click.option(
     "--dataset",
@@ -91,8 +91,8 @@ def run(
     from hsal_bench.plan import Request, check_names
 
     request = Request(
-        models=tuple(name for text in models for name in text.split(",")),
-        seeds=parse(seeds, tuple[int, ...], "--seeds"),
+        models=tuple(dict.fromkeys(name for text in models for name in text.split(","))),
+        seeds=tuple(dict.fromkeys(parse(seeds, tuple[int, ...], "--seeds"))),
         settings=assignments(settings),
         command=shlex.join(["hsal-bench", *sys.argv[1:]]),
         **options,

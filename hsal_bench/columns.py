@@ -29,6 +29,11 @@ class RunColumn:
 
 RUN_COLUMNS = {
     "updates": RunColumn(lambda record: record.updates, "updates", "gradient updates made"),
+    "selected_update": RunColumn(
+        lambda record: record.selected_update,
+        "tested update",
+        "the update whose state was best on the validation split, and tested",
+    ),
     "wall_s": RunColumn(
         lambda record: record.wall_s, "time (s)", "time of training, validation included", "s"
     ),
@@ -106,7 +111,7 @@ def cell(name: str, mean: float, std: float = math.nan) -> str:
         return _DASH
     size = RUN_COLUMNS[name].size if name in RUN_COLUMNS else 1
     mean, std = mean / size, std / size
-    whole = name in ("updates", "parameters") or abs(mean) >= 1000
+    whole = name in ("updates", "selected_update", "parameters") or abs(mean) >= 1000
     digits = 0 if whole else 3 if abs(mean) < 10 else 1
     told = not math.isnan(std) and not (whole and std == 0)
     return f"{mean:,.{digits}f}" + (f" ± {std:,.{digits}f}" if told else "")

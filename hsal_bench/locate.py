@@ -60,8 +60,8 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
         difference = making.config_difference(single.header.config, job.config, MAY_DIFFER)
         if difference:
             raise UsageError(
-                f"{job.path} does not go with {data.path}, it was {difference}: move it away (it "
-                "is built anew), or name another folder with --datasets"
+                f"{job.path} does not go with {data.path}, it was {difference}: name "
+                "another folder with --datasets (it is built there), or move it away"
             )
     return job.path
 

@@ -16,6 +16,7 @@ from hsal_bench.presets import Budget, Preset
 if TYPE_CHECKING:
     from hsal_bench.method import Method
 
+MOST_SEED = 2**32 - 1
 INPUTS = ("images", "activations")
 _CONTRACT = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
 
@@ -111,6 +112,9 @@ def check_names(request: Request) -> None:
     for model in request.models:
         if ".py" not in model and model not in known:
             raise UsageError(f"no method {model!r}: {suggest(model, known)}")
+    for seed in request.seeds:
+        if not 0 <= seed <= MOST_SEED:
+            raise UsageError(f"--seeds {seed}: seeds go from 0 to {MOST_SEED:,}")
     if request.preset is not None:
         presets.preset(request.preset)
     methods = {model.rpartition(":")[2] for model in request.models}

@@ -112,7 +112,8 @@ class Record:
     `method_sha256` is that of the file a method was given as, None for one found by name.
     `settings` names the variant: the fields of `config` that the user set to something other than
     the preset's, as texts, and an activation model other than the preset's. `budget` holds
-    "updates", "batch_size" and whatever else limits a run, `updates` those that were made. Each
+    "updates", "batch_size" and whatever else limits a run, `updates` those that were made,
+    `selected_update` the one whose state scored best on the validation split and was tested. Each
     line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the time
     of training in seconds, throughputs are in examples per second, `started` is ISO 8601 with its
     time zone, `command` makes the same run again.
@@ -136,6 +137,7 @@ class Record:
     correct: Correct | None = None
     curve: tuple[Mapping[str, float], ...] = ()
     updates: int = 0
+    selected_update: int | None = None
     wall_s: float = 0.0
     throughput_train: float | None = None
     throughput_predict: float | None = None

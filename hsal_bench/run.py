@@ -211,6 +211,7 @@ class Bench:
             correct=records.pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
             curve=tuple(run.curve),
             updates=run.update,
+            selected_update=run.best_update,
             wall_s=run.seconds,
             throughput_train=run.update * self.preset.train.batch_size / trained,
             throughput_predict=len(test) / result.seconds,

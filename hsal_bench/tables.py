@@ -99,6 +99,12 @@ def _note(runs: Sequence[Record], repeated: Sequence[int]) -> str:
     causes = dict.fromkeys(f"{run.status}{count}: {run.reason}" for run in bad)
     if repeated:
         causes[f"seed {', '.join(map(str, repeated))} run more than once: the latest counts"] = None
+    untrained = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
+    if untrained:
+        told = (
+            f"seed {', '.join(untrained)} tested at update 0: training did not help on validation"
+        )
+        causes[told] = None
     return "; ".join(causes)
 
 

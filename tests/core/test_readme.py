@@ -19,7 +19,7 @@ def test_the_example_method_trains_and_is_scored(
     )
     (tmp_path / "count.py").write_text(example)
     monkeypatch.chdir(tmp_path)
-    line = "hsal-bench run --model count.py:CountClassifier --set hidden=16 --device cpu"
+    line = "hsal-bench run --model count.py:MyCounter --set hidden=16 --device cpu"
     line += f" --preset quick --updates 4 --fine-tune-updates 2 --dataset {toy_file}"
     monkeypatch.setattr("sys.argv", line.split())
     with pytest.raises(SystemExit) as ended:

@@ -91,6 +91,16 @@ def test_a_method_from_a_file_leaves_a_record_predictions_and_tables(bench, tmp_
     assert "cardinality_bias" in (tmp_path / "runs" / "table.csv").read_text()
 
 
+def test_a_method_named_twice_runs_once(bench, tmp_path):
+    code, out, err = bench("--seeds", "0,0", model="constant.py:Constant,constant.py:Constant")
+    assert code == 0
+    assert "done before" not in err
+    assert "more than once" not in out
+    # A constant is never better than it was at the start, and the table says so.
+    assert "tested at update 0" in out
+    assert read_record(_folder(tmp_path) / "record.json").selected_update == 0
+
+
 def test_a_run_that_is_done_is_not_made_again(bench, tmp_path):
     bench()
     before = (_folder(tmp_path) / "record.json").read_text()
@@ -248,6 +258,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--device", "cuda"], "no CUDA device on this machine; give --device cpu"),
         (["--device", "tpu"], "--device tpu: give cpu, cuda or cuda:NUMBER"),
         (["--seeds", "0,x"], "--seeds is 'x': it takes a whole number; several with commas"),
+        (["--seeds", "-1"], "--seeds -1: seeds go from 0 to 4,294,967,295"),
         (["--set", "hsal-rl:hidden=8"], "--set hsal-rl:hidden: 'hsal-rl' is not in this run"),
         (["--model", "hsal-rk"], "no method 'hsal-rk': did you mean 'hsal-rl'?"),
         (["--model", "nothing.py:X"], "no file nothing.py"),
