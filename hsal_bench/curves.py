@@ -71,8 +71,8 @@ def curves_picture(records: Sequence[Record], path: Path) -> None:
 
     contents = {(record.data_set.name, record.data_set.content_sha256) for record in records}
     if len(contents) > 1:
-        names = ", ".join(sorted(f"{name} {content[:8]}" for name, content in contents))
-        raise UsageError(f"curves of several data sets ({names}): draw them one at a time")
+        told = ", ".join(sorted(f"{name} {content[:8]}" for name, content in contents))
+        raise UsageError(f"curves of several data sets ({told}): draw them one at a time")
     panels = {metric: found for metric in PANELS if (found := curves(records, metric))}
     if not panels:
         raise UsageError("no record has a training curve: name records of finished runs")
@@ -90,13 +90,12 @@ def curves_picture(records: Sequence[Record], path: Path) -> None:
 def _draw(axis: Axes, found: Sequence[Curve], names: Sequence[str]) -> None:
     for curve in found:
         index = names.index(curve.name)
-        look = {
-            "color": COLOURS[index % len(COLOURS)],
-            "linestyle": _STYLES[index // len(COLOURS) % len(_STYLES)],
-        }
-        axis.plot(curve.updates, np.nanmean(curve.values, axis=0), label=curve.name, **look)
+        colour = COLOURS[index % len(COLOURS)]
+        style = _STYLES[index // len(COLOURS) % len(_STYLES)]
+        mean = np.nanmean(curve.values, axis=0)
+        axis.plot(curve.updates, mean, color=colour, linestyle=style, label=curve.name)
         low, high = np.nanmin(curve.values, axis=0), np.nanmax(curve.values, axis=0)
-        axis.fill_between(curve.updates, low, high, color=look["color"], alpha=0.2, linewidth=0)
+        axis.fill_between(curve.updates, low, high, color=colour, alpha=0.2, linewidth=0)
     axis.set_xlabel("updates")
     axis.set_xlim(left=0)
     for side in ("top", "right"):
