@@ -15,6 +15,7 @@ from hsal_bench import registry
 from hsal_bench.errors import UsageError
 from hsal_bench.generator import About
 from hsal_bench.options import as_text, from_json
+from hsal_bench.variants import flags
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,7 @@ def of_spec(name: str, spec: Any) -> Background:
 
 
 def _command(name: str, defaults: Any, spec: Any) -> str:
-    words = ["hsal-bench", "generate", name]
-    for field in dataclasses.fields(spec):
-        value = getattr(spec, field.name)
-        if value != getattr(defaults, field.name):
-            words += _flag(field.name.replace("_", "-"), value)
-    return shlex.join(words)
-
-
-def _flag(option: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [f"--{option}" if value else f"--no-{option}"]
-    return [f"--{option}", as_text(value)]
+    return shlex.join(["hsal-bench", "generate", name, *flags(defaults, spec)])
 
 
 def _plain(value: Any) -> str:

@@ -106,6 +106,19 @@ def train(
     return run
 
 
+def refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Check that a folder's checkpoint, if there is one, is not of another run.
+
+    `identity` may be a part of what `train` is given: what is known before its data is made.
+
+    Raises:
+        UsageError: the checkpoint differs in it.
+    """
+    path = folder / "checkpoint.pt"
+    if path.exists():
+        _refuse_difference(path, _load(path), identity)
+
+
 def read_curve(folder: Path) -> list[dict[str, float]]:
     """Return the training curve that a run, finished or not, has left in its folder."""
     path = folder / "metrics.jsonl"
@@ -173,10 +186,7 @@ def _resume(method: Method, folder: Path, identity: Mapping[str, Any]) -> Progre
     if not path.exists():
         return Progression()
     state = _load(path)
-    if difference := _difference(json.loads(state["identity"]), identity):
-        raise UsageError(
-            f"{path} is of a run with {difference}: give another --out, or --restart to begin anew"
-        )
+    _refuse_difference(path, state, identity)
     method.load_state_dict(state["method"])
     run = Progression(**state["run"])
     best = _load(folder / "best.pt")
@@ -192,6 +202,14 @@ def _save(method: Method, run: Progression, folder: Path, identity: Mapping[str,
     identified = json.dumps(identity, sort_keys=True)
     state = {"identity": identified, "run": vars(run), "method": method.state_dict()}
     write_state(folder / "checkpoint.pt", state)
+
+
+def _refuse_difference(path: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    there = json.loads(state["identity"])
+    if difference := _difference({name: there.get(name) for name in identity}, identity):
+        raise UsageError(
+            f"{path} is of a run with {difference}: give another --out, or --restart to begin anew"
+        )
 
 
 def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

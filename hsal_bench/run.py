@@ -81,6 +81,11 @@ class Bench:
             path.unlink(missing_ok=True)
             harness.restart(folder)
         stub = self._stub(entry, seed)
+        # All but the activation model is known before the work that making it may be.
+        known = {name: fact for name, fact in _identity(stub).items() if name != "activation"}
+        harness.refuse_other(folder, known)
+        if entry.cls.inputs == "activations":
+            stub = dataclasses.replace(stub, activation=self.frozen.as_record())
         if path.exists() and _same_run(done := records.read_record(path), stub):
             _say(f"{entry.label} seed {seed}: done before, {path}")
             return done
@@ -174,7 +179,6 @@ class Bench:
     def _stub(self, entry: Entry, seed: int) -> Record:
         """Return the record as far as it is known before the run, as that of a failure."""
         header, layout = self.data.header, self.data.layout
-        on_volumes = entry.cls.inputs == "activations"
         return Record(
             status="failed",
             reason="not finished",
@@ -188,7 +192,7 @@ class Bench:
             data_set=records.DataSet(
                 header.name, header.content_sha256, dict(layout.sizes), self.data.path.name
             ),
-            activation=self.frozen.as_record() if on_volumes else None,
+            activation=None,
             device=devices.describe(self.device),
             environment=records.environment(),
             git=self.git,

@@ -40,10 +40,15 @@ def _flags(generator_name: str, name: str) -> list[str] | None:
     spec = generator.spec_of(name) if hasattr(generator, "spec_of") else None
     if spec is None:
         return None
+    return flags(generator.defaults, spec)
+
+
+def flags(defaults: Any, spec: Any) -> list[str]:
+    """Return the options of `hsal-bench generate` that make `spec` of `defaults`, as words."""
     changed = {
         field.name: getattr(spec, field.name)
         for field in dataclasses.fields(spec)
-        if getattr(spec, field.name) != getattr(generator.defaults, field.name)
+        if getattr(spec, field.name) != getattr(defaults, field.name)
     }
     return [word for field, value in changed.items() for word in _flag(field, value)]
 

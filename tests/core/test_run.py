@@ -233,6 +233,19 @@ def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
     assert bench("--updates", "6", "--restart")[0] == 0
 
 
+def test_another_budget_is_refused_before_the_activation_model_is_made(
+    bench, tmp_path, monkeypatch, toy_file
+):
+    monkeypatch.setattr(activations, "fine_tune", None)
+    folder = tmp_path / "runs" / "toy" / "hsal-rl" / "quick" / "seed-0"
+    folder.mkdir(parents=True)
+    budget = {"updates": 7, "batch_size": 8, "eval_every": 1}
+    torch.save({"identity": json.dumps({"budget": budget})}, folder / "checkpoint.pt")
+    code, _, err = bench(model="hsal-rl")
+    assert code == 2
+    assert "checkpoint.pt is of a run with " in err
+
+
 def test_a_loss_that_is_not_a_number_leaves_a_failed_record(bench, tmp_path):
     code, out, err = bench("--set", "diverge=true")
     assert code == 1
