@@ -20,7 +20,7 @@ from hsal_bench.method import Batch, Prediction, Setup, Task, Trace
 from hsal_bench.multiset import available, counts_from_labels, sequence_reward
 from hsal_bench.options import option
 
-from . import hsal_losses as losses
+from . import sequence_losses as losses
 from .gaussian import GaussianAttention
 from .hsal_network import HsalNetwork, Rollout, Shape
 

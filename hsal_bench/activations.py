@@ -180,7 +180,9 @@ def volumes(
 
 def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
     """Return the task a data set poses, on inputs of the given shape."""
-    return Task(data.layout.num_classes, data.layout.max_objects, input_shape)
+    objects = data.read("train", "counts").sum(0, dtype=np.int64)
+    layout = data.layout
+    return Task(layout.num_classes, layout.max_objects, input_shape, tuple(objects.tolist()))
 
 
 def _train_model(

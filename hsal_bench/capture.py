@@ -58,8 +58,7 @@ class CapturedStep:
         return scalars
 
     def _capture(self, batch: Batch) -> None:
-        counts, labels = batch.truth()
-        self.inputs = Batch(batch.inputs.clone(), counts.clone(), labels.clone())
+        self.inputs = Batch(*(part.clone() for part in _parts(batch)))
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         with torch.cuda.graph(graph):
@@ -68,8 +67,12 @@ class CapturedStep:
 
     def _put(self, batch: Batch) -> None:
         assert self.inputs is not None
-        held = (self.inputs.inputs, *self.inputs.truth())
-        for mine, new in zip(held, (batch.inputs, *batch.truth()), strict=True):
+        for mine, new in zip(_parts(self.inputs), _parts(batch), strict=True):
             if mine.shape != new.shape:
                 raise ValueError(f"a batch of {list(new.shape)}, captured for {list(mine.shape)}")
             mine.copy_(new)
+
+
+def _parts(batch: Batch) -> list[Tensor]:
+    parts = (batch.inputs, batch.counts, batch.labels, batch.boxes)
+    return [part for part in parts if part is not None]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hsal_bench.datafile import DataFile
 from hsal_bench.method import Batch
-from hsal_bench.multiset import shuffle_labels
+from hsal_bench.multiset import label_order
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def training_batches(
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         order = torch.randperm(len(examples), generator=generator)
         keys = torch.rand(examples.labels.shape, generator=generator).to(examples.device)
-        labels = shuffle_labels(examples.labels, keys)
+        object_order = label_order(examples.labels, keys)
+        labels = examples.labels.gather(1, object_order)
+        boxes = examples.boxes.gather(1, object_order[:, :, None].expand(-1, -1, 4))
         # Once per epoch: a copy per batch would have the host wait for the device.
         order_on_device = order.to(examples.device)
         inputs_order = order_on_device if examples.on_device else order
@@ -93,7 +95,8 @@ def training_batches(
         for number in range(first, per_epoch):
             part = slice(number * batch_size, (number + 1) * batch_size)
             rows = order_on_device[part]
-            yield Batch(examples.rows(inputs_order[part]), examples.counts[rows], labels[rows])
+            inputs = examples.rows(inputs_order[part])
+            yield Batch(inputs, examples.counts[rows], labels[rows], boxes[rows])
 
 
 def evaluation_batches(examples: ExampleSet, batch_size: int) -> Iterator[tuple[int, Batch]]:

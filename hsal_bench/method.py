@@ -28,11 +28,13 @@ class Task:
 
     `input_shape` is (channels, height, width) of what `Batch.inputs` holds: activation volumes or
     images, as the method's `inputs` asks. `max_objects` (K_max) is the most objects of one image.
+    `class_objects` is how many objects of each class the training split holds, where it is known.
     """
 
     num_classes: int
     max_objects: int
     input_shape: tuple[int, int, int]
+    class_objects: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,15 @@ class Batch:
     """A batch on the method's device.
 
     inputs: float32 activations (post-ReLU, so >= 0), or images in [0, 1].
-    counts, labels: the truth; None in `predict`. Labels are padded with -1 at the end and
-    shuffled anew whenever a batch is drawn.
+    counts, labels, boxes: the truth; None in `predict`. Labels are padded with -1 at the end and
+    shuffled anew whenever a batch is drawn; boxes (x0, y0, x1, y1 in pixels of the image, padded
+    with -1) are those of the labels, in the same order.
     """
 
     inputs: Float[Tensor, "batch channels height width"]
     counts: Int[Tensor, "batch classes"] | None = None
     labels: Int[Tensor, "batch objects"] | None = None
+    boxes: Int[Tensor, "batch objects 4"] | None = None
 
     def truth(self) -> tuple[Int[Tensor, "batch classes"], Int[Tensor, "batch objects"]]:
         """Return (counts, labels) of a training batch.

@@ -41,16 +41,15 @@ def labels_from_counts(
     return labels.masked_fill(labels == counts.shape[1], -1)
 
 
-def shuffle_labels(
+def label_order(
     labels: Int[Tensor, "batch objects"], keys: Float[Tensor, "batch objects"]
 ) -> Int[Tensor, "batch objects"]:
-    """Return each row's real labels in ascending order of their keys, the padding behind them.
+    """Return the places of each row's real labels in ascending order of their keys, then the rest.
 
-    With independent uniform keys every order is equally likely. Keys are finite; equal ones keep
-    the order of the row.
+    `labels.gather(1, order)` puts the labels in that order. With independent uniform keys every
+    order is equally likely. Keys are finite; equal ones keep the order of the row.
     """
-    keys = keys.masked_fill(labels < 0, torch.inf)
-    return labels.gather(1, keys.argsort(dim=1, stable=True))
+    return keys.masked_fill(labels < 0, torch.inf).argsort(dim=1, stable=True)
 
 
 def available(

@@ -11,9 +11,8 @@ from hsal_bench.loader import ExampleSet, evaluation_batches, training_batches
 def _examples(n: int = 10, dtype: torch.dtype = torch.float16) -> ExampleSet:
     labels = torch.tensor([0, 1, 2, 3, -1]).expand(n, 5)
     inputs = torch.arange(n).view(n, 1, 1, 1).to(dtype)
-    return ExampleSet(
-        inputs, torch.ones(n, 4, dtype=int), labels, torch.zeros(n, 5, 4, dtype=int), (8, 8)
-    )
+    boxes = torch.where(labels < 0, -1, labels + 10)[:, :, None].expand(n, 5, 4)
+    return ExampleSet(inputs, torch.ones(n, 4, dtype=int), labels, boxes, (8, 8))
 
 
 def _drawn(batches, number):
@@ -41,6 +40,12 @@ def test_labels_are_shuffled_anew_whenever_a_batch_is_drawn():
     orders = {tuple(batch.labels[0].tolist()) for batch in batches}
     assert len(orders) == 24
     assert all(order[4] == -1 for order in orders)
+
+
+def test_boxes_follow_their_labels():
+    for batch in islice(training_batches(_examples(), 4, seed=1), 20):
+        expected = torch.where(batch.labels < 0, -1, batch.labels + 10)
+        assert torch.equal(batch.boxes, expected[:, :, None].expand(-1, -1, 4))
 
 
 def test_seeds_draw_different_orders():

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from hsal_bench.baselines import hsal_losses as losses
+from hsal_bench.baselines import sequence_losses as losses
 
 
 def test_steps_that_predict_a_label_are_the_first_m():

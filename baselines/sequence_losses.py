@@ -1,4 +1,4 @@
-"""What HSAL is trained on: class losses, the location reward, the value baseline, the stop loss.
+"""What sequential methods are trained on: class losses, the location reward, values, the stop.
 
 P§4.2 and App. A. All take logits and choices of T steps for a batch in which image n has m_n
 labels; step t counts for classes where t <= m_n, and the stop loss sits on step m_n + 1 alone.
