@@ -22,6 +22,7 @@ COMMANDS = {
     "preview": "hsal_bench.cli_data:preview",
     "card": "hsal_bench.cli_card:card",
     "run": "hsal_bench.cli_run:run",
+    "evaluate": "hsal_bench.cli_evaluate:evaluate",
     "table": "hsal_bench.cli_table:table",
 }
 INTERRUPTED = 130

@@ -49,7 +49,7 @@ def card(
     """
     if out is None and (url or published):
         raise UsageError("--url and --published are written by --croissant OUT.json: name the file")
-    path = _path(data_set, datasets)
+    path = data_set_path(data_set, datasets)
     if out is not None:
         day = f"{published:%Y-%m-%d}" if published else ""
         click.echo(_write_croissant(path, data_set, out, url, day))
@@ -63,7 +63,7 @@ def card(
         click.echo(cards.outline(data_set, path), nl=False)
 
 
-def _path(data_set: str, datasets: Path) -> Path:
+def data_set_path(data_set: str, datasets: Path) -> Path:
     """Return the file of a data set: there, or, of one that can be generated, perhaps not yet.
 
     Raises:

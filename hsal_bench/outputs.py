@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -19,7 +20,6 @@ from hsal_bench.files import write_text
 from hsal_bench.loader import ExampleSet
 from hsal_bench.method import Batch, Method
 from hsal_bench.metrics import Counts, per_class
-from hsal_bench.multiset import labels_from_counts
 from hsal_bench.record import Record, read_record
 
 PICTURED = 6
@@ -48,11 +48,9 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
 
 def write_predictions(result: Evaluation, path: Path) -> None:
     """Write one JSON line per image: its row in the split, its labels, the confidence if any."""
-    counts = torch.from_numpy(result.counts)
-    padded = labels_from_counts(counts, int(counts.sum(1).max())).tolist()
-    lines = []
-    for row, labels in enumerate(padded):
-        line = {"id": row, "labels": [label for label in labels if label >= 0]}
+    classes, lines = np.arange(result.counts.shape[1]), []
+    for row, counts in enumerate(result.counts):
+        line: dict[str, Any] = {"id": row, "labels": np.repeat(classes, counts).tolist()}
         if result.confidence is not None:
             line["confidence"] = round(float(result.confidence[row]), 6)
         lines.append(json.dumps(line) + "\n")

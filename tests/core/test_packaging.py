@@ -49,7 +49,10 @@ def test_folders_are_flat_and_listed():
         assert not nested, f"{nested} would be missing from the wheel"
 
 
-@pytest.mark.parametrize("line", ["--help", "list", "run --help", "table --help", "verify --help"])
+@pytest.mark.parametrize(
+    "line",
+    ["--help", "list", "run --help", "table --help", "verify --help", "evaluate --help"],
+)
 def test_starting_up_imports_nothing_heavy(line):
     heavy = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "h5py", "rich.console")
     code = (

@@ -1,0 +1,125 @@
+"""`hsal-bench evaluate`: score a predictions file, wherever it was made."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsal_bench.cli_card import data_set_path
+from hsal_bench.cli_output import as_text, format_of, format_option, give, output_option
+from hsal_bench.errors import UsageError
+from hsal_bench.schema import SPLITS
+
+if TYPE_CHECKING:
+    from hsal_bench.datafile import DataFile
+
+HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
+
+
+@click.command()
+@click.argument("predictions", type=click.Path(path_type=Path))
+@click.option(
+    "--dataset", required=True, metavar="NAME|FILE", help="The data set that was predicted."
+)
+@click.option(
+    "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Of which split."
+)
+@click.option(
+    "--datasets",
+    default="data",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the file of a NAME is, as NAME.h5.",
+)
+@click.option("--all", "everything", is_flag=True, help="Every metric, not the headline alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print every metric as JSON.")
+@format_option
+@output_option
+def evaluate(
+    predictions: Path,
+    dataset: str,
+    split: str,
+    datasets: Path,
+    everything: bool,
+    as_json: bool,
+    form: str | None,
+    output: Path | None,
+) -> None:
+    """Score PREDICTIONS, one line {"id": 17, "labels": [3, 3, 7]} per image of the split.
+
+    The id is the image's row in the split. A file in which anything is wrong or missing is not
+    scored: what is wrong is listed, exit code 2.
+    """
+    if as_json and form:
+        raise UsageError("--json and --format: name one of the two")
+    form = form or ("json" if as_json else format_of(output))
+    path = data_set_path(dataset, datasets)
+    if not path.exists():
+        raise UsageError(
+            f"no data set file {path}: build it with "
+            f"`hsal-bench generate {dataset} --out {path.parent}`"
+        )
+    from hsal_bench.datafile import open_data
+
+    with open_data(path) as data:
+        if not data.layout.sizes[split]:
+            raise UsageError(f"{path} holds no images in its {split} split: name another --split")
+        facts, scores = _facts(predictions, data, split), _scores(predictions, data, split)
+    if form == "json":
+        plain = {name: None if math.isnan(score) else score for name, score in scores.items()}
+        give(json.dumps({**facts, "metrics": plain}, indent=1) + "\n", output)
+    else:
+        shown = scores if everything else {name: scores[name] for name in HEADLINE}
+        give(_table(shown, form, facts), output)
+
+
+def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
+    """Return every metric of a predictions file; its problems are printed, one per line."""
+    from hsal_bench import metrics
+    from hsal_bench.predictions import BadPredictions, read_predictions
+
+    layout = data.layout
+    try:
+        predicted, _ = read_predictions(path, layout.sizes[split], layout.num_classes)
+    except BadPredictions as error:
+        if len(error.problems) > 1:
+            click.echo("\n".join(error.problems), err=True)
+            raise UsageError(error.told) from error
+        raise
+    return metrics.score(data.read(split, "counts"), predicted, layout.max_objects)
+
+
+def _facts(path: Path, data: DataFile, split: str) -> dict[str, Any]:
+    """Return what is scored against what."""
+    from hsal_bench.metrics import METRICS_VERSION
+
+    return {
+        "predictions": str(path),
+        "data_set": {"name": data.header.name, "content_sha256": data.header.content_sha256},
+        "split": split,
+        "images": data.layout.sizes[split],
+        "metrics_version": METRICS_VERSION,
+    }
+
+
+def _table(scores: Mapping[str, float], form: str, facts: Mapping[str, Any]) -> str:
+    from hsal_bench.columns import cell, meaning
+    from hsal_bench.sheets import Sheet
+
+    if form == "csv":
+        import pandas as pd
+
+        rows = [(name, score, meaning(name)) for name, score in scores.items()]
+        return pd.DataFrame(rows, columns=["metric", "value", "meaning"]).to_csv(index=False)
+    data_set, content = facts["data_set"]["name"], facts["data_set"]["content_sha256"][:8]
+    title = (
+        f"{Path(facts['predictions']).name} on {data_set}, {facts['images']:,} images of {facts['split']} "
+        f"(content {content}, metrics {facts['metrics_version']})"
+    )
+    texts = tuple((name, cell(name, score), meaning(name)) for name, score in scores.items())
+    return as_text([Sheet(title, ("metric", "value", "meaning"), texts)], form)
