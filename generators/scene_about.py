@@ -16,8 +16,8 @@ _NOT_FOR = (
 )
 
 
-def about(spec: SceneSpec) -> About:
-    """Return what is to be said of the scenes that `spec` describes."""
+def about(spec: SceneSpec, limits: tuple[str, ...] = ()) -> About:
+    """Return what is to be said of the scenes that `spec` describes; `limits` of its own first."""
     source = origin(spec.source)
     repeats = "no class twice" if spec.unique else "repeats allowed"
     number = _number(spec.min_objects, spec.max_objects)
@@ -30,7 +30,7 @@ def about(spec: SceneSpec) -> About:
         f"{spec.canvas} x {spec.canvas} pixels with {clutter}.",
         origin=source.made_by,
         made=tuple(_steps(spec)),
-        limits=(*source.limits, *_limits(spec)),
+        limits=(*limits, *source.limits, *_limits(spec)),
         not_for=_NOT_FOR,
         personal=source.personal,
         license=source.license,
@@ -81,10 +81,15 @@ def _clutter(spec: SceneSpec) -> str:
 
 def _limits(spec: SceneSpec) -> list[str]:
     told = []
-    if spec.max_objects == 1:
+    if spec.max_objects == 1 and 2 * spec.min_size <= spec.canvas:
         told.append(
             "An image has one object: this is for training the network whose activations methods "
             "are given, no task of multiset prediction."
+        )
+    if spec.min_objects == 0:
+        told.append(
+            "An image may have no object, as often as any other number of them. With every count 0 "
+            "it adds nothing to precision, recall and F1 but false alarms; exact match counts it."
         )
     if spec.placement == "grid":
         told.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generator import About, Rows
 from hsal_bench.options import as_json
-from hsal_bench.schema import PAD, Examples, Header, Layout
+from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout
 
 from .glyphs import Glyphs, Pool, load_glyphs, make_pools, source_name
 from .painting import paint
@@ -22,9 +22,13 @@ from .sampling import Sampler
 from .scene_about import about
 from .sources import IDX_SOURCES, SOURCES, SYNTHETIC
 from .spec import Placement, SceneSpec
+from .variations import VARIATIONS, Variation, suffix_of, without
 
 VERSION = "1"
 _OWN_FILES = "IMAGES,LABELS"
+_UNIFORM = "-uniform"
+_SHARED = ("canvas", "clutter_size", *SPLITS, "seed")
+"""What the data sets of a family have alike: no name speaks of it."""
 _PAPER = (
     "Welleck, Mao, Cho, Zhang: Saliency-based Sequential Image Attention with Multiset Prediction, "
     "NIPS 2017, arXiv:1711.05165"
@@ -70,25 +74,47 @@ class SceneRecipe:
 
 @dataclass(frozen=True)
 class SceneGenerator:
-    """A named data set of scenes; `fixed` are the fields of the spec that its name stands for."""
+    """A named data set of scenes; `fixed` are the fields of the spec that its name stands for.
+
+    variations: those that are made of it, by the suffix of their names.
+    """
 
     name: str
     summary: str
     defaults: SceneSpec
     fixed: tuple[str, ...]
+    variations: Mapping[str, Variation]
 
     def data_set_name(self, spec: SceneSpec) -> str:
-        """Return the name: "mnist" replaced by the source, "-uniform" for that placement."""
-        suffix = "-uniform" if spec.placement == "uniform" else ""
-        return source_name(spec.source) + self.name.removeprefix("mnist") + suffix
+        """Return the name: "mnist" replaced by the source, the variation, "-uniform" if it is."""
+        varied = suffix_of(spec, self.defaults, self.variations)
+        placed = _UNIFORM if spec.placement == "uniform" else ""
+        return source_name(spec.source) + self.name.removeprefix("mnist") + varied + placed
 
-    def spec_of(self, name: str) -> SceneSpec | None:
-        """Return the spec of the data set `name`: of another source or placement; None: no such."""
-        for source, placement in product((*SOURCES, _OWN_FILES), get_args(Placement)):
-            spec = dataclasses.replace(self.defaults, source=source, placement=placement)
-            if self.data_set_name(spec) == name:
-                return spec
+    def spec_of(self, name: str, like: SceneSpec | None = None) -> SceneSpec | None:
+        """Return the spec of the data set `name`: of another source, varied, placed otherwise.
+
+        What the name says nothing of is as in `like`, if given. None: no such name.
+
+        Raises:
+            UsageError: `like` leaves no room for what the name says.
+        """
+        for source, spec in product((*SOURCES, _OWN_FILES), self._named()):
+            named = dataclasses.replace(spec, source=source)
+            if self.data_set_name(named) == name:
+                return named if like is None else _alike(named, like)
         return None
+
+    def family(self, spec: SceneSpec) -> dict[str, str]:
+        """Return the names of the data sets of the source of `spec`, each with a line."""
+        plain = dataclasses.replace(self.defaults, source=spec.source)
+        family = {self.data_set_name(plain): self.summary}
+        for variation in self.variations.values():
+            varied = dataclasses.replace(plain, **variation.changes)
+            family[self.data_set_name(varied)] = variation.summary
+        uniform = dataclasses.replace(plain, placement="uniform")
+        family[self.data_set_name(uniform)] = "placed anywhere on the canvas, not in a grid's cells"
+        return family
 
     def recipe(self, spec: SceneSpec, data_dir: Path) -> SceneRecipe:
         """Return the recipe of `spec`; see `hsal_bench.generator.Generator`.
@@ -98,6 +124,8 @@ class SceneGenerator:
             SourceUnavailable: the source is not to be had.
         """
         self._check_fixed(spec)
+        if spec.source == _OWN_FILES:
+            raise UsageError(f"source={_OWN_FILES} stands for your own files: name them")
         glyphs = self._glyphs(spec.source, data_dir)
         pools = make_pools(glyphs)
         if spec.unique:
@@ -117,15 +145,28 @@ class SceneGenerator:
         )
 
     def companion(self, spec: SceneSpec) -> tuple[str, SceneSpec] | None:
-        """Return the single-object data set with the source, looks, sizes and seed of `spec`."""
+        """Return the single-object data set with the source, looks, sizes and seed of `spec`.
+
+        A variation's is that of the data set it varies: methods trained on either are given the
+        activations of one model.
+        """
         if self.name == mnist_single.name:
             return None
+        if suffix_of(spec, self.defaults, self.variations):
+            spec = without(spec, self.defaults)
         single = {name: getattr(mnist_single.defaults, name) for name in mnist_single.fixed}
         return mnist_single.name, dataclasses.replace(spec, **single)
 
     def about(self, spec: SceneSpec) -> About:
         """Return what a data card tells of `spec`. Raises UsageError: no such source."""
-        return about(spec)
+        variation = self.variations.get(suffix_of(spec, self.defaults, self.variations))
+        return about(spec, variation.limits if variation else ())
+
+    def _named(self) -> Iterator[SceneSpec]:
+        """Yield the specs that have a name of their own, of the default source."""
+        every = ({}, *(variation.changes for variation in self.variations.values()))
+        for changes, placement in product(every, get_args(Placement)):
+            yield dataclasses.replace(self.defaults, **changes, placement=placement)
 
     def _glyphs(self, source: str, data_dir: Path) -> Glyphs:
         published = source_name(source) in IDX_SOURCES
@@ -160,6 +201,13 @@ class SceneGenerator:
                 )
 
 
+def _alike(spec: SceneSpec, like: SceneSpec) -> SceneSpec:
+    shared = {field: getattr(like, field) for field in _SHARED}
+    same_source = source_name(like.source) == source_name(spec.source)
+    source = like.source if same_source else spec.source
+    return dataclasses.replace(spec, **shared, source=source)
+
+
 def _check_classes(spec: SceneSpec, pools: dict[str, Pool]) -> None:
     for split, pool in pools.items():
         if spec.max_objects > len(pool.sizes):
@@ -174,16 +222,19 @@ mnist_single = SceneGenerator(
     "one digit per image: what the activation model is fine-tuned on",
     SceneSpec(min_objects=1, max_objects=1),
     ("min_objects", "max_objects", "unique"),
+    {},
 )
 mnist_set = SceneGenerator(
     "mnist-set",
     "MNIST Set: 1 to 4 digits per image, no digit twice",
     SceneSpec(unique=True),
     ("unique",),
+    {},
 )
 mnist_multiset = SceneGenerator(
     "mnist-multiset",
     "MNIST Multiset: 1 to 4 digits per image, repeats allowed",
     SceneSpec(),
     ("unique",),
+    VARIATIONS,
 )

@@ -9,10 +9,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from hsal_bench import background, registry
+from hsal_bench import background, registry, variants
 from hsal_bench.background import Background
 from hsal_bench.composition import compositions, shared_sources
 from hsal_bench.datafile import DataFile
+from hsal_bench.errors import UsageError
 from hsal_bench.findings import findings, tables
 from hsal_bench.generator import About
 from hsal_bench.markdown import bullets, document, numbered, section, table
@@ -60,13 +61,17 @@ def card(data: DataFile) -> str:
 def outline(name: str, path: Path) -> str:
     """Return what can be said, without its file, of the data set that a generator makes.
 
-    path: where its file would be.
+    name: the generator's or one it gives. path: where its file would be.
 
     Raises:
-        UsageError: no such generator, or it cannot be imported.
+        UsageError: no data set of that name, or its generator cannot be imported.
     """
-    generator = registry.load_generator(name)
-    known = background.of_spec(name, generator.defaults)
+    found = variants.find(name)
+    if found is None:
+        raise UsageError(f"no data set {name!r}: {variants.unknown(name)}")
+    own, spec = found
+    generator = registry.load_generator(own)
+    known = background.of_spec(own, spec)
     about = known.about
     build = shlex.join([*shlex.split(known.command), "--out", str(path.parent)])
     return document(

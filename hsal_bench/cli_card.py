@@ -75,13 +75,13 @@ def data_set_path(data_set: str, datasets: Path) -> Path:
         if not Path(data_set).is_file():
             raise UsageError(f"no data set file {data_set}: build it with `hsal-bench generate`")
         return Path(data_set)
-    known = registry.names(registry.GENERATORS)
-    if data_set in known:
-        generator = registry.load_generator(data_set)
-        return datasets / f"{generator.data_set_name(generator.defaults)}.h5"
+    found = variants.find(data_set)
+    if found is not None:
+        own, spec = found
+        return datasets / f"{registry.load_generator(own).data_set_name(spec)}.h5"
     path = datasets / f"{data_set}.h5"
     if not path.is_file():
-        remedy = variants.remedy(data_set, known, datasets)
+        remedy = variants.unknown(data_set)
         raise UsageError(f"no data set {data_set!r} and no file {path}: {remedy}")
     return path
 

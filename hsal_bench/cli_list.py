@@ -58,10 +58,13 @@ class _Row:
 def list_all(name: str | None, as_json: bool) -> None:
     """List the data sets, methods and presets there are, or the options of one.
 
-    NAME: a data set, a method, or path/to/file.py:ClassName.
+    NAME: a data set, a method, a preset, or path/to/file.py:ClassName.
     """
     if name is None:
         _list_names(as_json)
+        return
+    if name in PRESETS:
+        _list_preset(name, as_json)
         return
     entry = _entry(name)
     if as_json:
@@ -71,36 +74,58 @@ def list_all(name: str | None, as_json: bool) -> None:
 
 
 def _list_names(as_json: bool) -> None:
-    found = {
-        "data sets": registry.names(registry.GENERATORS),
-        "methods": registry.names(registry.METHODS),
-        "presets": list(PRESETS),
-    }
     if as_json:
+        methods = registry.names(registry.METHODS)
+        found = {"data sets": variants.known(), "methods": methods, "presets": list(PRESETS)}
         click.echo(json.dumps(found, indent=1))
         return
-    for kind, names in found.items():
-        click.secho(kind, bold=True)
-        for name in names:
-            about = f": {PRESETS[name].summary}" if kind == "presets" else ""
-            click.echo(f"  {name}{about}")
-    click.echo("hsal-bench list NAME shows the options of a data set or a method")
+    click.secho("data sets", bold=True)
+    for own in registry.names(registry.GENERATORS):
+        click.echo(f"  {own}")
+        for name, line in variants.listed(own).items():
+            click.echo(f"    {name}: {line}")
+    click.secho("methods", bold=True)
+    for name in registry.names(registry.METHODS):
+        click.echo(f"  {name}")
+    click.secho("presets", bold=True)
+    for name, preset in PRESETS.items():
+        click.echo(f"  {name}: {preset.summary}")
+    click.echo("hsal-bench list NAME shows what can be set on it; of a preset, its numbers")
+
+
+def _list_preset(name: str, as_json: bool) -> None:
+    numbers = dataclasses.asdict(PRESETS[name])
+    if as_json:
+        click.echo(json.dumps({"name": name, "kind": "preset", **numbers}, indent=1))
+        return
+    click.echo(f"{name}: {numbers.pop('summary')}")
+    for part, value in numbers.items():
+        told = value
+        if isinstance(value, Mapping):
+            told = ", ".join(f"{field.replace('_', ' ')} {x:,}" for field, x in value.items())
+        click.echo(f"  {part.replace('_', ' ')}: {told}")
 
 
 def _entry(name: str) -> Entry:
-    data_sets, methods = registry.names(registry.GENERATORS), registry.names(registry.METHODS)
-    if name in data_sets:
-        generator = registry.load_generator(name)
-        return Entry(name, "data set", generator.summary, generator.defaults, {})
+    methods = registry.names(registry.METHODS)
     if name not in methods and not registry.is_file(name):
-        remedy = variants.remedy(name, [*data_sets, *methods])
-        raise UsageError(f"no data set or method {name!r}: {remedy}")
+        return _data_set(name, [*methods, *PRESETS])
     method = registry.load_method(name)
     config_type = getattr(method, "Config", None)
     if not isinstance(config_type, type) or not dataclasses.is_dataclass(config_type):
         raise UsageError(f"{name} has no Config: a method's class holds its options' dataclass")
     about = (method.__doc__ or "").strip().partition("\n")[0]
     return Entry(name, "method", about, config_type(), getattr(method, "presets", {}))
+
+
+def _data_set(name: str, others: Sequence[str]) -> Entry:
+    found = variants.find(name)
+    if found is None:
+        raise UsageError(
+            f"no data set, method or preset {name!r}: {variants.unknown(name, others)}"
+        )
+    own, spec = found
+    return Entry(name, "data set", variants.about(own, name, spec), spec, {})
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:

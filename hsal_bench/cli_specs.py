@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from hsal_bench import registry
+from hsal_bench import registry, variants
 from hsal_bench.options import as_text, field_types
 
 _NAMED = "hsal_bench.cli_specs.named"
@@ -23,21 +23,24 @@ class SpecCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note which data sets the line names, then parse it with their options."""
-        known = registry.names(registry.GENERATORS)
-        ctx.meta[_NAMED] = [name for name in known if name in args] or known
+        words = dict.fromkeys(word for word in args if not word.startswith("-"))
+        named = {word: found[1] for word in words if (found := variants.find(word))}
+        ctx.meta[_NAMED] = named or {
+            name: registry.load_generator(name).defaults
+            for name in registry.names(registry.GENERATORS)
+        }
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own parameters and the options of the data sets."""
-        named = ctx.meta.get(_NAMED, [])
+        named = ctx.meta.get(_NAMED, {})
         return [*spec_options(named), *super().get_params(ctx)]
 
 
-def spec_options(names: Iterable[str]) -> list[click.Parameter]:
-    """Return an option for each field that a spec of the data sets `names` has."""
-    defaults = {name: registry.load_generator(name).defaults for name in names}
+def spec_options(named: Mapping[str, Any]) -> list[click.Parameter]:
+    """Return an option for each field that the specs of data sets, by their names, have."""
     owners: dict[str, dict[str, Any]] = {}
-    for name, spec in defaults.items():
+    for name, spec in named.items():
         for field in dataclasses.fields(spec):
             owners.setdefault(field.name, {})[name] = spec
     return [_option(field, specs) for field, specs in owners.items()]

@@ -83,8 +83,10 @@ class Recipe(Protocol):
 class Generator(Protocol):
     """A named data set: its defaults, and how a spec becomes a recipe.
 
-    It may have `spec_of(name) -> spec | None` as well, the inverse of `data_set_name`: then a user
-    who gives the name of a variant is told the command that makes it. And it may have
+    It may have more: `spec_of(name, like) -> spec | None`, the inverse of `data_set_name`, for data
+    sets that have names of their own and are made with other options (what the name says nothing of
+    is as in the spec `like`, if it is not None); `family(spec) -> Mapping[str, str]`, the names of
+    those that belong to that of `spec`, each with a line on what it is; and
     `about(spec) -> About`, for the data card.
     """
 

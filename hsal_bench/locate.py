@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,10 +17,13 @@ MAY_DIFFER = ("source", "seed", *SPLITS)
 """Fields in which a companion may differ: glyphs are compared by their hash, not their name."""
 
 
-def find_or_build(name: str, datasets: Path, data_dir: Path) -> Path:
+def find_or_build(
+    name: str, datasets: Path, data_dir: Path, like: Mapping[str, Any] | None = None
+) -> Path:
     """Return the file of a data set: `name` itself if it is a file, else NAME.h5 in `datasets`.
 
-    A name that a generator has is built there, saying so, if there is no such file.
+    A name that a generator makes is built there, saying so, if there is no such file; like the data
+    set whose config `like` is, but for what the name says.
 
     Raises:
         UsageError: neither a file nor a known name; whatever the generator refuses.
@@ -28,14 +33,10 @@ def find_or_build(name: str, datasets: Path, data_dir: Path) -> Path:
     path = datasets / f"{name}.h5"
     if path.exists():
         return path
-    known = registry.names(registry.GENERATORS)
-    if name not in known:
+    if variants.find(name, like) is None:
         built = [file.stem for file in datasets.glob("*.h5")]
-        raise UsageError(
-            f"no data set {name!r} in {datasets}: "
-            f"{variants.remedy(name, {*known, *built}, out=datasets)}"
-        )
-    return _build(making.plan([name], {}, datasets), data_dir)
+        raise UsageError(f"no data set {name!r} in {datasets}: {variants.unknown(name, built)}")
+    return _build(making.plan([name], {}, datasets, like=like), data_dir)
 
 
 def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path | None:

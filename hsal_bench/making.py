@@ -41,25 +41,27 @@ class Job:
 
 
 def plan(
-    names: Sequence[str], values: Mapping[str, str], out: Path, *, force: bool = False
+    names: Sequence[str],
+    values: Mapping[str, str],
+    out: Path,
+    *,
+    force: bool = False,
+    like: Mapping[str, Any] | None = None,
 ) -> list[Job]:
-    """Return a job for each data set in `names` (none: all), its file in the folder `out`.
+    """Return a job for each data set in `names` (none: the generators' own), with files in `out`.
 
-    `values` maps fields of specs to texts; a data set takes those it has.
+    `values` maps fields of specs to texts; a data set takes those it has. `like`: the config of a
+    data set that the others are made like, but for what their names say.
 
     Raises:
         UsageError: an unknown name or field, a text that is no value of its field, a spec that
-            contradicts itself, two data sets with one file, a file of another config without
-            `force`, a folder that cannot be written in.
+            contradicts itself or its name, two data sets with one file, a file of another config
+            without `force`, a folder that cannot be written in.
     """
-    known = registry.names(registry.GENERATORS)
-    names = list(dict.fromkeys(names)) or known
-    for name in names:
-        if name not in known:
-            raise UsageError(f"no data set {name!r}: {variants.remedy(name, known)}")
-    jobs = [_job(name, values, out) for name in names]
+    names = list(dict.fromkeys(names)) or registry.names(registry.GENERATORS)
+    jobs = [_job(name, values, out, like) for name in names]
     _refuse_unused(values, jobs)
-    _refuse_same_file(jobs)
+    jobs = _one_per_file(jobs)
     if not force:
         jobs = [dataclasses.replace(job, up_to_date=_is_up_to_date(job)) for job in jobs]
     if not all(job.up_to_date for job in jobs):
@@ -122,12 +124,22 @@ def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:
     return "\n  ".join([made, *header.notes])
 
 
-def _job(name: str, values: Mapping[str, str], out: Path) -> Job:
-    generator = registry.load_generator(name)
-    known = field_types(type(generator.defaults))
-    own = {field: text for field, text in values.items() if field in known}
-    spec = replace(generator.defaults, own, name)
-    return Job(name, generator, spec, out / f"{generator.data_set_name(spec)}.h5")
+def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any] | None) -> Job:
+    found = variants.find(name, like)
+    if found is None:
+        raise UsageError(f"no data set {name!r}: {variants.unknown(name)}")
+    own, meant = found
+    generator = registry.load_generator(own)
+    known = field_types(type(meant))
+    spec = replace(meant, {field: text for field, text in values.items() if field in known}, name)
+    made = generator.data_set_name(spec)
+    if name != own and made != name:
+        changes = " ".join(variants.flags(meant, spec))
+        raise UsageError(
+            f"{name} with {changes} is {made}: leave out what changes it, or generate {own} with "
+            "all that you want"
+        )
+    return Job(own, generator, spec, out / f"{made}.h5")
 
 
 def _refuse_unused(values: Mapping[str, str], jobs: Sequence[Job]) -> None:
@@ -137,15 +149,17 @@ def _refuse_unused(values: Mapping[str, str], jobs: Sequence[Job]) -> None:
             raise UsageError(f"no data set has an option {field!r}: {suggest(field, known)}")
 
 
-def _refuse_same_file(jobs: Sequence[Job]) -> None:
-    owners: dict[Path, str] = {}
+def _one_per_file(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs, those that are the same once. Raises UsageError: two would be one file."""
+    owners: dict[Path, Job] = {}
     for job in jobs:
-        other = owners.setdefault(job.path, job.name)
-        if other != job.name:
+        other = owners.setdefault(job.path, job)
+        if other.config != job.config:
             raise UsageError(
-                f"{other} and {job.name} would both be {job.path}: make them one at a time, with "
-                "another --out"
+                f"{other.name} and {job.name} would both be {job.path}: make them one at a time, "
+                "with another --out"
             )
+    return list(owners.values())
 
 
 def _is_up_to_date(job: Job) -> bool:

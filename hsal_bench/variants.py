@@ -1,46 +1,74 @@
-"""Data sets that a generator makes with other options than its own: by what command.
+"""Data sets by name: a generator's own, and what it makes with other options under another name.
 
-A generator's data set of another source or placement has another name, which a user meets in
-files and tables and then types. A generator tells which of its specs has a name by an optional
-method `spec_of(name) -> spec | None`.
+A generator tells of the latter by two optional methods: `spec_of(name, like)` returns the spec that
+a name stands for, `family(spec)` the names that belong together (hsal_bench/generator.py).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shlex
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.options import as_text
+from hsal_bench.options import as_text, from_json
 
 
-def remedy(name: str, known: Iterable[str], out: Path | None = None) -> str:
-    """Return the end of an error about a data set `name` that no generator is called.
+def find(name: str, like: Mapping[str, Any] | None = None) -> tuple[str, Any] | None:
+    """Return (generator, spec) of the data set `name`; None: no generator makes one of that name.
 
-    It is the command that makes it (into the folder `out`), or the nearest of `known`.
+    like: the config of another data set's file. What the name says nothing of is taken from it.
+
+    Raises:
+        UsageError: the generator of that very name cannot be imported; `like` is no config, or
+            leaves no room for what the name says.
     """
-    for generator_name in registry.names(registry.GENERATORS):
-        if (flags := _flags(generator_name, name)) is not None:
-            folder = [] if out is None else ["--out", str(out)]
-            command = ["hsal-bench", "generate", generator_name, *flags, *folder]
-            return f"it is `{shlex.join(command)}`"
-    return suggest(name, known)
+    known = registry.names(registry.GENERATORS)
+    model = None if like is None else _spec(like)
+    for own in [name] if name in known else known:
+        generator = _loaded(own, required=own == name)
+        spec = _spec_of(generator, name, model)
+        if spec is None and own == name:
+            spec = generator.defaults
+        if spec is not None:
+            return own, spec
+    return None
 
 
-def _flags(generator_name: str, name: str) -> list[str] | None:
-    """Return the options with which a generator makes the data set `name`; None: it does not."""
-    try:
-        generator: Any = registry.load_generator(generator_name)
-    except UsageError:  # another package's fault is not what the user asked about
-        return None
-    spec = generator.spec_of(name) if hasattr(generator, "spec_of") else None
-    if spec is None:
-        return None
-    return flags(generator.defaults, spec)
+def unknown(name: str, others: Iterable[str] = ()) -> str:
+    """Return the end of an error about a data set `name` that nothing makes.
+
+    others: names that would be as good, beside those that a generator makes.
+    """
+    return suggest(name, {*known(), *others})
+
+
+def known() -> list[str]:
+    """Return the names of generators and of what each makes beside its own, as `list` has them."""
+    return [name for own in registry.names(registry.GENERATORS) for name in (own, *listed(own))]
+
+
+def listed(own: str) -> dict[str, str]:
+    """Return what the generator `own` makes under other names, of its default source: with lines.
+
+    {} where it makes none, or cannot be imported.
+    """
+    generator = _loaded(own)
+    family = _family(generator, generator.defaults) if generator else {}
+    return {name: line for name, line in family.items() if name != own}
+
+
+def about(own: str, name: str, spec: Any) -> str:
+    """Return in a line what the data set `name` is, which the generator `own` makes of `spec`."""
+    generator: Any = registry.load_generator(own)
+    return _family(generator, spec).get(name, generator.summary)
+
+
+def family(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of what belongs together with the data set whose file has `config`."""
+    spec = _spec(config)
+    return [] if spec is None else list(_family(registry.load_generator(config["generator"]), spec))
 
 
 def flags(defaults: Any, spec: Any) -> list[str]:
@@ -51,6 +79,34 @@ def flags(defaults: Any, spec: Any) -> list[str]:
         if getattr(spec, field.name) != getattr(defaults, field.name)
     }
     return [word for field, value in changed.items() for word in _flag(field, value)]
+
+
+def _loaded(own: str, *, required: bool = False) -> Any:
+    try:
+        return registry.load_generator(own)
+    except UsageError:
+        if required:
+            raise
+        return None  # another package's fault is not what the user asked about
+
+
+def _spec(config: Mapping[str, Any]) -> Any:
+    """Return the spec that a file's config is of; None: of no generator that is here."""
+    fields = dict(config)
+    own = fields.pop("generator", None)
+    if own not in registry.names(registry.GENERATORS):
+        return None
+    return from_json(type(registry.load_generator(own).defaults), fields, own)
+
+
+def _family(generator: Any, spec: Any) -> dict[str, str]:
+    return dict(generator.family(spec)) if hasattr(generator, "family") else {}
+
+
+def _spec_of(generator: Any, name: str, like: Any) -> Any:
+    if not hasattr(generator, "spec_of"):
+        return None
+    return generator.spec_of(name, like if isinstance(like, type(generator.defaults)) else None)
 
 
 def _flag(field: str, value: Any) -> list[str]:

@@ -94,14 +94,29 @@ def test_what_is_wrong_is_told_before_any_work(
     assert list(tmp_path.glob("out/*")) == []
 
 
-def test_a_name_that_other_options_give_comes_with_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    generator = making.registry.load_generator("toy")
-    spec = making.dataclasses.replace(generator.defaults, seed=3)
-    monkeypatch.setattr(generator, "spec_of", {"toy-3": spec}.get, raising=False)
-    assert refusal(call(cli_data.generate, "toy-3", "--out", tmp_path)) == (
-        "no data set 'toy-3': it is `hsal-bench generate toy --seed 3`"
+@pytest.fixture
+def toy_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator "toy" makes "toy-3" with another seed."""
+    toy = making.registry.load_generator("toy")
+    spec = making.dataclasses.replace(toy.defaults, seed=3)
+    names = {3: "toy-3"}
+    monkeypatch.setattr(toy, "spec_of", lambda name, like: {"toy-3": spec}.get(name), raising=False)
+    monkeypatch.setattr(toy, "data_set_name", lambda spec: names.get(spec.seed, "toy"))
+
+
+def test_a_name_that_other_options_give_is_made_with_them(toy_3: None, tmp_path: Path) -> None:
+    assert call(cli_data.generate, "toy-3", "--out", tmp_path, *SMALL).exit_code == 0
+    with open_data(tmp_path / "toy-3.h5") as data:
+        assert data.header.config["generator"] == "toy"
+        assert data.header.seed == 3
+    again = call(cli_data.generate, "toy", "toy-3", "--seed", "3", "--out", tmp_path, *SMALL)
+    assert again.output == f"{tmp_path / 'toy-3.h5'} is up to date\n"
+
+
+def test_options_that_belie_a_name_are_refused(toy_3: None, tmp_path: Path) -> None:
+    assert refusal(call(cli_data.generate, "toy-3", "--seed", "4", "--out", tmp_path)) == (
+        "toy-3 with --seed 4 is toy: leave out what changes it, or generate toy with all that "
+        "you want"
     )
 
 

@@ -122,14 +122,27 @@ def test_options_as_json(mine):
 
 
 def test_an_unknown_name_is_refused(known_generators, mine):
-    assert _refusal("toyy").startswith("no data set or method 'toyy': did you mean 'toy'? known:")
+    assert _refusal("toyy").startswith(
+        "no data set, method or preset 'toyy': did you mean 'toy'? known:"
+    )
     assert "no class 'Mime': did you mean 'Mine'? known: Mine" in _refusal(f"{mine[:-4]}Mime")
     assert "Bare has no Config" in _refusal(f"{mine[:-4]}Bare")
     assert _refusal(mine[:-5]) == f"{mine[:-5]}: name the class, as in {mine}"
 
 
-def test_a_data_set_of_other_options_is_named_with_its_command():
-    assert _refusal("mnist-multiset-uniform") == (
-        "no data set or method 'mnist-multiset-uniform': it is "
-        "`hsal-bench generate mnist-multiset --placement uniform`"
-    )
+def test_what_a_generator_makes_under_other_names_is_listed():
+    lines = _call().splitlines()
+    at = lines.index("  mnist-multiset")
+    assert "    mnist-multiset-5to8: 5 to 8 digits of 20 to 24 px" in lines[at : at + 9]
+    assert "mnist-multiset-5to8" in json.loads(_call("--json"))["data sets"]
+    output = _call("kmnist-multiset-5to8")
+    assert output.startswith("kmnist-multiset-5to8: 5 to 8 digits of 20 to 24 px\n")
+    assert _option(output, "--min-objects")[0] == "--min-objects 5 whole number, from 0 to 255"
+    assert _option(output, "--source")[0] == "--source kmnist text"
+
+
+def test_the_numbers_of_a_preset():
+    assert "  train: updates 400, batch size 64, eval every 50" in _call("quick").splitlines()
+    found = json.loads(_call("paper", "--json"))
+    assert (found["kind"], found["backbone"]) == ("preset", "resnet34")
+    assert found["train"]["updates"] == 18750

@@ -13,6 +13,7 @@ from hsal_bench import making
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.locate import find_or_build, find_or_build_single
+from hsal_bench.options import as_json
 
 SMALL = {"max_objects": "1", "train": "8", "valid": "4", "test": "4"}
 
@@ -119,15 +120,21 @@ def test_names_and_files(tmp_path: Path, toy_file: Path) -> None:
     )
 
 
-def test_a_data_set_of_other_options_is_named_with_its_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_name_that_other_options_give_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    generator = making.registry.load_generator("toy")
-    spec = dataclasses.replace(generator.defaults, clutter=0)
-    monkeypatch.setattr(generator, "spec_of", {"toy-bare": spec}.get, raising=False)
-    with pytest.raises(UsageError) as caught:
-        find_or_build("toy-bare", tmp_path, tmp_path)
-    assert str(caught.value) == (
-        f"no data set 'toy-bare' in {tmp_path}: it is `hsal-bench generate toy --clutter 0 "
-        f"--out {tmp_path}`"
-    )
+    monkeypatch.setattr(making, "cpu_count", lambda: 1)  # a process cannot import this recipe
+    toy = making.registry.load_generator("toy")
+
+    def spec_of(name, like):
+        bare = dataclasses.replace(toy.defaults, clutter=0)
+        return dataclasses.replace(bare, train=like.train) if name == "toy-bare" else None
+
+    monkeypatch.setattr(toy, "spec_of", spec_of, raising=False)
+    monkeypatch.setattr(toy, "data_set_name", lambda spec: "toy-x" if spec.clutter else "toy-bare")
+    like = {"generator": "toy", **as_json(dataclasses.replace(toy.defaults, train=9))}
+    path = find_or_build("toy-bare", tmp_path, tmp_path, like)
+    assert path == tmp_path / "toy-bare.h5"
+    assert f"{path} is missing: building it" in capsys.readouterr().err
+    with open_data(path) as data:
+        assert (data.header.config["clutter"], data.layout.sizes["train"]) == (0, 9)

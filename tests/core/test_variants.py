@@ -1,35 +1,72 @@
-"""A name that a generator gives with other options comes with the command that makes it."""
+"""Data sets by name: a generator's own, and those it makes with other options."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hsal_bench import registry, variants
 from hsal_bench.errors import UsageError
+from hsal_bench.options import as_json
 
 
 @pytest.fixture(autouse=True)
-def named(known_generators: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The generator "toy-large" makes "toy-odd" and, by its own options, "toy-own"."""
-    generator = registry.load_generator("toy-large")
-    own = generator.defaults
-    odd = dataclasses.replace(own, unique=False, max_objects=2, clutter_size=1)
-    monkeypatch.setattr(generator, "spec_of", {"toy-odd": odd, "toy-own": own}.get, raising=False)
+def large(known_generators: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The generator "toy-large" makes "toy-odd" as well, with the seed of what it is to be like."""
+    generator: Any = registry.load_generator("toy-large")
+
+    def spec_of(name: str, like: Any) -> Any:
+        odd = dataclasses.replace(generator.defaults, unique=False, max_objects=2, clutter_size=1)
+        if name != "toy-odd":
+            return None
+        return odd if like is None else dataclasses.replace(odd, seed=like.seed)
+
+    def family(spec: Any) -> dict[str, str]:
+        return {"toy-large": "squares", "toy-odd": "odd squares"}
+
+    monkeypatch.setattr(generator, "spec_of", spec_of, raising=False)
+    monkeypatch.setattr(generator, "family", family, raising=False)
+    return generator
 
 
-def test_the_command_has_what_differs_and_the_folder() -> None:
-    assert variants.remedy("toy-own", []) == "it is `hsal-bench generate toy-large`"
-    command = "hsal-bench generate toy-large --max-objects 2 --clutter-size 1 --no-unique"
-    assert variants.remedy("toy-odd", []) == f"it is `{command}`"
-    out = Path("my data")
-    assert variants.remedy("toy-odd", [], out) == f"it is `{command} --out 'my data'`"
+def test_a_name_is_a_generator_s_own_or_one_it_gives(large: Any) -> None:
+    assert variants.find("toy-large") == ("toy-large", large.defaults)
+    own, spec = variants.find("toy-odd")
+    assert own == "toy-large"
+    assert variants.flags(large.defaults, spec) == [
+        *("--max-objects", "2"),
+        *("--clutter-size", "1"),
+        "--no-unique",
+    ]
+    assert variants.find("tox") is None
 
 
-def test_another_name_gets_the_nearest() -> None:
-    assert variants.remedy("tox", ["toy", "x"]) == "did you mean 'toy'? known: toy, x"
+def test_what_a_name_says_nothing_of_is_taken_from_another_config() -> None:
+    other = dataclasses.replace(registry.load_generator("toy").defaults, seed=7, clutter=0)
+    _, spec = variants.find("toy-odd", {"generator": "toy", **as_json(other)})
+    assert (spec.seed, spec.clutter, spec.max_objects) == (7, 1, 2)
+    _, spec = variants.find("toy-odd", {"generator": "elsewhere"})
+    assert spec.seed == 0
+
+
+def test_every_name_and_what_it_is() -> None:
+    assert variants.known() == ["toy", "toy-large", "toy-odd"]
+    assert variants.listed("toy-large") == {"toy-odd": "odd squares"}
+    assert variants.unknown("tox", ["x"]) == (
+        "did you mean 'toy'? known: toy, toy-large, toy-odd, x"
+    )
+    own, spec = variants.find("toy-odd")
+    assert variants.about(own, "toy-odd", spec) == "odd squares"
+    assert variants.about("toy", "toy", registry.load_generator("toy").defaults) == "squares"
+
+
+def test_a_config_tells_its_family(large: Any) -> None:
+    config = {"generator": "toy-large", **as_json(large.defaults)}
+    assert variants.family(config) == ["toy-large", "toy-odd"]
+    assert variants.family(config | {"generator": "toy"}) == []
+    assert variants.family({"generator": "elsewhere"}) == []
 
 
 def test_a_generator_that_cannot_be_loaded_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,4 +78,7 @@ def test_a_generator_that_cannot_be_loaded_is_passed_over(monkeypatch: pytest.Mo
         return load(name)
 
     monkeypatch.setattr(registry, "load_generator", only_large)
-    assert variants.remedy("toy-own", []) == "it is `hsal-bench generate toy-large`"
+    assert variants.find("toy-odd")[0] == "toy-large"
+    assert variants.known() == ["toy", "toy-large", "toy-odd"]
+    with pytest.raises(UsageError, match="cannot be imported"):
+        variants.find("toy")

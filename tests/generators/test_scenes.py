@@ -122,7 +122,7 @@ def test_a_name_of_another_generator_tells_none() -> None:
     ("source", "instead"),
     [
         ("kmnist", ", or draw digits instead: hsal-bench generate mnist-set --source synthetic"),
-        ("IMAGES,LABELS", ""),
+        ("images.idx,labels.idx", ""),
     ],
 )
 def test_a_source_that_is_not_to_be_had(
