@@ -37,12 +37,15 @@ class GradientMethod(ABC):
 
     `capturable`: `loss` is tensor code alone, that never looks at a value on the host; then its
     update is captured as a CUDA graph on a GPU (hsal_bench/capture.py).
+
+    `any_cardinality`: no parameter depends on `Task.max_objects` (hsal_bench/method.py).
     """
 
     Config: ClassVar[type] = GradientConfig
     inputs: ClassVar[Literal["images", "activations"]] = "activations"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     capturable: ClassVar[bool] = False
+    any_cardinality: ClassVar[bool] = False
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
         self.task, self.config, self.setup = task, config, setup

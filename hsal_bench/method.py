@@ -103,6 +103,10 @@ class Method(Protocol):
 
     `presets` maps a preset's name to the config fields it changes, so that one method can be both
     the paper's size and small enough for a laptop.
+
+    A class may have `any_cardinality = True`: none of its parameters depends on `Task.max_objects`,
+    so what was trained for images of few objects can be loaded into one built for more, and
+    evaluated on them. Such a class may still raise Unsupported, for numbers beyond its reach.
     """
 
     Config: ClassVar[type]
