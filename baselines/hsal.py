@@ -85,6 +85,7 @@ class HsalRL(GradientMethod):
     Config: ClassVar[type] = HsalConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 256}}
     capturable: ClassVar[bool] = True
+    any_cardinality: ClassVar[bool] = True
     network: HsalNetwork
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
