@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,17 +17,17 @@ from torch import Tensor, nn
 
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction, Setup, Task, Trace
+from hsal_bench.method import Batch, Prediction, Trace
 from hsal_bench.multiset import available, counts_from_labels, sequence_reward
 from hsal_bench.options import option
 
 from . import sequence_losses as losses
 from .gaussian import GaussianAttention
 from .hsal_network import HsalNetwork, Rollout, Shape
+from .policy import greedy, sample
 
 ClassLossName = Literal["reinforce", "expected-reward", "log-marginal", "multiset", "cross-entropy"]
 Feedback = Literal["one-hot", "coordinates"]
-SCALE_MEMORY = 0.99
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,13 @@ class CrossEntropyConfig(HsalConfig):
     location_reward: bool = option(False, "train the glimpses on the priority map (P§4.2)")
 
 
+@dataclass(frozen=True)
+class HsalMultisetConfig(HsalConfig):
+    """HSAL-RL with its classes on the multiset loss; the glimpses keep their reward."""
+
+    class_loss: ClassLossName = option("multiset", "what the class scores are trained on")
+
+
 class HsalRL(GradientMethod):
     """The hierarchical saliency-based model, trained by REINFORCE."""
 
@@ -87,20 +95,6 @@ class HsalRL(GradientMethod):
     capturable: ClassVar[bool] = True
     any_cardinality: ClassVar[bool] = True
     network: HsalNetwork
-
-    def __init__(self, task: Task, config: Any, setup: Setup) -> None:
-        super().__init__(task, config, setup)
-        # Running root mean squares of the class and the location advantages.
-        self.advantage_scale = torch.ones(2, device=setup.device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that `update` changes."""
-        return {**super().state_dict(), "advantage_scale": self.advantage_scale.clone()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
-        super().load_state_dict(state)
-        self.advantage_scale.copy_(state["advantage_scale"])
 
     def build_network(self) -> nn.Module:
         """Return the network for the task's volume C x h x w."""
@@ -139,7 +133,7 @@ class HsalRL(GradientMethod):
         counts, labels = counts.repeat_interleave(n, 0), labels.repeat_interleave(n, 0)
         T = self.task.max_objects + 1
         feed = self._padded(labels) if self.config.teacher_forcing else None
-        rollout = self.network(V, T, self.sample, feed)
+        rollout = self.network(V, T, partial(sample, generator=self.generator), feed)
         return self.rollout_loss(rollout, counts, labels)
 
     def rollout_loss(
@@ -161,19 +155,18 @@ class HsalRL(GradientMethod):
         }
         total = parts["class_loss"] + parts["stop_loss"]
         if config.class_loss == "reinforce":
-            parts |= _policy_terms(
-                "class", log_p, rollout.values[..., -1], targets[..., -1], counted
-            )
+            value = rollout.values[..., -1]
+            parts |= losses.policy_terms("class", log_p, value, targets[..., -1], counted)
             total = total - config.entropy_class * parts["class_entropy"]
             total = total + config.value_weight * parts["class_value_loss"]
         if config.location_reward:
             log_q, value = rollout.location_scores.log_softmax(-1), rollout.values[..., :-1]
             looked = glimpsed[:, :, None].expand_as(value)
             target = targets[..., :-1]
-            advantage = self._scaled(target - value, looked, 1)
+            advantage = self._scaled("location", target - value, looked)
             per_glimpse = losses.reinforce(log_q, rollout.locations, advantage)
             parts["location_loss"] = losses.masked_sum(per_glimpse, looked)
-            parts |= _policy_terms("location", log_q, value, target, looked)
+            parts |= losses.policy_terms("location", log_q, value, target, looked)
             parts["location_reward"] = rewards[..., :-1].sum() / looked.sum()
             decay = config.entropy_location * (1.0 - self.training_share)
             total = total + parts["location_loss"] - decay * parts["location_entropy"]
@@ -197,12 +190,6 @@ class HsalRL(GradientMethod):
             trace=self._trace(rollout, labels) if trace else None,
         )
 
-    def sample(self, scores: Tensor) -> Tensor:
-        """Return a sample of softmax(scores) for each row, by the Gumbel trick."""
-        uniform = torch.rand(scores.shape, generator=self.generator, device=scores.device)
-        noise = -torch.log(-torch.log(uniform.clamp_min(1e-20)))
-        return (scores.detach() + noise).argmax(-1)
-
     def _rewards(
         self, rollout: Rollout, counts: Tensor, counted: Tensor, glimpsed: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -222,23 +209,19 @@ class HsalRL(GradientMethod):
         name = self.config.class_loss
         counted = losses.class_steps(counts.sum(1), log_p.shape[1])
         if name == "reinforce":
-            advantage = self._scaled(target - rollout.values[..., -1], counted, 0)
+            advantage = self._scaled("class", target - rollout.values[..., -1], counted)
             per_step = losses.reinforce(log_p, rollout.y_hat, advantage)
         elif name == "cross-entropy":
             per_step = losses.cross_entropy(log_p, self._padded(labels))
         else:
-            per_step = losses.BY_AVAILABLE[name](log_p, available(counts, rollout.y_hat))
+            A_t = nn.functional.pad(available(counts, rollout.y_hat), (0, 1))
+            per_step = losses.BY_AVAILABLE[name](log_p, A_t)
         return losses.masked_sum(per_step, counted)
 
-    def _scaled(self, advantage: Tensor, counted: Tensor, kind: int) -> Tensor:
-        """Return the advantage over its running root mean square, kept apart for each kind."""
-        advantage = advantage.detach()
+    def _scaled(self, kind: str, advantage: Tensor, counted: Tensor) -> Tensor:
         if not self.config.scale_advantages:
             return advantage
-        square = (advantage.square() * counted).sum() / counted.sum().clamp_min(1)
-        scale = self.advantage_scale
-        scale[kind] = SCALE_MEMORY * scale[kind] + (1.0 - SCALE_MEMORY) * square.sqrt()
-        return advantage / scale[kind].clamp_min(1e-3)
+        return self.network.scales[kind](advantage, counted)
 
     def _padded(self, labels: Tensor) -> Tensor:
         """Return the labels of T = K_max + 1 steps: what is after the last label is "stop"."""
@@ -263,16 +246,7 @@ class CrossEntropy(HsalRL):
     Config: ClassVar[type] = CrossEntropyConfig
 
 
-def _policy_terms(
-    name: str, log_p: Tensor, value: Tensor, target: Tensor, counted: Tensor
-) -> dict[str, Tensor]:
-    """Return a policy's entropy and the squared error of its value baseline."""
-    return {
-        f"{name}_entropy": losses.masked_sum(losses.entropy(log_p), counted),
-        f"{name}_value_loss": losses.masked_sum((value - target) ** 2, counted),
-    }
+class HsalMultiset(HsalRL):
+    """HSAL with the multiset loss (arXiv 1711.05246) in place of the class reward."""
 
-
-def greedy(scores: Tensor) -> Tensor:
-    """Return the best choice of each row."""
-    return scores.argmax(-1)
+    Config: ClassVar[type] = HsalMultisetConfig

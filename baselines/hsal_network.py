@@ -18,9 +18,10 @@ from torch.nn import functional
 
 from . import saliency
 from .gaussian import GaussianAttention
+from .policy import RunningScale
 
-# Scores [batch, choices] -> chosen [batch].
 Choose = Callable[[Tensor], Tensor]
+"""Scores [batch, choices] -> chosen [batch]."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,10 @@ class Controller(nn.Module):
 
 
 class HsalNetwork(nn.Module):
-    """Meta-controller and controller, unrolled together."""
+    """Meta-controller and controller, unrolled together.
+
+    scales: of the advantages of classes and of locations, here because they are learnt too.
+    """
 
     def __init__(
         self,
@@ -133,6 +137,7 @@ class HsalNetwork(nn.Module):
         self.renormalise_each_step = renormalise_each_step
         self.meta_controller = MetaController(shape, attention)
         self.controller = Controller(shape)
+        self.scales = nn.ModuleDict({kind: RunningScale() for kind in ("class", "location")})
 
     def forward(
         self,

@@ -19,8 +19,8 @@ def class_steps(m: Int[Tensor, " batch"], T: int) -> Bool[Tensor, "batch T"]:
 
 
 def returns_to_go(
-    rewards: Float[Tensor, "batch T actions"],
-) -> Float[Tensor, "batch T actions"]:
+    rewards: Float[Tensor, "batch *actions"],
+) -> Float[Tensor, "batch *actions"]:
     """Return for every action the sum of its reward and of all later ones of its trajectory.
 
     Rewards of steps that do not count are 0. Earlier choices change what later ones can earn, so
@@ -43,32 +43,32 @@ def reinforce(
 
 
 def expected_reward(
-    log_p: Float[Tensor, "batch T choices"], A_t: Int[Tensor, "batch T classes"]
+    log_p: Float[Tensor, "batch T choices"], A_t: Int[Tensor, "batch T choices"]
 ) -> Float[Tensor, "batch T"]:
     """Return -sum_c p(c) r(c): every class's reward is known, so only the trajectory is sampled."""
-    reward = torch.where(functional.pad(A_t, (0, 1)) > 0, 1.0, -1.0)
+    reward = torch.where(A_t > 0, 1.0, -1.0)
     return -(log_p.exp() * reward).sum(-1)
 
 
 def log_marginal(
-    log_p: Float[Tensor, "batch T choices"], A_t: Int[Tensor, "batch T classes"]
+    log_p: Float[Tensor, "batch T choices"], A_t: Int[Tensor, "batch T choices"]
 ) -> Float[Tensor, "batch T"]:
     """Return -log sum over available c of p(c)."""
-    blocked = functional.pad(A_t, (0, 1)) == 0
+    blocked = A_t == 0
     # A step after the last label has no class left; its loss is finite here and masked later.
     blocked &= ~blocked.all(-1, keepdim=True)
     return -log_p.masked_fill(blocked, -torch.inf).logsumexp(-1)
 
 
 def multiset_loss(
-    log_p: Float[Tensor, "batch T choices"], A_t: Int[Tensor, "batch T classes"]
+    log_p: Float[Tensor, "batch T choices"], A_t: Int[Tensor, "batch T choices"]
 ) -> Float[Tensor, "batch T"]:
     """Return -sum_c pi*(c) log p(c), pi* proportional to the labels left (arXiv 1711.05246)."""
     target = A_t / A_t.sum(-1, keepdim=True).clamp_min(1)
-    return -(log_p[..., :-1] * target).sum(-1)
+    return -(log_p * target).sum(-1)
 
 
-# The class losses that need the available labels alone.
+# The class losses that need alone how many of each choice are available, A_t; never a "stop".
 BY_AVAILABLE = {
     "expected-reward": expected_reward,
     "log-marginal": log_marginal,
@@ -83,6 +83,19 @@ def cross_entropy(
     return -log_p.gather(2, labels[:, :, None]).squeeze(2)
 
 
+def bernoulli_stop(
+    stop: Float[Tensor, "batch T"], m: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    """Return -log p of going on at steps 1..m and stopping at m + 1, from the logits of stopping.
+
+    For decoders that decide on stopping by itself, before each label (arXiv 1711.05246).
+    """
+    T = stop.shape[1]
+    over = (~class_steps(m, T)).to(stop.dtype)
+    per_step = functional.binary_cross_entropy_with_logits(stop, over, reduction="none")
+    return (per_step * class_steps(m + 1, T)).sum(1)
+
+
 def stop_loss(
     log_p: Float[Tensor, "batch T choices"], m: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
@@ -93,6 +106,20 @@ def stop_loss(
 def entropy(log_p: Float[Tensor, "*steps choices"]) -> Float[Tensor, "*steps"]:
     """Return the entropy of each step's distribution in nats."""
     return -(log_p.exp() * log_p).sum(-1)
+
+
+def policy_terms(
+    name: str,
+    log_p: Float[Tensor, "batch *steps choices"],
+    value: Float[Tensor, "batch *steps"],
+    target: Float[Tensor, "batch *steps"],
+    counted: Bool[Tensor, "batch *steps"],
+) -> dict[str, Tensor]:
+    """Return a policy's entropy and the squared error of its value baseline, `name` before each."""
+    return {
+        f"{name}_entropy": masked_sum(entropy(log_p), counted),
+        f"{name}_value_loss": masked_sum((value - target) ** 2, counted),
+    }
 
 
 def masked_sum(

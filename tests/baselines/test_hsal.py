@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from hsal_bench.baselines.hsal import CrossEntropy, HsalRL, greedy
+from hsal_bench.baselines.hsal import CrossEntropy, HsalRL
+from hsal_bench.baselines.policy import greedy
 from hsal_bench.errors import UsageError
 from hsal_bench.method import Batch, Setup, Task
 from hsal_bench.multiset import counts_from_labels
@@ -215,10 +216,3 @@ def test_trajectories_multiply_the_samples_of_each_image():
     method.rollout_loss = lambda r, c, y: seen.append(len(r.y_hat)) or rollout_loss(r, c, y)
     method.update(_batch(4))
     assert seen == [12]
-
-
-def test_sampling_follows_the_softmax():
-    method = _method()
-    scores = torch.tensor([0.0, 1.0, 2.0]).expand(20_000, 3)
-    share = torch.bincount(method.sample(scores), minlength=3) / 20_000
-    assert torch.allclose(share, scores[0].softmax(0), atol=0.015)

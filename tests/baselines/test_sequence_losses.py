@@ -91,7 +91,7 @@ def test_the_value_baseline_gets_no_gradient_through_the_advantage():
 
 def test_class_losses_by_hand():
     log_p = torch.tensor([[[0.5, 0.2, 0.2, 0.1]]]).log()  # 3 classes and stop
-    A_t = torch.tensor([[[2, 1, 0]]])
+    A_t = torch.tensor([[[2, 1, 0, 0]]])
     assert losses.expected_reward(log_p, A_t).item() == pytest.approx(-(0.7 - 0.3))
     assert losses.log_marginal(log_p, A_t).item() == pytest.approx(-torch.tensor(0.7).log().item())
     expected = -(2 / 3 * log_p[0, 0, 0] + 1 / 3 * log_p[0, 0, 1]).item()
@@ -101,7 +101,7 @@ def test_class_losses_by_hand():
 
 def test_log_marginal_is_finite_where_nothing_is_left():
     log_p = torch.randn(1, 1, 4, requires_grad=True)
-    loss = losses.log_marginal(log_p.log_softmax(-1), torch.zeros(1, 1, 3, dtype=int))
+    loss = losses.log_marginal(log_p.log_softmax(-1), torch.zeros(1, 1, 4, dtype=int))
     losses.masked_sum(loss, torch.tensor([[False]])).backward()
     assert torch.equal(log_p.grad, torch.zeros_like(log_p))
 

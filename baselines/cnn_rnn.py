@@ -1,0 +1,61 @@
+"""CNN-RNN: cross-entropy on the labels in a chosen order, on the plain decoder (arXiv 1604.04573).
+
+The field's usual way around multisets: make them sequences. `order` says how, `teacher_forcing`
+whether the true or the sampled label is fed back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hsal_bench.method import Batch, Setup, Task, Unsupported
+from hsal_bench.options import option
+
+from . import sequence_losses as losses
+from .decoder import Choose, Decoded
+from .orders import Order, ordered_labels
+from .policy import sample
+from .sequence import ExecutedSequence, SequenceConfig, teacher_forced
+
+
+@dataclass(frozen=True)
+class CnnRnnConfig(SequenceConfig):
+    """How a multiset becomes a sequence."""
+
+    order: Order = option("frequency", "order in which the labels are to be named")
+    teacher_forcing: bool = option(True, "feed back true labels, not the model's samples")
+
+
+class CnnRnn(ExecutedSequence):
+    """Cross-entropy on labels in a fixed or random order."""
+
+    Config: ClassVar[type] = CnnRnnConfig
+
+    def __init__(self, task: Task, config: Any, setup: Setup) -> None:
+        if config.order == "frequency" and task.class_objects is None:
+            raise Unsupported("the task does not tell how frequent its classes are")
+        super().__init__(task, config, setup)
+
+    def execution(self, batch: Batch) -> Choose:
+        """Feed back the labels in their order, or samples."""
+        if self.config.teacher_forcing:
+            return teacher_forced(self._targets(batch))
+        draw = partial(sample, generator=self.generator)
+        return lambda t, scores: draw(scores)
+
+    def class_loss(self, decoded: Decoded, batch: Batch) -> Float[Tensor, " batch"]:
+        """Return -sum over t <= m of log p(label t of the order)."""
+        counts, _ = batch.truth()
+        counted = losses.class_steps(counts.sum(1), self.T)
+        log_p = decoded.scores.log_softmax(-1)
+        return (losses.cross_entropy(log_p, self._targets(batch)) * counted).sum(1)
+
+    def _targets(self, batch: Batch) -> Int[Tensor, "batch T"]:
+        """Return the labels of T steps; what is after the last does not count and is class 0."""
+        labels = ordered_labels(batch, self.config.order, self.task.class_objects)
+        return nn.functional.pad(labels, (0, 1), value=-1).clamp_min(0)

@@ -1,0 +1,16 @@
+"""The log-marginal loss: -log of the probability of naming any label that is still available.
+
+Where the multiset loss wants every label that is left in its share, this is content with any. No
+publication of it is known; executed as the multiset loss.
+"""
+
+from __future__ import annotations
+
+from .multiset_loss import MultisetLoss
+from .sequence_losses import log_marginal
+
+
+class LogMarginal(MultisetLoss):
+    """-log sum over the labels still available of p(label)."""
+
+    per_step = staticmethod(log_marginal)
