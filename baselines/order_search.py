@@ -1,0 +1,110 @@
+"""Searching the order: the labels of a multiset in the order that suits the decoder best.
+
+aligned: predicted label alignment (arXiv 1911.09996). The decoder's own labels are fed back;
+those that are still available count as named at their step, the rest of the labels are assigned
+to the other steps at the least loss. best and marginal: every distinct order is tried by teacher
+forcing, and the loss is that of the best one, min over pi of -log p(pi), or -log sum
+p(pi) (set probability, arXiv 1904.05829).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from hsal_bench.method import Batch, Setup, Task, Unsupported
+from hsal_bench.multiset import sequence_reward
+from hsal_bench.options import option
+
+from . import sequence_losses as losses
+from .assignment import assign
+from .decoder import Decoded
+from .orders import distinct_orders
+from .policy import greedy
+from .sequence import SequenceConfig, SequenceMethod, teacher_forced
+
+Search = Literal["aligned", "best", "marginal"]
+MOST_EXACT = 5
+"""Most objects whose orders are all tried: 5! = 120 sequences per image."""
+
+
+@dataclass(frozen=True)
+class OrderSearchConfig(SequenceConfig):
+    """Which order is followed."""
+
+    search: Search = option("aligned", "aligned to the predictions; best or marginal of all orders")
+
+
+class OrderSearch(SequenceMethod):
+    """Cross-entropy on an order that is found, not given."""
+
+    Config: ClassVar[type] = OrderSearchConfig
+
+    def __init__(self, task: Task, config: Any, setup: Setup) -> None:
+        if config.search != "aligned" and task.max_objects > MOST_EXACT:
+            raise Unsupported(
+                f"search={config.search} tries every order, of up to {MOST_EXACT} objects; "
+                f"the task has {task.max_objects}: --set search=aligned"
+            )
+        super().__init__(task, config, setup)
+
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the loss along the order or the orders that are found."""
+        return self._aligned(batch) if self.config.search == "aligned" else self._exact(batch)
+
+    def _aligned(self, batch: Batch) -> Mapping[str, Tensor]:
+        counts, labels = batch.truth()
+        decoded = self.unroll(batch, lambda t, scores: greedy(scores))
+        log_p = decoded.scores[:, :-1].log_softmax(-1)
+        hit = sequence_reward(counts, decoded.y_hat)[:, :-1] > 0
+        step = assign(alignment_cost(log_p.detach(), labels, decoded.y_hat[:, :-1], hit))
+        of_label = log_p.gather(1, step[:, :, None].expand(-1, -1, log_p.shape[2]))
+        per_label = losses.cross_entropy(of_label, labels.clamp_min(0))
+        class_loss = losses.masked_sum(per_label, labels >= 0)
+        stop_loss = losses.bernoulli_stop(decoded.stop, counts.sum(1)).mean()
+        return {"loss": class_loss + stop_loss, "class_loss": class_loss, "stop_loss": stop_loss}
+
+    def _exact(self, batch: Batch) -> Mapping[str, Tensor]:
+        _, labels = batch.truth()
+        ordered, distinct = distinct_orders(labels)
+        feed = functional.pad(ordered, (0, 1), value=-1).clamp_min(0).flatten(0, 1)
+        decoded = self.unroll(batch, teacher_forced(feed), ordered.shape[1])
+        log_p = self._order_log_p(decoded, ordered.flatten(0, 1)).view_as(distinct)
+        log_p = log_p.masked_fill(~distinct, -torch.inf)
+        found = log_p.logsumexp(1) if self.config.search == "marginal" else log_p.amax(1)
+        return {"loss": -found.mean()}
+
+    def _order_log_p(self, decoded: Decoded, ordered: Tensor) -> Float[Tensor, " rows"]:
+        """Return log p(order), the stop included."""
+        real = functional.pad(ordered, (0, 1), value=-1) >= 0
+        target = functional.pad(ordered, (0, 1)).clamp_min(0)
+        per_step = losses.cross_entropy(decoded.scores.log_softmax(-1), target)
+        return -(per_step * real).sum(1) - losses.bernoulli_stop(decoded.stop, real.sum(1))
+
+
+def alignment_cost(
+    log_p: Float[Tensor, "batch K classes"],
+    labels: Int[Tensor, "batch K"],
+    y_hat: Int[Tensor, "batch K"],
+    hit: Bool[Tensor, "batch K"],
+) -> Float[Tensor, "batch K K"]:
+    """Return what it costs to name each label (row) at each step (column).
+
+    -log p of the label; far less where the step has named it and it was available, so that as
+    many of these pairs as there are hits are kept; far more at the steps after the last label.
+    Padding costs nothing anywhere, so it takes what is left.
+    """
+    K, m = labels.shape[1], (labels >= 0).sum(1)
+    cost = -log_p.transpose(1, 2).gather(1, labels.clamp_min(0)[:, :, None].expand(-1, -1, K))
+    # Above the cost of a whole assignment, and no larger: float32 must still tell the rest apart.
+    far = 1.0 + cost.amax((1, 2), keepdim=True) * K
+    counted = losses.class_steps(m, K)
+    named = (hit & counted)[:, None, :] & (labels[:, :, None] == y_hat[:, None, :])
+    cost = cost - far * named + far * ~counted[:, None, :]
+    return cost.masked_fill((labels < 0)[:, :, None], 0.0)
