@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -99,35 +100,68 @@ class FrozenModel:
         return Activation(self.backbone, weights, self.sha256, self.accuracy, self.precision)
 
 
-def fine_tune(
-    single: DataFile,
-    config: SingleObjectConfig,
-    origin: str,
-    budget: Budget,
-    root: Path,
-    device: torch.device,
-) -> FrozenModel:
-    """Return the model fine-tuned on `single`, from the folder `root` if it is there already.
+@dataclass(frozen=True)
+class Tuning:
+    """A fine-tuning on the data set `single`, done or not; `root` is where models are kept.
 
     `origin` says in words where the first weights came from ("ImageNet", "from scratch", a file's
-    name). An interrupted fine-tuning goes on from its last checkpoint.
+    name).
     """
-    identity = {
-        "data": single.header.content_sha256,
-        "budget": vars(budget),
-        "origin": origin,
-        "version": backbones.VERSION,
-        "config": dataclasses.asdict(config) | {"weights": _file_sha256(config.weights)},
-    }
-    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    folder = root / f"{single.header.name}--{config.backbone}--{fingerprint[:8]}"
-    if not (folder / "model.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, f"fine-tuning in {folder}"):
-            require_whole(single)
-            _train_model(single, config, origin, budget, folder, identity, device)
-    facts = json.loads((folder / "model.json").read_text())
-    return FrozenModel(path=folder / "model.pt", **facts)
+
+    single: DataFile
+    config: SingleObjectConfig
+    origin: str
+    budget: Budget
+    root: Path
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What decides the model."""
+        config = dataclasses.asdict(self.config)
+        return {
+            "data": self.single.header.content_sha256,
+            "budget": vars(self.budget),
+            "origin": self.origin,
+            "version": backbones.VERSION,
+            "config": config | {"weights": _file_sha256(self.config.weights)},
+        }
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the model is, or will be."""
+        text = json.dumps(self.identity, sort_keys=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return self.root / f"{self.single.header.name}--{self.config.backbone}--{fingerprint}"
+
+    def done(self) -> FrozenModel | None:
+        """Return the model if it is there already."""
+        return _frozen(self.folder)
+
+
+def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
+    """Return the fine-tuned model, from its folder if it is there already.
+
+    An interrupted fine-tuning goes on from its last checkpoint.
+    """
+    if model := tuning.done():
+        return model
+    folder = tuning.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, f"fine-tuning in {folder}"):
+        require_whole(tuning.single)
+        _train_model(tuning, device)
+    model = tuning.done()
+    assert model is not None
+    return model
+
+
+def folder_of(sha256: str, root: Path) -> Path | None:
+    """Return the folder below `root` of the finished model with that hash; None: there is none."""
+    for path in sorted(root.glob("*/model.json")):
+        model = _frozen(path.parent)
+        if model and model.sha256 == sha256:
+            return path.parent
+    return None
 
 
 def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
@@ -152,15 +186,19 @@ def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
 
 
 def volumes(
-    model: FrozenModel, data: DataFile, root: Path, device: torch.device
+    model: FrozenModel,
+    data: DataFile,
+    root: Path,
+    device: torch.device,
+    splits: Sequence[str] = SPLITS,
 ) -> dict[str, Tensor]:
-    """Return each split's activations, float16 [N, C, h, w], memory-mapped from a file in `root`.
+    """Return splits' activations, float16 [N, C, h, w], memory-mapped from a file each in `root`.
 
     What is not there is computed; a split is written whole or not at all.
     """
     header = data.header
     folder = root / f"{header.name}-{header.content_sha256[:8]}--{model.sha256[:8]}"
-    missing = [split for split in SPLITS if not (folder / f"{split}.npy").exists()]
+    missing = [split for split in splits if not (folder / f"{split}.npy").exists()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         network = _load_model(model, data, device)
@@ -174,7 +212,7 @@ def volumes(
     return {
         # Copy-on-write, because torch wants arrays it could write to; nothing writes.
         split: torch.from_numpy(np.load(folder / f"{split}.npy", mmap_mode="c"))
-        for split in SPLITS
+        for split in splits
     }
 
 
@@ -185,27 +223,27 @@ def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
     return Task(layout.num_classes, layout.max_objects, input_shape, tuple(objects.tolist()))
 
 
-def _train_model(
-    single: DataFile,
-    config: SingleObjectConfig,
-    origin: str,
-    budget: Budget,
-    folder: Path,
-    identity: Mapping[str, Any],
-    device: torch.device,
-) -> None:
+def _frozen(folder: Path) -> FrozenModel | None:
+    path = folder / "model.json"
+    return (
+        FrozenModel(folder / "model.pt", **json.loads(path.read_text())) if path.exists() else None
+    )
+
+
+def _train_model(tuning: Tuning, device: torch.device) -> None:
     """Fine-tune, then write model.pt and, last, model.json, which says that it is whole."""
+    single, config, budget, folder = tuning.single, tuning.config, tuning.budget, tuning.folder
     task = task_of(single, single.layout.image_shape)
     method = SingleObject(task, config, Setup(device, 0, budget.updates))
     data = {split: example_set(single, split, device) for split in SPLITS}
     with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
-        harness.train(method, data, budget, 0, folder, identity, report, SCORE)
+        harness.train(method, data, budget, 0, folder, tuning.identity, report, SCORE)
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
     write_state(folder / "model.pt", state)
     facts = {
         "backbone": config.backbone,
         "precision": config.precision,
-        "weights": origin,
+        "weights": tuning.origin,
         "trained_on": single.header.name,
         "accuracy": evaluation.evaluate(method, data["test"]).metrics[SCORE],
         "sha256": _model_sha256(config, state),

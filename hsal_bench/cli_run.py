@@ -19,7 +19,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     multiple=True,
     required=True,
     metavar="NAME",
-    help="Method: a name of `hsal-bench list`, or path/to/file.py:ClassName. Several with commas.",
+    help="Method: a name of `hsal-bench list`, or path/to/file.py:ClassName; NAME+KEY=VALUE+... "
+    "for a variant, 'all' for every name. Several with commas.",
 )
 @click.option(
     "--dataset",
@@ -29,10 +30,17 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Data set: a file, or a name; what is not in --datasets is built there.",
 )
 @click.option(
+    "--eval-on",
+    "eval_on",
+    metavar="NAME|FILE,...",
+    help="Data sets to evaluate on as well, without training: their test splits. 'all': those that "
+    "vary the one trained on.",
+)
+@click.option(
     "--preset", metavar="NAME", help="paper or quick.  [default: paper with a GPU, else quick]"
 )
 @click.option(
-    "--seeds", default="0", show_default=True, metavar="0,1,2", help="Seeds, one run each."
+    "--seeds", default="0", show_default=True, metavar="0,1,2|0-4", help="Seeds, one run each."
 )
 @click.option(
     "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU where there is one]"
@@ -80,24 +88,31 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--restart", is_flag=True, help="Begin anew, discarding checkpoints and records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metric table as JSON.")
 def run(
-    models: tuple[str, ...], seeds: str, settings: tuple[str, ...], as_json: bool, **options: Any
+    models: tuple[str, ...],
+    seeds: str,
+    settings: tuple[str, ...],
+    eval_on: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train and evaluate methods; write records and the metric table.
 
     What is missing (the data set, the activation model, the activations) is made first. Interrupted
     at any moment, the same command goes on from the last checkpoint.
     """
+    from hsal_bench import plan
     from hsal_bench.options import assignments, parse
-    from hsal_bench.plan import Request, check_names
 
-    request = Request(
-        models=tuple(dict.fromkeys(name for text in models for name in text.split(","))),
+    asked = [name.strip() for name in (eval_on or "").split(",")]
+    request = plan.Request(
+        models=plan.models(models),
+        eval_on=tuple(dict.fromkeys(filter(None, asked))),
         seeds=tuple(dict.fromkeys(parse(seeds, tuple[int, ...], "--seeds"))),
         settings=assignments(settings),
         command=shlex.join(["hsal-bench", *sys.argv[1:]]),
         **options,
     )
-    check_names(request)
+    plan.check_names(request)
     # Only now: they import torch, which takes seconds.
     from hsal_bench import run as work
     from hsal_bench.outputs import report

@@ -37,6 +37,7 @@ _FOLLOWED = (
     "pointing_hit",
 )
 _SHOWN = 3
+_CHECKPOINT, _BEST = "checkpoint.pt", "best.pt"
 
 Progress = Callable[[int, str], None]
 
@@ -58,6 +59,14 @@ class Progression:
     best_update: int = 0
     best_score: float = -1.0
     curve: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint is of: the run's identity, as `train` was given it, and its update."""
+
+    identity: Mapping[str, Any]
+    update: int
 
 
 def train(
@@ -102,21 +111,50 @@ def train(
             run.seconds = before + time.perf_counter() - started
             _save(method, run, folder, identity)
         report(run.update, _status(run, select_by))
-    method.load_state_dict(_load(folder / "best.pt")["method"])
+    method.load_state_dict(_load(folder / _BEST)["method"])
     return run
 
 
-def refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Check that a folder's checkpoint, if there is one, is not of another run.
-
-    `identity` may be a part of what `train` is given: what is known before its data is made.
+def checkpoint(folder: Path) -> Checkpoint | None:
+    """Return what a folder's checkpoint is of; None: there is none.
 
     Raises:
-        UsageError: the checkpoint differs in it.
+        UsageError: it cannot be read.
     """
-    path = folder / "checkpoint.pt"
-    if path.exists():
-        _refuse_difference(path, _load(path), identity)
+    path = folder / _CHECKPOINT
+    if not path.exists():
+        return None
+    state = _load(path)
+    return Checkpoint(json.loads(state["identity"]), state["run"]["update"])
+
+
+def difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return what tells an identity from the `wanted` one: "budget.updates=400, not 6000", or "".
+
+    `wanted` may be a part: only what it names is compared.
+    """
+    was, now = ({name: values.get(name) for name in wanted} for values in (there, wanted))
+    was, now = _flat(was), _flat(json.loads(json.dumps(now)))
+    names = [name for name in {**now, **was} if was.get(name) != now.get(name)][:_SHOWN]
+    return ", ".join(f"{name}={was.get(name)}, not {now.get(name)}" for name in names)
+
+
+def has_best(folder: Path) -> bool:
+    """Return whether a folder has the state that scored best."""
+    return (folder / _BEST).exists()
+
+
+def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
+    """Return the update whose state scored best, and the method's state.
+
+    Raises:
+        UsageError: it is not there or cannot be read.
+    """
+    path = folder / _BEST
+    if not path.exists():
+        raise UsageError(f"{path} is missing: --restart trains again")
+    best = _load(path)
+    return best["update"], best["method"]
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
@@ -127,7 +165,7 @@ def read_curve(folder: Path) -> list[dict[str, float]]:
 
 def restart(folder: Path) -> None:
     """Remove a training folder's states, so that `train` starts anew."""
-    for name in ("checkpoint.pt", "best.pt"):
+    for name in (_CHECKPOINT, _BEST):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -146,7 +184,7 @@ def _evaluate(
     if scores[select_by] > run.best_score:
         run.best_score, run.best_update = scores[select_by], run.update
         best = {"update": run.update, "score": run.best_score, "method": method.state_dict()}
-        write_state(folder / "best.pt", best)
+        write_state(folder / _BEST, best)
     # Written whole each time: a run taken up again leaves no lines of its lost part behind.
     lines = (json.dumps(line) + "\n" for line in run.curve)
     write_text(folder / "metrics.jsonl", "".join(lines))
@@ -182,14 +220,17 @@ def _status(run: Progression, select_by: str) -> str:
 
 
 def _resume(method: Method, folder: Path, identity: Mapping[str, Any]) -> Progression:
-    path = folder / "checkpoint.pt"
+    path = folder / _CHECKPOINT
     if not path.exists():
         return Progression()
     state = _load(path)
-    _refuse_difference(path, state, identity)
+    if other := difference(json.loads(state["identity"]), identity):
+        raise UsageError(
+            f"{path} is of a run with {other}: give another --out, or --restart to begin anew"
+        )
     method.load_state_dict(state["method"])
     run = Progression(**state["run"])
-    best = _load(folder / "best.pt")
+    best = _load(folder / _BEST)
     if best["score"] > run.best_score:
         # Killed between the two files: the better state came after this checkpoint, and where
         # training does not repeat itself exactly it may not come again.
@@ -201,22 +242,7 @@ def _save(method: Method, run: Progression, folder: Path, identity: Mapping[str,
     # As text: what is read back is what JSON makes of it, whatever types went in.
     identified = json.dumps(identity, sort_keys=True)
     state = {"identity": identified, "run": vars(run), "method": method.state_dict()}
-    write_state(folder / "checkpoint.pt", state)
-
-
-def _refuse_difference(path: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    there = json.loads(state["identity"])
-    if difference := _difference({name: there.get(name) for name in identity}, identity):
-        raise UsageError(
-            f"{path} is of a run with {difference}: give another --out, or --restart to begin anew"
-        )
-
-
-def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Return what tells two identities apart: "budget.updates=400, not 6000", or ""."""
-    was, now = _flat(there), _flat(json.loads(json.dumps(wanted)))
-    names = [name for name in {**now, **was} if was.get(name) != now.get(name)][:_SHOWN]
-    return ", ".join(f"{name}={was.get(name)}, not {now.get(name)}" for name in names)
+    write_state(folder / _CHECKPOINT, state)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,26 @@ import click
 from hsal_bench import making, options, registry, variants
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.schema import SPLITS
+from hsal_bench.schema import SPLITS, Header, Layout
 
 MAY_DIFFER = ("source", "seed", *SPLITS)
 """Fields in which a companion may differ: glyphs are compared by their hash, not their name."""
 
 
 def find_or_build(
-    name: str, datasets: Path, data_dir: Path, like: Mapping[str, Any] | None = None
+    name: str,
+    datasets: Path,
+    data_dir: Path,
+    like: Mapping[str, Any] | None = None,
+    check: Callable[[Header, Layout], None] | None = None,
 ) -> Path:
     """Return the file of a data set: `name` itself if it is a file, else NAME.h5 in `datasets`.
 
     A name that a generator makes is built there, saying so, if there is no such file; like the data
-    set whose config `like` is, but for what the name says.
+    set whose config `like` is, but for what the name says. `check` is asked before that.
 
     Raises:
-        UsageError: neither a file nor a known name; whatever the generator refuses.
+        UsageError: neither a file nor a known name; whatever the generator or `check` refuses.
     """
     if name.endswith(".h5") or "/" in name:
         return Path(name)
@@ -36,7 +40,7 @@ def find_or_build(
     if variants.find(name, like) is None:
         built = [file.stem for file in datasets.glob("*.h5")]
         raise UsageError(f"no data set {name!r} in {datasets}: {variants.unknown(name, built)}")
-    return _build(making.plan([name], {}, datasets, like=like), data_dir)
+    return _build(making.plan([name], {}, datasets, like=like), data_dir, check)
 
 
 def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path | None:
@@ -82,9 +86,15 @@ def _companion(data: DataFile, datasets: Path) -> making.Job | None:
     return making.Job(companion[0], single, companion[1], path)
 
 
-def _build(jobs: list[making.Job], data_dir: Path) -> Path:
+def _build(
+    jobs: list[making.Job],
+    data_dir: Path,
+    check: Callable[[Header, Layout], None] | None = None,
+) -> Path:
     (job,) = jobs
     click.echo(f"{job.path} is missing: building it", err=True)
     for planned, recipe in making.recipes(jobs, data_dir):
+        if check is not None:
+            check(recipe.header, recipe.layout)
         click.echo(making.make(planned, recipe), err=True)
     return job.path

@@ -2,13 +2,14 @@
 
 The fields of a data set's spec are the options of `hsal-bench generate`; the fields of a method's
 config are what `hsal-bench run --set key=value` may set. Supported field types: bool, int, float,
-str, Literal, tuple[T, ...], and any of them with None.
+str, Literal, tuple[T, ...] ("1,2", or "0-4" of whole numbers), and any of them with None.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from hsal_bench.typed_json import typed
 
 Config = TypeVar("Config")
 
+_RANGE, _LONGEST = re.compile(r"(\d+)-(\d+)"), 1_000
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -87,8 +89,9 @@ def parse(text: str, kind: Any, where: str) -> Any:
             raise UsageError(f"{where} is {text!r}: {suggest(text, choices)}")
         return choices[text]
     if origin is tuple:
+        parts = [one for part in text.split(",") for one in _counted(part.strip(), arguments[0])]
         try:
-            return tuple(parse(part.strip(), arguments[0], where) for part in text.split(","))
+            return tuple(parse(part, arguments[0], where) for part in parts)
         except UsageError as error:
             raise UsageError(f"{error}; several with commas") from None
     if kind is bool:
@@ -102,6 +105,15 @@ def parse(text: str, kind: Any, where: str) -> Any:
     if kind is float and not math.isfinite(value):
         raise UsageError(f"{where} is {text!r}: it takes a finite number")
     return value
+
+
+def _counted(part: str, kind: Any) -> list[str]:
+    """Return what a part of a list stands for: the whole numbers of "0-4", else itself."""
+    ends = _RANGE.fullmatch(part) if kind is int else None
+    if ends is None:
+        return [part]
+    low, high = map(int, ends.groups())
+    return [part] if high < low or high - low >= _LONGEST else list(map(str, range(low, high + 1)))
 
 
 def as_text(value: Any) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,24 @@ if TYPE_CHECKING:
     from hsal_bench.method import Method
 
 MOST_SEED = 2**32 - 1
+ALL = "all"
+_SETTING = re.compile(r"\+(?=[A-Za-z_][\w-]*=)")
+_NUMBER = re.compile(r"\s*-?\.?\d[\d.e+-]*\s*")
 INPUTS = ("images", "activations")
 _CONTRACT = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; None leaves a choice to the preset or the machine."""
+    """What the user asked for; None leaves a choice to the preset or the machine.
+
+    models: as `models` returns them. eval_on: names and files of data sets, or "all".
+    """
 
     models: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
     dataset: str = "mnist-multiset"
+    eval_on: tuple[str, ...] = ()
     preset: str | None = None
     device: str | None = None
     out: Path = Path("runs")
@@ -46,11 +54,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Entry:
-    """One method with its config, checked against `--set` and the preset.
+    """One method with its config, checked against its settings and the preset.
 
-    `settings` are those of `--set` that concern it, and the activation model where it is not the
-    preset's; `label` names its folder; `sha256` is that of
-    the file it was given as, None for a name.
+    `settings` are those that make it another than the preset's: fields of the config, and the
+    activation model; `label` tells them with the name, and names its folder; `backbone` is the
+    activation model; `sha256` is that of the file it was given as, None for a name.
     """
 
     name: str
@@ -58,36 +66,100 @@ class Entry:
     config: Any
     settings: Mapping[str, str]
     label: str
+    backbone: str
     sha256: str | None
+
+    @property
+    def folder(self) -> str:
+        """The label as the name of a folder."""
+        return self.label.replace("/", "_")
+
+
+def models(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the methods that texts of `--model` name, one each: "all" is every registered one.
+
+    A method may have settings of its own, NAME+KEY=VALUE+KEY=VALUE. Commas stand between methods,
+    and between the numbers of a value.
+    """
+    named: list[str] = []
+    for text in texts:
+        parts: list[str] = []
+        for part in text.split(","):
+            if parts and "=" in parts[-1] and _NUMBER.fullmatch(part):
+                parts[-1] += f",{part}"
+            else:
+                parts.append(part.strip())
+        for part in parts:
+            named += registry.names(registry.METHODS) if part == ALL else [part]
+    return tuple(dict.fromkeys(named))
+
+
+def entries(request: Request, preset: str) -> list[Entry]:
+    """Return the methods of a request, each variant once.
+
+    Raises:
+        UsageError: as `entry`; two different methods with one label.
+    """
+    found: dict[str, tuple[str, Entry]] = {}
+    for model in request.models:
+        one = entry(model, preset, request.settings, request.backbone)
+        source, _ = split(model)
+        before, other = found.setdefault(one.folder, (source, one))
+        if source != before and one.sha256 != other.sha256:
+            raise UsageError(
+                f"--model {before} and {source} would share the folder {one.folder}: run them one "
+                "at a time, with another --out, or give one class another name"
+            )
+    return [one for _, one in found.values()]
 
 
 def entry(
     model: str, preset: str, settings: Mapping[str, str], backbone: str | None = None
 ) -> Entry:
-    """Return the method `model` with the config that the preset and `settings` give it.
+    """Return the method `model` with the config that the preset and its settings give it.
 
-    `backbone`, an activation model other than the preset's, names a variant as a setting does.
+    Its own settings go before those in `settings`. `backbone`: the activation model unless it sets
+    one; one that is not the preset's names a variant as a setting does.
 
     Raises:
         UsageError: no such method or field, a value that is none, a class that is no method.
     """
-    cls = registry.load_method(model)
-    path, _, name = model.rpartition(":")
-    _check_contract(cls, model)
+    source, own = split(model)
+    cls = registry.load_method(source)
+    path, _, name = source.rpartition(":")
+    _check_contract(cls, source)
+    usual = presets.preset(preset).backbone
+    if cls.inputs == "activations" and "backbone" not in options.field_types(cls.Config):
+        backbone = own.pop("backbone", backbone) or usual
+    else:
+        backbone = usual
     default = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
-    config = options.replace(default, given := settings_of(name, settings), name)
+    config = options.replace(default, given := settings_of(name, settings) | own, name)
     # As the config holds them, and only what changes it: "true" and "yes" are one setting and one
     # folder, and a default that is spelt out is no variant.
-    own = {
+    changed = {
         key: options.as_text(getattr(config, key))
         for key in given
         if getattr(config, key) != getattr(default, key)
     }
-    if backbone is not None and cls.inputs == "activations":
-        own["backbone"] = backbone
-    label = "+".join([name, *(f"{key}={value}" for key, value in sorted(own.items()))])
+    if backbone != usual:
+        changed["backbone"] = backbone
+    label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
     sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
-    return Entry(name, cls, config, own, label.replace("/", "_"), sha256)
+    return Entry(name, cls, config, changed, label, backbone, sha256)
+
+
+def split(model: str) -> tuple[str, dict[str, str]]:
+    """Return a method's name or file and its own settings: NAME+KEY=VALUE is {KEY: VALUE}.
+
+    Raises:
+        UsageError: a part after a "+" is no KEY=VALUE.
+    """
+    source, *settings = _SETTING.split(model)
+    if not registry.is_file(source) and "+" in source:
+        name, _, part = source.partition("+")
+        raise UsageError(f"--model {model}: {part!r} is no setting; write {name}+KEY=VALUE")
+    return source, options.assignments(settings)
 
 
 def settings_of(method: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -109,15 +181,16 @@ def check_names(request: Request) -> None:
         UsageError: a method, preset, data set or owner of a setting that is not known.
     """
     known = registry.names(registry.METHODS)
-    for model in request.models:
-        if ".py" not in model and model not in known:
-            raise UsageError(f"no method {model!r}: {suggest(model, known)}")
+    sources = [split(model)[0] for model in request.models]
+    for source in sources:
+        if ".py" not in source and source not in known:
+            raise UsageError(f"no method {source!r}: {suggest(source, [*known, ALL])}")
     for seed in request.seeds:
         if not 0 <= seed <= MOST_SEED:
             raise UsageError(f"--seeds {seed}: seeds go from 0 to {MOST_SEED:,}")
     if request.preset is not None:
         presets.preset(request.preset)
-    methods = {model.rpartition(":")[2] for model in request.models}
+    methods = {source.rpartition(":")[2] for source in sources}
     for name in request.settings:
         owner, colon, _ = name.rpartition(":")
         if colon and owner not in methods:

@@ -32,7 +32,7 @@ RECORD_VERSION = 1
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a run was trained and tested on. `file` is a name without its folder."""
+    """What a run was trained or tested on. `file` is a name without its folder."""
 
     name: str
     content_sha256: str
@@ -118,6 +118,10 @@ class Record:
     of training in seconds, throughputs are in examples per second, `started` is ISO 8601 with its
     time zone, `command` makes the same run again.
 
+    `trained_on` is the data set that the method was trained on where that is not `data_set`, on
+    whose test split alone it was evaluated then: budget, updates and time are those of the
+    training, and there is no curve.
+
     Raises:
         ValueError: the fields contradict each other.
     """
@@ -132,6 +136,7 @@ class Record:
     seed: int
     budget: Mapping[str, int]
     data_set: DataSet
+    trained_on: DataSet | None = None
     activation: Activation | None
     metrics: Mapping[str, float] = field(default_factory=dict)
     correct: Correct | None = None
@@ -160,6 +165,8 @@ class Record:
             infinite = [key for key, value in values.items() if math.isinf(value)]
             if infinite:
                 raise ValueError(f"{name}.{infinite[0]} is {values[infinite[0]]}, not finite")
+        if self.trained_on is not None and self.curve:
+            raise ValueError("trained_on is given with a curve: that is of the data set trained on")
         if missing := {"updates", "batch_size"} - set(self.budget):
             raise ValueError(f"budget lacks {sorted(missing)[0]}")
         if datetime.fromisoformat(self.started).tzinfo is None:

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import resource
-import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
 
-from hsal_bench import activations, backbones, evaluation, harness, locate, outputs, presets
+from hsal_bench import backbones, evaluation, harness, locate, outputs, plan, presets, results
 from hsal_bench import device as devices
-from hsal_bench import options as configs
 from hsal_bench import record as records
-from hsal_bench.contract import Breach
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
-from hsal_bench.files import writable_folder, write_text
-from hsal_bench.harness import Progression
-from hsal_bench.loader import ExampleSet, example_set
-from hsal_bench.method import Method, Setup, Task, Unsupported
-from hsal_bench.metrics import METRICS_VERSION, correct
-from hsal_bench.plan import Entry, Request, entry, scaled
+from hsal_bench.files import writable_folder
+from hsal_bench.inputs import Inputs
+from hsal_bench.loader import ExampleSet
+from hsal_bench.method import Method, Setup
+from hsal_bench.plan import Entry, Request
 from hsal_bench.presets import Preset
 from hsal_bench.progress import progress
 from hsal_bench.record import Record
 from hsal_bench.schema import SPLITS
+from hsal_bench.transfer import FOLDER, method_for, opened
 from hsal_bench.verify import require_whole
+
+RECORD = "record.json"
 
 
 def run(request: Request) -> list[Record]:
-    """Do what `request` asks and return the records, one per method and seed.
+    """Do what `request` asks and return the records, one per method, seed and data set.
 
     A method that fails does not keep the others from running: its record says how it failed.
 
@@ -46,19 +42,24 @@ def run(request: Request) -> list[Record]:
     """
     device = devices.resolve(request.device)
     name = request.preset or ("paper" if device.type == "cuda" else "quick")
-    preset = scaled(presets.preset(name), request)
+    preset = plan.scaled(presets.preset(name), request)
     backbones.require(preset.backbone)
-    other = None if preset.backbone == presets.preset(name).backbone else preset.backbone
-    entries = [entry(model, name, request.settings, other) for model in request.models]
+    entries = plan.entries(request, name)
+    for entry in entries:
+        backbones.require(entry.backbone)
     writable_folder(request.out)
     path = locate.find_or_build(request.dataset, request.datasets, request.data_dir)
     with open_data(path) as data:
         sizes = " / ".join(f"{data.layout.sizes[split]:,}" for split in SPLITS)
         _say(f"data set {path}: {data.header.name}, {sizes} images ({', '.join(SPLITS)})")
         _say(f"preset {name} on {devices.describe(device)}")
-        require_whole(data)
         bench = Bench(request, name, preset, device, data)
-        return [bench.run(one, seed) for one in entries for seed in request.seeds]
+        wanted = [(entry, seed) for entry in entries for seed in request.seeds]
+        bench.refuse_other_runs(wanted)
+        require_whole(data)
+        with opened(request, data) as others:
+            bench.refuse_lost_states(wanted, others)
+            return [record for entry, seed in wanted for record in bench.run(entry, seed, others)]
 
 
 @dataclass
@@ -70,195 +71,185 @@ class Bench:
     preset: Preset
     device: torch.device
     data: DataFile
+    _inputs: dict[str, Inputs] = field(default_factory=dict)
 
-    def run(self, entry: Entry, seed: int) -> Record:
-        """Return the record of one method and seed, from disk if this very run is done."""
-        name = self.data.header.name
-        folder = self.request.out / name / entry.label / self.preset_name / f"seed-{seed}"
-        writable_folder(folder)
-        path = folder / "record.json"
+    def refuse_other_runs(self, wanted: Iterable[tuple[Entry, int]]) -> None:
+        """Refuse what would go on from another run's checkpoint; nothing is trained for that.
+
+        Raises:
+            UsageError: naming all such checkpoints and what is other in them.
+        """
         if self.request.restart:
-            path.unlink(missing_ok=True)
+            return
+        found: dict[str, list[str]] = {}
+        for entry, seed in wanted:
+            folder = self.folder(entry, seed)
+            checkpoint = harness.checkpoint(folder)
+            if checkpoint and (other := self._difference(entry, seed, checkpoint)):
+                found.setdefault(other, []).append(str(folder / "checkpoint.pt"))
+        if found:
+            told = "; ".join(
+                f"{', '.join(paths)} {'is of a run' if len(paths) == 1 else 'are of runs'} with "
+                f"{other}"
+                for other, paths in found.items()
+            )
+            raise UsageError(f"{told}: give another --out, or --restart to begin anew")
+
+    def refuse_lost_states(
+        self, wanted: Iterable[tuple[Entry, int]], others: Sequence[DataFile]
+    ) -> None:
+        """Refuse to evaluate what was trained before and whose state is no longer there.
+
+        Raises:
+            UsageError: naming all such states.
+        """
+        if self.request.restart:
+            return
+        lost = [
+            str(folder / "best.pt")
+            for entry, seed in wanted
+            if not harness.has_best(folder := self.folder(entry, seed))
+            and any(not (folder / FOLDER / o.header.name / RECORD).exists() for o in others)
+            and self._is_done(entry, seed)
+        ]
+        if lost:
+            raise UsageError(
+                f"an evaluation on other data sets needs {', '.join(lost)}, which "
+                f"{'is' if len(lost) == 1 else 'are'} no longer there: --restart trains again"
+            )
+
+    def run(self, entry: Entry, seed: int, others: Sequence[DataFile]) -> list[Record]:
+        """Return the records of one method and seed: on its data set, then on the others.
+
+        They are from disk where this very run or evaluation is done.
+        """
+        folder = writable_folder(self.folder(entry, seed))
+        who = f"{entry.label} seed {seed}"
+        if self.request.restart:
+            (folder / RECORD).unlink(missing_ok=True)
             harness.restart(folder)
         stub = self._stub(entry, seed)
-        # All but the activation model is known before the work that making it may be.
-        known = {name: fact for name, fact in _identity(stub).items() if name != "activation"}
-        harness.refuse_other(folder, known)
         if entry.cls.inputs == "activations":
-            stub = dataclasses.replace(stub, activation=self.frozen.as_record())
-        if path.exists() and _same_run(done := records.read_record(path), stub):
-            _say(f"{entry.label} seed {seed}: done before, {path}")
-            return done
-        record = self._attempt(entry, seed, folder, stub)
-        records.write_record(record, path)
-        return record
+            frozen = self.inputs(entry).frozen
+            stub = dataclasses.replace(stub, activation=frozen.as_record())
+        record = results.done_before(folder / RECORD, stub)
+        if record:
+            _say(f"{who}: done before, {folder / RECORD}")
+        else:
+            for path in folder.glob(f"{FOLDER}/*/{RECORD}"):
+                path.unlink()  # of a state that is no more
+            record = results.attempt(lambda: self._train(entry, stub, folder), stub, folder, who)
+            records.write_record(record, folder / RECORD)
+        if record.status != "ok" and others:
+            _say(f"{who} is {record.status} on {self.data.header.name}: evaluated on nothing else")
+            return [record]
+        return [record, *(self._elsewhere(entry, record, folder, other) for other in others)]
 
-    def _attempt(self, entry: Entry, seed: int, folder: Path, stub: Record) -> Record:
-        """Train and evaluate; a run that fails has a record that says how."""
-        try:
-            return self._train_and_evaluate(entry, seed, folder, stub)
-        except Unsupported as error:
-            return dataclasses.replace(stub, status="unsupported", reason=str(error))
-        except (harness.Diverged, Breach) as error:
-            reason = str(error)
-        except (UsageError, OSError):
-            raise  # wrong files or a full disk: nothing the method has done
-        except Exception as error:
-            write_text(folder / "error.txt", traceback.format_exc())
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            _say(f"the traceback of what follows is in {folder / 'error.txt'}")
-        _say(f"{entry.label} seed {seed} failed: {reason}")
-        curve = tuple(harness.read_curve(folder))
-        updates = int(curve[-1]["update"]) if curve else 0
-        return dataclasses.replace(stub, reason=reason, curve=curve, updates=updates)
+    def folder(self, entry: Entry, seed: int) -> Path:
+        """Return the folder of a run."""
+        name = self.data.header.name
+        return self.request.out / name / entry.folder / self.preset_name / f"seed-{seed}"
 
-    def _train_and_evaluate(self, entry: Entry, seed: int, folder: Path, stub: Record) -> Record:
-        sets = self.examples if entry.cls.inputs == "activations" else self.images
-        budget = self.preset.train
+    def inputs(self, entry: Entry) -> Inputs:
+        """Return the inputs under the activation model of a method."""
+        if entry.backbone not in self._inputs:
+            preset = dataclasses.replace(self.preset, backbone=entry.backbone)
+            self._inputs[entry.backbone] = Inputs(self.request, preset, self.device, self.data)
+        return self._inputs[entry.backbone]
+
+    def _train(self, entry: Entry, stub: Record, folder: Path) -> Record:
+        inputs, budget, who = (
+            self.inputs(entry),
+            self.preset.train,
+            f"{entry.label} seed {stub.seed}",
+        )
+        sets = inputs.splits(entry.cls.inputs)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        method = entry.cls(self._task(sets), entry.config, Setup(self.device, seed, budget.updates))
-        plan = f"{budget.updates:,} updates, batches of {budget.batch_size}"
-        _say(f"{entry.label} seed {seed}: {plan}, in {folder}")
-        with progress(f"{entry.label} seed {seed}", budget.updates) as report:
-            trained = harness.train(method, sets, budget, seed, folder, _identity(stub), report)
-        result = evaluation.evaluate(method, sets["test"])
-        self._write_outputs(method, sets["test"], result, folder)
-        return self._finished(stub, method, trained, result, sets["test"])
+        setup = Setup(self.device, stub.seed, budget.updates)
+        method = entry.cls(inputs.task(sets["train"]), entry.config, setup)
+        checkpoint = harness.checkpoint(folder)
+        going_on = f", going on from update {checkpoint.update:,}" if checkpoint else ""
+        scale = f"{budget.updates:,} updates, batches of {budget.batch_size}"
+        _say(f"{who}: {scale}, in {folder}{going_on}")
+        identity = results.identity(stub)
+        with progress(who, budget.updates) as report:
+            run = harness.train(method, sets, budget, stub.seed, folder, identity, report)
+        record = self._score(method, stub, sets["test"], self.data, folder)
+        return results.trained(record, run)
 
-    def _write_outputs(
-        self, method: Method, test: ExampleSet, result: Evaluation, folder: Path
-    ) -> None:
-        truth, names = test.counts.cpu().numpy(), self.data.header.class_names
-        outputs.write_predictions(result, folder / "predictions.jsonl")
-        outputs.write_per_class(truth, result.counts, names, folder / "per_class.csv")
-        outputs.write_attention(method, test, self.data, folder / "attention.png")
+    def _elsewhere(self, entry: Entry, trained: Record, folder: Path, other: DataFile) -> Record:
+        """Return the record of the trained method on another data set."""
+        stub = results.stub_elsewhere(trained, other)
+        stub = results.circumstances(stub, self.device, self.request.command, self.git)
+        who = f"{entry.label} seed {trained.seed} on {other.header.name}"
+        folder_there = writable_folder(folder / FOLDER / other.header.name)
+        if done := results.done_before(folder_there / RECORD, stub):
+            _say(f"{who}: done before, {folder_there / RECORD}")
+            return done
+        record = results.attempt(
+            lambda: self._evaluate(entry, stub, folder, other), stub, folder_there, who
+        )
+        _say(f"{who}: {record.reason or 'done'}, in {folder_there}")
+        records.write_record(record, folder_there / RECORD)
+        return record
+
+    def _evaluate(self, entry: Entry, stub: Record, folder: Path, other: DataFile) -> Record:
+        update, state = harness.best_state(folder)
+        if update != stub.selected_update:
+            raise UsageError(
+                f"{folder / 'best.pt'} is of update {update}, and {folder / RECORD} tested update "
+                f"{stub.selected_update}: --restart trains again"
+            )
+        test = self.inputs(entry).test(entry.cls.inputs, other)
+        setup = Setup(self.device, stub.seed, self.preset.train.updates)
+        method = method_for(entry, self.inputs(entry).task(test), other, setup, state)
+        return self._score(method, stub, test, other, folder / FOLDER / other.header.name)
+
+    def _score(
+        self, method: Method, stub: Record, test: ExampleSet, data: DataFile, folder: Path
+    ) -> Record:
+        result = evaluation.evaluate(method, test)
+        _write_outputs(method, test, result, data, folder)
+        return results.scored(stub, method, result, test, self.device)
 
     @cached_property
     def git(self) -> records.Git | None:
         """The checkout as it was when the first run began: code changed later is not what runs."""
         return records.git_state()
 
-    @cached_property
-    def images(self) -> dict[str, ExampleSet]:
-        """The splits with images as inputs."""
-        return {split: example_set(self.data, split, self.device) for split in SPLITS}
-
-    @cached_property
-    def examples(self) -> dict[str, ExampleSet]:
-        """The splits with activation volumes as inputs."""
-        root = self.request.datasets / "activations"
-        volumes = activations.volumes(self.frozen, self.data, root, self.device)
-        return {
-            split: example_set(self.data, split, self.device, volumes[split]) for split in SPLITS
-        }
-
-    @cached_property
-    def frozen(self) -> activations.FrozenModel:
-        """The activation model, fine-tuned first if need be."""
-        request, preset = self.request, self.preset
-        origin, weights = activations.first_weights(preset.backbone, request.backbone_weights)
-        budget = preset.from_scratch if weights is None else preset.fine_tune
-        config = activations.SingleObjectConfig(
-            backbone=preset.backbone, weights=weights, precision=preset.precision
-        )
-        root = writable_folder(request.datasets / "activation-models")
-        single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)
-        with open_data(single or self.data.path) as images:
-            model = activations.fine_tune(images, config, origin, budget, root, self.device)
-        _say(
-            f"activation model {model.backbone} ({model.weights}, fine-tuned on "
-            f"{model.trained_on}): {100 * model.accuracy:.1f} % of its test images right"
-        )
-        return model
-
-    def _task(self, sets: Mapping[str, ExampleSet]) -> Task:
-        _, channels, height, width = sets["train"].inputs.shape
-        return activations.task_of(self.data, (channels, height, width))
-
     def _stub(self, entry: Entry, seed: int) -> Record:
-        """Return the record as far as it is known before the run, as that of a failure."""
-        header, layout = self.data.header, self.data.layout
-        return Record(
-            status="failed",
-            reason="not finished",
-            method=entry.name,
-            method_sha256=entry.sha256,
-            settings=entry.settings,
-            config=configs.as_json(entry.config),
-            preset=self.preset_name,
-            seed=seed,
-            budget=vars(self.preset.train),
-            data_set=records.DataSet(
-                header.name, header.content_sha256, dict(layout.sizes), self.data.path.name
-            ),
-            activation=None,
-            device=devices.describe(self.device),
-            environment=records.environment(),
-            git=self.git,
-            started=records.utc_now(),
-            command=self.request.command,
-            metrics_version=METRICS_VERSION,
-        )
+        stub = results.stub(entry, self.preset_name, self.preset.train, seed, self.data)
+        return results.circumstances(stub, self.device, self.request.command, self.git)
 
-    def _finished(
-        self, stub: Record, method: Method, run: Progression, result: Evaluation, test: ExampleSet
-    ) -> Record:
-        trained = max(run.seconds - run.validating, 1e-9)
-        device = self.device
-        on_gpu = device.type == "cuda"
-        return dataclasses.replace(
-            stub,
-            status="ok",
-            reason="",
-            metrics=result.metrics,
-            correct=records.pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
-            curve=tuple(run.curve),
-            updates=run.update,
-            selected_update=run.best_update,
-            wall_s=run.seconds,
-            throughput_train=run.update * self.preset.train.batch_size / trained,
-            throughput_predict=len(test) / result.seconds,
-            peak_memory_bytes=records.PeakMemory(
-                process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                device=torch.cuda.max_memory_allocated(device) if on_gpu else None,
-            ),
-            parameters=_parameters(method),
-        )
+    def _known(self, entry: Entry, seed: int) -> dict[str, object]:
+        """Return what decides a run, but for the activation model, which may not be made yet."""
+        facts = results.identity(self._stub(entry, seed))
+        return {name: fact for name, fact in facts.items() if name != "activation"}
+
+    def _difference(self, entry: Entry, seed: int, checkpoint: harness.Checkpoint) -> str:
+        other = harness.difference(checkpoint.identity, self._known(entry, seed))
+        activation = checkpoint.identity.get("activation")
+        if other or entry.cls.inputs != "activations" or not activation:
+            return other
+        return self.inputs(entry).other_than(activation["sha256"])
+
+    def _is_done(self, entry: Entry, seed: int) -> bool:
+        path = self.folder(entry, seed) / RECORD
+        if not path.exists():
+            return False
+        done = records.read_record(path)
+        known = self._known(entry, seed)
+        return done.status == "ok" and not harness.difference(results.identity(done), known)
 
 
-def _parameters(method: Method) -> int | None:
-    network = getattr(method, "network", None)
-    if not isinstance(network, torch.nn.Module):
-        return None
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-_DECISIVE = (
-    "method",
-    "method_sha256",
-    "config",
-    "seed",
-    "budget",
-    "data_set",
-    "activation",
-    "metrics_version",
-)
-
-
-def _same_run(done: Record, stub: Record) -> bool:
-    """Return whether a record is of the run that is about to be made, and succeeded."""
-    same = json.dumps(_identity(done), sort_keys=True) == json.dumps(
-        _identity(stub), sort_keys=True
-    )
-    return done.status != "failed" and same
-
-
-def _identity(record: Record) -> dict[str, Any]:
-    """Return what decides a run's result."""
-    facts = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
-    del facts["data_set"]["file"]  # whatever it is called
-    return facts
+def _write_outputs(
+    method: Method, test: ExampleSet, result: Evaluation, data: DataFile, folder: Path
+) -> None:
+    truth, names = test.counts.cpu().numpy(), data.header.class_names
+    outputs.write_predictions(result, folder / "predictions.jsonl")
+    outputs.write_per_class(truth, result.counts, names, folder / "per_class.csv")
+    outputs.write_attention(method, test, data, folder / "attention.png")
 
 
 def _say(text: str) -> None:

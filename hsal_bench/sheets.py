@@ -131,6 +131,8 @@ def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
     yield "budget", _listed(record.budget)
     yield "data set", f"{data.name}, content {data.content_sha256}"
     yield "images", _listed(data.sizes)
+    if other := record.trained_on:
+        yield "trained on", f"{other.name}, content {other.content_sha256}"
     if activation:
         yield "activations", f"{activation.backbone}, {activation.weights}, {activation.sha256}"
     yield "device", record.device

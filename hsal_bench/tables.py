@@ -1,8 +1,9 @@
 """Means of metrics over seeds, made from result records and from nothing else.
 
-Runs are compared within one data set (name and content hash) and one version of the metrics. A
-row is a method, or one variant of it where its runs differ in more than the seed; its numbers are
-means over seeds. Runs that failed take no part in a mean: a note says how many and why.
+Runs are compared within one data set (name and content hash), the one they were trained on where
+that is another, and one version of the metrics. A row is a method, or one variant of it where its
+runs differ in more than the seed; its numbers are means over seeds. Runs that failed take no part
+in a mean: a note says how many and why.
 """
 
 from __future__ import annotations
@@ -62,9 +63,16 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
 
 
 def data_set(record: Record) -> str:
-    """Return what a table is of: the data set, its content, the version of the metrics."""
+    """Return what a table is of: the data set, its content, the version of the metrics.
+
+    And, of methods that were trained on another data set, which that is.
+    """
     content = record.data_set.content_sha256[:8]
-    return f"{record.data_set.name} (content {content}, metrics {record.metrics_version})"
+    told = f"{record.data_set.name} (content {content}, metrics {record.metrics_version})"
+    other = record.trained_on
+    if other is None:
+        return told
+    return f"{told}, trained on {other.name} (content {other.content_sha256[:8]})"
 
 
 def _line(

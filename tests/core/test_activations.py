@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hsal_bench import activations
-from hsal_bench.activations import SingleObject, SingleObjectConfig
+from hsal_bench.activations import SingleObject, SingleObjectConfig, Tuning
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.method import Batch, Setup, Task
@@ -25,8 +25,12 @@ def data(toy_file):
         yield opened
 
 
-def _fine_tune(data, root):
-    return activations.fine_tune(data, CONFIG, "from scratch", BUDGET, root, CPU)
+def _tuning(data, root, config=CONFIG, budget=BUDGET, origin="from scratch"):
+    return Tuning(data, config, origin, budget, root)
+
+
+def _fine_tune(data, root, **changes):
+    return activations.fine_tune(_tuning(data, root, **changes), CPU)
 
 
 def test_one_of_several_labels_is_drawn_as_the_target():
@@ -57,8 +61,12 @@ def test_the_model_is_fine_tuned_once(data, tmp_path, monkeypatch):
 def test_another_budget_is_another_model(data, tmp_path):
     one = _fine_tune(data, tmp_path)
     longer = Budget(updates=5, batch_size=16, eval_every=2)
-    other = activations.fine_tune(data, CONFIG, "from scratch", longer, tmp_path, CPU)
+    assert _tuning(data, tmp_path, budget=longer).done() is None
+    other = _fine_tune(data, tmp_path, budget=longer)
     assert one.path != other.path
+    assert _tuning(data, tmp_path).done() == one
+    assert activations.folder_of(other.sha256, tmp_path) == other.path.parent
+    assert activations.folder_of("f" * 64, tmp_path) is None
 
 
 def test_other_first_weights_or_another_version_is_another_model(data, tmp_path, monkeypatch):
@@ -67,21 +75,22 @@ def test_other_first_weights_or_another_version_is_another_model(data, tmp_path,
     for content in (b"one", b"other"):
         (tmp_path / "w.pth").write_bytes(content)
         config = SingleObjectConfig(backbone="small", weights=str(tmp_path / "w.pth"))
-        paths.add(activations.fine_tune(data, config, "w.pth", BUDGET, tmp_path, CPU).path)
+        paths.add(_fine_tune(data, tmp_path, config=config, origin="w.pth").path)
     monkeypatch.setattr(activations.backbones, "VERSION", 99)
-    paths.add(activations.fine_tune(data, config, "w.pth", BUDGET, tmp_path, CPU).path)
+    paths.add(_fine_tune(data, tmp_path, config=config, origin="w.pth").path)
     assert len(paths) == 3
 
 
-def _pretend(single, config, origin, budget, folder, identity, device):
+def _pretend(tuning, device):
     facts = {
         "backbone": "small",
         "precision": "float32",
-        "weights": origin,
+        "weights": tuning.origin,
         "trained_on": "x",
         "accuracy": 1.0,
     }
-    (folder / "model.json").write_text(json.dumps({**facts, "sha256": folder.name}))
+    path = tuning.folder / "model.json"
+    path.write_text(json.dumps({**facts, "sha256": tuning.folder.name}))
 
 
 def test_a_damaged_single_object_set_is_refused(data, toy_file, tmp_path):
@@ -118,6 +127,13 @@ def test_volumes_are_computed_once_and_split_by_split(data, tmp_path, monkeypatc
     again = activations.volumes(model, data, tmp_path / "volumes", CPU)
     assert made == [60]
     assert torch.equal(first["test"], again["test"])
+
+
+def test_only_the_wanted_splits_are_computed(data, tmp_path):
+    model = _fine_tune(data, tmp_path)
+    volumes = activations.volumes(model, data, tmp_path / "volumes", CPU, ["test"])
+    assert list(volumes) == ["test"]
+    assert [path.name for path in (tmp_path / "volumes").glob("*/*")] == ["test.npy"]
 
 
 def test_an_error_while_writing_volumes_leaves_no_file(data, tmp_path, monkeypatch):

@@ -240,7 +240,8 @@ def test_another_budget_is_refused_before_the_activation_model_is_made(
     folder = tmp_path / "runs" / "toy" / "hsal-rl" / "quick" / "seed-0"
     folder.mkdir(parents=True)
     budget = {"updates": 7, "batch_size": 8, "eval_every": 1}
-    torch.save({"identity": json.dumps({"budget": budget})}, folder / "checkpoint.pt")
+    state = {"identity": json.dumps({"budget": budget}), "run": {"update": 7}}
+    torch.save(state, folder / "checkpoint.pt")
     code, _, err = bench(model="hsal-rl")
     assert code == 2
     assert "checkpoint.pt is of a run with " in err

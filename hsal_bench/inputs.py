@@ -1,0 +1,117 @@
+"""What methods are given: a data set's splits as images or as frozen activations, on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import click
+import torch
+
+from hsal_bench import activations, locate
+from hsal_bench.activations import FrozenModel, Tuning
+from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.files import writable_folder
+from hsal_bench.loader import ExampleSet, example_set
+from hsal_bench.method import Task
+from hsal_bench.plan import Request
+from hsal_bench.presets import Preset
+from hsal_bench.schema import SPLITS
+
+
+@dataclass
+class Inputs:
+    """The inputs of one data set under one activation model; each is made when first wanted.
+
+    Other data sets' test splits are given under the same activation model.
+    """
+
+    request: Request
+    preset: Preset
+    device: torch.device
+    data: DataFile
+    _tests: dict[tuple[Path, str], ExampleSet] = field(default_factory=dict)
+
+    def splits(self, kind: str) -> Mapping[str, ExampleSet]:
+        """Return the splits with inputs of a kind, "images" or "activations"."""
+        return self._activations if kind == "activations" else self._images
+
+    def test(self, kind: str, data: DataFile) -> ExampleSet:
+        """Return the test split of another data set."""
+        key = data.path, kind
+        if key not in self._tests:
+            given = None
+            if kind == "activations":
+                root = self._activations_root
+                given = activations.volumes(self.frozen, data, root, self.device, ["test"])["test"]
+            self._tests[key] = example_set(data, "test", self.device, given)
+        return self._tests[key]
+
+    def task(self, examples: ExampleSet) -> Task:
+        """Return the task that the data set poses, on inputs as `examples` has them."""
+        _, channels, height, width = examples.inputs.shape
+        return activations.task_of(self.data, (channels, height, width))
+
+    @cached_property
+    def frozen(self) -> FrozenModel:
+        """The activation model, fine-tuned first if need be."""
+        with self._tuning() as tuning:
+            model = activations.fine_tune(tuning, self.device)
+        click.echo(
+            f"activation model {model.backbone} ({model.weights}, fine-tuned on "
+            f"{model.trained_on}): {100 * model.accuracy:.1f} % of its test images right",
+            err=True,
+        )
+        return model
+
+    def other_than(self, sha256: str) -> str:
+        """Return what tells the activation model with that hash from this one, as far as is known.
+
+        "": nothing does, or this one is not made yet and that one is not among those that are.
+        """
+        with self._tuning() as tuning:
+            model, folder = tuning.done(), tuning.folder
+        if model and model.sha256 == sha256:
+            return ""
+        other = activations.folder_of(sha256, folder.parent)
+        if not model and not other:
+            return ""
+        told = other.name if other else f"of sha256 {sha256[:8]}"
+        return f"activation model {told}, not {folder.name}"
+
+    @cached_property
+    def _images(self) -> dict[str, ExampleSet]:
+        return {split: example_set(self.data, split, self.device) for split in SPLITS}
+
+    @cached_property
+    def _activations(self) -> dict[str, ExampleSet]:
+        root = self._activations_root
+        volumes = activations.volumes(self.frozen, self.data, root, self.device)
+        return {
+            split: example_set(self.data, split, self.device, volumes[split]) for split in SPLITS
+        }
+
+    @property
+    def _activations_root(self) -> Path:
+        return self.request.datasets / "activations"
+
+    @cached_property
+    def _first_weights(self) -> tuple[str, str | None]:
+        return activations.first_weights(self.preset.backbone, self.request.backbone_weights)
+
+    @contextmanager
+    def _tuning(self) -> Iterator[Tuning]:
+        """Yield how the activation model is made, with the data set it is made on open."""
+        request, preset = self.request, self.preset
+        origin, weights = self._first_weights
+        config = activations.SingleObjectConfig(
+            backbone=preset.backbone, weights=weights, precision=preset.precision
+        )
+        budget = preset.from_scratch if weights is None else preset.fine_tune
+        root = writable_folder(request.datasets / "activation-models")
+        single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)
+        with open_data(single or self.data.path) as images:
+            yield Tuning(images, config, origin, budget, root)

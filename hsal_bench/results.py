@@ -1,0 +1,190 @@
+"""The record of a run: as far as it is known before, and what the run adds to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import resource
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from hsal_bench import device as devices
+from hsal_bench import harness
+from hsal_bench import record as records
+from hsal_bench.contract import Breach
+from hsal_bench.datafile import DataFile
+from hsal_bench.errors import UsageError
+from hsal_bench.evaluation import Evaluation
+from hsal_bench.files import write_text
+from hsal_bench.loader import ExampleSet
+from hsal_bench.method import Method, Unsupported
+from hsal_bench.metrics import METRICS_VERSION, correct
+from hsal_bench.options import as_json
+from hsal_bench.plan import Entry
+from hsal_bench.presets import Budget
+from hsal_bench.record import Git, PeakMemory, Record
+
+_DECISIVE = (
+    "method",
+    "method_sha256",
+    "config",
+    "seed",
+    "budget",
+    "data_set",
+    "activation",
+    "metrics_version",
+)
+
+
+def stub(entry: Entry, preset: str, budget: Budget, seed: int, data: DataFile) -> Record:
+    """Return what is known of a run before all else, as the record of a failure.
+
+    `circumstances` completes it.
+    """
+    return Record(
+        status="failed",
+        reason="not finished",
+        method=entry.name,
+        method_sha256=entry.sha256,
+        settings=entry.settings,
+        config=as_json(entry.config),
+        preset=preset,
+        seed=seed,
+        budget=vars(budget),
+        data_set=data_set(data),
+        activation=None,
+        device="",
+        environment=records.environment(),
+        git=None,
+        started=records.utc_now(),
+        command="",
+        metrics_version=METRICS_VERSION,
+    )
+
+
+def stub_elsewhere(trained: Record, data: DataFile) -> Record:
+    """Return what is known of an evaluation, on another data set, of what `trained` is of."""
+    return dataclasses.replace(
+        trained,
+        status="failed",
+        reason="not finished",
+        data_set=data_set(data),
+        trained_on=trained.data_set,
+        metrics={},
+        correct=None,
+        curve=(),
+        throughput_train=None,
+        throughput_predict=None,
+        peak_memory_bytes=PeakMemory(),
+        environment=records.environment(),
+        started=records.utc_now(),
+        metrics_version=METRICS_VERSION,
+    )
+
+
+def circumstances(stub: Record, device: torch.device, command: str, git: Git | None) -> Record:
+    """Return the record with where and how it is made."""
+    where = devices.describe(device)
+    return dataclasses.replace(stub, device=where, command=command, git=git)
+
+
+def data_set(data: DataFile) -> records.DataSet:
+    """Return what a record says of a data set."""
+    header = data.header
+    sizes = dict(data.layout.sizes)
+    return records.DataSet(header.name, header.content_sha256, sizes, data.path.name)
+
+
+def identity(record: Record) -> dict[str, Any]:
+    """Return what decides the result of training, as plain values by name."""
+    facts = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
+    del facts["data_set"]["file"]  # whatever it is called
+    return facts
+
+
+def done_before(path: Path, stub: Record) -> Record | None:
+    """Return the record at `path` if it is of what `stub` is about to be, and did not fail."""
+    if not path.exists():
+        return None
+    done = records.read_record(path)
+    return done if done.status != "failed" and same(done, stub) else None
+
+
+def same(one: Record, other: Record) -> bool:
+    """Return whether two records are of the same run, on the same data."""
+    texts = [
+        json.dumps([identity(record), _origin(record)], sort_keys=True) for record in (one, other)
+    ]
+    return texts[0] == texts[1]
+
+
+def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) -> Record:
+    """Return the record that `work` makes; where it fails, one that says how.
+
+    `folder` gets the traceback of an exception; `who` opens the lines that tell of a failure.
+    """
+    try:
+        return work()
+    except Unsupported as error:
+        return dataclasses.replace(stub, status="unsupported", reason=str(error))
+    except (harness.Diverged, Breach) as error:
+        reason = str(error)
+    except (UsageError, OSError):
+        raise  # wrong files or a full disk: nothing the method has done
+    except Exception as error:
+        write_text(folder / "error.txt", traceback.format_exc())
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        click.echo(f"the traceback of what follows is in {folder / 'error.txt'}", err=True)
+    click.echo(f"{who} failed: {reason}", err=True)
+    curve = tuple(harness.read_curve(folder))
+    updates = int(curve[-1]["update"]) if curve else stub.updates
+    return dataclasses.replace(stub, reason=reason, curve=curve, updates=updates)
+
+
+def scored(
+    stub: Record, method: Method, result: Evaluation, test: ExampleSet, device: torch.device
+) -> Record:
+    """Return the record of a method that was evaluated on a test split."""
+    on_gpu = device.type == "cuda"
+    return dataclasses.replace(
+        stub,
+        status="ok",
+        reason="",
+        metrics=result.metrics,
+        correct=records.pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
+        throughput_predict=len(test) / result.seconds,
+        peak_memory_bytes=PeakMemory(
+            process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            device=torch.cuda.max_memory_allocated(device) if on_gpu else None,
+        ),
+        parameters=_parameters(method),
+    )
+
+
+def trained(record: Record, run: harness.Progression) -> Record:
+    """Return the record with how the training went."""
+    training = max(run.seconds - run.validating, 1e-9)
+    return dataclasses.replace(
+        record,
+        curve=tuple(run.curve),
+        updates=run.update,
+        selected_update=run.best_update,
+        wall_s=run.seconds,
+        throughput_train=run.update * record.budget["batch_size"] / training,
+    )
+
+
+def _origin(record: Record) -> str | None:
+    return record.trained_on.content_sha256 if record.trained_on else None
+
+
+def _parameters(method: Method) -> int | None:
+    network = getattr(method, "network", None)
+    if not isinstance(network, torch.nn.Module):
+        return None
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,116 @@
+"""A trained method on other data sets: which those are, and whether the method can be asked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hsal_bench import locate, variants
+from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.errors import UsageError
+from hsal_bench.method import Method, Setup, Task, Unsupported
+from hsal_bench.plan import ALL, Entry, Request
+from hsal_bench.schema import Header, Layout
+from hsal_bench.verify import require_whole
+
+FOLDER = "on"
+"""Below a run's folder: its evaluations on other data sets, each in a folder of its name."""
+
+
+@contextmanager
+def opened(request: Request, data: DataFile) -> Iterator[list[DataFile]]:
+    """Yield the data sets of `--eval-on`, opened; built where they are missing.
+
+    One that is built is like `data`, which the methods are trained on, but for what its name says.
+
+    Raises:
+        UsageError: no such data set; one that methods trained on `data` cannot be asked about; two
+            of one name.
+    """
+    with ExitStack() as stack:
+        found: dict[str, DataFile] = {}
+        for name in _names(request, data):
+            other = stack.enter_context(open_data(_path(name, request, data)))
+            _check(data, other.header, other.layout)
+            if other.header.content_sha256 == data.header.content_sha256:
+                raise UsageError(
+                    f"--eval-on {name}: that is what the methods are trained on, and its test "
+                    "split is scored anyway; leave it out"
+                )
+            twin = found.setdefault(other.header.name, other)
+            if twin is not other:
+                raise UsageError(
+                    f"--eval-on: {twin.path} and {other.path} are both called "
+                    f"{other.header.name}: give them one at a time, with another --out"
+                )
+            size = other.layout.sizes["test"]
+            click.echo(f"to evaluate on: {other.path}, {size:,} test images", err=True)
+        for other in found.values():
+            require_whole(other)
+        yield list(found.values())
+
+
+def method_for(
+    entry: Entry, task: Task, data: DataFile, setup: Setup, state: dict[str, Any]
+) -> Method:
+    """Return the method in a trained state, built for images of as many objects as `data` has.
+
+    `task`: the one it was trained on.
+
+    Raises:
+        Unsupported: it can only be built for the task it was trained on, and `data` has more
+            objects per image; or it cannot be built for so many.
+    """
+    most = data.layout.max_objects
+    if most > task.max_objects:
+        if not getattr(entry.cls, "any_cardinality", False):
+            raise Unsupported(
+                f"{entry.name} is built for at most {task.max_objects} objects per image, and "
+                f"{data.header.name} has up to {most}"
+            )
+        task = dataclasses.replace(task, max_objects=most)
+    method: Method = entry.cls(task, entry.config, setup)
+    method.load_state_dict(state)
+    return method
+
+
+def _names(request: Request, data: DataFile) -> list[str]:
+    names: list[str] = []
+    for name in request.eval_on:
+        if name == ALL:
+            family = [one for one in variants.family(data.header.config) if one != data.header.name]
+            if not family:
+                raise UsageError(
+                    f"--eval-on all: nothing is known to vary {data.header.name}; name data sets"
+                )
+            names += family
+        else:
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def _path(name: str, request: Request, data: DataFile) -> Path:
+    return locate.find_or_build(
+        name,
+        request.datasets,
+        request.data_dir,
+        like=data.header.config,
+        check=partial(_check, data),
+    )
+
+
+def _check(data: DataFile, header: Header, layout: Layout) -> None:
+    """Refuse a data set whose images or classes are not those of `data`."""
+    told = f"--eval-on {header.name}: methods are trained on {data.header.name}, with"
+    if layout.image_shape != data.layout.image_shape:
+        was, now = (" x ".join(map(str, one.image_shape)) for one in (data.layout, layout))
+        raise UsageError(f"{told} images of {was}, not {now}; leave it out")
+    if header.class_names != data.header.class_names:
+        was, now = (", ".join(names) for names in (data.header.class_names, header.class_names))
+        raise UsageError(f"{told} the classes {was}, not {now}; leave it out")
