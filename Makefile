@@ -19,6 +19,7 @@ quickstart: $(INSTALLED)
 	    --train 16000 --valid 1000 --test 2000 --out $(QUICK)/data
 	$(BIN)/hsal-bench preview $(QUICK)/data/synthetic-multiset.h5 -o $(QUICK)/examples.png
 	$(BIN)/hsal-bench run --model hsal-rl,cross-entropy --preset quick --device cpu \
+	    --fine-tune-updates 200 \
 	    --dataset $(QUICK)/data/synthetic-multiset.h5 --datasets $(QUICK)/data --out $(QUICK)/runs
 
 ## The tests that take seconds.

@@ -80,6 +80,8 @@ class CountClassifier(_Counting):
 class CountRegression(_Counting):
     """Each class's count as a Poisson variable whose rate is regressed."""
 
+    any_cardinality: ClassVar[bool] = True
+
     @property
     def outputs(self) -> int:
         """The logarithm of the rate."""

@@ -53,8 +53,9 @@ PRESETS = {
         summary="a small network and short training; minutes on two cores",
         backbone="small",
         precision="float32",
-        fine_tune=Budget(updates=200, batch_size=64, eval_every=50),
-        from_scratch=Budget(updates=200, batch_size=64, eval_every=50),
+        # On MNIST nothing is learnt before update 350 or so, 95 % after 1,000.
+        fine_tune=Budget(updates=1_000, batch_size=64, eval_every=250),
+        from_scratch=Budget(updates=1_000, batch_size=64, eval_every=250),
         train=Budget(updates=400, batch_size=64, eval_every=50),
     ),
 }
