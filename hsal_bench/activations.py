@@ -149,6 +149,9 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, f"fine-tuning in {folder}"):
         require_whole(tuning.single)
+        if checkpoint := harness.checkpoint(folder):
+            told = f"fine-tuning {tuning.config.backbone}: going on from update"
+            click.echo(f"{told} {checkpoint.update:,}, in {folder}", err=True)
         _train_model(tuning, device)
     model = tuning.done()
     assert model is not None

@@ -32,15 +32,27 @@ def find_or_build(
     Raises:
         UsageError: neither a file nor a known name; whatever the generator or `check` refuses.
     """
-    if name.endswith(".h5") or "/" in name:
+    if _is_file(name):
         return Path(name)
+    require_known(name, datasets)
     path = datasets / f"{name}.h5"
     if path.exists():
         return path
-    if variants.find(name, like) is None:
+    return _build(making.plan([name], {}, datasets, like=like), data_dir, check)
+
+
+def require_known(name: str, datasets: Path) -> None:
+    """Check that a data set is a file or one that can be built, before either is done.
+
+    Raises:
+        UsageError: neither.
+    """
+    if _is_file(name):
+        if not Path(name).is_file():
+            raise UsageError(f"no data set file {name}: build it with `hsal-bench generate`")
+    elif not (datasets / f"{name}.h5").exists() and variants.find(name) is None:
         built = [file.stem for file in datasets.glob("*.h5")]
         raise UsageError(f"no data set {name!r} in {datasets}: {variants.unknown(name, built)}")
-    return _build(making.plan([name], {}, datasets, like=like), data_dir, check)
 
 
 def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path | None:
@@ -69,6 +81,10 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
                 "another folder with --datasets (it is built there), or move it away"
             )
     return job.path
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".h5") or "/" in name
 
 
 def _companion(data: DataFile, datasets: Path) -> making.Job | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_SEED = 2**32 - 1
 ALL = "all"
 _SETTING = re.compile(r"\+(?=[A-Za-z_][\w-]*=)")
-_NUMBER = re.compile(r"\s*-?\.?\d[\d.e+-]*\s*")
+_NUMBER = re.compile(r"\s*-?\.?\d[\d.e+-]*(\+[A-Za-z_].*)?\s*")
 INPUTS = ("images", "activations")
 _CONTRACT = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
 

@@ -47,6 +47,9 @@ def run(request: Request) -> list[Record]:
     entries = plan.entries(request, name)
     for entry in entries:
         backbones.require(entry.backbone)
+    for one in (request.dataset, *request.eval_on):
+        if one != plan.ALL:
+            locate.require_known(one, request.datasets)
     writable_folder(request.out)
     path = locate.find_or_build(request.dataset, request.datasets, request.data_dir)
     with open_data(path) as data:

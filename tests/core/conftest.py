@@ -116,24 +116,42 @@ class ToyGenerator:
         return None
 
 
-@pytest.fixture(scope="session")
-def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    recipe = ToyRecipe(ToySpec(), "toy")
-    path = tmp_path_factory.mktemp("toy") / "toy-x.h5"
+def write_toy(recipe: ToyRecipe, path: Path, objects: int = K, **header: object) -> Path:
+    """Write the recipe's data set with room for `objects` per image, `header` fields changed."""
+    layout = dataclasses.replace(recipe.layout, max_objects=objects)
     digests = {}
     with h5py.File(path, "w") as file:
-        for split, size in recipe.layout.sizes.items():
+        for split, size in layout.sizes.items():
             for name, array in recipe.make(split, 0, size).items():
+                if name in ("labels", "boxes", "source_index"):
+                    more = [(0, 0), (0, objects - K), (0, 0)][: array.ndim]
+                    array = np.pad(array, more, constant_values=PAD)
                 digests[split, name] = run_digests(array)
                 chunks = (min(CHUNK_ROWS, size), *array.shape[1:])
                 packed = {"chunks": chunks, "compression": 1, "shuffle": True}
                 file.create_dataset(
                     f"{split}/{name}", data=array, **packed if name == "images" else {}
                 )
-        content = content_sha256(recipe.layout, digests)
-        header = dataclasses.replace(recipe.header, content_sha256=content)
-        file.attrs.update(header.attributes())
+        content = content_sha256(layout, digests)
+        changed = dataclasses.replace(recipe.header, **header, content_sha256=content)
+        file.attrs.update(changed.attributes())
     return path
+
+
+@pytest.fixture(scope="session")
+def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy(ToyRecipe(ToySpec(), "toy"), tmp_path_factory.mktemp("toy") / "toy-x.h5")
+
+
+@pytest.fixture
+def another_toy(tmp_path: Path) -> Callable[..., Path]:
+    """Write toy sets of other content under other names, FOLDER/NAME.h5."""
+
+    def write(name: str, objects: int = K, seed: int = 1, **header: object) -> Path:
+        recipe = ToyRecipe(ToySpec(train=30, valid=20, test=30, seed=seed), name)
+        return write_toy(recipe, tmp_path / f"{name}.h5", objects, **header)
+
+    return write
 
 
 @pytest.fixture

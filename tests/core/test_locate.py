@@ -12,7 +12,7 @@ import pytest
 from hsal_bench import making
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.locate import find_or_build, find_or_build_single
+from hsal_bench.locate import find_or_build, find_or_build_single, require_known
 from hsal_bench.options import as_json
 
 SMALL = {"max_objects": "1", "train": "8", "valid": "4", "test": "4"}
@@ -120,6 +120,15 @@ def test_names_and_files(tmp_path: Path, toy_file: Path) -> None:
     )
 
 
+def test_what_is_neither_a_file_nor_a_name_is_told_before_it_is_wanted(toy_file: Path) -> None:
+    for name in ("toy", "toy-x", str(toy_file)):
+        require_known(name, toy_file.parent)
+    with pytest.raises(UsageError, match=r"no data set file x\.h5: build it with `hsal-bench gen"):
+        require_known("x.h5", toy_file.parent)
+    with pytest.raises(UsageError, match=r"no data set 'toy-y' in .*: did you mean 'toy-x'"):
+        require_known("toy-y", toy_file.parent)
+
+
 def test_a_name_that_other_options_give_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -127,8 +136,7 @@ def test_a_name_that_other_options_give_is_built(
     toy = making.registry.load_generator("toy")
 
     def spec_of(name, like):
-        bare = dataclasses.replace(toy.defaults, clutter=0)
-        return dataclasses.replace(bare, train=like.train) if name == "toy-bare" else None
+        return dataclasses.replace(like or toy.defaults, clutter=0) if name == "toy-bare" else None
 
     monkeypatch.setattr(toy, "spec_of", spec_of, raising=False)
     monkeypatch.setattr(toy, "data_set_name", lambda spec: "toy-x" if spec.clutter else "toy-bare")

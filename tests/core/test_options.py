@@ -172,3 +172,13 @@ def test_bounds_are_written_as_by_a_person(
     least: float | None, most: float | None, said: str
 ) -> None:
     assert bounds(option(0, "some number", least, most)) == said
+
+
+def test_a_range_stands_for_its_whole_numbers():
+    assert parse("0-2,7,5-5", tuple[int, ...], "seeds") == (0, 1, 2, 7, 5)
+    assert parse("-1", tuple[int, ...], "seeds") == (-1,)
+    for text in ("2-0", "0-4294967295", "0-", "1-2-3"):
+        with pytest.raises(UsageError, match="it takes a whole number; several with commas"):
+            parse(text, tuple[int, ...], "seeds")
+    with pytest.raises(UsageError, match="seeds is '0-2': it takes a number"):
+        parse("0-2", tuple[float, ...], "seeds")

@@ -76,6 +76,17 @@ def test_settings_are_kept_and_older_records_have_none(tmp_path):
     assert read_record(path).settings == {}
 
 
+def test_what_was_trained_on_is_kept_and_older_records_do_not_tell(tmp_path):
+    path = tmp_path / "record.json"
+    other = DataSet("mnist-set", "cd34" * 16, {"train": 60, "test": 3}, "s.h5")
+    write_record(make_record(trained_on=other, curve=()), path)
+    assert read_record(path).trained_on == other
+    values = json.loads(path.read_text())
+    del values["trained_on"]
+    path.write_text(json.dumps(values))
+    assert read_record(path).trained_on is None
+
+
 def test_nan_is_null_in_the_file(tmp_path):
     path = tmp_path / "record.json"
     write_record(make_record(metrics={"exact_match_repeat": math.nan}), path)
@@ -98,6 +109,7 @@ def test_correctness_is_packed_and_unpacked(correct):
         ({"curve": ({"update": 1, "loss": -math.inf},)}, "curve.loss is -inf, not finite"),
         ({"budget": {"updates": 3}}, "budget lacks batch_size"),
         ({"started": "2025-01-02T03:04:05"}, "it lacks the time zone"),
+        ({"trained_on": make_record().data_set}, "trained_on is given with a curve"),
     ],
 )
 def test_contradictions_are_refused(changes, message):

@@ -1,13 +1,14 @@
 """`hsal-bench run` on a toy data set: from nothing to records, resumed, refused, failed."""
 
 import json
+import shlex
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from hsal_bench import activations, backbones, cli, plan
+from hsal_bench import activations, backbones, cli, plan, registry
 from hsal_bench.record import read_record, unpack_correct
 
 METHOD = '''
@@ -185,6 +186,51 @@ def test_a_method_s_own_setting_goes_before_the_general_one_whatever_the_order()
         assert plan.settings_of("b", settings) == {"x": "2"}
 
 
+def test_variants_of_one_method_go_in_one_command(bench, tmp_path):
+    source = "constant.py:Constant"
+    models = f"{source},{source}+label=1,{source}+label=2+diverge=no,{source}+label=0"
+    assert bench("--set", "Constant:label=2", model=models)[0] == 0
+    found = {path.name for path in (tmp_path / "runs" / "toy").iterdir()}
+    assert found == {"Constant", "Constant+label=1", "Constant+label=2"}
+    record = read_record(_folder(tmp_path, "Constant+label=1") / "record.json")
+    assert (record.settings, record.config["label"]) == ({"label": "1"}, 1)
+
+
+def test_the_command_of_a_record_makes_it_again(bench, tmp_path, monkeypatch):
+    bench(model="constant.py:Constant+label=1")
+    path = _folder(tmp_path, "Constant+label=1") / "record.json"
+    words = shlex.split(read_record(path).command)
+    assert "constant.py:Constant+label=1" in words
+    monkeypatch.setattr("sys.argv", [*words, "--restart"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert read_record(path).config["label"] == 1
+
+
+def test_two_methods_of_one_label_are_refused(bench, tmp_path):
+    (tmp_path / "other.py").write_text(METHOD + "# another")
+    code, _, err = bench(model="constant.py:Constant,other.py:Constant")
+    assert code == 2
+    assert "--model constant.py:Constant and other.py:Constant would share the folder Const" in err
+
+
+def test_models_are_split_at_commas_but_for_those_of_numbers():
+    assert plan.models(["a,b+x=1,2", "c+y=-.5,1e-3+z=u,a"]) == (
+        *("a", "b+x=1,2"),
+        *("c+y=-.5,1e-3+z=u",),
+    )
+    every = tuple(registry.names(registry.METHODS))
+    assert plan.models(["all"]) == every
+    assert plan.models(["x.py:X,all"]) == ("x.py:X", *every)
+
+
+def test_a_label_is_split_into_what_it_was_made_of():
+    assert plan.split("a-b+x=1,2+y_z=p/q") == ("a-b", {"x": "1,2", "y_z": "p/q"})
+    assert plan.split("a+x=1e+16") == ("a", {"x": "1e+16"})
+    assert plan.split("f+g/m.py:M+learning-rate=3") == ("f+g/m.py:M", {"learning_rate": "3"})
+
+
 def test_a_default_that_is_spelt_out_is_no_variant(bench, tmp_path):
     assert bench("--set", "label=0")[0] == 0
     assert read_record(_folder(tmp_path) / "record.json").settings == {}
@@ -233,6 +279,25 @@ def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
     assert bench("--updates", "6", "--restart")[0] == 0
 
 
+def test_all_that_is_of_other_runs_is_refused_at_once_and_before_any_work(bench, tmp_path):
+    bench("--seeds", "1,2")
+    code, _, err = bench("--updates", "6", "--seeds", "0-2")
+    assert code == 2
+    paths = [str(_folder(tmp_path, seed=seed).relative_to(tmp_path)) for seed in (1, 2)]
+    assert err.splitlines()[-1] == (
+        f"error: {paths[0]}/checkpoint.pt, {paths[1]}/checkpoint.pt are of runs with "
+        "budget.updates=4, not 6: give another --out, or --restart to begin anew"
+    )
+    assert not list((tmp_path / "runs").glob("*/*/*/seed-0"))
+
+
+def test_a_stopped_run_says_from_where_it_goes_on(bench, tmp_path):
+    bench()
+    (_folder(tmp_path) / "record.json").unlink()
+    assert "Constant seed 0: 4 updates, batches of 8, in " in (err := bench()[2])
+    assert f"{_folder(tmp_path).name}, going on from update 4" in err
+
+
 def test_another_budget_is_refused_before_the_activation_model_is_made(
     bench, tmp_path, monkeypatch, toy_file
 ):
@@ -279,6 +344,13 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--backbone", "resnet43"], "no activation model 'resnet43': did you mean 'resnet34'?"),
         (["--dataset", "mnist-multi"], "no data set 'mnist-multi'"),
         (["--dataset", "missing.h5"], "no data set file missing.h5"),
+        (["--eval-on", "mnist-multi"], "no data set 'mnist-multi'"),
+        (["--eval-on", "missing.h5"], "no data set file missing.h5"),
+        (["--model", "hsal-rl+hidden"], "--model hsal-rl+hidden: 'hidden' is no setting; write hs"),
+        (["--model", "hsal-rl+hiden=3"], "hsal-rl has no option 'hiden': did you mean 'hidden'?"),
+        (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it takes a whole number"),
+        (["--model", "hsal-rl+backbone=x"], "no activation model 'x': known: resnet34"),
+        (["--seeds", "4-0"], "--seeds is '4-0': it takes a whole number; several with commas"),
     ],
 )
 def test_bad_requests_are_refused_in_one_line(bench, tmp_path, arguments, message):
@@ -323,6 +395,15 @@ def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
     assert bench(*arguments, model="cross-entropy")[0] == 0
 
 
+def test_another_fine_tuning_is_refused_before_it_is_done(bench, tmp_path, monkeypatch):
+    assert bench("--fine-tune-updates", "1", "--set", "hidden=8", model="hsal-rl")[0] == 0
+    monkeypatch.setattr(activations, "_train_model", None)
+    code, _, err = bench("--fine-tune-updates", "2", "--set", "hidden=8", model="hsal-rl")
+    assert code == 2
+    assert "checkpoint.pt is of a run with activation model toy--small--" in err
+    assert "give another --out, or --restart" in err
+
+
 def test_another_activation_model_names_the_folder(bench, tmp_path, monkeypatch):
     monkeypatch.setitem(backbones.BACKBONES, "tiny", backbones.BACKBONES["small"])
     arguments = ("--fine-tune-updates", "1", "--set", "hidden=8", "--backbone", "tiny")
@@ -330,3 +411,14 @@ def test_another_activation_model_names_the_folder(bench, tmp_path, monkeypatch)
     record = read_record(_folder(tmp_path, "hsal-rl+backbone=tiny+hidden=8") / "record.json")
     assert record.activation.backbone == "tiny"
     assert record.settings == {"backbone": "tiny", "hidden": "8"}
+
+
+def test_the_activation_model_can_be_a_variant_s_own(bench, tmp_path, monkeypatch):
+    monkeypatch.setitem(backbones.BACKBONES, "tiny", backbones.BACKBONES["small"])
+    models = "count-classifier,count-classifier+backbone=tiny"
+    assert bench("--fine-tune-updates", "1", model=models)[0] == 0
+    found = [
+        read_record(_folder(tmp_path, label) / "record.json").activation.backbone
+        for label in models.split(",")
+    ]
+    assert found == ["small", "tiny"]

@@ -150,6 +150,10 @@ def test_how_one_run_was_made(ok):
     assert "torch=2.8.0" in content["versions"]
     assert content["command"] == "hsal-bench run --model hsal-rl"
     assert "git" not in content
+    assert "trained on" not in content
+    elsewhere = ok(trained_on=DataSet("mnist-set", "cd34" * 16, {"test": 2}, "s.h5"))
+    content = dict(sheets.run_sheets(elsewhere)[1].rows)
+    assert content["trained on"] == f"mnist-set, content {'cd34' * 16}"
     assert rows_of(sheets.run_sheets(ok())[1])["settings"] == ("none given",)
 
 

@@ -47,6 +47,20 @@ def test_other_data_and_other_metrics_are_another_table(other, ok):
     assert means["data_set"].nunique() == 2
 
 
+def test_rows_that_were_trained_on_another_data_set_are_another_table(ok, bad):
+    other = DataSet("mnist-set", "cd34" * 16, {"train": 60, "test": 2}, "s.h5")
+    reason = "hsal-rl is built for at most 4 objects per image"
+    there = [ok(trained_on=other), bad("unsupported", reason, method="b", trained_on=other)]
+    means = tables.metric_table([ok(exact_match=0.9), *there])
+    own = "mnist-multiset (content ab12ab12, metrics 1)"
+    assert (
+        means["data_set"].tolist()
+        == [own] + [f"{own}, trained on mnist-set (content cd34cd34)"] * 2
+    )
+    assert means["exact_match"].tolist()[:2] == [0.9, 0.5]
+    assert means["note"].tolist() == ["", "", f"unsupported: {reason}"]
+
+
 @pytest.mark.parametrize(
     ("other", "told"),
     [
