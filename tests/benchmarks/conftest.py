@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "benchmarks")]
-NAMES = ("reproduction", "attempts", "reproduction_summary", "reproduce", "fake_hsal_bench")
+NAMES = ("reproduction", "attempts", "reproduction_summary", "reproduce", "tune", "fake_hsal_bench")
 
 
 @pytest.fixture(scope="session")
