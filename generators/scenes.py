@@ -87,9 +87,10 @@ class SceneGenerator:
 
     def data_set_name(self, spec: SceneSpec) -> str:
         """Return the name: "mnist" replaced by the source, the variation, "-uniform" if it is."""
-        varied = suffix_of(spec, self.defaults, self.variations)
-        placed = _UNIFORM if spec.placement == "uniform" else ""
-        return source_name(spec.source) + self.name.removeprefix("mnist") + varied + placed
+        suffix = suffix_of(spec, self.defaults, self.variations)
+        said = suffix and "placement" in self.variations[suffix].changes
+        placed = _UNIFORM if spec.placement == "uniform" and not said else ""
+        return source_name(spec.source) + self.name.removeprefix("mnist") + suffix + placed
 
     def spec_of(self, name: str, like: SceneSpec | None = None) -> SceneSpec | None:
         """Return the spec of the data set `name`: of another source, varied, placed otherwise.
@@ -152,8 +153,8 @@ class SceneGenerator:
         """
         if self.name == mnist_single.name:
             return None
-        if suffix_of(spec, self.defaults, self.variations):
-            spec = without(spec, self.defaults)
+        if suffix := suffix_of(spec, self.defaults, self.variations):
+            spec = without(spec, self.defaults, self.variations[suffix])
         single = {name: getattr(mnist_single.defaults, name) for name in mnist_single.fixed}
         return mnist_single.name, dataclasses.replace(spec, **single)
 
@@ -166,7 +167,7 @@ class SceneGenerator:
         """Yield the specs that have a name of their own, of the default source."""
         every = ({}, *(variation.changes for variation in self.variations.values()))
         for changes, placement in product(every, get_args(Placement)):
-            yield dataclasses.replace(self.defaults, **changes, placement=placement)
+            yield dataclasses.replace(self.defaults, **{"placement": placement, **changes})
 
     def _glyphs(self, source: str, data_dir: Path) -> Glyphs:
         published = source_name(source) in IDX_SOURCES

@@ -44,11 +44,19 @@ VARIATIONS = {
     "-cluttered": Variation("twice the clutter: 16 pieces", {"clutter": 16}),
     "-small": Variation("digits of 12 to 19 px", {"min_size": 12, "max_size": 19}),
     "-large": Variation(
-        "one digit of 51 to 70 px",
-        {"min_objects": 1, "max_objects": 1, "min_size": 51, "max_size": 70},
+        "one digit of 51 to 70 px, anywhere on the canvas",
+        {
+            "min_objects": 1,
+            "max_objects": 1,
+            "min_size": 51,
+            "max_size": 70,
+            "placement": "uniform",
+        },
         (
             "An image has one object: two of more than half of the canvas do not fit without "
             "overlap. It tests size alone, and is no task of multiset prediction by itself.",
+            "The object is placed anywhere: the paper's grid would have one cell, as large as the "
+            "object, and so have it at the top left always.",
         ),
     ),
 }
@@ -58,19 +66,24 @@ VARIED = tuple(
     field.name
     for field in dataclasses.fields(SceneSpec)
     if any(field.name in variation.changes for variation in VARIATIONS.values())
+    and field.name != "placement"
 )
-"""The fields that a suffix speaks of: a spec has a suffix if it has all of these as that says."""
+"""The fields that every suffix speaks of: a spec has one if it has all of these as that says.
+
+The placement goes with any suffix, under "-uniform", but for one that says it itself.
+"""
 
 
 def suffix_of(spec: SceneSpec, plain: SceneSpec, variations: Mapping[str, Variation]) -> str:
     """Return the suffix of the variation of `plain` that `spec` is, "" if it is none."""
     for suffix, variation in variations.items():
         meant = vars(plain) | dict(variation.changes)
-        if all(getattr(spec, field) == meant[field] for field in VARIED):
+        if all(getattr(spec, field) == meant[field] for field in (*VARIED, *variation.changes)):
             return suffix
     return ""
 
 
-def without(spec: SceneSpec, plain: SceneSpec) -> SceneSpec:
-    """Return a variation with the fields that it varies as `plain` has them."""
-    return dataclasses.replace(spec, **{field: getattr(plain, field) for field in VARIED})
+def without(spec: SceneSpec, plain: SceneSpec, variation: Variation) -> SceneSpec:
+    """Return a spec of that variation with the fields that it speaks of as `plain` has them."""
+    fields = {*VARIED, *variation.changes}
+    return dataclasses.replace(spec, **{field: getattr(plain, field) for field in fields})

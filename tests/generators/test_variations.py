@@ -34,18 +34,17 @@ def test_each_suffix_stands_for_what_it_says() -> None:
         spec = spec_named(f"mnist-multiset{suffix}")
         objects, sizes = (spec.min_objects, spec.max_objects), (spec.min_size, spec.max_size)
         found[suffix] = objects, sizes, spec.clutter
-        assert (
-            dataclasses.replace(spec, **{name: getattr(SceneSpec(), name) for name in vars(spec)})
-            == SceneSpec()
-        )
+        assert (spec.placement == "uniform") == (suffix == "-large")
+        assert dataclasses.replace(SceneSpec(), **VARIATIONS[suffix].changes) == spec
     assert found == EXPECTED
 
 
 @pytest.mark.parametrize("suffix", VARIATIONS)
 @pytest.mark.parametrize("placement", ["grid", "uniform"])
 def test_what_is_made_is_what_the_name_says(suffix: str, placement: str, source: str) -> None:
-    spec = spec_named(f"synthetic-multiset{suffix}")
-    spec = dataclasses.replace(spec, source=source, placement=placement, **SMALL)
+    uniform = "-uniform" if placement == "uniform" and suffix != "-large" else ""
+    spec = spec_named(f"synthetic-multiset{suffix}{uniform}")
+    spec = dataclasses.replace(spec, source=source, **SMALL)
     recipe = mnist_multiset.recipe(spec, Path())
     examples = recipe.make("test", 0, 40)
     (least, most), (_, largest), _ = EXPECTED[suffix]
@@ -53,7 +52,6 @@ def test_what_is_made_is_what_the_name_says(suffix: str, placement: str, source:
     assert (number.min(), number.max()) == (least, most)
     x0, y0, x1, y1 = examples["boxes"][examples["labels"] >= 0].T
     assert largest // 2 < max((x1 - x0).max(), (y1 - y0).max()) <= largest
-    uniform = "-uniform" if placement == "uniform" else ""
     assert recipe.header.name == f"idx-multiset{suffix}{uniform}"
 
 
@@ -65,6 +63,9 @@ def test_a_spec_that_equals_a_variation_has_its_name() -> None:
     assert name(min_objects=0, canvas=150, seed=3, train=7) == "mnist-multiset-empty"
     assert name(clutter=16, source="kmnist") == "kmnist-multiset-cluttered"
     assert name(min_objects=4, placement="uniform") == "mnist-multiset-4-uniform"
+    large = {"min_size": 51, "max_size": 70, "max_objects": 1}
+    assert name(**large, placement="uniform") == "mnist-multiset-large"
+    assert name(**large) == "mnist-multiset"
     # Two things changed at once are none of them.
     assert name(min_objects=4, clutter=16) == "mnist-multiset"
 
@@ -111,6 +112,13 @@ def test_own_files_have_to_be_named(tmp_path: Path) -> None:
     spec = spec_named("idx-multiset-empty")
     with pytest.raises(UsageError, match="source=IMAGES,LABELS stands for your own files"):
         mnist_multiset.recipe(spec, tmp_path)
+
+
+def test_a_large_digit_is_anywhere() -> None:
+    spec = dataclasses.replace(spec_named("synthetic-multiset-large"), **SMALL)
+    boxes = mnist_multiset.recipe(spec, Path()).make("test", 0, 40)["boxes"][:, 0]
+    # In a grid of one cell no ink would end beyond the largest object's 70 pixels.
+    assert (boxes[:, 2:].max(0) > 80).all()
 
 
 def test_cards_tell_what_is_particular() -> None:
