@@ -7,8 +7,10 @@ be given as `path/to/file.py:ClassName`.
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
+import traceback
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -34,7 +36,8 @@ def load_generator(name: str) -> Generator:
 def load_method(name: str) -> Any:
     """Return the method class of that name, or the one a `path/to/file.py:ClassName` holds.
 
-    Raises as `load`, and a UsageError where there is no such file or class.
+    Raises as `load`, and a UsageError where there is no such file or class, or the class leaves
+    open what its base asks for.
     """
     if is_file(name):
         path, _, class_name = name.rpartition(".py")
@@ -90,7 +93,21 @@ def _from_file(path: Path, class_name: str) -> Any:
     found = vars(module).get(class_name)
     if not isinstance(found, type):
         raise UsageError(_no_class(path, class_name, _methods_of(module)))
+    if unwritten := sorted(getattr(found, "__abstractmethods__", ())):
+        raise UsageError(
+            f"{path} line {_line_of(path, class_name)}: {class_name} has no "
+            f"`{'` and no `'.join(unwritten)}`: its base class leaves it to you"
+        )
     return found
+
+
+def _line_of(path: Path, class_name: str) -> int:
+    """Return where a file defines a class; 1 if it comes from elsewhere."""
+    nodes = ast.walk(ast.parse(path.read_bytes()))
+    lines = [
+        node.lineno for node in nodes if isinstance(node, ast.ClassDef) if node.name == class_name
+    ]
+    return lines[-1] if lines else 1
 
 
 def _methods_of(module: ModuleType) -> list[str]:
@@ -125,5 +142,20 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise UsageError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
+        told = error.msg if isinstance(error, SyntaxError) else error
+        raise UsageError(
+            f"{path} line {_failed_line(path, error)}: it cannot be imported "
+            f"({type(error).__name__}: {told})"
+        ) from error
     return module
+
+
+def _failed_line(path: Path, error: Exception) -> int | None:
+    """Return the line of a file at which its import failed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(frame.filename, frame.lineno) for frame in frames]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno))
+    # Where the path is relative, what is imported knows it in full.
+    full = str(path.absolute())
+    return next((line for name, line in reversed(places) if name in (str(path), full)), None)

@@ -137,9 +137,32 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_fails_to_import(method_file: Path) -> None:
-    method_file.write_text("import no_such_module\n")
-    with pytest.raises(UsageError, match=r"mine\.py cannot be imported \(ModuleNotFoundError: No"):
-        registry.load_method(f"{method_file}:A")
+    method_file.write_text("x = 1\nimport no_such_module\n")
+    assert refusal(f"{method_file}:A") == (
+        f"{method_file} line 2: it cannot be imported "
+        "(ModuleNotFoundError: No module named 'no_such_module')"
+    )
+    method_file.write_text("import re\n\nx = re.compile('(')\n")
+    assert refusal(f"{method_file}:A").startswith(f"{method_file} line 3: it cannot be imported (")
+
+
+def test_a_file_that_is_not_python(method_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    method_file.write_text("import re\n\nclass A(:\n")
+    monkeypatch.chdir(method_file.parent)
+    assert refusal("mine.py:A") == (
+        "mine.py line 3: it cannot be imported (SyntaxError: invalid syntax)"
+    )
+
+
+def test_a_class_that_leaves_its_base_open_is_told_with_its_line(method_file: Path) -> None:
+    method_file.write_text(
+        "from hsal_bench.gradient import GradientMethod\n\n"
+        "class Half(GradientMethod):\n    def predict(self, batch, *, trace=False): ...\n"
+    )
+    assert refusal(f"{method_file}:Half") == (
+        f"{method_file} line 3: Half has no `build_network` and no `loss`: "
+        "its base class leaves it to you"
+    )
 
 
 def test_a_file_that_failed_leaves_no_half_module(method_file: Path) -> None:
