@@ -161,14 +161,10 @@ class Bench:
         return self._inputs[entry.backbone]
 
     def _train(self, entry: Entry, stub: Record, folder: Path) -> Record:
-        inputs, budget, who = (
-            self.inputs(entry),
-            self.preset.train,
-            f"{entry.label} seed {stub.seed}",
-        )
+        inputs, budget = self.inputs(entry), self.preset.train
+        who = f"{entry.label} seed {stub.seed}"
         sets = inputs.splits(entry.cls.inputs)
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
+        self._forget_peak()
         setup = Setup(self.device, stub.seed, budget.updates)
         method = entry.cls(inputs.task(sets["train"]), entry.config, setup)
         checkpoint = harness.checkpoint(folder)
@@ -187,7 +183,8 @@ class Bench:
         stub = results.circumstances(stub, self.device, self.request.command, self.git)
         who = f"{entry.label} seed {trained.seed} on {other.header.name}"
         folder_there = writable_folder(folder / FOLDER / other.header.name)
-        if done := results.done_before(folder_there / RECORD, stub):
+        done = results.done_before(folder_there / RECORD, stub)
+        if done and done.status == "ok":
             _say(f"{who}: done before, {folder_there / RECORD}")
             return done
         record = results.attempt(
@@ -205,6 +202,7 @@ class Bench:
                 f"{stub.selected_update}: --restart trains again"
             )
         test = self.inputs(entry).test(entry.cls.inputs, other)
+        self._forget_peak()
         setup = Setup(self.device, stub.seed, self.preset.train.updates)
         method = method_for(entry, self.inputs(entry).task(test), other, setup, state)
         return self._score(method, stub, test, other, folder / FOLDER / other.header.name)
@@ -215,6 +213,10 @@ class Bench:
         result = evaluation.evaluate(method, test)
         _write_outputs(method, test, result, data, folder)
         return results.scored(stub, method, result, test, self.device)
+
+    def _forget_peak(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     @cached_property
     def git(self) -> records.Git | None:

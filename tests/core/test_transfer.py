@@ -113,6 +113,8 @@ def test_a_method_of_any_cardinality_is_built_for_more_objects(bench, another_to
     assert read_record(path_of("Free")).selected_update == 1
     assert json.loads(line)["labels"] == [0] * 3
     assert read_record(path_of("Free", "most")).reason == "six objects are the most it can see"
+    # Asked again at no cost, in case the method can by now.
+    assert f"Fixed seed 0 on more: {reason}, in" in bench("more")[2]
 
 
 def test_what_is_done_is_not_done_again_and_only_what_is_missing_is(
