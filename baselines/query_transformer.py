@@ -69,7 +69,7 @@ class QueryTransformer(SetMatching):
     """A transformer decoder over learned queries, trained by matching (after DETR)."""
 
     Config: ClassVar[type] = QueryTransformerConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 96, "heads": 4}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 64, "heads": 4}}
 
     def build_network(self) -> nn.Module:
         """Return the decoder."""
