@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "hsal_bench.cli_run:run",
     "evaluate": "hsal_bench.cli_evaluate:evaluate",
     "table": "hsal_bench.cli_table:table",
+    "check-method": "hsal_bench.cli_check:check_method",
 }
 INTERRUPTED = 130
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 
 import click
 
+from hsal_bench.cli_outcomes import tell
 from hsal_bench.cli_specs import SpecCommand
-from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.errors import UsageError
 from hsal_bench.schema import SPLITS
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
-
-_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
-_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 _data_dir = click.option(
     "--data-dir",
@@ -91,24 +88,10 @@ def verify(file: Path, remake: int, data_dir: Path, as_json: bool) -> None:
     A check that cannot be made here (the glyph source is not to be had) is skipped; the others
     decide. Exit code 1: a check failed; 2: there is no such file.
     """
-    import dataclasses
-
     from hsal_bench import verify as proof
 
     checks = proof.verify(file, remake=remake, data_dir=data_dir)
-    told = f"{file}: {proof.summary(checks)}"
-    failed = any(check.outcome == proof.FAILED for check in checks)
-    if as_json:
-        found = [dataclasses.asdict(check) for check in checks]
-        click.echo(json.dumps({"file": str(file), "passed": not failed, "checks": found}, indent=2))
-    else:
-        for check in checks:
-            mark = click.style(f"{_MARKS[check.outcome]:7}", fg=_COLOURS[check.outcome])
-            click.echo(f"{mark}  {check.name}: {check.detail}")
-    if failed:
-        raise HsalBenchError(told)
-    if not as_json:
-        click.echo(told)
+    tell("file", str(file), checks, as_json=as_json)
 
 
 @click.command()

@@ -118,8 +118,8 @@ def _table(scores: Mapping[str, float], form: str, facts: Mapping[str, Any]) -> 
         return pd.DataFrame(rows, columns=["metric", "value", "meaning"]).to_csv(index=False)
     data_set, content = facts["data_set"]["name"], facts["data_set"]["content_sha256"][:8]
     title = (
-        f"{Path(facts['predictions']).name} on {data_set}, {facts['images']:,} images of {facts['split']} "
-        f"(content {content}, metrics {facts['metrics_version']})"
+        f"{Path(facts['predictions']).name} on {data_set}, {facts['images']:,} images of "
+        f"{facts['split']} (content {content}, metrics {facts['metrics_version']})"
     )
     texts = tuple((name, cell(name, score), meaning(name)) for name, score in scores.items())
     return as_text([Sheet(title, ("metric", "value", "meaning"), texts)], form)

@@ -51,7 +51,15 @@ def test_folders_are_flat_and_listed():
 
 @pytest.mark.parametrize(
     "line",
-    ["--help", "list", "run --help", "table --help", "verify --help", "evaluate --help"],
+    [
+        "--help",
+        "list",
+        "run --help",
+        "table --help",
+        "verify --help",
+        "evaluate --help",
+        "check-method --help",
+    ],
 )
 def test_starting_up_imports_nothing_heavy(line):
     heavy = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "h5py", "rich.console")

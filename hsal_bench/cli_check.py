@@ -1,0 +1,39 @@
+"""`hsal-bench check-method`: does a method keep the contract?"""
+
+from __future__ import annotations
+
+import click
+
+from hsal_bench.cli_outcomes import tell
+from hsal_bench.options import assignments
+
+
+@click.command("check-method")
+@click.argument("method", metavar="NAME|FILE.py:CLASS")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A field of the method's config, over those of the preset quick.",
+)
+@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu or cuda.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def check_method(method: str, settings: tuple[str, ...], device: str, as_json: bool) -> None:
+    """Try a method on a tiny task drawn in memory: a minute on a CPU, often seconds.
+
+    What is looked at: the class, its updates and predictions, learning, random numbers, states.
+    A check that rests on one which did not pass is skipped. Exit code 1: a check failed; 2: there
+    is no such method, or setting.
+    """
+    from hsal_bench import registry
+
+    given = assignments(settings)
+    cls = registry.load_method(method)
+    # Only now: they import torch, which takes seconds.
+    from hsal_bench import conformance
+    from hsal_bench import device as devices
+
+    config = conformance.preset_config(cls, given) if given else None
+    checks = conformance.check_method(cls, config, devices.resolve(device))
+    tell("method", method, checks, as_json=as_json)

@@ -1,0 +1,41 @@
+"""How the checks of `verify` and `check-method` are told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from hsal_bench.errors import HsalBenchError
+
+if TYPE_CHECKING:
+    from hsal_bench.verify import Check
+
+_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
+_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+
+
+def tell(kind: str, name: str, checks: Sequence[Check], *, as_json: bool) -> None:
+    """Print the checks of a thing of some kind ("file", "method"), and what they come to.
+
+    Raises:
+        HsalBenchError: one failed.
+    """
+    from hsal_bench.verify import FAILED, summary
+
+    told = f"{name}: {summary(checks)}"
+    failed = any(check.outcome == FAILED for check in checks)
+    if as_json:
+        found = [dataclasses.asdict(check) for check in checks]
+        click.echo(json.dumps({kind: name, "passed": not failed, "checks": found}, indent=2))
+    else:
+        for check in checks:
+            mark = click.style(f"{_MARKS[check.outcome]:7}", fg=_COLOURS[check.outcome])
+            click.echo(f"{mark}  {check.name}: {check.detail}")
+    if failed:
+        raise HsalBenchError(told)
+    if not as_json:
+        click.echo(told)

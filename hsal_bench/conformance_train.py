@@ -1,0 +1,194 @@
+"""What `check-method` asks of training: updates, learning, seeds, states, odd batches."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from hsal_bench.checks import Failed
+from hsal_bench.conformance_class import where
+from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS
+from hsal_bench.conformance_trial import MARGIN, PREDICTED, Trial
+from hsal_bench.method import Batch, Method, Prediction
+
+FEW = 3
+"""Updates where the way is looked at, and not how far it leads."""
+
+Run = tuple[list[dict[str, float]], Prediction]
+
+
+def check_made(trial: Trial) -> str:
+    """The class makes a method from a task, a config and a setup."""
+    trial.made()
+    shape = trial.tiny.task.input_shape
+    return f"for {CLASSES} classes, 0 to {MAX_OBJECTS} objects, inputs {list(shape)}"
+
+
+def check_update(trial: Trial) -> str:
+    """An update returns finite scalars, "loss" among them, detached from the graph."""
+    method = trial.made()
+    (batch,) = trial.tiny.batches(1)
+    scalars = trial.scalars(method, batch)
+    if attached := [name for name, scalar in scalars.items() if scalar.requires_grad]:
+        came = f"update returned {attached[0]!r} with its graph attached"
+        trial.refuse("update", came, "detached scalars: .detach()")
+    trial.updated(trial.made(), trial.tiny.batches(FEW))
+    return ", ".join(scalars)
+
+
+def check_training(trial: Trial) -> str:
+    """Training runs through, and nothing it returns stops being finite."""
+    return f"{trial.learned.updates} updates, all scalars finite, all predictions valid"
+
+
+def check_learning(trial: Trial) -> str:
+    """The method gets clearly better than the best constant multiset."""
+    learned, chance = trial.learned, trial.tiny.chance
+    came = f"multiset IoU {learned.score:.3f} after {learned.updates} updates"
+    told = f"the best constant multiset has {chance:.3f}"
+    if learned.score < chance + MARGIN:
+        raise Failed(
+            f"{came}; expected at least {chance + MARGIN:.3f}, as {told}: does the loss follow "
+            f"the truth, and predict what was learnt? ({where(trial.cls, 'update')}; "
+            f"{where(trial.cls, 'predict')})"
+        )
+    return f"{came}, {told}"
+
+
+def check_seed(trial: Trial) -> str:
+    """Two instances with one seed and the same batches come to the same."""
+    _equal(trial, _run(trial), _run(trial), "two instances with one seed give", "update")
+    return f"two instances, {FEW} updates each: the same scalars and predictions"
+
+
+def check_predict_aside(trial: Trial) -> str:
+    """Predicting between two updates changes nothing that comes after."""
+
+    def look(method: Method) -> None:
+        trial.predicted(method, Batch(trial.tiny.inputs(PREDICTED)), trace=True)
+
+    told = "without and with a prediction after every update, the runs give"
+    _equal(trial, _run(trial), _run(trial, between=look), told, "predict")
+    return "updates after a prediction are those without it"
+
+
+def check_randomness(trial: Trial) -> str:
+    """Torch's global random state is neither read nor moved."""
+    _equal(
+        trial,
+        _run(trial, global_seed=1),
+        _run(trial, global_seed=2),
+        "with another state of torch's global generator, the run gives",
+        "update",
+        "the same: draw from a torch.Generator of the method's own (nn.Dropout cannot)",
+    )
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    for call, part in _calls(trial):
+        part()
+        if not torch.equal(before, torch.get_rng_state()):
+            came = f"{call} moved torch's global random state"
+            trial.refuse(call, came, "that it stays: draw from a torch.Generator of its own")
+    return "torch's global state is neither read nor moved"
+
+
+def check_state(trial: Trial) -> str:
+    """Saved, loaded into a new instance and trained on is as trained without a break."""
+    kept: list[bytes] = []
+
+    def keep(method: Method) -> None:
+        kept.append(_saved(method))
+        # What is drawn from the global state is another check's to tell.
+        torch.manual_seed(len(kept))
+
+    whole = _run(trial, updates=2 * FEW, between=keep)
+    again = trial.made()
+    torch.manual_seed(FEW)
+    again.load_state_dict(_loaded(trial, kept[FEW - 1]))
+    told = []
+    for number, batch in enumerate(trial.tiny.batches(FEW, FEW), FEW + 1):
+        told += trial.updated(again, [batch], number)
+        torch.manual_seed(number)
+    found = trial.predicted(again, Batch(trial.tiny.inputs(PREDICTED)))
+    _equal(
+        trial,
+        (whole[0][FEW:], whole[1]),
+        (told, found),
+        "without and with a break, training gives",
+        "state_dict",
+        "the same: state_dict holds all that update changes",
+    )
+    return f"after {FEW} updates and {FEW} more: the same scalars and predictions"
+
+
+def check_odd_batches(trial: Trial) -> str:
+    """Images without objects, images full of them, and a single image can be learnt from."""
+    tiny = trial.tiny
+    for name, batch in {
+        "no image has an object": tiny.rows_with(0, 8),
+        f"every image has {MAX_OBJECTS} objects": tiny.rows_with(MAX_OBJECTS, 8),
+        "there is one image, without objects": tiny.rows_with(0, 1),
+        "there is one image, with objects": tiny.rows_with(MAX_OBJECTS, 1),
+    }.items():
+        method = trial.made()
+        try:
+            trial.updated(method, [batch] * 2)
+            trial.predicted(method, Batch(batch.inputs.clone()))
+        except Failed as failure:
+            raise Failed(f"where {name}: {failure}") from failure
+    return "batches of no object, of the most, and of one image"
+
+
+def _saved(method: Method) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(method.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def _loaded(trial: Trial, saved: bytes) -> Any:
+    try:
+        return torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        came = f"state_dict holds a {found[1]}" if found else str(error).splitlines()[0]
+        trial.refuse(
+            "state_dict",
+            came,
+            "what torch.load(weights_only=True) reads: tensors, numbers, texts, lists and dicts",
+        )
+
+
+def _calls(trial: Trial) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield all that may draw random numbers, by the name of the call."""
+    made: list[Method] = []
+    yield "__init__", lambda: made.append(trial.made())
+    yield "update", lambda: trial.updated(made[0], trial.tiny.batches(1))
+    yield "predict", lambda: trial.predicted(made[0], Batch(trial.tiny.inputs(PREDICTED)))
+
+
+def _run(
+    trial: Trial,
+    updates: int = FEW,
+    global_seed: int = 1,
+    between: Callable[[Method], None] | None = None,
+) -> Run:
+    """Return what a new instance returns: the scalars of its updates, then predictions."""
+    torch.manual_seed(global_seed)
+    method, told = trial.made(), []
+    for number, batch in enumerate(trial.tiny.batches(updates), 1):
+        told += trial.updated(method, [batch], number)
+        if between is not None:
+            between(method)
+    return told, trial.predicted(method, Batch(trial.tiny.inputs(PREDICTED)))
+
+
+def _equal(
+    trial: Trial, one: Run, other: Run, told: str, call: str, expected: str = "the same"
+) -> None:
+    if found := trial.unequal(one[0], other[0]) or trial.difference(one[1], other[1]):
+        trial.refuse(call, f"{told} {found}", expected)

@@ -1,0 +1,154 @@
+"""A method on trial: making it, training it a little, and telling two of its results apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hsal_bench.checks import Failed
+from hsal_bench.conformance_class import CONTRACT, where
+from hsal_bench.conformance_task import TinyTask
+from hsal_bench.contract import check_counts, check_prediction, check_scalars
+from hsal_bench.method import Batch, Method, Prediction, Setup
+
+UPDATES = 400
+"""Updates the method is told it will get; most learn enough in far fewer."""
+
+STEP = 25
+"""Updates between two looks at what was learnt."""
+
+MARGIN = 0.1
+"""How far above chance the score must come: five standard errors of it."""
+
+PREDICTED = 24
+"""Images whose predictions are compared."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What training has come to: the method, updates made, and the score on the test examples."""
+
+    method: Method
+    updates: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A class with the config, the device and the task that it is tried with."""
+
+    cls: Any
+    config: Any
+    device: torch.device
+    tiny: TinyTask
+
+    def made(self, seed: int = 0) -> Method:
+        """Return a new instance."""
+        return self.cls(self.tiny.task, self.config, Setup(self.device, seed, UPDATES))
+
+    @cached_property
+    def learned(self) -> Learned:
+        """The method trained until it is clearly better than chance, at most `UPDATES` updates."""
+        method, score = self.made(), 0.0
+        for done in range(0, UPDATES, STEP):
+            self.updated(method, self.tiny.batches(STEP, done), done + 1)
+            score = self._score(method)
+            if score >= self.tiny.chance + MARGIN:
+                break
+        return Learned(method, done + STEP, score)
+
+    def updated(
+        self, method: Method, batches: Iterable[Batch], first: int = 1
+    ) -> list[dict[str, float]]:
+        """Update a method with every batch; return the scalars of each update, all finite.
+
+        `first` is the number of the first update, for the message.
+        """
+        told = []
+        for number, batch in enumerate(batches, first):
+            scalars = self.scalars(method, batch)
+            values = {name: float(scalar.detach()) for name, scalar in scalars.items()}
+            if bad := [name for name, value in values.items() if not np.isfinite(value)]:
+                came = f"{bad[0]!r} is {values[bad[0]]} at update {number}"
+                self.refuse("update", came, "finite numbers")
+            told.append(values)
+        return told
+
+    def scalars(self, method: Method, batch: Batch) -> Mapping[str, Tensor]:
+        """Update a method; return what it returns, scalars by name."""
+        return check_scalars(method, "update", method.update(batch))
+
+    def predicted(self, method: Method, batch: Batch, *, trace: bool = False) -> Prediction:
+        """Return a prediction that is whole numbers >= 0 of the right shapes, on the CPU."""
+        size = len(batch.inputs)
+        found = method.predict(batch, trace=trace)
+        check_prediction(method, found, size, self.tiny.task.num_classes)
+        check_counts(method, found.counts.cpu().numpy())
+        sure = None if found.confidence is None else found.confidence.detach().cpu()
+        if sure is not None and not bool(torch.isfinite(sure).all()):
+            row = int(torch.nonzero(~torch.isfinite(sure))[0, 0])
+            self.refuse("predict", f"confidence {sure[row]} for image {row}", "finite numbers")
+        return Prediction(found.counts.cpu(), sure, found.trace)
+
+    def refuse(self, call: str, came: str, expected: str) -> NoReturn:
+        """Raise Failed with what came, what was expected, and where to look.
+
+        Raises:
+            Failed: always.
+        """
+        raise Failed(
+            f"{came}; expected {expected} ({where(self.cls, call)}; Method.{call} in {CONTRACT})"
+        )
+
+    def difference(self, one: Prediction, other: Prediction, tolerance: float = 0.0) -> str:
+        """Return in what two predictions of the same images differ, "" if in nothing.
+
+        Confidences may differ by the share `tolerance`. On a GPU, where the order of a sum is not
+        fixed, one image in twenty may have other counts too.
+        """
+        on_cpu = self.device.type == "cpu"
+        rows = torch.nonzero((one.counts != other.counts).any(1))[:, 0].tolist()
+        if len(rows) > (0 if on_cpu else len(one.counts) // 20):
+            row = rows[0]
+            return (
+                f"counts {one.counts[row].tolist()} and {other.counts[row].tolist()} of image {row}"
+            )
+        if (one.confidence is None) != (other.confidence is None):
+            return "a confidence and none"
+        if one.confidence is None or other.confidence is None:
+            return ""
+        far = _far(one.confidence, other.confidence, tolerance if on_cpu else max(tolerance, 0.05))
+        if not far.any():
+            return ""
+        row = int(torch.nonzero(far)[0, 0])
+        return (
+            f"confidence {one.confidence[row]:.6g} and {other.confidence[row]:.6g} of image {row}"
+        )
+
+    def unequal(
+        self, one: Iterable[Mapping[str, float]], other: Iterable[Mapping[str, float]]
+    ) -> str:
+        """Return in what the scalars of two runs of updates differ, "" if in nothing."""
+        tolerance = 0.0 if self.device.type == "cpu" else 0.05
+        for number, (left, right) in enumerate(zip(one, other, strict=True), 1):
+            for name in {**left, **right}:
+                a, b = left.get(name, np.nan), right.get(name, np.nan)
+                if not abs(a - b) <= tolerance * max(abs(a), abs(b), 1.0):
+                    return f"{name} {a:.9g} and {b:.9g} at update {number}"
+        return ""
+
+    def _score(self, method: Method) -> float:
+        found = self.predicted(method, Batch(self.tiny.inputs(len(self.tiny.test))))
+        return self.tiny.score(found.counts.numpy().astype(np.int64))
+
+
+def _far(one: Tensor, other: Tensor, tolerance: float) -> Tensor:
+    one, other = one.double(), other.double()
+    scale = torch.maximum(one.abs(), other.abs()).clamp_min(1.0)
+    return (one - other).abs() > tolerance * scale

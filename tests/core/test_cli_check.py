@@ -1,0 +1,104 @@
+"""`hsal-bench check-method`: how its checks are told, and its exit codes."""
+
+import json
+
+import pytest
+
+from hsal_bench import cli
+
+METHOD = '''
+from dataclasses import dataclass
+import torch
+from hsal_bench.method import Prediction
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 3
+
+class Nothing:
+    """It predicts nothing."""
+    Config, inputs = Config, "activations"
+
+    def __init__(self, task, config, setup):
+        self.task, self.config = task, config
+
+    def update(self, batch):
+        return {"loss": torch.zeros(()) + self.config.width}
+
+    def predict(self, batch, *, trace=False):
+        return Prediction(torch.zeros(len(batch.inputs), self.task.num_classes).long())
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+'''
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Return a function that runs `hsal-bench check-method` on a file's class: (code, out, err)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nothing.py").write_text(METHOD)
+
+    def call(*arguments, method="nothing.py:Nothing"):
+        monkeypatch.setattr("sys.argv", ["hsal-bench", "check-method", method, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_checks_are_lines_and_a_failure_is_exit_code_1(call):
+    code, out, err = call()
+    lines = out.splitlines()
+    assert code == 1
+    assert lines[0] == "ok       class: inputs activations, 1 setting, presets none"
+    assert [line for line in lines if line.startswith("FAILED")] == [
+        line for line in lines if line.startswith("FAILED   learning: multiset IoU 0.")
+    ]
+    assert "skipped  trace: the method gives none" in lines
+    assert err == "error: nothing.py:Nothing: 1 of 16 checks failed: learning\n"
+
+
+def test_json(call):
+    code, out, _ = call("--json")
+    found = json.loads(out)
+    assert code == 1
+    assert (found["method"], found["passed"], len(found["checks"])) == (
+        "nothing.py:Nothing",
+        False,
+        16,
+    )
+
+
+def test_a_sound_method_is_exit_code_0(call):
+    code, out, err = call(
+        "--set", "hidden=8", "--set", "learning_rate=0.01", method="count-classifier"
+    )
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "count-classifier: 15 checks passed, 1 skipped: trace"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "said"),
+    [
+        (["--set", "widht=4"], "nothing.py:Nothing", "did you mean 'width'?"),
+        (
+            ["--set", "width=x"],
+            "nothing.py:Nothing",
+            "Nothing: width is 'x': it takes a whole numb",
+        ),
+        ([], "hsal-lr", "no method 'hsal-lr': did you mean 'hsal-rl'?"),
+        ([], "nothing.py:Nothin", "nothing.py has no class 'Nothin': did you mean 'Nothing'?"),
+        (["--device", "gpu"], "nothing.py:Nothing", "--device gpu: give cpu, cuda or cuda:NUMBER"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(call, arguments, method, said):
+    code, out, err = call(*arguments, method=method)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
