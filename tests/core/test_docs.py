@@ -1,0 +1,112 @@
+"""docs/add-a-method.md: the code it shows is the code of the examples, and the examples work."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hsal_bench import cli
+from hsal_bench.record import read_record
+
+DOCS = Path(__file__).parents[2] / "docs"
+EXAMPLES = DOCS / "examples"
+PAGE = (DOCS / "add-a-method.md").read_text()
+FILES = ("my_counter.py", "toy-package/pyproject.toml", "toy-package/toy_attention.py")
+
+
+def _blocks(kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.S | re.M)
+
+
+def test_the_code_shown_is_the_code_of_the_files():
+    shown = [*_blocks("python"), *_blocks("toml")]
+    for name in FILES:
+        text = (EXAMPLES / name).read_text()
+        assert text in shown, name
+        assert text.count("\n") <= 60
+
+
+def test_the_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", PAGE):
+        assert (DOCS / target).exists(), target
+
+
+def test_the_commands_are_commands():
+    shown = set(re.findall(r"hsal-bench ([a-z]+(?:-[a-z]+)*)", PAGE))
+    assert shown - set(cli.COMMANDS) - {"is"} == set()
+    assert {"check-method", "evaluate", "run"} <= shown
+
+
+def test_the_test_it_shows_passes(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    (test,) = (block for block in _blocks("python") if "def test_" in block)
+    names = {}
+    exec(test, names)
+    names["test_my_counter_keeps_the_contract"]()
+
+
+def test_the_file_trains_and_is_scored(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+    shutil.copy(EXAMPLES / "my_counter.py", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    line = "hsal-bench run --model my_counter.py:MyCounter --set hidden=16 --device cpu"
+    line += f" --preset quick --updates 4 --fine-tune-updates 2 --dataset {toy_file}"
+    monkeypatch.setattr("sys.argv", line.split())
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0, capsys.readouterr().err
+    (path,) = (tmp_path / "runs").rglob("record.json")
+    assert path.parts[-4] == "MyCounter+hidden=16"
+    assert read_record(path).metrics["exact_match"] >= 0.0
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Return a function that runs hsal-bench where the toy package is installed beside it."""
+    folder = tmp_path_factory.mktemp("package")
+    # A copy: what building leaves behind is not to lie among the examples.
+    source = shutil.copytree(EXAMPLES / "toy-package", folder / "source")
+    target = folder / "target"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", target, source], check=True, capture_output=True)
+
+    def call(*arguments):
+        code = "from hsal_bench import cli; cli.main()"
+        return subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(target)},
+        )
+
+    return call
+
+
+def test_an_installed_method_is_listed_and_checked_by_its_name(installed):
+    assert "\n  toy-attention\n" in installed("list").stdout
+    listed = installed("list", "toy-attention").stdout
+    assert "A map of attention per class, in [0, 1] at every cell" in listed
+    checked = installed("check-method", "toy-attention")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout.endswith("toy-attention: 15 checks passed, 1 skipped: trace\n")
+
+
+@pytest.mark.slow
+def test_an_installed_method_runs_by_its_name(installed, tmp_path):
+    made = installed(
+        *("generate", "mnist-multiset", "mnist-single", "--source", "synthetic"),
+        *("--train", 128, "--valid", 32, "--test", 32, "--out", tmp_path),
+    )
+    assert made.returncode == 0, made.stderr
+    done = installed(
+        *("run", "--model", "toy-attention", "--dataset", tmp_path / "synthetic-multiset.h5"),
+        *("--datasets", tmp_path, "--out", tmp_path / "runs", "--preset", "quick"),
+        *("--device", "cpu", "--updates", 4, "--fine-tune-updates", 2),
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "runs").rglob("record.json")
+    assert read_record(path).method == "toy-attention"
