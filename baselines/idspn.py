@@ -1,0 +1,177 @@
+"""idspn: the multiset whose encoding is that of the image, found by gradient descent.
+
+Zhang et al. 2022 (arXiv 2111.12193) after DSPN (arXiv 1906.06565): a vector z is computed from V,
+the elements Y descend on 1/2 |enc(Y) - z|^2, and the gradient of a loss on Y reaches z and enc by
+approximate implicit differentiation. What descends are the elements' logits over the classes and
+"no object".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hsal_bench.method import Batch
+from hsal_bench.options import option
+
+from .set_matching import MatchingConfig, SetMatching
+
+# Elements [batch, set, d] -> the objective, summed over the batch.
+Objective = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class IdspnConfig(MatchingConfig):
+    """Sizes, and the inner gradient descent, as in the paper's published code but for its rate.
+
+    There the objective is a mean over the numbers of z and the rate 1; here it is a sum, and at a
+    rate of 1 the descent came to swing within 300 updates, as the encoder grew steeper.
+    """
+
+    hidden: int = option(512, "hidden units of the set encoder and of the image's", at_least=1)
+    latent: int = option(512, "numbers of z", at_least=1)
+    inner_steps: int = option(20, "steps of gradient descent on the elements", at_least=1)
+    inner_rate: float = option(0.1, "step size of that descent (not from the paper)", at_least=0.0)
+    inner_momentum: float = option(0.9, "its Nesterov momentum", at_least=0.0, at_most=1.0)
+    inner_clip: float = option(10.0, "largest norm of an image's inner gradient", at_least=0.0)
+
+
+class SetEncoder(nn.Module):
+    """A multiset of vectors as one: an MLP of each, sorted feature by feature, and weighed.
+
+    Sorted positions have weights of their own (FSPool, arXiv 1906.02795). The encoding does not
+    depend on the order of the elements, yet its gradient tells equal ones apart by their sorted
+    position: descent can separate them, which a sum over the elements never would.
+    """
+
+    def __init__(self, elements: int, d: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, latent))
+        self.weight = nn.Parameter(torch.randn(elements, latent) / elements**0.5)
+
+    def forward(self, Y: Float[Tensor, "batch elements d"]) -> Float[Tensor, "batch latent"]:
+        """Return the encoding."""
+        return (self.mlp(Y).sort(1).values * self.weight).sum(1)
+
+
+class IdspnNetwork(nn.Module):
+    """The image's encoder, the set encoder, and the descent between them."""
+
+    Y_0: Tensor
+
+    def __init__(
+        self, input_shape: tuple[int, int, int], num_classes: int, config: IdspnConfig
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.image_encoder = ImageEncoder(input_shape[0], config.hidden, config.latent)
+        self.set_encoder = SetEncoder(config.queries, num_classes + 1, config.hidden, config.latent)
+        # Not learned: where a minimum lies does not depend on where the descent began.
+        self.register_buffer("Y_0", 0.1 * torch.randn(config.queries, num_classes + 1))
+
+    def forward(self, V: Float[Tensor, "batch C h w"]) -> Float[Tensor, "batch elements choices"]:
+        """Return the elements, with a gradient where one is wanted."""
+        z, config = self.image_encoder(V), self.config
+        Y = descend(
+            lambda Y: self.objective(Y, z.detach()),
+            self.Y_0.expand(len(V), -1, -1),
+            steps=config.inner_steps,
+            rate=config.inner_rate,
+            momentum=config.inner_momentum,
+            clip=config.inner_clip,
+        )
+        return with_implicit_gradient(lambda Y: self.objective(Y, z), Y)
+
+    def objective(self, Y: Tensor, z: Tensor) -> Tensor:
+        """Return 1/2 |enc(Y) - z|^2, summed over the batch."""
+        return 0.5 * (self.set_encoder(Y) - z).square().sum()
+
+
+class ImageEncoder(nn.Module):
+    """z of a volume: two convolutions, summed over the cells, a linear layer, normalised.
+
+    z has the norm sqrt(latent), which is not in the paper: left free, it runs away from what any
+    multiset's encoding can reach, and the descent then ends at no minimum at all.
+    """
+
+    def __init__(self, channels: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.cells = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.out = nn.Sequential(
+            nn.Linear(hidden, latent), nn.LayerNorm(latent, elementwise_affine=False)
+        )
+
+    def forward(self, V: Float[Tensor, "batch C h w"]) -> Float[Tensor, "batch latent"]:
+        """Return z."""
+        return self.out(self.cells(V).sum((2, 3)))
+
+
+def descend(
+    objective: Objective,
+    Y_0: Float[Tensor, "batch elements d"],
+    *,
+    steps: int,
+    rate: float,
+    momentum: float,
+    clip: float,
+) -> Float[Tensor, "batch elements d"]:
+    """Return Y_0 after `steps` of gradient descent with Nesterov momentum; no gradient is kept.
+
+    clip: the largest norm of one image's gradient. Works where the caller has switched gradients
+    off, too.
+    """
+    Y, velocity = Y_0.detach(), torch.zeros_like(Y_0)
+    for _ in range(steps):
+        gradient = _gradient(objective, Y)
+        norm = gradient.flatten(1).norm(dim=1)[:, None, None]
+        gradient = gradient * (clip / (norm + 1e-6)).clamp_max(1.0)
+        velocity = momentum * velocity + gradient
+        Y = Y - rate * (gradient + momentum * velocity)
+    return Y
+
+
+def with_implicit_gradient(
+    objective: Objective, Y: Float[Tensor, "batch elements d"]
+) -> Float[Tensor, "batch elements d"]:
+    """Return Y, a minimum, with the gradient that it has as one: of what `objective` depends on.
+
+    At a minimum dY = -H^-1 d(grad objective); the Hessian H is taken for the identity (§3.3 of
+    the paper), so that only one gradient of the objective is differentiated. Without gradients
+    wanted, Y is returned as it is.
+    """
+    if not torch.is_grad_enabled():
+        return Y
+    gradient = _gradient(objective, Y, create_graph=True)
+    return Y + gradient.detach() - gradient
+
+
+class Idspn(SetMatching):
+    """Elements that descend until their encoding is the image's (multiset-equivariant)."""
+
+    Config: ClassVar[type] = IdspnConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 64, "latent": 96}}
+
+    def build_network(self) -> nn.Module:
+        """Return the two encoders."""
+        return IdspnNetwork(self.task.input_shape, self.task.num_classes, self.config)
+
+    def scores(self, batch: Batch) -> Float[Tensor, "batch elements choices"]:
+        """Return the elements."""
+        return self.network(batch.inputs)
+
+
+def _gradient(objective: Objective, Y: Tensor, *, create_graph: bool = False) -> Tensor:
+    with torch.enable_grad():
+        Y = Y.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(objective(Y), Y, create_graph=create_graph)
+    return gradient
