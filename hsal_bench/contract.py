@@ -78,6 +78,21 @@ def check_counts(method: object, counts: np.ndarray) -> np.ndarray:
     return counts.astype(np.int64)
 
 
+def check_confidence(method: object, confidence: np.ndarray) -> np.ndarray:
+    """Return confidences [N], all of them finite.
+
+    Raises:
+        Breach: one is not.
+    """
+    bad = np.flatnonzero(~np.isfinite(confidence))
+    if len(bad):
+        raise Breach(
+            f"{type(method).__name__}.predict returned confidence {confidence[bad[0]]} for image "
+            f"{bad[0]}: it takes finite numbers"
+        )
+    return confidence
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a tensor {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"

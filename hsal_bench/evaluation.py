@@ -12,7 +12,7 @@ import torch
 
 from hsal_bench import metrics
 from hsal_bench.attention import AttentionSums, attention_sums
-from hsal_bench.contract import check_counts, check_prediction
+from hsal_bench.contract import check_confidence, check_counts, check_prediction
 from hsal_bench.loader import ExampleSet, evaluation_batches
 from hsal_bench.method import Method, Prediction
 
@@ -57,7 +57,9 @@ def evaluate(method: Method, examples: ExampleSet) -> Evaluation:
     scores = metrics.score(truth, predicted, examples.labels.shape[1])
     if looks:
         scores |= reduce(add, looks).means()
-    sure = np.concatenate(confidence) if len(confidence) == len(counts) else None
+    sure = None
+    if len(confidence) == len(counts):
+        sure = check_confidence(method, np.concatenate(confidence))
     return Evaluation(predicted, sure, scores, seconds)
 
 

@@ -300,7 +300,11 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
             r"WrongShape\.predict returned a tensor int64 \[24, 2\] as counts: it takes whole num",
         ),
         (Negative, "prediction", r"Negative\.predict returned count -\d for class \d of image \d"),
-        (NotSure, "prediction", r"confidence inf for image 0; expected finite numbers \(NotSure\."),
+        (
+            NotSure,
+            "prediction",
+            r"NotSure\.predict returned confidence inf for image 0: it takes finite",
+        ),
         (NeedsLabels, "prediction", f"{FILE} .*ValueError: this batch carries no labels: it was d"),
         (Raises, "prediction", rf"{FILE} \d+: IndexError: out of reach$"),
         (Diverges, "training", "'loss' is inf at update 10; expected finite numbers"),

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from hsal_bench.contract import Breach, check_counts, check_prediction, check_scalars
+from hsal_bench.contract import (
+    Breach,
+    check_confidence,
+    check_counts,
+    check_prediction,
+    check_scalars,
+)
 from hsal_bench.gradient import GradientMethod
 from hsal_bench.method import Prediction
 
@@ -64,6 +70,15 @@ def test_scalars_that_are_none_are_told(scalars, message):
 def test_a_negative_count_is_told_with_its_place():
     with pytest.raises(Breach, match="count -2 for class 1 of image 3: counts are at least 0"):
         check_counts("m", np.array([[0, 1], [0, 0], [1, 1], [0, -2]]))
+
+
+def test_a_confidence_that_is_not_finite_is_told_with_its_place():
+    sure = np.array([0.5, -3.0])
+    assert check_confidence("m", sure) is sure
+    with pytest.raises(
+        Breach, match=r"str\.predict returned confidence nan for image 1: it takes fi"
+    ):
+        check_confidence("m", np.array([0.5, np.nan, np.inf]))
 
 
 def test_a_gradient_method_without_its_parts_cannot_be_made():
