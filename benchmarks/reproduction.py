@@ -126,12 +126,15 @@ def name_of(record: Record) -> str:
 
 
 def by_item(records: Iterable[Record], plan: Sequence[Item]) -> dict[str, Record]:
-    """Return the record of each item that has one, by the item's name; the first of several."""
+    """Return the record of each item that has one, by the item's name; the first of several.
+
+    Evaluations on a data set that a method was not trained on are no item's.
+    """
     wanted = {item.name for item in plan}
     found: dict[str, Record] = {}
     for record in records:
         name = name_of(record)
-        if record.status == "ok" and name in wanted:
+        if record.status == "ok" and record.trained_on is None and name in wanted:
             found.setdefault(name, record)
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from hsal_bench import plan
 from hsal_bench.errors import UsageError
 from hsal_bench.options import assignments
-from hsal_bench.record import read_record, write_record
+from hsal_bench.record import DataSet, read_record, write_record
 
 NAME = "mnist-set--hsal-rl--paper--seed-0"
 
@@ -115,6 +115,7 @@ def test_a_record_counts_for_its_item_alone(reproduction, record):
         record(data_set="mnist-multiset"),
         record(settings={"trajectories": "1"}),
         record(status="failed", reason="no", metrics={}, correct=None),
+        record(trained_on=DataSet("mnist-multiset", "cd" * 32, {"test": 8}, "m.h5"), curve=()),
     ):
         assert reproduction.by_item([other], [item]) == {}
 
