@@ -7,6 +7,7 @@ taken whole or not at all.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 
 from hsal_bench.errors import UsageError
 
@@ -32,10 +33,10 @@ Predictions = tuple[Int[np.ndarray, "images classes"], Float[np.ndarray, " image
 class BadPredictions(UsageError):  # noqa: N818 - it says what is the matter
     """A predictions file that is not taken; `problems` says why, a line each, at most `LISTED`."""
 
-    def __init__(self, path: Path, problems: Sequence[str], number: int) -> None:
+    def __init__(self, where: str, problems: Sequence[str], number: int) -> None:
         more = [f"and {number - len(problems):,} more"] if number > len(problems) else []
         self.problems = (*problems, *more)
-        self.told = f"{path}: {number:,} problem{'s' if number > 1 else ''}, nothing is scored"
+        self.told = f"{where}: {number:,} problem{'s' if number > 1 else ''}, nothing is scored"
         super().__init__(f"{self.told}: {'; '.join(self.problems)}")
 
 
@@ -73,15 +74,26 @@ def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:
         UsageError: there is no such file.
         BadPredictions: something in it is not as it should be, or missing.
     """
-    reading = _Reading(size, num_classes)
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                _take(reading, number, line)
+            return parse_predictions(file, str(path), size, num_classes)
     except FileNotFoundError:
         raise UsageError(f"no predictions file {path}: name one with a line per image") from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder: name the predictions file in it") from None
+
+
+def parse_predictions(
+    lines: Iterable[bytes], where: str, size: int, num_classes: int
+) -> Predictions:
+    """Return the predictions in `lines` as `read_predictions` does; `where` opens an error.
+
+    Raises:
+        BadPredictions: something in it is not as it should be, or missing.
+    """
+    reading = _Reading(size, num_classes)
+    for number, line in enumerate(lines, 1):
+        _take(reading, number, line)
     if not reading.number and not reading.line_of:
         reading.refuse(
             f'the file is empty: write {{"id": 0, "labels": [...]}}, for {size:,} images'
@@ -90,12 +102,23 @@ def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:
         _refuse_missing(reading)
         _refuse_part_confidence(reading)
     if reading.number:
-        raise BadPredictions(path, reading.problems, reading.number)
+        raise BadPredictions(where, reading.problems, reading.number)
     counts = np.zeros((size, num_classes), np.int64)
     np.add.at(counts, (reading.rows, reading.labels), 1)
     if not reading.confidence:
         return counts, None
     return counts, np.array([reading.confidence[row] for row in range(size)])
+
+
+def counts_sha256(counts: Integer[np.ndarray, "images classes"]) -> str:
+    """Return the hash of predicted multisets: of their counts alone, in the order of the images.
+
+    Two files that name the same multisets have the same hash, whatever the order of their lines
+    and labels, and the confidence.
+    """
+    shape = " ".join(map(str, counts.shape))
+    whole = np.ascontiguousarray(counts, dtype="<i8")
+    return hashlib.sha256(f"counts {shape}\n".encode() + whole.tobytes()).hexdigest()
 
 
 def _take(reading: _Reading, number: int, text: bytes) -> None:

@@ -118,6 +118,9 @@ class Record:
     of training in seconds, throughputs are in examples per second, `started` is ISO 8601 with its
     time zone, `command` makes the same run again.
 
+    `predictions_sha256` is `predictions.counts_sha256` of what was predicted; older records have
+    none.
+
     `trained_on` is the data set that the method was trained on where that is not `data_set`, on
     whose test split alone it was evaluated then: budget, updates and time are those of the
     training, and there is no curve.
@@ -140,6 +143,7 @@ class Record:
     activation: Activation | None
     metrics: Mapping[str, float] = field(default_factory=dict)
     correct: Correct | None = None
+    predictions_sha256: str | None = None
     curve: tuple[Mapping[str, float], ...] = ()
     updates: int = 0
     selected_update: int | None = None

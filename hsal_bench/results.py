@@ -26,6 +26,7 @@ from hsal_bench.method import Method, Unsupported
 from hsal_bench.metrics import METRICS_VERSION, correct
 from hsal_bench.options import as_json
 from hsal_bench.plan import Entry
+from hsal_bench.predictions import counts_sha256
 from hsal_bench.presets import Budget
 from hsal_bench.record import Git, PeakMemory, Record
 
@@ -77,6 +78,7 @@ def stub_elsewhere(trained: Record, data: DataFile) -> Record:
         trained_on=trained.data_set,
         metrics={},
         correct=None,
+        predictions_sha256=None,
         curve=(),
         throughput_train=None,
         throughput_predict=None,
@@ -157,6 +159,7 @@ def scored(
         reason="",
         metrics=result.metrics,
         correct=records.pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
+        predictions_sha256=counts_sha256(result.counts),
         throughput_predict=len(test) / result.seconds,
         peak_memory_bytes=PeakMemory(
             process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -8,7 +8,7 @@ import pytest
 from hsal_bench import outputs
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
-from hsal_bench.predictions import LISTED, BadPredictions, read_predictions
+from hsal_bench.predictions import LISTED, BadPredictions, counts_sha256, read_predictions
 
 GOOD = ['{"id": 0, "labels": [2, 2]}', '{"id": 2, "labels": []}', '{"labels": [0], "id": 1}']
 
@@ -173,3 +173,27 @@ def test_the_error_is_one_line_with_the_file_and_the_number(read, tmp_path):
         'line 5: 2 is not an object: write {"id": 0, "labels": [...]}'
     )
     assert caught.value.exit_code == 2
+
+
+def test_the_hash_is_of_the_multisets_alone(read):
+    hashes = {
+        counts_sha256(read(*lines)[0])
+        for lines in (
+            ['{"id": 0, "labels": [2, 1]}', '{"id": 1, "labels": []}', '{"id": 2, "labels": [0]}'],
+            ['{"id": 2, "labels": [0]}', '{"id": 0, "labels": [1, 2]}', '{"id": 1, "labels": []}'],
+            [
+                f'{{"id": {row}, "labels": {y}, "confidence": 0.5}}'
+                for row, y in enumerate(("[1, 2]", "[]", "[0]"))
+            ],
+        )
+    }
+    assert len(hashes) == 1
+    other = read('{"id": 0, "labels": [2]}', '{"id": 1, "labels": [1]}', GOOD[2].replace("1", "2"))
+    assert counts_sha256(other[0]) not in hashes
+
+
+def test_the_hash_does_not_depend_on_the_type_but_on_the_shape():
+    counts = np.array([[0, 1], [2, 0]])
+    assert counts_sha256(counts) == counts_sha256(counts.astype(np.uint8))
+    assert counts_sha256(counts) == counts_sha256(np.asfortranarray(counts))
+    assert counts_sha256(counts) != counts_sha256(counts.reshape(1, 4))

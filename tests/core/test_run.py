@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hsal_bench import activations, backbones, cli, plan, registry
+from hsal_bench.predictions import counts_sha256, read_predictions
 from hsal_bench.record import read_record, unpack_correct
 
 METHOD = '''
@@ -88,6 +89,8 @@ def test_a_method_from_a_file_leaves_a_record_predictions_and_tables(bench, tmp_
     assert [json.loads(line)["labels"] for line in lines] == [[0]] * 60
     share = float(unpack_correct(record.correct).mean())
     assert record.metrics["exact_match"] == share > 0
+    predicted, _ = read_predictions(_folder(tmp_path) / "predictions.jsonl", 60, 3)
+    assert record.predictions_sha256 == counts_sha256(predicted)
     assert "Constant" in (tmp_path / "runs" / "table.md").read_text()
     assert "cardinality_bias" in (tmp_path / "runs" / "table.csv").read_text()
 

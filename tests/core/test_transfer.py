@@ -88,6 +88,7 @@ def test_a_record_per_method_and_data_set_says_what_was_trained_on(bench, anothe
     assert (near.data_set.name, near.trained_on) == ("near", own.data_set)
     assert (near.status, near.seed, near.curve) == ("ok", 1, ())
     assert (near.updates, near.selected_update) == (own.updates, own.selected_update)
+    assert near.predictions_sha256 not in (None, own.predictions_sha256)
     folder = path_of("Free", "more").parent
     lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     assert len(lines) == 30
