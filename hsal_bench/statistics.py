@@ -1,0 +1,191 @@
+"""How far chance explains a number: over seeds, over test images, and between two methods.
+
+The tests and quantiles are scipy's. What is resampled is images: each of the bootstrap's resamples
+draws as many as there are, with replacement (Efron & Tibshirani, An Introduction to the Bootstrap,
+1993), and the intervals are the percentiles of its replicates. Where every image has the same
+score (all right, say) such an interval has no width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Real
+
+CONFIDENCE = 0.95
+LEVEL = 0.05
+"""Of the tests: a difference with a larger p-value is not told from chance."""
+POWER = 0.80
+RESAMPLES = 2_000
+PERMUTATIONS = 9_999
+FEW = 100
+"""Images that differ, up to which signs are flipped in place of trusting the normal limit."""
+
+_BLOCK = 32  # resamples at a time: their weights stay in the cache
+
+Columns = Real[np.ndarray, "images columns"]
+
+
+class Interval(NamedTuple):
+    """A confidence interval; both ends are NaN where there is none."""
+
+    low: float
+    high: float
+
+
+def mean_std(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean (NaN of none) and the sample standard deviation (NaN of fewer than two)."""
+    n = len(values)
+    if n == 0:
+        return math.nan, math.nan
+    mean = math.fsum(values) / n
+    if n == 1:
+        return mean, math.nan
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+
+
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Return Student's t-interval of the mean of independent values, seeds' scores for instance.
+
+    NaN of fewer than two values.
+    """
+    mean, std = mean_std(values)
+    if math.isnan(std):
+        return Interval(math.nan, math.nan)
+    from scipy.special import stdtrit
+
+    n = len(values)
+    reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * std / math.sqrt(n)
+    return Interval(mean - reach, mean + reach)
+
+
+def resampled_sums(
+    columns: Columns, resamples: int = RESAMPLES, seed: int = 0
+) -> Float[np.ndarray, "resamples columns"]:
+    """Return the sum of every column over each resample of the images.
+
+    All columns see the same resamples, and so does every call with as many images and the same
+    seed: what is computed from two methods' columns is paired.
+    """
+    rng = np.random.default_rng(seed)
+    images = len(columns)
+    values = columns.astype(np.float64)
+    sums = np.empty((resamples, columns.shape[1]))
+    for start in range(0, resamples, _BLOCK):
+        rows = min(_BLOCK, resamples - start)
+        drawn = rng.integers(images, size=(rows, images)) + images * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * images).reshape(rows, images)
+        sums[start : start + rows] = weights.astype(np.float64) @ values
+    return sums
+
+
+def percentile_interval(
+    replicates: Float[np.ndarray, " resamples"], confidence: float = CONFIDENCE
+) -> Interval:
+    """Return the bootstrap's percentile interval; NaN if a replicate is."""
+    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high))
+
+
+def macro_f1(
+    hits: Real[np.ndarray, "*resamples classes"], objects: Real[np.ndarray, "*resamples classes"]
+) -> Float[np.ndarray, "*resamples"]:
+    """Return the macro-F1 of sums over images, as `metrics.score` has it of the images themselves.
+
+    hits: TP per class. objects: true + predicted ones; a class without any takes no part, and
+    without any class the score is 1.
+    """
+    occurring = objects > 0
+    f1 = np.where(occurring, 2 * hits / np.where(occurring, objects, 1), 0.0).sum(-1)
+    classes = occurring.sum(-1)
+    return np.where(classes > 0, f1 / np.maximum(classes, 1), 1.0)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test.
+
+    only_a, only_b: images that one alone has right; were there no difference, either would be as
+    likely. 1 without any such image.
+    """
+    if only_a + only_b == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(only_a, only_a + only_b).pvalue)
+
+
+def paired_images(differences: Float[np.ndarray, " images"]) -> float:
+    """Return the two-sided p-value of "the differences of the images have the mean 0".
+
+    It is for scores that are means over seeds; of one seed each, `mcnemar` is exact. The t-test is
+    of the mean itself, which is the difference in exact match, whereas Wilcoxon's test is of ranks
+    that are nearly all tied here; thousands of bounded differences put it at its normal limit. That
+    limit is no help where at most `FEW` images differ at all: signs are flipped there, which for
+    one seed each is McNemar's test again (all flips of up to 13, else `PERMUTATIONS`, seeded).
+    """
+    differing = differences[differences != 0]
+    if len(differing) == 0:
+        return 1.0
+    from scipy.stats import permutation_test, ttest_1samp
+
+    if len(differing) > FEW:
+        same = np.ptp(differences) == 0  # the t-test would divide by a deviation of 0
+        return 0.0 if same else float(ttest_1samp(differences, 0.0).pvalue)
+    flips = permutation_test(
+        (differing,),
+        lambda values, axis: values.sum(axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        rng=np.random.default_rng(0),
+    )
+    return float(flips.pvalue)
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the two-sided p-value of Welch's t-test of two methods' scores over seeds.
+
+    Where no method's seeds differ at all: 1 for equal scores, 0 for others.
+    """
+    if np.ptp(a) == 0 and np.ptp(b) == 0:
+        return 1.0 if a[0] == b[0] else 0.0
+    from scipy.stats import ttest_ind
+
+    return float(ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number, in the same order.
+
+    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
+    Statistics 6 (1979): the chance of any wrong rejection stays below the level.
+    """
+    order = np.argsort(p, kind="stable")
+    steps = np.asarray(p, dtype=float)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted.tolist()
+
+
+def smallest_difference(
+    images: int, discordant: int, *, power: float = POWER, level: float = LEVEL
+) -> float:
+    """Return the smallest true difference d of two shares that McNemar's test would have found.
+
+    With N images of which a share psi is discordant (one method alone is right), it is found with
+    that power if sqrt(N) d = z_(1 - level/2) sqrt(psi) + z_power sqrt(psi - d^2): R. J. Connor,
+    Sample size for testing differences in proportions for the paired-sample design, Biometrics 43
+    (1987), after O. S. Miettinen, Biometrics 24 (1968); solved for d. NaN where no d <= psi does
+    it: so few discordant images show nothing.
+    """
+    from scipy.special import ndtri
+
+    psi, z_a, z_b = discordant / images, float(ndtri(1 - level / 2)), float(ndtri(power))
+    if images <= z_a**2 - z_b**2:
+        return math.nan
+    root = z_a * math.sqrt(images) + z_b * math.sqrt(images - z_a**2 + z_b**2)
+    d = math.sqrt(psi) * root / (images + z_b**2)
+    return d if 0 < d <= psi else math.nan
