@@ -1,6 +1,7 @@
 """The command `hsal-bench`: its subcommands, and how failures are told.
 
 Starting it imports neither torch nor pandas: each subcommand's module does so where it works.
+Packages add subcommands through the entry points `hsal_bench.commands`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from hsal_bench import __version__
-from hsal_bench.errors import HsalBenchError, suggest
+from hsal_bench.errors import HsalBenchError, UsageError, suggest
 
 COMMANDS = {
     "list": "hsal_bench.cli_list:list_all",
@@ -30,24 +31,34 @@ INTERRUPTED = 130
 
 
 class Commands(click.Group):
-    """A group whose subcommands are imported when they are needed."""
+    """A group whose subcommands are imported when they are called, not to tell of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of a user's work."""
-        return list(COMMANDS)
+        """Return the names in the order of a user's work, then those of installed packages."""
+        return list(_targets())
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import and return a subcommand; None if there is none of that name."""
-        if name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        if name in COMMANDS:
+            module, _, attribute = COMMANDS[name].partition(":")
+            return getattr(importlib.import_module(module), attribute)
+        return _installed(name) if name in _targets() else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the subcommand, or say which one was probably meant."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}: {suggest(args[0], COMMANDS)}")
+        wanted = args[0] if args else ""
+        if wanted not in COMMANDS and not wanted.startswith("-") and wanted not in _targets():
+            ctx.fail(f"no command {wanted!r}: {suggest(wanted, _targets())}")
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line for each subcommand, as click does, from what its source says."""
+        targets = _targets()
+        width = formatter.width - max(map(len, targets)) - 6
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _line(name, targets[name], width)) for name in targets])
+        for name in _hidden():
+            click.echo(f"warning: {_clash(name)}", err=True)
 
 
 @click.group(
@@ -61,6 +72,56 @@ def hsal_bench() -> None:
 
     First: hsal-bench run --model hsal-rl --preset quick
     """
+
+
+def _targets() -> dict[str, str]:
+    """Return every subcommand's `module:attribute`; a name of hsal-bench's own is its own."""
+    from hsal_bench import registry
+
+    return COMMANDS | {
+        name: target
+        for name, target in registry.targets(registry.COMMANDS).items()
+        if name not in COMMANDS
+    }
+
+
+def _line(name: str, target: str, width: int) -> str:
+    """Return what stands beside a subcommand in the help; its package where its source is mute."""
+    from hsal_bench import registry
+    from hsal_bench.commands import docstring
+
+    about = docstring(target) or f"Of {registry.owners(registry.COMMANDS, name)}."
+    return click.Command(name, help=about).get_short_help_str(width)
+
+
+def _hidden() -> list[str]:
+    """Return the names that a package offers in vain."""
+    from hsal_bench import registry
+
+    return [name for name in registry.names(registry.COMMANDS) if name in COMMANDS]
+
+
+def _clash(name: str) -> str:
+    from hsal_bench import registry
+
+    return (
+        f"command {name!r} of {registry.owners(registry.COMMANDS, name)} cannot be called: "
+        "hsal-bench has one of that name; rename or uninstall it"
+    )
+
+
+def _installed(name: str) -> click.Command:
+    """Import a package's command. Raises as `registry.load`, and where it is no command."""
+    from hsal_bench import registry
+
+    command = registry.load(registry.COMMANDS, name, "command")
+    if not isinstance(command, click.Command):
+        owner = registry.owners(registry.COMMANDS, name)
+        raise UsageError(
+            f"command {name!r} of {owner} is a {type(command).__name__}, not a click command: "
+            "mend or uninstall that package"
+        )
+    return command
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Finding generators and methods by name, without importing any but the one that is wanted.
+"""Finding generators, methods and commands by name, importing none but the one that is wanted.
 
 What this project ships and what a stranger's pip-installed package offers are found in the same
-way: through the entry points `hsal_bench.generators` and `hsal_bench.methods`. A method can also
-be given as `path/to/file.py:ClassName`.
+way: through the entry points `hsal_bench.generators`, `hsal_bench.methods` and
+`hsal_bench.commands`. A method can also be given as `path/to/file.py:ClassName`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,22 @@ from hsal_bench.errors import UsageError, suggest
 from hsal_bench.generator import Generator
 
 GENERATORS, METHODS = "hsal_bench.generators", "hsal_bench.methods"
+COMMANDS = "hsal_bench.commands"
 
 
 def names(group: str) -> list[str]:
     """Return the names in an entry point group, importing nothing."""
     return list(_found(group))
+
+
+def targets(group: str) -> dict[str, str]:
+    """Return what each name of a group stands for, as `module:attribute`, importing nothing."""
+    return {name: points[0].value for name, points in _found(group).items()}
+
+
+def owners(group: str, name: str) -> str:
+    """Return which packages offer a name, in words."""
+    return " and ".join(sorted(_owner(point) for point in _found(group)[name]))
 
 
 def load_generator(name: str) -> Generator:
@@ -60,8 +71,8 @@ def load(group: str, name: str, kind: str) -> Any:
     if not found:
         raise UsageError(f"no {kind} {name!r}: {suggest(name, _found(group))}")
     if len(found) > 1:
-        owners = " and ".join(sorted(_owner(point) for point in found))
-        raise UsageError(f"{kind} {name!r} is offered by {owners}: uninstall one of them")
+        offered = owners(group, name)
+        raise UsageError(f"{kind} {name!r} is offered by {offered}: uninstall one of them")
     try:
         return found[0].load()
     except Exception as error:
