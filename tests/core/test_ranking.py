@@ -1,0 +1,181 @@
+"""Ranks from records: worked examples, refusals, and how often the rule errs and finds."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hsal_bench import statistics
+from hsal_bench.errors import UsageError
+from hsal_bench.ranking import ranking
+from hsal_bench.record import DataSet, pack_correct
+
+
+@pytest.fixture
+def runs(ok):
+    """Return what makes a method's records of rows of right (1) and wrong (0) images."""
+
+    def runs(*rows, **changes):
+        return [
+            ok(seed=seed, correct=pack_correct(np.array(row, bool)), **changes)
+            for seed, row in enumerate(rows)
+        ]
+
+    return runs
+
+
+def first(right, images=200):
+    """The first `right` of the images are predicted."""
+    return np.arange(images) < right
+
+
+def test_methods_that_cannot_be_told_apart_share_a_rank(runs):
+    methods = {
+        "bad": runs(first(40)),
+        "good": runs(first(150)),
+        "fair": runs(first(146)),
+        "also bad": runs(first(42)),
+    }
+    found = ranking(methods)
+    assert [(rank.name, rank.told, rank.as_best) for rank in found.ranks] == [
+        ("good", "1-2", True),
+        ("fair", "1-2", True),
+        ("also bad", "3-4", False),
+        ("bad", "3-4", False),
+    ]
+    assert [rank.exact_match for rank in found.ranks] == [0.75, 0.73, 0.21, 0.2]
+
+
+def test_one_seed_each_is_mcnemar_with_holm(runs):
+    a, b = np.repeat([1, 0, 1], [1, 9, 40]), np.repeat([0, 1, 1], [1, 9, 40])
+    (pair,) = ranking({"a": runs(a), "b": runs(b)}).pairs
+    # The better one comes first: 9 images against 1.
+    assert (pair.a, pair.b, pair.difference) == ("b", "a", pytest.approx(-8 / 50))
+    assert pair.p == pair.p_images == pair.adjusted == pytest.approx(22 / 1024)
+    assert math.isnan(pair.p_seeds)
+    three = ranking({"a": runs(a), "b": runs(b), "c": runs(b)})
+    p = [pair.p for pair in three.pairs]
+    assert p == pytest.approx([1, 22 / 1024, 22 / 1024])
+    assert [pair.adjusted for pair in three.pairs] == pytest.approx([1, 66 / 1024, 66 / 1024])
+    assert [rank.told for rank in three.ranks] == ["1-3"] * 3
+
+
+def test_seeds_that_scatter_explain_what_images_do_not(runs):
+    scattered = runs(first(100), first(180))
+    steady = runs(first(60), first(61))
+    (pair,) = ranking({"a": scattered, "b": steady}).pairs
+    assert pair.p_images < 0.001
+    assert pair.p == pair.p_seeds > 0.05
+    assert not pair.told_apart
+
+
+def test_of_one_seed_against_several_the_images_alone_decide(runs):
+    found = ranking({"a": runs(first(150), first(152)), "b": runs(first(60))})
+    (pair,) = found.pairs
+    assert math.isnan(pair.p_seeds)
+    assert pair.told_apart
+    assert found.tests.endswith("; one seed, so that model alone: b")
+
+
+def test_the_tests_are_told_in_words(runs):
+    one = {"a": runs(first(9)), "b": runs(first(8))}
+    assert ranking(one).tests == (
+        "exact McNemar test over images, level 5 %; one seed: these trained models, not the methods"
+    )
+    several = {name: runs(first(9), first(8)) for name in "abc"}
+    assert ranking(several).tests == (
+        "paired test over images and Welch's over seeds, Holm over 3 pairs, level 5 %"
+    )
+
+
+def test_one_method_has_the_first_rank(runs):
+    found = ranking({"a": runs(first(9))})
+    assert [(rank.told, rank.as_best) for rank in found.ranks] == [("1", True)]
+    assert found.pairs == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"data_set": DataSet("m", "ff" * 32, {"test": 200}, "m.h5")},
+            "b on content ffffffff, 200 images, metrics 1",
+        ),
+        ({"metrics_version": 2}, "b on content ab12ab12, 200 images, metrics 2"),
+    ],
+)
+def test_other_data_or_metrics_are_refused(runs, changes, told):
+    with pytest.raises(UsageError) as refused:
+        ranking({"a": runs(first(9)), "b": runs(first(9), **changes)})
+    assert str(refused.value) == (
+        "ranks need the same images and metrics: a on content ab12ab12, 200 images, metrics 1; "
+        + told
+    )
+
+
+def test_what_cannot_be_ranked_is_refused(runs, bad):
+    with pytest.raises(UsageError, match="b has no run to rank: leave it out"):
+        ranking({"a": runs(first(9)), "b": []})
+    with pytest.raises(UsageError, match="b, seed 0, failed: leave it out of a rank"):
+        ranking({"a": runs(first(9)), "b": [bad()]})
+
+
+IMAGES = 500
+
+
+def simulated(rng, skills, seeds, scatter):
+    """Return which images each method's models have right, bool [methods, seeds, images].
+
+    An image is as hard for every method; a method's models differ by what their seeds do.
+    """
+    hard = rng.normal(0, 2, IMAGES)
+    skill = np.asarray(skills)[:, None] + rng.normal(0, scatter, (len(skills), seeds))
+    return rng.random((len(skills), seeds, IMAGES)) < 1 / (1 + np.exp(hard - skill[:, :, None]))
+
+
+def share_of_errors(runs, times, **how):
+    """Return how often some of four equal methods are told apart, and any by the images alone."""
+    rng = np.random.default_rng(0)
+    errors = by_images = 0
+    for _ in range(times):
+        rows = simulated(rng, skills=[0.5] * 4, **how)
+        found = ranking({name: runs(*models) for name, models in zip("abcd", rows, strict=True)})
+        errors += any(pair.told_apart for pair in found.pairs)
+        adjusted = statistics.holm([pair.p_images for pair in found.pairs])
+        by_images += min(adjusted) < statistics.LEVEL
+    return errors, by_images
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seeds", "scatter"),
+    # One seed tells models apart, so the models are equal there: no scatter.
+    [(1, 0.0), (2, 0.3), (3, 0.3), (5, 0.1), (5, 0.3)],
+)
+def test_equal_methods_are_told_apart_at_most_at_the_level(runs, seeds, scatter):
+    times = 400
+    errors, by_images = share_of_errors(runs, times, seeds=seeds, scatter=scatter)
+    # As many errors as 5 % would give are allowed, up to what chance does once in a hundred: 31.
+    assert errors <= stats.binom.ppf(0.99, times, statistics.LEVEL)
+    if scatter == 0.3:
+        assert by_images > 0.3 * times
+
+
+def test_equal_methods_are_seldom_told_apart(runs):
+    errors, by_images = share_of_errors(runs, 40, seeds=3, scatter=0.3)
+    assert errors <= stats.binom.ppf(0.99, 40, statistics.LEVEL)
+    assert by_images > 12
+
+
+@pytest.mark.parametrize(("seeds", "skill"), [(1, 1.3), (3, 1.1)])
+def test_a_real_difference_is_found(runs, seeds, skill):
+    rng = np.random.default_rng(1)
+    times = found = 0
+    for _ in range(20):
+        a, b = simulated(rng, [0.5, skill], seeds, scatter=0.0 if seeds == 1 else 0.05)
+        order = ranking({"worse": runs(*a), "better": runs(*b)})
+        times += 1
+        found += [rank.told for rank in order.ranks] == ["1", "2"]
+        assert order.ranks[0].name == "better" or not order.pairs[0].told_apart
+    assert found >= 0.8 * times
