@@ -86,6 +86,22 @@ GRID = (
 """What classes are trained on, with and without the location reward. HSAL-RL (REINFORCE with it)
 and the baseline (own samples fed back, without it) are the two of these that part 1 has."""
 
+OTHERS = (
+    "count-classifier",
+    "multiset-loss",
+    "query-transformer",
+    "rl",
+    "log-marginal",
+    "cnn-rnn",
+    "order-search",
+    "slot-attention",
+    "distribution-matching",
+    "idspn",
+    "one-step-matching",
+    "count-regression",
+)
+"""The field's methods; HSAL with the multiset loss is in the grid."""
+
 PLAN = (
     *(Item(1, data, method, 0) for data, method in product((MULTISET, SET), (HSAL, BASELINE))),
     *(
@@ -100,8 +116,10 @@ PLAN = (
     Item(3, MULTISET, HSAL, 0, "reset_controller=yes"),
     Item(3, MULTISET, HSAL, 0, "return_to_go=yes"),
     Item(3, MULTISET, HSAL, 0, updates=37_500),
+    *(Item(4, MULTISET, method, seed) for seed, method in product((0, 1, 2), OTHERS)),
 )
-"""1: the paper's Table 1. 2: what of the method it is that helps. 3: other readings, and longer."""
+"""1: the paper's Table 1. 2: what of the method it is that helps. 3: other readings, and longer.
+4: the field's other methods."""
 
 TOY_UPDATES = 4
 

@@ -256,7 +256,7 @@ def test_a_folder_of_records_that_is_not_there_is_told(script, tmp_path):
 @pytest.mark.slow
 def test_the_first_items_for_real(scripts, script, options, tmp_path, monkeypatch, capsys):
     items = scripts.reproduction.SCALES["toy"]
-    longer = items[-1]
+    longer = max(items, key=lambda item: item.budget)
     monkeypatch.setitem(script.SCALES, "toy", (items[0], longer))
     assert script.reproduce([*options, "--device", "cpu", "--budget-minutes", "8"]) == 0
     assert "2 of 2 done, 2 of them now" in capsys.readouterr().out

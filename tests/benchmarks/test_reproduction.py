@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from hsal_bench import plan
+from hsal_bench import plan, registry
 from hsal_bench.errors import UsageError
 from hsal_bench.options import assignments
 from hsal_bench.record import DataSet, read_record, write_record
@@ -74,7 +74,7 @@ def test_the_headline_comes_first(reproduction):
 @pytest.mark.parametrize("scale", ["paper", "toy"])
 def test_every_item_has_a_folder_and_a_name_of_its_own(reproduction, scale, tmp_path):
     items = reproduction.SCALES[scale]
-    assert len({item.name for item in items}) == len(items) == 20 + 30 + 4
+    assert len({item.name for item in items}) == len(items) == 20 + 30 + 4 + 36
     assert len({item.folder(tmp_path) for item in items}) == len(items)
 
 
@@ -102,6 +102,11 @@ def test_the_grid_is_whole_and_nothing_in_it_runs_twice(reproduction):
         for location in (False, True)
         for seed in range(3)
     )
+
+
+def test_every_method_is_in_the_plan(reproduction):
+    planned = {item.method for item in reproduction.PLAN} | {"hsal-multiset"}
+    assert planned == set(registry.names(registry.METHODS))
 
 
 def test_a_record_counts_for_its_item_alone(reproduction, record):
