@@ -33,7 +33,12 @@ def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
 
 
 def conditions(record: Record) -> dict[str, Any]:
-    """Return what a run was given that a fair comparison gives to all alike, by name."""
+    """Return what a run was given that a fair comparison gives to all alike, by name.
+
+    Nothing is known of that where the predictions were made elsewhere.
+    """
+    if record.stated is not None:
+        return {}
     activation = record.activation
     return {
         "preset": record.preset or NONE,

@@ -1,5 +1,7 @@
 """The result record: one JSON file per run, the only source of the numbers in a table.
 
+Predictions that were made elsewhere and scored here have one too.
+
 It is validated when it is made, and again when it is read. NaN (exact match over no image, say)
 is null in the file; an infinite number is refused.
 """
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
+from hsal_bench.statement import Statement
 from hsal_bench.typed_json import typed
 
 if TYPE_CHECKING:
@@ -125,6 +128,10 @@ class Record:
     whose test split alone it was evaluated then: budget, updates and time are those of the
     training, and there is no curve.
 
+    `stated` is what its authors say of an entry whose predictions were made elsewhere, None for a
+    run. Of such an entry budget, environment, updates and time are not known (empty, or None), its
+    `parameters` are as stated, and `started` is when it was scored.
+
     Raises:
         ValueError: the fields contradict each other.
     """
@@ -145,18 +152,19 @@ class Record:
     correct: Correct | None = None
     predictions_sha256: str | None = None
     curve: tuple[Mapping[str, float], ...] = ()
-    updates: int = 0
+    updates: int | None = 0
     selected_update: int | None = None
-    wall_s: float = 0.0
+    wall_s: float | None = 0.0
     throughput_train: float | None = None
     throughput_predict: float | None = None
     peak_memory_bytes: PeakMemory = PeakMemory()
     parameters: int | None = None
     device: str
-    environment: Environment
+    environment: Environment | None
     git: Git | None
     started: str
     command: str
+    stated: Statement | None = None
     metrics_version: int
     record_version: int = RECORD_VERSION
 
@@ -171,10 +179,24 @@ class Record:
                 raise ValueError(f"{name}.{infinite[0]} is {values[infinite[0]]}, not finite")
         if self.trained_on is not None and self.curve:
             raise ValueError("trained_on is given with a curve: that is of the data set trained on")
-        if missing := {"updates", "batch_size"} - set(self.budget):
-            raise ValueError(f"budget lacks {sorted(missing)[0]}")
+        self._check_origin()
         if datetime.fromisoformat(self.started).tzinfo is None:
             raise ValueError(f"started is {self.started!r}: it lacks the time zone")
+
+    def _check_origin(self) -> None:
+        """Refuse a run without what is known of every run, and an entry that claims to be one."""
+        if self.stated is None:
+            if missing := {"updates", "batch_size"} - set(self.budget):
+                raise ValueError(f"budget lacks {sorted(missing)[0]}")
+            if None in (self.environment, self.updates, self.wall_s):
+                raise ValueError("environment, updates or wall_s is null: a run has them")
+            return
+        known = (self.budget, self.environment, self.updates, self.wall_s, self.activation)
+        if any(value not in ({}, None) for value in known):
+            raise ValueError(
+                "stated is given with budget, environment, updates, wall_s or activation: of what "
+                "was made elsewhere they are not known"
+            )
 
 
 def write_record(record: Record, path: Path) -> None:

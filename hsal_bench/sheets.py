@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.columns import cell, cell_with_unit, heading, meaning, names_in, value
-from hsal_bench.comparison import inequality, label
+from hsal_bench.comparison import NONE, inequality, label
 from hsal_bench.options import as_text
 from hsal_bench.record import Record
+from hsal_bench.statement import Statement
 from hsal_bench.tables import data_set
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def _cell(line: Mapping[Any, Any], name: str, chance: str | None) -> str:
 
 
 def _given(lines: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the conditions of each row that has numbers to compare."""
-    return {
+    """Return the conditions of each row that has numbers to compare, where they are known."""
+    conditions = {
         line["method"]: {
             name.removeprefix(_GIVEN): given
             for name, given in line.items()
@@ -119,25 +120,49 @@ def _given(lines: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, Any]]:
         for line in lines
         if line["n"] > 0
     }
+    return {row: given for row, given in conditions.items() if set(given.values()) != {NONE}}
 
 
 def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
     """Yield what was run, on what and where, as (field, content)."""
-    data, activation, environment = record.data_set, record.activation, record.environment
+    data = record.data_set
     yield "method", record.method
+    yield from _as_stated(record.stated) if record.stated else _given_to(record)
+    yield "data set", f"{data.name}, content {data.content_sha256}"
+    yield "images", _listed(data.sizes)
+    if record.stated:
+        yield "scored", record.started
+    else:
+        yield from _surroundings(record)
+
+
+def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
+    """Yield what the authors of predictions made elsewhere say of them."""
+    yield "made", f"elsewhere, {stated.entry} entry, as stated"
+    yield "authors", ", ".join(stated.authors)
+    yield "link", stated.link
+    yield "extra data", ", ".join(stated.extra_data) or "none"
+    yield "training", stated.training_compute
+
+
+def _given_to(record: Record) -> Iterator[tuple[str, str]]:
     yield "settings", _listed(record.settings) or "none given"
     yield "preset", record.preset or "none"
     yield "config", _listed(record.config)
     yield "budget", _listed(record.budget)
-    yield "data set", f"{data.name}, content {data.content_sha256}"
-    yield "images", _listed(data.sizes)
+
+
+def _surroundings(record: Record) -> Iterator[tuple[str, str]]:
+    activation, environment = record.activation, record.environment
     if other := record.trained_on:
         yield "trained on", f"{other.name}, content {other.content_sha256}"
     if activation:
         yield "activations", f"{activation.backbone}, {activation.weights}, {activation.sha256}"
     yield "device", record.device
     yield "started", record.started
-    yield "versions", _listed({name: x for name, x in vars(environment).items() if x is not None})
+    if environment:
+        versions = {name: x for name, x in vars(environment).items() if x is not None}
+        yield "versions", _listed(versions)
     if record.git:
         dirty = ", with changes" if record.git.dirty else ""
         yield "git", f"{record.git.revision}{dirty}"

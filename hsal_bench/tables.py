@@ -17,6 +17,7 @@ from hsal_bench.columns import RUN_COLUMNS, value
 from hsal_bench.comparison import NONE, conditions, variants
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.record import Record
+from hsal_bench.statement import Statement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,14 @@ def _note(runs: Sequence[Record], repeated: Sequence[int]) -> str:
             f"seed {', '.join(untrained)} tested at update 0: training did not help on validation"
         )
         causes[told] = None
+    causes |= dict.fromkeys(_origin(run.stated) for run in runs if run.stated is not None)
     return "; ".join(causes)
+
+
+def _origin(stated: Statement) -> str:
+    """Return what must be known of numbers whose method was not trained here."""
+    learnt = " and ".join(["the train and valid splits", *stated.extra_data])
+    return f"predictions made elsewhere, {stated.entry}; trained on {learnt}, as stated"
 
 
 def _mean_std(values: Sequence[float]) -> tuple[float, float]:

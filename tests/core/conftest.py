@@ -20,6 +20,7 @@ from hsal_bench.generator import Rows
 from hsal_bench.options import as_json, option
 from hsal_bench.record import Activation, DataSet, Environment, Record, pack_correct
 from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout, content_sha256, run_digests
+from hsal_bench.statement import Statement
 
 SIDE, K, CLASSES = 12, 3, 3
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
@@ -237,6 +238,24 @@ def ok() -> Callable[..., Record]:
         return Record(**(values | changes))
 
     return ok
+
+
+@pytest.fixture(scope="session")
+def elsewhere(ok: Callable[..., Record]) -> Callable[..., Record]:
+    """Return what makes a record of predictions that were made elsewhere."""
+
+    def elsewhere(method="theirs", extra_data=(), **changes):
+        stated = Statement(
+            entry="unofficial",
+            authors=("A. Author", "B. Author"),
+            link="https://example.org/paper",
+            extra_data=extra_data,
+            training_compute="two days on one GPU",
+        )
+        unknown = dict.fromkeys(("preset", "activation", "environment", "updates", "wall_s"))
+        return ok(method, **unknown | {"config": {}, "budget": {}, "stated": stated} | changes)
+
+    return elsewhere
 
 
 @pytest.fixture(scope="session")

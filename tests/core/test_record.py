@@ -26,6 +26,7 @@ from hsal_bench.record import (
     utc_now,
     write_record,
 )
+from hsal_bench.statement import Statement
 
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
 
@@ -58,7 +59,25 @@ def failed(status="failed", reason="the loss is nan"):
     return make_record(status=status, reason=reason, metrics={}, correct=None)
 
 
-@pytest.mark.parametrize("record", [make_record(), failed(), failed("unsupported", "one object")])
+UNKNOWN = {"budget": {}, "environment": None, "updates": None, "wall_s": None, "activation": None}
+STATED = Statement(
+    entry="official",
+    authors=("A. Author",),
+    link="https://example.org",
+    extra_data=(),
+    training_compute="a day",
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        make_record(),
+        failed(),
+        failed("unsupported", "one object"),
+        make_record(stated=STATED, predictions_sha256="ab" * 32, **UNKNOWN),
+    ],
+)
 def test_what_is_written_is_read_again(record, tmp_path):
     path = tmp_path / "runs" / "one" / "record.json"
     write_record(record, path)
@@ -108,6 +127,9 @@ def test_correctness_is_packed_and_unpacked(correct):
         ({"metrics": {"macro_f1": math.inf}}, "metrics.macro_f1 is inf, not finite"),
         ({"curve": ({"update": 1, "loss": -math.inf},)}, "curve.loss is -inf, not finite"),
         ({"budget": {"updates": 3}}, "budget lacks batch_size"),
+        ({"environment": None}, "environment, updates or wall_s is null: a run has them"),
+        ({"stated": STATED}, "stated is given with budget, environment, updates, wall_s or activ"),
+        ({"stated": STATED, **UNKNOWN, "wall_s": 3.0}, "stated is given with budget"),
         ({"started": "2025-01-02T03:04:05"}, "it lacks the time zone"),
         ({"trained_on": make_record().data_set}, "trained_on is given with a curve"),
     ],

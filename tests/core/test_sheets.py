@@ -245,3 +245,20 @@ def test_help_imports_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
     )
     assert run.stdout.endswith("[]\n")
+
+
+def test_predictions_made_elsewhere_make_no_conditions_unequal(ok, elsewhere):
+    (sheet,) = sheets.metric_sheets(tables.metric_table([ok(), elsewhere()]))
+    assert [row[0] for row in sheet.rows] == ["hsal-rl", "theirs (1)"]
+    assert sheet.rows[1][-2:] == ("—", "—")
+    (note,) = sheet.notes
+    assert note.startswith("(1) predictions made elsewhere, unofficial; trained on the train and")
+
+
+def test_what_is_stated_of_predictions_made_elsewhere(elsewhere):
+    _, made = sheets.run_sheets(elsewhere(parameters=120))
+    told = dict(made.rows)
+    assert told["made"] == "elsewhere, unofficial entry, as stated"
+    assert (told["authors"], told["extra data"]) == ("A. Author, B. Author", "none")
+    assert told["training"] == "two days on one GPU"
+    assert set(told) & {"preset", "budget", "versions", "device", "command"} == set()

@@ -196,3 +196,15 @@ def test_a_number_that_one_seed_lacks_has_no_mean(ok):
 def test_an_unknown_metric_is_refused(ok):
     with pytest.raises(UsageError, match="no record has a metric 'macro_f2': did you mean 'macro_"):
         tables.metric_table([ok()], ["macro_f2"])
+
+
+def test_predictions_made_elsewhere_have_a_row_and_a_note(ok, elsewhere):
+    records = [ok(), elsewhere(exact_match=0.9), elsewhere("b", extra_data=("ImageNet", "SVHN"))]
+    rows = tables.metric_table(records, ["exact_match", "updates"]).to_dict("records")
+    assert [row["method"] for row in rows] == ["theirs", "b", "hsal-rl"]
+    assert rows[0]["note"] == (
+        "predictions made elsewhere, unofficial; trained on the train and valid splits, as stated"
+    )
+    assert "trained on the train and valid splits and ImageNet and SVHN, as st" in rows[1]["note"]
+    assert math.isnan(rows[0]["updates"])
+    assert (rows[0]["given_preset"], rows[2]["given_preset"]) == (comparison.NONE, "quick")
