@@ -56,6 +56,7 @@ _STEPS = {
     "one image = a batch": _Step(predict.check_single, ("predicts the same twice",)),
     "order of a batch": _Step(predict.check_order, ("predicts the same twice",)),
     "labels are not read": _Step(predict.check_labels_unread, ("predicts the same twice",)),
+    "more objects": _Step(predict.check_more_objects, ("training",)),
     "trace": _Step(predict.check_trace, ("predicts the same twice",)),
     "same seed, same result": _Step(train.check_seed, ("update", "prediction")),
     "predicting changes nothing": _Step(

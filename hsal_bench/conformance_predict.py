@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import torch
@@ -9,9 +10,12 @@ from torch import Tensor
 
 from hsal_bench.checks import Skipped
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS
-from hsal_bench.conformance_trial import PREDICTED, Trial
-from hsal_bench.method import Batch, Prediction, Trace
+from hsal_bench.conformance_trial import PREDICTED, UPDATES, Trial
+from hsal_bench.method import Batch, Prediction, Setup, Trace
 from hsal_bench.multiset import counts_from_labels
+
+MORE = 3
+"""Objects more than the method was trained for."""
 
 ROUNDING = 1e-3
 """Share by which a confidence may differ where a batch is of another size or order."""
@@ -129,6 +133,29 @@ def _outside(name: str, part: Tensor, low: float, high: float) -> Iterator[tuple
     if bad.any():
         upper = "" if high == torch.inf else f" and <= {high:g}"
         yield f"{name} holds {values[bad][0]:g}", f"finite numbers >= {low:g}{upper}"
+
+
+def check_more_objects(trial: Trial) -> str:
+    """A method that says `any_cardinality` goes on in its trained state with more objects.
+
+    Raises:
+        Skipped: it does not say so.
+    """
+    if not getattr(trial.cls, "any_cardinality", False):
+        raise Skipped(f"built for at most {MAX_OBJECTS} objects (any_cardinality is not True)")
+    more = dataclasses.replace(trial.tiny.task, max_objects=MAX_OBJECTS + MORE)
+    try:
+        method = trial.cls(more, trial.config, Setup(trial.device, 0, UPDATES))
+        method.load_state_dict(trial.learned.method.state_dict())
+    except RuntimeError as error:
+        came = f"the state does not fit a task of {more.max_objects}: {_first_line(error)}"
+        trial.refuse("load_state_dict", came, "parameters that do not depend on max_objects")
+    trial.predicted(method, Batch(trial.tiny.inputs(PREDICTED)))
+    return f"trained with up to {MAX_OBJECTS}, predicts for up to {more.max_objects}"
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]
 
 
 def _predicted(trial: Trial, *, trace: bool = False) -> Prediction:

@@ -32,8 +32,8 @@ class GradientMethod(ABC):
     """A method trained by Adam with a cosine schedule and a clipped gradient.
 
     A subclass gives `Config` (derived from `GradientConfig`), `build_network`, `loss` and
-    `predict`. Sampling in `loss` draws from `self.generator` only, so that a run continues bit
-    for bit from its `state_dict`.
+    `predict`. Sampling in `loss` draws from `self.generator`, so that a run continues bit for bit
+    from its `state_dict`; layers such as nn.Dropout may be used, too (bit for bit on a CPU).
 
     `capturable`: `loss` is tensor code alone, that never looks at a value on the host; then its
     update is captured as a CUDA graph on a GPU (hsal_bench/capture.py).
@@ -92,7 +92,11 @@ class GradientMethod(ABC):
             else:
                 group["lr"] = rate
         self.updates_done += 1
-        return self._step(batch)
+        with torch.random.fork_rng(devices=[]):
+            # nn.Dropout and its like draw from torch's own generator: from a seed of each update,
+            # so that on a CPU a run with them can be repeated and gone on with.
+            torch.default_generator.manual_seed(_update_seed(self.setup.seed, self.updates_done))
+            return self._step(batch)
 
     def _new_step(self) -> Step:
         return CapturedStep(self._follow, self.generator) if self.captured else self._follow
@@ -128,6 +132,10 @@ class GradientMethod(ABC):
             self._step = self._new_step()
         self.generator.set_state(state["generator"].cpu())
         self.updates_done = state["updates_done"]
+
+
+def _update_seed(seed: int, update: int) -> int:
+    return (seed << 32) + update
 
 
 def cosine(share: float) -> float:
