@@ -24,7 +24,9 @@ COMMANDS = {
     "card": "hsal_bench.cli_card:card",
     "run": "hsal_bench.cli_run:run",
     "evaluate": "hsal_bench.cli_evaluate:evaluate",
+    "compare": "hsal_bench.cli_compare:compare",
     "table": "hsal_bench.cli_table:table",
+    "figures": "hsal_bench.cli_figures:figures",
     "check-method": "hsal_bench.cli_check:check_method",
 }
 INTERRUPTED = 130

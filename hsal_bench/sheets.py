@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 _CHANCE, _GIVEN = "_chance", "given_"
-_LEFT = ("method", "metric", "meaning", "field", "content")
-"""Columns of texts; the others hold numbers."""
+_TEXTS = ("meaning", "content")
+"""Columns of texts, beside the first; the others hold numbers."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,19 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
 
     parts: list[Table | Text] = []
     for number, sheet in enumerate(sheets):
-        table = Table(title=Text(sheet.title), title_justify="left", box=SIMPLE_HEAD)
+        table = Table(box=SIMPLE_HEAD)
         table.padding, table.pad_edge, table.show_edge = 0, False, False
         for column in sheet.columns:
             table.add_column(
                 Text(column.replace(" ", "\n")),
-                justify="left" if column in _LEFT else "right",
+                justify="left" if _is_text(sheet, column) else "right",
                 overflow="fold",
             )
         for row in sheet.rows:
             cells = zip(sheet.columns, row, strict=True)
-            table.add_row(*(Text(_narrow(text, column)) for column, text in cells))
-        parts += [Text()] * (number > 0) + [table, *map(Text, sheet.notes)]
+            table.add_row(*(Text(_narrow(sheet, column, text)) for column, text in cells))
+        title = Text(sheet.title, style="italic")
+        parts += [Text()] * (number > 0) + [title, table, *map(Text, sheet.notes)]
     return Group(*parts)
 
 
@@ -174,11 +175,15 @@ def _listed(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={as_text(x)}" for name, x in plain.items())
 
 
-def _narrow(text: str, column: str) -> str:
+def _is_text(sheet: Sheet, column: str) -> bool:
+    return column in (sheet.columns[0], *_TEXTS)
+
+
+def _narrow(sheet: Sheet, column: str, text: str) -> str:
     """Return a cell with line breaks that halve its width where a terminal needs it."""
     if column == "method":
         return text.replace("+", "\n+")
-    return text if column in _LEFT else text.replace(" ± ", "\n±").replace(" (", "\n(")
+    return text if _is_text(sheet, column) else text.replace(" ± ", "\n±").replace(" (", "\n(")
 
 
 def _markdown_lines(sheet: Sheet) -> Iterator[str]:
@@ -188,7 +193,7 @@ def _markdown_lines(sheet: Sheet) -> Iterator[str]:
     yield f"**{sheet.title}**"
     yield ""
     yield line(sheet.columns)
-    yield line(":--" if column in _LEFT else "--:" for column in sheet.columns)
+    yield line(":--" if _is_text(sheet, column) else "--:" for column in sheet.columns)
     yield from map(line, sheet.rows)
     for note in sheet.notes:
         yield ""

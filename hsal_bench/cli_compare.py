@@ -1,0 +1,59 @@
+"""`hsal-bench compare`: is the difference between two predictions of the same images real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from hsal_bench.cli_card import data_set_path
+from hsal_bench.cli_output import as_text
+from hsal_bench.schema import SPLITS
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option(
+    "--dataset",
+    metavar="NAME|FILE",
+    help="The data set that was predicted.  [default: the file in --datasets that records name]",
+)
+@click.option(
+    "--datasets",
+    default="data",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where data set files are.",
+)
+@click.option(
+    "--split",
+    default="test",
+    show_default=True,
+    type=click.Choice(SPLITS),
+    help="Which split predictions files are of.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def compare(
+    a: Path,
+    b: Path,
+    dataset: str | None,
+    datasets: Path,
+    split: str,
+    as_json: bool,
+) -> None:
+    """Compare A with B, image by image: records, folders of runs, or predictions files.
+
+    Exact match and macro F1 with 95 % bootstrap intervals over the images, the difference with
+    McNemar's exact test, and by kinds of images. Of records without the predictions or the data
+    set, what can be told is told.
+    """
+    from hsal_bench import contest, contest_sheets
+
+    named = data_set_path(dataset, datasets) if dataset else None
+    found = contest.hold(a, b, named, datasets, split)
+    if as_json:
+        click.echo(json.dumps(contest_sheets.plain(found), indent=1))
+    else:
+        click.echo(as_text(contest_sheets.contest_sheets(found), "terminal"), nl=False)

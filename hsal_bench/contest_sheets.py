@@ -1,0 +1,91 @@
+"""What comes of comparing two predictions, as tables, as plain values, and as a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from hsal_bench.contest import Contest
+from hsal_bench.paired import Estimate, Scores, verdict
+from hsal_bench.sheets import Sheet
+
+
+def contest_sheets(contest: Contest) -> list[Sheet]:
+    """Return the scores, McNemar's table, the kinds of images, and below them what to make of it.
+
+    Of B minus A, in points of a hundred; brackets hold 95 % bootstrap intervals over the images.
+    """
+    found, (a, b) = contest.comparison, (source.name for source in contest.sources)
+    headings = (f"A: {a}", f"B: {b}", "B-A (points)")
+    title = (
+        f"{contest.data_set}, {found.images:,} images of {contest.split} (content "
+        f"{contest.content[:8]}, metrics {contest.sources[0].metrics_version})"
+    )
+    scores = [("exact match", found.exact_match), ("macro f1", found.macro_f1)]
+    rows = tuple((name, *_cells(score)) for name, score in scores if score)
+    images = (
+        ("A right", f"{found.both:,}", f"{found.only_a:,}"),
+        ("A wrong", f"{found.only_b:,}", f"{found.neither:,}"),
+    )
+    sheets = [
+        Sheet(title, ("metric", *headings), rows),
+        Sheet("Images by exact match", ("images", "B right", "B wrong"), images),
+    ]
+    if found.kinds:
+        lines = ((kind.name, f"{kind.images:,}", *_cells(kind.exact_match)) for kind in found.kinds)
+        kinds = Sheet("Exact match by kind", ("images with", "images", *headings), tuple(lines))
+        sheets.append(kinds)
+    notes = (f"{verdict(found, a, b)}.", *contest.cautions)
+    return [*sheets[:-1], dataclasses.replace(sheets[-1], notes=notes)]
+
+
+def plain(contest: Contest) -> dict[str, Any]:
+    """Return everything as plain values that JSON can hold; NaN is None."""
+    found = contest.comparison
+    a, b = contest.sources
+    return _without_nan(
+        {
+            "a": {"name": a.name, "path": str(a.path)},
+            "b": {"name": b.name, "path": str(b.path)},
+            "data_set": {"name": contest.data_set, "content_sha256": contest.content},
+            "split": contest.split,
+            "metrics_version": a.metrics_version,
+            **dataclasses.asdict(found),
+            "verdict": verdict(found, a.name, b.name),
+            "cautions": list(contest.cautions),
+        }
+    )
+
+
+def differing(contest: Contest, count: int) -> np.ndarray:
+    """Return at most `count` rows of images that one alone has right, in their order.
+
+    As many that A has right as B, as far as there are; the first of each.
+    """
+    a, b = (outcome.right for outcome in contest.outcomes)
+    only_a, only_b = np.flatnonzero(a & ~b), np.flatnonzero(b & ~a)
+    of_b = min(len(only_b), max(count // 2, count - len(only_a)))
+    return np.sort(np.concatenate([only_a[: count - of_b], only_b[:of_b]]))
+
+
+def _cells(scores: Scores) -> tuple[str, str, str]:
+    return _cell(scores.a), _cell(scores.b), _cell(scores.difference, 100, 1, "+")
+
+
+def _cell(estimate: Estimate, size: int = 1, digits: int = 3, sign: str = "") -> str:
+    value, low, high = (
+        f"{round(size * number, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no minus before 0
+        for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
