@@ -14,8 +14,8 @@ from hsal_bench.errors import UsageError
 if TYPE_CHECKING:
     from hsal_bench.sheets import Sheet
 
-FORMATS = ("terminal", "markdown", "csv")
-SUFFIXES = {".md": "markdown", ".csv": "csv"}
+FORMATS = ("terminal", "markdown", "csv", "latex")
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 
 format_option = click.option(
     "--format",
@@ -27,7 +27,7 @@ output_option = click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file (.md or .csv; any other with --format).",
+    help="Write to this file (.md, .csv or .tex; any other with --format).",
 )
 
 
@@ -40,36 +40,39 @@ def format_of(output: Path | None) -> str:
     if output is None:
         return "terminal"
     if output.suffix.lower() not in SUFFIXES:
-        endings, forms = " or ".join(SUFFIXES), ", ".join(FORMATS)
+        endings, forms = ", ".join(SUFFIXES), ", ".join(FORMATS)
         raise UsageError(
-            f"{output} has no suffix that says its format: end its name in {endings}, "
+            f"{output} has no suffix that says its format: end its name in one of {endings}, "
             f"or say --format ({forms})"
         )
     return SUFFIXES[output.suffix.lower()]
 
 
 def as_text(shown: list[Sheet], form: str) -> str:
-    """Return sheets in the format "terminal" or "markdown"."""
-    from rich.console import Console
+    """Return sheets in the format "terminal" (with its codes for bold), "markdown" or "latex"."""
+    from hsal_bench import latex, sheets
 
-    from hsal_bench import sheets
-
+    if form == "latex":
+        return latex.latex(shown)
     if form == "markdown":
         return sheets.markdown(shown)
+    from rich.console import Console
+
     buffer = io.StringIO()
-    Console(file=buffer, highlight=False, width=_width()).print(sheets.terminal(shown))
+    console = Console(file=buffer, highlight=False, width=_width(), force_terminal=True)
+    console.print(sheets.terminal(shown))
     return buffer.getvalue()
 
 
 def give(text: str, output: Path | None) -> None:
-    """Print a text, or write it to the output file."""
+    """Print a text, or write it to the output file; only a terminal gets a terminal's codes."""
     if output is None:
         click.echo(text, nl=False)
         return
     from hsal_bench.files import writable_folder, write_text
 
     writable_folder(output.parent)
-    write_text(output, text)
+    write_text(output, click.unstyle(text))
 
 
 def _width() -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.columns import cell, cell_with_unit, heading, meaning, names_in, value
@@ -12,12 +12,13 @@ from hsal_bench.comparison import NONE, inequality, label
 from hsal_bench.options import as_text
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
-from hsal_bench.tables import data_set
+from hsal_bench.tables import SORT_BY, data_set
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Group
 
+DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
 _TEXTS = ("meaning", "content")
 """Columns of texts, beside the first; the others hold numbers."""
@@ -25,19 +26,24 @@ _TEXTS = ("meaning", "content")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table ready to be shown: texts, with the notes that go below it."""
+    """A table ready to be shown: texts, with the notes that go below it.
+
+    bold: the cells, (row, column), that stand out.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    bold: frozenset[tuple[int, int]] = frozenset()
 
 
 def metric_sheets(table: pd.DataFrame) -> list[Sheet]:
     """Return what `tables.metric_table` made as one sheet per data set.
 
     A cell holds "mean ± std (chance)": a metric's chance level stands beside it where the table
-    has both. A note says so where the rows were not trained under equal conditions.
+    has both. The highest exact match is bold, those that cannot be told from it have a dagger. A
+    note says so where the rows were not trained under equal conditions.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
     chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
@@ -51,11 +57,14 @@ def metric_sheets(table: pd.DataFrame) -> list[Sheet]:
         rows = []
         for line in lines:
             mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
-            cells = (_cell(line, name, chances.get(name)) for name in shown)
-            rows.append((line["method"] + mark, str(line["n"]), *cells))
+            cells = [_cell(line, name, chances.get(name)) for name in shown]
+            rows.append((line["method"] + mark, _seeds(line), *cells))
         numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
-        below = filter(None, [*numbered, inequality(_given(lines))])
-        result.append(Sheet(str(title), columns, tuple(rows), tuple(below)))
+        sheet = Sheet(str(title), columns, tuple(rows), tuple(numbered))
+        if SORT_BY in shown:
+            sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
+        unequal = inequality(_given(lines))
+        result.append(replace(sheet, notes=(*sheet.notes, *filter(None, [unequal]))))
     return result
 
 
@@ -87,12 +96,11 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
         for column in sheet.columns:
             table.add_column(
                 Text(column.replace(" ", "\n")),
-                justify="left" if _is_text(sheet, column) else "right",
+                justify="left" if is_text(sheet, column) else "right",
                 overflow="fold",
             )
-        for row in sheet.rows:
-            cells = zip(sheet.columns, row, strict=True)
-            table.add_row(*(Text(_narrow(sheet, column, text)) for column, text in cells))
+        for row in range(len(sheet.rows)):
+            table.add_row(*(Text(text, style) for text, style in _terminal_cells(sheet, row)))
         title = Text(sheet.title, style="italic")
         parts += [Text()] * (number > 0) + [title, table, *map(Text, sheet.notes)]
     return Group(*parts)
@@ -101,6 +109,32 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
 def markdown(sheets: Iterable[Sheet]) -> str:
     """Return the sheets as Markdown."""
     return "\n".join("\n".join(_markdown_lines(sheet)) + "\n" for sheet in sheets)
+
+
+def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sheet:
+    """Return the sheet with the best of that column, and what cannot be told from it, marked."""
+    ranked = [line for line in lines if line["ranked_by"]]
+    if not ranked:
+        return sheet
+    best = ranked[0]["method"]
+    alike = {line["method"] for line in ranked if line["as_best"]} - {best}
+    rows = [list(row) for row in sheet.rows]
+    for row, line in zip(rows, lines, strict=True):
+        row[column] += f" {DAGGER}" if line["method"] in alike else ""
+    told = (
+        f"{DAGGER} cannot be told from {best}, the highest exact match"
+        if alike
+        else f"{best} has the highest exact match: the others can be told from it"
+    )
+    note = f"{told} ({ranked[0]['ranked_by']})"
+    bold = frozenset({(lines.index(ranked[0]), column)})
+    return replace(sheet, rows=tuple(map(tuple, rows)), notes=(*sheet.notes, note), bold=bold)
+
+
+def _seeds(line: Mapping[Any, Any]) -> str:
+    """Return "5", or "3 of 5" where some failed or are missing."""
+    whole = line["n"] == line["seeds"] or line["seeds"] == 1
+    return str(line["n"]) if whole else f"{line['n']} of {line['seeds']}"
 
 
 def _cell(line: Mapping[Any, Any], name: str, chance: str | None) -> str:
@@ -175,7 +209,14 @@ def _listed(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={as_text(x)}" for name, x in plain.items())
 
 
-def _is_text(sheet: Sheet, column: str) -> bool:
+def _terminal_cells(sheet: Sheet, row: int) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a row, with their styles."""
+    for number, (column, text) in enumerate(zip(sheet.columns, sheet.rows[row], strict=True)):
+        yield _narrow(sheet, column, text), "bold" if (row, number) in sheet.bold else ""
+
+
+def is_text(sheet: Sheet, column: str) -> bool:
+    """Whether a column holds texts: it is set to the left, numbers to the right."""
     return column in (sheet.columns[0], *_TEXTS)
 
 
@@ -183,7 +224,7 @@ def _narrow(sheet: Sheet, column: str, text: str) -> str:
     """Return a cell with line breaks that halve its width where a terminal needs it."""
     if column == "method":
         return text.replace("+", "\n+")
-    return text if _is_text(sheet, column) else text.replace(" ± ", "\n±").replace(" (", "\n(")
+    return text if is_text(sheet, column) else text.replace(" ± ", "\n±").replace(" (", "\n(")
 
 
 def _markdown_lines(sheet: Sheet) -> Iterator[str]:
@@ -193,8 +234,10 @@ def _markdown_lines(sheet: Sheet) -> Iterator[str]:
     yield f"**{sheet.title}**"
     yield ""
     yield line(sheet.columns)
-    yield line(":--" if _is_text(sheet, column) else "--:" for column in sheet.columns)
-    yield from map(line, sheet.rows)
+    yield line(":--" if is_text(sheet, column) else "--:" for column in sheet.columns)
+    for number, row in enumerate(sheet.rows):
+        bold = [column for row_of, column in sheet.bold if row_of == number]
+        yield line(f"**{text}**" if at in bold else text for at, text in enumerate(row))
     for note in sheet.notes:
         yield ""
         yield note

@@ -2,22 +2,26 @@
 
 Runs are compared within one data set (name and content hash), the one they were trained on where
 that is another, and one version of the metrics. A row is a method, or one variant of it where its
-runs differ in more than the seed; its numbers are means over seeds. Runs that failed take no part
-in a mean: a note says how many and why.
+runs differ in more than the seed; its numbers are means over seeds. Runs that failed, and seeds
+that other rows have, take no part in a mean: a note says how many and why. Rows are ranked by their
+exact match (`ranking`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.columns import RUN_COLUMNS, value
 from hsal_bench.comparison import NONE, conditions, variants
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.ranking import ranking
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
+from hsal_bench.statistics import mean_std
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,16 +36,19 @@ HEADLINE = (
     "wall_s",
 )
 SORT_BY = "exact_match"
+_RANK = ("rank_best", "rank_worst", "as_best", "ranked_by")
 
 
 def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -> pd.DataFrame:
     """Return one row per data set and method (or variant of it), best exact match first.
 
-    Columns: data_set, method, n (seeds behind the means), for each metric its mean over seeds and
-    `<metric>_std` (sample standard deviation, NaN for fewer than two seeds), note, and `given_*`:
-    what the runs were given that should be alike for a fair comparison. A mean is NaN where no run
-    succeeded, or one of them has no such number. If one seed was run several times, the latest run
-    counts.
+    Columns: data_set, method, n (seeds behind the means), seeds (that some row of the data set
+    has, this one or another), for each metric its mean over seeds and `<metric>_std` (sample
+    standard deviation, NaN for fewer than two seeds), rank_best and rank_worst (the ranks by exact
+    match that the row can have), as_best (it cannot be told from the highest exact match, or is
+    it), ranked_by (the tests behind these, in words), note, and `given_*`: what the runs were given
+    that should be alike for a fair comparison. A mean is NaN where no run succeeded, or one of them
+    has no such number. If one seed was run several times, the latest run counts.
 
     Raises:
         UsageError: a metric that none of the records has.
@@ -55,12 +62,13 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
         data_sets.setdefault(data_set(record), []).append(record)
     rows = []
     for name, group in data_sets.items():
-        lines = [_line(name, method, runs, metrics) for method, runs in variants(group)]
-        rows += [row for _, row in sorted(lines, key=lambda line: line[0])]
+        rows += _rows(name, group, metrics)
     means = [column for name in metrics for column in (name, f"{name}_std")]
     given = dict.fromkeys(f"given_{name}" for run in records for name in conditions(run))
-    columns = ["data_set", "method", "n", *means, "note", *given]
-    return pd.DataFrame([dict.fromkeys(given, NONE) | row for row in rows], columns=columns)
+    columns = ["data_set", "method", "n", "seeds", *means, *_RANK, "note", *given]
+    table = pd.DataFrame([dict.fromkeys(given, NONE) | row for row in rows], columns=columns)
+    # Whole numbers, of which one can be missing.
+    return table.astype({"rank_best": "Int64", "rank_worst": "Int64"})
 
 
 def data_set(record: Record) -> str:
@@ -76,19 +84,47 @@ def data_set(record: Record) -> str:
     return f"{told}, trained on {other.name} (content {other.content_sha256[:8]})"
 
 
-def _line(
-    data_set: str, method: str, records: Sequence[Record], metrics: Sequence[str]
-) -> tuple[tuple[float, str], dict[str, Any]]:
-    """Return a row of the table, after what it is sorted by."""
-    runs, repeated = _latest(records)
-    good = [run for run in runs if run.status == "ok"]
-    row: dict[str, Any] = {"data_set": data_set, "method": method, "n": len(good)}
+def _rows(data_set: str, records: Sequence[Record], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of a data set, best exact match first."""
+    found = {method: _latest(runs) for method, runs in variants(records)}
+    ranks = _ranks({method: runs for method, (runs, _) in found.items()})
+    shared = {run.seed for runs, _ in found.values() for run in runs if run.stated is None}
+    rows = []
+    for method, (runs, repeated) in sorted(found.items(), key=lambda item: _order(*item)):
+        seeds = shared if runs[0].stated is None else {run.seed for run in runs}
+        row = {"data_set": data_set, "method": method, "seeds": len(seeds), **ranks[method]}
+        rows.append(row | _line(runs, metrics) | {"note": _note(runs, seeds, repeated)})
+    return rows
+
+
+def _order(method: str, found: tuple[list[Record], list[int]]) -> tuple[float, str]:
+    """Return what the rows are sorted by: the highest first, those without a number last."""
+    best, _ = mean_std([value(run, SORT_BY) for run in _good(found[0])])
+    return (math.inf if math.isnan(best) else -best, method)
+
+
+def _line(runs: Sequence[Record], metrics: Sequence[str]) -> dict[str, Any]:
+    good = _good(runs)
+    row: dict[str, Any] = {"n": len(good)}
     for name in metrics:
-        row[name], row[f"{name}_std"] = _mean_std([value(run, name) for run in good])
-    row["note"] = _note(runs, repeated)
-    row |= {f"given_{name}": given for name, given in conditions(runs[0]).items()}
-    best, _ = _mean_std([value(run, SORT_BY) for run in good])
-    return (math.inf if math.isnan(best) else -best, method), row
+        row[name], row[f"{name}_std"] = mean_std([value(run, name) for run in good])
+    return row | {f"given_{name}": given for name, given in conditions(runs[0]).items()}
+
+
+def _good(runs: Sequence[Record]) -> list[Record]:
+    return [run for run in runs if run.status == "ok"]
+
+
+def _ranks(methods: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, Any]]:
+    """Return the columns `_RANK` of each method; of one without a number they are empty."""
+    good = {name: _good(runs) for name, runs in methods.items()}
+    order = ranking({name: runs for name, runs in good.items() if runs})
+    tests = order.tests if order.pairs else ""
+    none: dict[str, Any] = dict(zip(_RANK, (None, None, False, ""), strict=True))
+    return dict.fromkeys(methods, none) | {
+        rank.name: dict(zip(_RANK, (rank.best, rank.worst, rank.as_best, tests), strict=True))
+        for rank in order.ranks
+    }
 
 
 def _latest(records: Sequence[Record]) -> tuple[list[Record], list[int]]:
@@ -102,10 +138,8 @@ def _latest(records: Sequence[Record]) -> tuple[list[Record], list[int]]:
     return [by_seed[seed] for seed in sorted(by_seed)], sorted(set(repeated))
 
 
-def _note(runs: Sequence[Record], repeated: Sequence[int]) -> str:
-    bad = [run for run in runs if run.status != "ok"]
-    count = f" ({len(bad)} of {len(runs)} seeds)" if len(bad) < len(runs) else ""
-    causes = dict.fromkeys(f"{run.status}{count}: {run.reason}" for run in bad)
+def _note(runs: Sequence[Record], seeds: set[int], repeated: Sequence[int]) -> str:
+    causes = dict.fromkeys(_lacking(runs, seeds))
     if repeated:
         causes[f"seed {', '.join(map(str, repeated))} run more than once: the latest counts"] = None
     untrained = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
@@ -118,20 +152,24 @@ def _note(runs: Sequence[Record], repeated: Sequence[int]) -> str:
     return "; ".join(causes)
 
 
+def _lacking(runs: Sequence[Record], seeds: set[int]) -> list[str]:
+    """Return what keeps the row from a number for every seed: "3 of 5 seeds", "1 failed: why"."""
+    bad = Counter((run.status, run.reason) for run in runs if run.status != "ok")
+    missing = sorted(seeds - {run.seed for run in runs})
+    if len(seeds) == 1:
+        return [f"{status}: {reason}" for status, reason in bad]
+    told = [f"{number} {status}: {reason}" for (status, reason), number in bad.items()]
+    if missing:
+        which = "seed" if len(missing) == 1 else "seeds"
+        told.append(f"no record of {which} {', '.join(map(str, missing))}")
+    good = len(runs) - bad.total()
+    return [f"{good} of {len(seeds)} seeds", *told] if told else []
+
+
 def _origin(stated: Statement) -> str:
     """Return what must be known of numbers whose method was not trained here."""
     learnt = " and ".join(["the train and valid splits", *stated.extra_data])
     return f"predictions made elsewhere, {stated.entry}; trained on {learnt}, as stated"
-
-
-def _mean_std(values: Sequence[float]) -> tuple[float, float]:
-    n = len(values)
-    if n == 0:
-        return math.nan, math.nan
-    mean = math.fsum(values) / n
-    if n == 1:
-        return mean, math.nan
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
 
 
 def _check_metrics(records: Sequence[Record], metrics: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -16,6 +17,7 @@ from hsal_bench.cli_table import table
 from hsal_bench.record import (
     DataSet,
     PeakMemory,
+    pack_correct,
     write_record,
 )
 
@@ -31,9 +33,9 @@ def test_markdown(ok, bad):
         "| method | seeds | exact match | updates | time (s) |\n"
         "| :-- | --: | --: | --: | --: |\n"
         "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 1,234 |\n"
-        "| a\\|b (1) | 0 | — | — | — |\n"
+        "| a\\|b (1) | 0 of 2 | — | — | — |\n"
         "\n"
-        "(1) failed: the loss is nan\n"
+        "(1) 0 of 2 seeds; 1 failed: the loss is nan; no record of seed 1\n"
     )
 
 
@@ -42,6 +44,42 @@ def test_a_method_that_cannot_run_is_a_dash_with_its_reason(bad):
     (sheet,) = sheets.metric_sheets(means)
     assert sheet.rows == (("hsal-rl (1)", "0", *["—"] * (len(tables.HEADLINE) - 1)),)
     assert sheet.notes == ("(1) unsupported: it counts one object",)
+
+
+def ranked(ok, **rights):
+    """A table of methods that have so many of 200 images right."""
+    records = [
+        ok(name, exact_match=number / 200, correct=pack_correct(np.arange(200) < number))
+        for name, number in rights.items()
+    ]
+    return tables.metric_table(records, ["macro_f1", "exact_match"])
+
+
+def test_the_best_and_what_cannot_be_told_from_it_are_marked(ok):
+    (sheet,) = sheets.metric_sheets(ranked(ok, good=150, fair=146, poor=40))
+    assert [row[3] for row in sheet.rows] == ["0.750", "0.730 †", "0.200"]
+    assert sheet.bold == {(0, 3)}
+    assert sheet.notes == (
+        "† cannot be told from good, the highest exact match (exact McNemar test over images, "
+        "Holm over 3 pairs, level 5 %; one seed: these trained models, not the methods)",
+    )
+    assert "| good | 1 | 0.750 | **0.750** |" in sheets.markdown([sheet])
+
+
+def test_a_best_that_stands_alone_is_said_to(ok):
+    (sheet,) = sheets.metric_sheets(ranked(ok, good=150, poor=40))
+    assert sheet.notes[0].startswith(
+        "good has the highest exact match: the others can be told from it (exact McNemar"
+    )
+
+
+def test_without_the_exact_match_or_a_second_method_nothing_is_marked(ok):
+    for means in (
+        ranked(ok, good=150),
+        ranked(ok, good=150, fair=146).drop(columns=["exact_match", "exact_match_std"]),
+    ):
+        (sheet,) = sheets.metric_sheets(means)
+        assert (sheet.notes, sheet.bold) == ((), frozenset())
 
 
 def test_a_table_for_each_data_set(ok):
@@ -67,7 +105,8 @@ def looking(ok):
 
 
 def test_a_chance_level_stands_beside_its_metric(ok, looking):
-    (sheet,) = sheets.metric_sheets(tables.metric_table([looking(0), looking(1), ok("blind")]))
+    records = [looking(0), looking(1), ok("blind"), ok("blind", 1)]
+    (sheet,) = sheets.metric_sheets(tables.metric_table(records))
     cells = {row[0]: dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows}
     assert cells["hsal-rl"]["pointing hit (chance)"] == "0.550 ± 0.071 (0.175)"
     assert cells["blind"]["pointing hit (chance)"] == "—"
@@ -84,7 +123,7 @@ def test_without_its_chance_level_a_metric_stands_alone(looking):
 def test_unequal_budgets_are_told_below_the_numbered_notes(ok, bad):
     short = ok("short", budget={"updates": 7, "batch_size": 64})
     (sheet,) = sheets.metric_sheets(tables.metric_table([ok(), short, bad(method="broken")]))
-    assert sheet.notes == (
+    assert (sheet.notes[0], *sheet.notes[2:]) == (
         "(1) failed: the loss is nan",
         "Not under equal conditions: updates 100 (hsal-rl) against updates 7 (short)",
     )
@@ -190,21 +229,26 @@ def test_the_command(tmp_path, ok):
 
 def test_the_suffix_chooses_the_format(tmp_path, ok):
     write_record(ok(), tmp_path / "record.json")
-    for name, start in (("t.md", "**mnist-multiset"), ("t.CSV", "data_set,method,n,exact_match")):
+    for name, start in (
+        ("t.md", "**mnist-multiset"),
+        ("t.CSV", "data_set,method,n,seeds,exact"),
+    ):
         assert command(tmp_path / "record.json", "-o", tmp_path / name).exit_code == 0
         assert (tmp_path / name).read_text().startswith(start)
+    assert command(tmp_path / "record.json", "-o", tmp_path / "t.tex").exit_code == 0
+    assert (tmp_path / "t.tex").read_text().startswith("% \\usepackage{booktabs}")
     given = command(tmp_path / "record.json", "-o", tmp_path / "t.txt", "--format", "markdown")
     assert given.exit_code == 0
     assert (tmp_path / "t.txt").read_text() == (tmp_path / "t.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["table.tex", "table"])
+@pytest.mark.parametrize("name", ["table.txt", "table"])
 def test_a_suffix_that_names_no_format_is_refused(tmp_path, name, ok):
     write_record(ok(), tmp_path / "record.json")
     refused = command(tmp_path, "-o", tmp_path / name)
     assert str(refused.exception) == (
-        f"{tmp_path / name} has no suffix that says its format: end its name in .md or .csv, "
-        "or say --format (terminal, markdown, csv)"
+        f"{tmp_path / name} has no suffix that says its format: end its name in one of .md, "
+        ".csv, .tex, or say --format (terminal, markdown, csv, latex)"
     )
     assert not (tmp_path / name).exists()
 
@@ -251,7 +295,8 @@ def test_predictions_made_elsewhere_make_no_conditions_unequal(ok, elsewhere):
     (sheet,) = sheets.metric_sheets(tables.metric_table([ok(), elsewhere()]))
     assert [row[0] for row in sheet.rows] == ["hsal-rl", "theirs (1)"]
     assert sheet.rows[1][-2:] == ("—", "—")
-    (note,) = sheet.notes
+    note, tests = sheet.notes
+    assert tests.startswith("† cannot be told from")
     assert note.startswith("(1) predictions made elsewhere, unofficial; trained on the train and")
 
 

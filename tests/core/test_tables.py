@@ -3,13 +3,14 @@
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsal_bench import comparison, tables
 from hsal_bench.errors import UsageError
-from hsal_bench.record import Activation, DataSet
+from hsal_bench.record import Activation, DataSet, pack_correct
 
 
 @settings(deadline=None, max_examples=30)
@@ -176,7 +177,48 @@ def test_a_failed_seed_is_noted_and_not_averaged(ok, bad):
     (row,) = tables.metric_table(records).to_dict("records")
     assert row["n"] == 2
     assert row["exact_match"] == pytest.approx(0.3)
-    assert row["note"] == "failed (1 of 3 seeds): the loss is nan"
+    assert row["note"] == "2 of 3 seeds; 1 failed: the loss is nan"
+
+
+def test_a_seed_that_other_rows_have_is_missing(ok, bad, elsewhere):
+    whole = [ok("whole", seed, exact_match=0.9) for seed in range(5)]
+    part = [ok("part", 0), ok("part", 4), bad(method="part", seed=2)]
+    means = tables.metric_table([*whole, *part, elsewhere()])
+    found = {row["method"]: row for row in means.to_dict("records")}
+    assert {name: (row["n"], row["seeds"]) for name, row in found.items()} == {
+        "whole": (5, 5),
+        "part": (2, 5),
+        "theirs": (1, 1),
+    }
+    assert found["whole"]["note"] == ""
+    assert found["part"]["note"] == (
+        "2 of 5 seeds; 1 failed: the loss is nan; no record of seeds 1, 3"
+    )
+    assert found["part"]["exact_match"] == 0.5
+    assert found["theirs"]["note"].startswith("predictions made elsewhere")
+
+
+def right(number, images=200):
+    return pack_correct(np.arange(images) < number)
+
+
+def test_rows_are_ranked_within_their_data_set(ok, bad):
+    other = DataSet("mnist-set", "cd34" * 16, {"train": 60, "test": 2}, "s.h5")
+    runs = [("good", 0.75, 150), ("fair", 0.73, 146), ("poor", 0.2, 40)]
+    records = [ok(name, exact_match=share, correct=right(n)) for name, share, n in runs]
+    means = tables.metric_table([*records, bad(method="broken"), ok("good", data_set=other)])
+    assert [
+        (row["method"], row["rank_best"], row["rank_worst"], row["as_best"])
+        for row in means.to_dict("records")
+    ] == [
+        ("good", 1, 2, True),
+        ("fair", 1, 2, True),
+        ("poor", 3, 3, False),
+        ("broken", None, None, False),
+        ("good", 1, 1, True),
+    ]
+    assert means["ranked_by"].iloc[0].startswith("exact McNemar test over images, Holm over 3 pai")
+    assert means["ranked_by"].iloc[3:].tolist() == ["", ""]
 
 
 def test_of_one_seed_run_twice_the_latest_counts(ok):

@@ -1,0 +1,66 @@
+"""Tables for LaTeX, with booktabs: every text is set as it stands, whatever it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hsal_bench.sheets import Sheet, is_text
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    # Of a row that begins with them LaTeX would make the end of the one before.
+    "[": "{[}",
+    "*": "{*}",
+    "±": r"$\pm$",
+    "†": r"$^\dagger$",
+    "—": "---",
+}
+
+
+def latex(sheets: Iterable[Sheet]) -> str:
+    """Return each sheet as a `table` with its title as the caption; they need booktabs."""
+    return "\n".join("\n".join(_table(sheet)) + "\n" for sheet in sheets)
+
+
+def escaped(text: str) -> str:
+    """Return LaTeX that sets the text as it stands."""
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def _table(sheet: Sheet) -> Iterator[str]:
+    kinds = "".join("l" if is_text(sheet, column) else "r" for column in sheet.columns)
+    yield "% \\usepackage{booktabs}"
+    yield r"\begin{table}"
+    yield r"  \centering"
+    yield rf"  \caption{{{escaped(sheet.title)}}}"
+    yield rf"  \begin{{tabular}}{{{kinds}}}"
+    yield r"    \toprule"
+    yield _row(map(escaped, sheet.columns))
+    yield r"    \midrule"
+    for number, row in enumerate(sheet.rows):
+        cells = (
+            rf"\textbf{{{escaped(text)}}}" if (number, column) in sheet.bold else escaped(text)
+            for column, text in enumerate(row)
+        )
+        yield _row(cells)
+    yield r"    \bottomrule"
+    yield r"  \end{tabular}"
+    for note in sheet.notes:
+        yield rf"  \par\smallskip{{\footnotesize {escaped(note)}\par}}"
+    yield r"\end{table}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return rf"    {' & '.join(cells)} \\"
