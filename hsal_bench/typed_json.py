@@ -84,7 +84,10 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         _fail(where, value, _NAMES[kind])
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError:
+        _fail(where, value, "a number that can be computed with")
 
 
 def _one_of(choices: tuple[Any, ...]) -> str:

@@ -1,0 +1,118 @@
+"""`hsal-bench check-submission`: predictions made elsewhere become records of the board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hsal_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from hsal_bench.record import Record
+
+RECORDS = Path("leaderboard/records")
+
+
+@click.command("check-submission")
+@click.argument("submission", metavar="FOLDER|ZIP", type=click.Path(path_type=Path))
+@click.option(
+    "--dataset",
+    metavar="NAME|FILE",
+    help="The data set that was predicted.  [default: the one that submission.json names]",
+)
+@click.option(
+    "--datasets",
+    default="data",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the file of a NAME is, as NAME.h5.",
+)
+@click.option(
+    "--records",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help=f"Entries to compare with.  [default: {RECORDS}, where there is one]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER|FILE.json",
+    help="Write the records there, one per seed, if all checks pass.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def check_submission(
+    submission: Path,
+    dataset: str | None,
+    datasets: Path,
+    records: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Check predictions made elsewhere and what is stated of them; make records of them.
+
+    A submission is a folder or zip of submission.json and predictions.jsonl, or for several seeds
+    seed-0.jsonl, seed-1.jsonl and so on. docs/submissions.md has the rules. Exit code 1: it fails
+    a check, every problem is listed; 2: there is no such file, or data set.
+    """
+    from hsal_bench.cli_outcomes import tell
+
+    from .submission_check import check
+    from .submission_files import shown
+
+    outcome = check(submission, _finder(dataset, datasets), _known(records))
+    tell("submission", shown(str(submission)), outcome.checks, as_json=as_json)
+    if output is not None:
+        for path in _write(outcome.records, output):
+            click.echo(f"record written: {path}", err=True)
+
+
+def _finder(dataset: str | None, datasets: Path) -> Callable[[str | None], Path | None]:
+    """Return what finds the file of the data set: the one asked for, or else the one stated."""
+
+    def find(stated: str | None) -> Path | None:
+        from hsal_bench.cli_card import data_set_path
+
+        name = dataset or stated
+        if name is None:
+            return None
+        path = data_set_path(name, datasets)
+        if not path.is_file():
+            raise UsageError(
+                f"no data set file {path}: build it with "
+                f"`hsal-bench generate {name} --out {path.parent}`, or name it with --dataset"
+            )
+        return path
+
+    return find
+
+
+def _known(folder: Path | None) -> dict[str, Record] | None:
+    """Return the records to compare with, by their files; None if none are named or usual."""
+    from hsal_bench.record import read_record, record_paths
+
+    if folder is None and not RECORDS.is_dir():
+        return None
+    return {str(path): read_record(path) for path in record_paths(folder or RECORDS)}
+
+
+def _write(records: Sequence[Record], output: Path) -> list[Path]:
+    """Write each record: to the file, or into the folder under the name that the board uses."""
+    from hsal_bench.files import writable_folder
+    from hsal_bench.record import write_record
+
+    one_file = output.suffix == ".json"
+    if one_file and len(records) != 1:
+        raise UsageError(f"{output} is one file, and there are {len(records)} seeds: name a folder")
+    writable_folder(output.parent if one_file else output)
+    paths = [output if one_file else output / _file_name(record) for record in records]
+    for record, path in zip(records, paths, strict=True):
+        write_record(record, path)
+    return paths
+
+
+def _file_name(record: Record) -> str:
+    return f"{record.data_set.name}--{record.method}--submission--seed-{record.seed}.json"

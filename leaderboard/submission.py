@@ -1,0 +1,161 @@
+"""What a submission says of itself: `submission.json`, typed, with all that is wrong in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hsal_bench.errors import UsageError, suggest
+from hsal_bench.metrics import MEANINGS, meaning
+from hsal_bench.statement import Statement, wrong
+from hsal_bench.typed_json import typed
+
+from .submission_files import MOST_SEEDS, SINGLE, STATEMENT
+
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME = 60
+_LARGEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The data set that was predicted, by its name and its content."""
+
+    name: str
+    content_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(Statement):
+    """`submission.json`. What `Statement` says of its fields holds; the others:
+
+    method: a name of small letters, digits and hyphens. seeds: of the training, one per
+    predictions file. parameters: how many numbers were trained. claimed: metrics by name, means
+    over the seeds; they are compared with the recomputed ones, and used for nothing.
+    """
+
+    method: str
+    data_set: Predicted
+    split: Literal["test"]
+    seeds: tuple[int, ...]
+    parameters: int
+    claimed: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[int, str]:
+        """The predictions file of each seed."""
+        if len(self.seeds) == 1:
+            return {self.seeds[0]: SINGLE}
+        return {seed: f"seed-{seed}.jsonl" for seed in self.seeds}
+
+    @property
+    def statement(self) -> Statement:
+        """What a record keeps of it."""
+        names = [part.name for part in dataclasses.fields(Statement)]
+        return Statement(**{name: getattr(self, name) for name in names})
+
+
+def parse(content: bytes) -> tuple[Submission | None, list[str]]:
+    """Return the submission that `content` describes, or None and every problem, a line each."""
+    try:
+        values = json.loads(
+            content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse
+        )
+    except RecursionError:
+        return None, ["it is not JSON that can be read (nested too deep)"]
+    except ValueError as error:
+        return None, [f"it is not JSON ({error})"]
+    if not isinstance(values, dict):
+        return None, ['it is not an object: write {"method": ..., "authors": [...], ...}']
+    problems = list(_problems(values))
+    return (None, problems) if problems else (typed(Submission, values, STATEMENT), [])
+
+
+def _problems(values: dict[str, Any]) -> Iterator[str]:
+    kinds = typing.get_type_hints(Submission)
+    parts = {part.name: part for part in dataclasses.fields(Submission)}
+    for name in values:
+        if name not in parts:
+            yield f"no field is named {name!r}: {suggest(name, parts)}"
+    for name, part in parts.items():
+        if name not in values:
+            if part.default_factory is dataclasses.MISSING:
+                yield f"the field {name!r} is missing"
+            continue
+        try:
+            value = typed(kinds[name], values[name], f"{STATEMENT}: {name}")
+        except UsageError as error:
+            yield str(error).removeprefix(f"{STATEMENT}: ")
+            continue
+        yield from wrong(name, value)
+        if name in _RULES:
+            yield from _RULES[name](value)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} stands there twice")
+        found[key] = value
+    return found
+
+
+def _refuse(constant: str) -> typing.NoReturn:
+    raise ValueError(f"it holds {constant}")
+
+
+def _method(name: str) -> Iterator[str]:
+    if not SLUG.fullmatch(name) or len(name) > _LONGEST_NAME:
+        yield (
+            f"method is {name[:_LONGEST_NAME]!r}: it must be a name of small letters, digits and "
+            f"single hyphens between them, {_LONGEST_NAME} at most"
+        )
+
+
+def _data_set(predicted: Predicted) -> Iterator[str]:
+    if not SLUG.fullmatch(predicted.name):
+        yield f"data_set.name is {predicted.name[:_LONGEST_NAME]!r}: it must be a data set's name"
+    if not _SHA256.fullmatch(predicted.content_sha256):
+        yield (
+            "data_set.content_sha256 is not a SHA-256: copy the 64 digits that "
+            "`hsal-bench card` tells of the data set"
+        )
+
+
+def _seeds(seeds: tuple[int, ...]) -> Iterator[str]:
+    if not 1 <= len(seeds) <= MOST_SEEDS:
+        yield f"seeds lists {len(seeds):,}: 1 to {MOST_SEEDS}, one per predictions file"
+    if len(set(seeds)) < len(seeds):
+        yield "seeds lists one twice: every seed has a predictions file of its own"
+    if any(not 0 <= seed <= _LARGEST_SEED for seed in seeds):
+        yield f"seeds must be from 0 to {_LARGEST_SEED}"
+
+
+def _parameters(number: int) -> Iterator[str]:
+    if not 0 <= number < 2**63:
+        yield "parameters must be a number of parameters, 0 or more"
+
+
+def _claimed(claimed: Mapping[str, float]) -> Iterator[str]:
+    for name, value in claimed.items():
+        if not meaning(name):
+            yield f"claimed.{name} is no metric: {suggest(name, MEANINGS)}"
+        elif not math.isfinite(value):
+            yield f"claimed.{name} is not a number"
+
+
+_RULES: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    "method": _method,
+    "data_set": _data_set,
+    "seeds": _seeds,
+    "parameters": _parameters,
+    "claimed": _claimed,
+}

@@ -1,0 +1,254 @@
+"""Checking a submission: every number is computed again, and what is wrong is told, all at once."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench import metrics, registry
+from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.predictions import BadPredictions, counts_sha256, parse_predictions
+from hsal_bench.record import DataSet, Record, pack_correct, utc_now
+from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
+
+from .submission import Submission, parse
+from .submission_files import STATEMENT, Files, Refused, opened, shown
+
+LARGEST_LINE = 1024
+"""Bytes that a predictions file may have for each image, on average."""
+
+LARGEST_STATEMENT = 2**16
+SPLIT = "test"
+_SCORED = ("data set", "predictions", "claimed numbers", "copies")
+_TOLD = ("exact_match", "macro_f1")
+_EXACT = 1e-9
+_LONGEST = 500
+_BELOW = "\n" + " " * 9
+
+
+@dataclass
+class Outcome:
+    """What was looked at, and the record of each seed if nothing failed."""
+
+    checks: list[Check] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+    def note(self, name: str, problems: Sequence[str], seen: str = "") -> None:
+        """Note a check: that it failed, with all its problems, or what was seen."""
+        lines = [shown(line, _LONGEST) for line in problems or [seen]]
+        if len(lines) > 1:
+            lines.insert(0, f"{len(problems)} problems")
+        self.checks.append(Check(name, FAILED if problems else PASSED, _BELOW.join(lines)))
+
+    def skip(self, names: Iterable[str], reason: str) -> None:
+        """Note that checks were not made."""
+        self.checks += [Check(name, SKIPPED, reason) for name in names]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the predictions of one seed come to."""
+
+    metrics: Mapping[str, float]
+    correct: np.ndarray
+    sha256: str
+
+
+def check(
+    path: Path, find: Callable[[str | None], Path | None], known: Mapping[str, Record] | None
+) -> Outcome:
+    """Check the submission `path`, against `known` records, too, by their files' names.
+
+    `find` returns the data set's file, given the name that `submission.json` states, or None where
+    that cannot be read; then it may return None, and no predictions are looked at. `known` is None
+    where there are no records to compare with.
+
+    Raises:
+        UsageError: there is no such submission; whatever `find` and `open_data` refuse.
+    """
+    outcome = Outcome()
+    try:
+        with opened(path) as files:
+            outcome.note("files", [], ", ".join(files.packed))
+            submission = _submission(files, outcome)
+            found = find(submission.data_set.name if submission else None)
+            if found is None:
+                outcome.skip(_SCORED, f"{STATEMENT} does not say what was predicted")
+            else:
+                with open_data(found) as data:
+                    _check_scores(files, submission, data, known, outcome)
+        if submission is not None:
+            outcome.note("name", list(_taken(submission, known or {})), submission.method)
+    except Refused as error:
+        outcome.note("reading" if outcome.checks else "files", error.problems)
+    if any(one.outcome == FAILED for one in outcome.checks):
+        outcome.records.clear()
+    return outcome
+
+
+def _submission(files: Files, outcome: Outcome) -> Submission | None:
+    if STATEMENT not in files.packed:
+        outcome.note(STATEMENT, ["it is missing: docs/submissions.md says what stands in it"])
+        return None
+    submission, problems = parse(files.read(STATEMENT, LARGEST_STATEMENT))
+    seen = f"{submission.entry} entry of {', '.join(submission.authors)}" if submission else ""
+    outcome.note(STATEMENT, problems, seen)
+    return submission
+
+
+def _check_scores(
+    files: Files,
+    submission: Submission | None,
+    data: DataFile,
+    known: Mapping[str, Record] | None,
+    outcome: Outcome,
+) -> None:
+    header = data.header
+    other = list(_other_data(submission, data)) if submission else []
+    outcome.note("data set", other, f"{header.name}, content {header.content_sha256[:12]}")
+    if other:
+        outcome.skip(_SCORED[1:], "they are of another data set")
+        return
+    scored, problems = _scores(files, submission, data)
+    outcome.note("predictions", problems, "; ".join(_headline(scored)))
+    if submission is None or problems:
+        outcome.skip(_SCORED[2:], "there are no numbers of the whole submission")
+        return
+    outcome.note("claimed numbers", list(_belied(submission.claimed, scored)), "none is belied")
+    if known is None:
+        outcome.skip(["copies"], "there are no records to compare with")
+    copies = [*_twins(scored), *_copies(submission, scored, known or {})]
+    if copies or known is not None:
+        outcome.note("copies", copies, _compared(known or {}))
+    outcome.records = [_record(submission, seed, scored[seed], data) for seed in scored]
+
+
+def _other_data(submission: Submission, data: DataFile) -> Iterator[str]:
+    stated, header = submission.data_set, data.header
+    if stated.name != header.name:
+        yield f"{STATEMENT} states {stated.name}, and {data.path} is {header.name}"
+    if stated.content_sha256 != header.content_sha256:
+        yield (
+            f"{STATEMENT} states content {stated.content_sha256[:12]}, and {data.path} has "
+            f"{header.content_sha256[:12]}: predict the images of that content"
+        )
+
+
+def _scores(
+    files: Files, submission: Submission | None, data: DataFile
+) -> tuple[dict[int, Scored], list[str]]:
+    """Return what the predictions of each seed come to, and what is wrong with their files."""
+    there = [name for name in files.packed if name != STATEMENT]
+    wanted = submission.files if submission else dict(enumerate(there))
+    problems = [f"{name} is missing" for name in wanted.values() if name not in there]
+    problems += [
+        f"{name} is of no seed in {STATEMENT}: {' and '.join(wanted.values())} would be"
+        for name in there
+        if name not in wanted.values()
+    ]
+    size, classes = data.layout.sizes[SPLIT], data.layout.num_classes
+    truth = data.read(SPLIT, "counts")
+    scored = {}
+    for seed, name in wanted.items():
+        if name not in there:
+            continue
+        lines = io.BytesIO(files.read(name, LARGEST_LINE * size))
+        try:
+            counts, _ = parse_predictions(lines, name, size, classes)
+        except BadPredictions as error:
+            problems += [f"{name}: {problem}" for problem in error.problems]
+            continue
+        scores = metrics.score(truth, counts, data.layout.max_objects)
+        scored[seed] = Scored(scores, metrics.correct(truth, counts), counts_sha256(counts))
+    return scored, problems
+
+
+def _headline(scored: Mapping[int, Scored]) -> Iterator[str]:
+    for seed, one in scored.items():
+        yield f"seed {seed}: " + ", ".join(f"{name} {one.metrics[name]:.4f}" for name in _TOLD)
+
+
+def _belied(claimed: Mapping[str, float], scored: Mapping[int, Scored]) -> Iterator[str]:
+    """Yield which claims are not what the predictions come to, rounded as the claim is."""
+    for name, claim in claimed.items():
+        found = float(np.mean([one.metrics.get(name, math.nan) for one in scored.values()]))
+        exponent = Decimal(repr(claim)).as_tuple().exponent
+        rounding = 0.5 * 10.0 ** int(exponent)
+        if not abs(found - claim) <= rounding + _EXACT:
+            yield f"{name} is claimed as {claim}, and comes to {found:.6g}: mend or drop the claim"
+
+
+def _twins(scored: Mapping[int, Scored]) -> Iterator[str]:
+    first: dict[str, int] = {}
+    for seed, one in scored.items():
+        other = first.setdefault(one.sha256, seed)
+        if other != seed:
+            yield f"seed {seed} predicts what seed {other} does, everywhere: hand in one of them"
+
+
+def _copies(
+    submission: Submission, scored: Mapping[int, Scored], known: Mapping[str, Record]
+) -> Iterator[str]:
+    for file, record in known.items():
+        for seed, one in scored.items():
+            # The record may be of this very entry, checked again.
+            own = record.stated and (record.method, record.seed) == (submission.method, seed)
+            same = record.data_set.content_sha256 == submission.data_set.content_sha256
+            if same and not own and record.predictions_sha256 == one.sha256:
+                yield (
+                    f"seed {seed} predicts what {record.method} seed {record.seed} ({file}) does, "
+                    "everywhere: an entry has predictions of its own"
+                )
+
+
+def _compared(known: Mapping[str, Record]) -> str:
+    without = sum(record.predictions_sha256 is None for record in known.values())
+    told = f"none among {len(known):,} records"
+    return f"{told}, {without:,} of which hold no hash of predictions" if without else told
+
+
+def _taken(submission: Submission, known: Mapping[str, Record]) -> Iterator[str]:
+    """Yield why an entry cannot have its name: somebody else's method has it."""
+    name = submission.method
+    if name in registry.names(registry.METHODS):
+        yield f"{name!r} is a method of this benchmark: choose another name"
+        return
+    for file, record in known.items():
+        authors = record.stated.authors if record.stated else None
+        if record.method == name and authors != submission.authors:
+            who = f"of {', '.join(authors)}" if authors else "of a run"
+            yield f"{name!r} is the name of an entry {who} ({file}): choose another"
+            return
+
+
+def _record(submission: Submission, seed: int, scored: Scored, data: DataFile) -> Record:
+    header, sizes = data.header, dict(data.layout.sizes)
+    return Record(
+        status="ok",
+        method=submission.method,
+        config={},
+        preset=None,
+        seed=seed,
+        budget={},
+        data_set=DataSet(header.name, header.content_sha256, sizes, data.path.name),
+        activation=None,
+        metrics=scored.metrics,
+        correct=pack_correct(scored.correct),
+        predictions_sha256=scored.sha256,
+        updates=None,
+        wall_s=None,
+        parameters=submission.parameters,
+        device="",
+        environment=None,
+        git=None,
+        started=utc_now(),
+        command="",
+        stated=submission.statement,
+        metrics_version=metrics.METRICS_VERSION,
+    )

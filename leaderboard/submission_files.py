@@ -1,0 +1,209 @@
+"""The files of a submission, read from a folder or a zip that nobody vouches for.
+
+Nothing is written to disk, links are not followed, and no more is read than the limits below say:
+they are held while reading, whatever sizes an archive's headers tell.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from hsal_bench.errors import UsageError
+
+STATEMENT, SINGLE = "submission.json", "predictions.jsonl"
+MOST_SEEDS = 100
+MOST_FILES = 1 + MOST_SEEDS
+MOST_RATIO = 100
+"""How many times its packed size a file may have; predictions have 5 to 20 times."""
+
+LARGEST_ARCHIVE, LARGEST_TOTAL = 2**26, 2**28
+LISTED = 20
+"""Files that are told one by one."""
+
+_NAMES = re.compile(r"submission\.json|predictions\.jsonl|seed-(0|[1-9][0-9]{0,9})\.jsonl")
+_HOLDS = f"a submission holds {STATEMENT} and {SINGLE}, or seed-0.jsonl, seed-1.jsonl, ..."
+_STEP = 2**16
+_UNTESTED = 2**20
+"""Bytes up to which a file may have any ratio."""
+
+_LARGEST_READ = 2**17
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class Refused(Exception):  # noqa: N818 - an outcome of reading
+    """Raised for files that are not taken; `problems` says why, a line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        more = [f"and {len(problems) - LISTED:,} more"] if len(problems) > LISTED else []
+        self.problems = (*problems[:LISTED], *more)
+        super().__init__("; ".join(self.problems))
+
+
+@dataclass
+class Files:
+    """The files that are there: the bytes each takes up by its name, and how one is opened."""
+
+    packed: dict[str, int]
+    _open: Callable[[str], IO[bytes]]
+    _total: int = 0
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the content of a file of at most `limit` bytes.
+
+        Raises:
+            Refused: it is larger, all that was read is more than `LARGEST_TOTAL`, it is packed
+                more than `MOST_RATIO` times, or it cannot be read.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            with self._open(name) as stream:
+                while piece := stream.read(_STEP):
+                    pieces.append(piece)
+                    size += len(piece)
+                    self._refuse_too_much(name, size, len(piece), limit)
+        except _BROKEN as error:
+            told = shown(str(error)) or "it ends early"
+            raise Refused([f"{name} cannot be read ({told}): pack it again"]) from error
+        return b"".join(pieces)
+
+    def _refuse_too_much(self, name: str, size: int, more: int, limit: int) -> None:
+        self._total += more
+        if size > limit:
+            raise Refused([f"{name} holds more than {limit:,} bytes: no such file needs them"])
+        if self._total > LARGEST_TOTAL:
+            raise Refused(
+                [f"the files hold more than {LARGEST_TOTAL:,} bytes: hand in fewer seeds"]
+            )
+        if size > max(_UNTESTED, MOST_RATIO * self.packed[name]):
+            raise Refused([f"{name} is packed more than {MOST_RATIO} times: predictions are not"])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Files]:
+    """Yield the files of the submission `path`, a folder or a zip.
+
+    Raises:
+        UsageError: it is neither.
+        Refused: not a zip, too large, or with files in it that a submission does not hold.
+    """
+    if path.is_dir():
+        yield _in_folder(path)
+        return
+    if not path.is_file():
+        raise UsageError(f"no submission {path}: name a folder or a zip, with {STATEMENT} in it")
+    if path.stat().st_size > LARGEST_ARCHIVE:
+        raise Refused(
+            [f"the file has more than {LARGEST_ARCHIVE:,} bytes: no submission needs them"]
+        )
+    with _Bounded(io.FileIO(path)) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except _BROKEN as error:
+            raise Refused([f"it is not a zip that can be read ({shown(str(error))})"]) from error
+        yield _in_archive(archive)
+
+
+def shown(text: str, longest: int = 80) -> str:
+    """Return a text as it may be printed: what does not print is escaped, what is long is cut."""
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
+    return plain if len(text) <= longest else f"{plain}..."
+
+
+class _Bounded(io.BufferedReader):
+    """A file that gives little at once: zipfile reads the whole list of members in one go."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        whole = size is None or size < 0
+        data = super().read(_LARGEST_READ + 1 if whole else min(size or 0, _LARGEST_READ + 1))
+        if len(data) > _LARGEST_READ:
+            raise zipfile.BadZipFile(f"it lists far more than {MOST_FILES} files")
+        return data
+
+
+def _in_folder(folder: Path) -> Files:
+    with os.scandir(folder) as entries:
+        found = list(islice(entries, MOST_FILES + 1))
+    problems = [_wrong_name(entry.name) for entry in found]
+    problems += [
+        f"{shown(entry.name)} is a link, a folder or a device, not a file"
+        for entry in found
+        if not entry.is_file(follow_symlinks=False)
+    ]
+    _refuse(problems, len(found))
+    sizes = {entry.name: entry.stat(follow_symlinks=False).st_size for entry in found}
+    return Files(sizes, lambda name: _open_file(folder / name))
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    # It may have become a link or a pipe since it was looked at.
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError("it is not a file")
+    return os.fdopen(file, "rb")
+
+
+def _in_archive(archive: zipfile.ZipFile) -> Files:
+    members = archive.infolist()
+    # zipfile cuts a name at a NUL; this is the name as it is listed.
+    names = [member.orig_filename for member in members]
+    problems = [_wrong_name(name) for name in names]
+    problems += [_wrong_member(member) for member in members]
+    problems += [
+        f"{shown(name)} is in it {names.count(name)} times"
+        for name in dict.fromkeys(names[:MOST_FILES])
+        if names.count(name) > 1
+    ]
+    _refuse(problems, len(members))
+    packed = {member.filename: member.compress_size for member in members}
+    return Files(packed, archive.open)
+
+
+def _wrong_member(member: zipfile.ZipInfo) -> str:
+    """Return what is wrong with a member of an archive beside its name; "" if nothing is."""
+    name = shown(member.orig_filename)
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        return f"{name} is a link, a folder or a device, not a file"
+    if member.flag_bits & 0x1:
+        return f"{name} is encrypted: pack it without a password"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"{name} is packed with method {member.compress_type}: use deflate, the usual one"
+    return ""
+
+
+def _wrong_name(name: str) -> str:
+    if _NAMES.fullmatch(name):
+        return ""
+    if re.fullmatch(rf"[^./][^/]*/{STATEMENT}", name):
+        return f"{shown(name)} lies in a folder: pack the files, not the folder that holds them"
+    return f"{shown(name)} does not belong there: {_HOLDS}"
+
+
+def _refuse(problems: Sequence[str], number: int) -> None:
+    if number > MOST_FILES:
+        raise Refused([f"it holds more than {MOST_FILES} files: {_HOLDS}"])
+    if told := list(filter(None, problems)):
+        raise Refused(told)

@@ -1,0 +1,301 @@
+"""`hsal-bench check-submission`: numbers are computed again, and all that is wrong is told."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from hsal_bench import cli, tables
+from hsal_bench.record import read_record, unpack_correct, write_record
+from hsal_bench.schema import PAD, SPLITS, Header, Layout
+
+IMAGES, CONTENT = 20, "ab12" * 16
+LAYOUT = Layout((1, 4, 4), 2, 3, dict.fromkeys(SPLITS, IMAGES))
+LABELS = np.array([[image % 3, PAD if image % 2 else 1] for image in range(IMAGES)])
+
+
+@pytest.fixture(scope="module")
+def data_file(tmp_path_factory):
+    """A data set of 20 images, one or two objects each, in `data/toy.h5`."""
+    path = tmp_path_factory.mktemp("data") / "toy.h5"
+    counts = np.stack([np.bincount(row[row >= 0], minlength=3) for row in LABELS])
+    with h5py.File(path, "w") as file:
+        for split in SPLITS:
+            for name, (dtype, shape) in LAYOUT.arrays().items():
+                array = {"labels": LABELS, "counts": counts}.get(name, np.zeros((IMAGES, *shape)))
+                file[f"{split}/{name}"] = array.astype(dtype)
+        header = Header("toy", "1", ("a", "b", "c"), {}, 0, "toy", "5" * 64, "1", "CC0", "x")
+        file.attrs.update({**header.attributes(), "content_sha256": CONTENT})
+    return path
+
+
+@pytest.fixture
+def call(tmp_path, data_file, monkeypatch, capsys):
+    """Return a function that runs `check-submission` beside the data: code, out, err."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").symlink_to(data_file.parent)
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["hsal-bench", "check-submission", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        assert all(part.isprintable() for part in (captured.out + captured.err).split("\n"))
+        return ended.value.code, captured.out, captured.err
+
+    return call
+
+
+def lines(wrong=()):
+    """Return a predictions file that is right but for some images."""
+    rows = [
+        {"id": image, "labels": [] if image in wrong else [int(y) for y in row if y >= 0]}
+        for image, row in enumerate(LABELS)
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def hand_in(tmp_path):
+    """Return a function that makes a submission's folder, with changes to what it states."""
+
+    def hand_in(files=None, name="entry", **changes):
+        stated = {
+            "method": "my-counter",
+            "authors": ["Ada Lovelace"],
+            "link": "https://example.org/paper",
+            "entry": "official",
+            "data_set": {"name": "toy", "content_sha256": CONTENT},
+            "split": "test",
+            "seeds": [0],
+            "extra_data": [],
+            "parameters": 1000,
+            "training_compute": "2 h on one GPU",
+        }
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "submission.json").write_text(json.dumps(stated | changes))
+        for file, text in (files or {"predictions.jsonl": lines([3])}).items():
+            (folder / file).write_text(text)
+        return folder
+
+    return hand_in
+
+
+def test_what_passes_becomes_a_record_of_the_recomputed_numbers(call, hand_in, tmp_path):
+    hand_in(claimed={"exact_match": 0.95, "macro_f1": 0.974})
+    code, out, err = call("entry", "-o", "new/record.json")
+    assert (code, err) == (0, "record written: new/record.json\n")
+    assert out.splitlines()[-1] == "entry: 6 checks passed, 1 skipped: copies"
+    assert "ok       predictions: seed 0: exact_match 0.9500, macro_f1 0.97" in out
+    record = read_record(tmp_path / "new" / "record.json")
+    assert (record.method, record.seed, record.parameters) == ("my-counter", 0, 1000)
+    assert record.metrics["exact_match"] == 0.95
+    assert unpack_correct(record.correct).tolist() == [image != 3 for image in range(IMAGES)]
+    assert (record.stated.entry, record.stated.authors) == ("official", ("Ada Lovelace",))
+    assert (record.data_set.name, record.data_set.file) == ("toy", "toy.h5")
+    (row,) = tables.metric_table([record]).to_dict("records")
+    assert (row["method"], row["exact_match"]) == ("my-counter", 0.95)
+
+
+def test_a_zip_is_as_good_as_its_folder(call, hand_in):
+    shutil.make_archive("entry", "zip", hand_in())
+    with zipfile.ZipFile("entry.zip") as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    subprocess.run(
+        [sys.executable, "-m", "zipfile", "-c", "../e.zip", *names], cwd="entry", check=True
+    )
+    (code, out, _), (folder_code, folder_out, _) = call("e.zip"), call("entry")
+    assert code == folder_code == 0
+    assert sorted(out.splitlines()[1:-1]) == sorted(folder_out.splitlines()[1:-1])
+
+
+def test_every_seed_has_a_record_and_claims_are_of_their_mean(call, hand_in, tmp_path):
+    files = {"seed-0.jsonl": lines([3]), "seed-5.jsonl": lines([3, 4])}
+    hand_in(files, seeds=[0, 5], claimed={"exact_match": 0.925})
+    code, _, err = call("entry", "--dataset", "data/toy.h5", "-o", "records")
+    assert (code, err.count("record written")) == (0, 2)
+    names = [f"toy--my-counter--submission--seed-{seed}.json" for seed in (0, 5)]
+    assert sorted(path.name for path in (tmp_path / "records").iterdir()) == names
+    assert read_record(tmp_path / "records" / names[1]).metrics["exact_match"] == 0.9
+    told = "one.json is one file, and there are 2 seeds: name a folder"
+    assert told in call("entry", "-o", "one.json")[2]
+
+
+def test_the_same_entry_can_be_checked_again_and_a_copy_cannot(call, hand_in):
+    hand_in()
+    assert call("entry", "-o", "records")[0] == 0
+    code, out, _ = call("entry", "--records", "records", "-o", "records")
+    assert code == 0
+    assert "copies: none among 1 records" in out
+    jumbled = "".join(
+        json.dumps(json.loads(line) | {"confidence": 0.5}) + "\n"
+        for line in reversed(lines([3]).splitlines())
+    )
+    hand_in({"predictions.jsonl": jumbled}, "copy", method="other", authors=["B"])
+    code, out, _ = call("copy", "--records", "records")
+    assert code == 1
+    assert (
+        "FAILED   copies: seed 0 predicts what my-counter seed 0 "
+        "(records/toy--my-counter--submission--seed-0.json) does, everywhere" in out
+    )
+
+
+def test_two_seeds_that_predict_the_same_are_one(call, hand_in):
+    hand_in({"seed-0.jsonl": lines(), "seed-1.jsonl": lines()}, seeds=[0, 1])
+    code, out, _ = call("entry")
+    assert code == 1
+    assert "FAILED   copies: seed 1 predicts what seed 0 does, everywhere: hand in one" in out
+
+
+def test_a_record_without_a_hash_is_told(call, hand_in, tmp_path):
+    hand_in()
+    call("entry", "-o", "records/a.json")
+    values = json.loads((tmp_path / "records" / "a.json").read_text())
+    (tmp_path / "records" / "a.json").write_text(json.dumps(values | {"predictions_sha256": None}))
+    _, out, _ = call("entry", "--records", "records")
+    assert "copies: none among 1 records, 1 of which hold no hash of predictions" in out
+
+
+def test_a_name_that_is_taken_is_refused(call, hand_in):
+    hand_in()
+    call("entry", "-o", "records")
+    hand_in({"predictions.jsonl": lines([7])}, "other", authors=["Eve"])
+    code, out, _ = call("other", "--records", "records")
+    assert code == 1
+    assert "FAILED   name: 'my-counter' is the name of an entry of Ada Lovelace (records/" in out
+    hand_in(name="again", method="hsal-rl")
+    assert "name: 'hsal-rl' is a method of this benchmark: choose another" in call("again")[1]
+
+
+def test_a_claim_that_the_predictions_belie_is_told(call, hand_in):
+    hand_in(claimed={"exact_match": 0.96, "cardinality_accuracy": 1, "multiset_iou": 0.9})
+    code, out, err = call("entry", "-o", "record.json")
+    assert code == 1
+    assert (
+        "FAILED   claimed numbers: exact_match is claimed as 0.96, and comes to 0.95: "
+        "mend or drop the claim\n" in out
+    )
+    assert err == "error: entry: 1 of 7 checks failed: claimed numbers\n"
+
+
+def test_all_that_is_wrong_is_listed_and_nothing_is_written(call, hand_in, tmp_path):
+    files = {"seed-0.jsonl": lines() + "{}\n[]\n", "seed-2.jsonl": lines()}
+    hand_in(files, seeds=[0, 1], link="x", claimed={"macro_f1": 0.1})
+    code, out, err = call("entry", "--dataset", "toy", "-o", "record.json")
+    assert code == 1
+    assert "FAILED   submission.json: link is not a web address" in out
+    assert "         seed-0.jsonl: line 21: the key 'id' is missing\n" in out
+    assert "         seed-0.jsonl: line 22: [] is not an object" in out
+    assert err.startswith("error: entry: 2 of 6 checks failed: submission.json, predictions")
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_files_that_fit_no_seed_and_seeds_without_a_file_are_told(call, hand_in):
+    hand_in({"seed-0.jsonl": lines(), "seed-2.jsonl": lines()}, seeds=[0, 1])
+    code, out, _ = call("entry")
+    assert code == 1
+    assert "         seed-1.jsonl is missing\n" in out
+    assert "seed-2.jsonl is of no seed in submission.json: seed-0.jsonl and seed-1.jsonl wou" in out
+
+
+def test_predictions_of_another_content_are_refused(call, hand_in):
+    hand_in(data_set={"name": "toy", "content_sha256": "cd" * 32})
+    code, out, _ = call("entry")
+    assert code == 1
+    assert (
+        "FAILED   data set: submission.json states content cdcdcdcdcdcd, and data/toy.h5 has "
+        "ab12ab12ab12: predict the images of that content\n" in out
+    )
+    assert "skipped  predictions: they are of another data set" in out
+
+
+def test_a_predictions_file_has_a_kilobyte_for_an_image(call, hand_in):
+    hand_in({"predictions.jsonl": lines() + "\n" * 20_000})
+    code, out, _ = call("entry")
+    assert code == 1
+    assert "FAILED   reading: predictions.jsonl holds more than 20,480 bytes: no such file" in out
+
+
+def test_a_hostile_zip_fails_with_its_names_escaped(call, tmp_path):
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as archive:
+        for name in ("../x", "submission.json\x1b[2J\x1b]0;owned\x07"):
+            archive.writestr(name, "{}")
+    code, out, err = call("e.zip")
+    assert code == 1
+    assert "         ../x does not belong there: a submission holds" in out
+    assert "         submission.json\\x1b[2J\\x1b]0;owned\\x07 does not belong there" in out
+    assert err == "error: e.zip: 1 of 1 checks failed: files\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "e.zip"]
+
+
+def test_what_is_stated_cannot_write_to_the_terminal(call, hand_in):
+    escape = "\x1b[31m\x9b2J\u202e"
+    hand_in(method=escape, claimed={escape: 1}, data_set={"name": escape, escape: 1}, **{escape: 1})
+    code, out, _ = call("entry")
+    assert code == 1
+    assert "method is '\\x1b[31m\\x9b2J\\u202e': it must be" in out
+
+
+def test_a_submission_that_states_nothing_is_told(call, hand_in, tmp_path):
+    folder = hand_in()
+    (folder / "submission.json").unlink()
+    code, out, _ = call("entry")
+    assert code == 1
+    assert "FAILED   submission.json: it is missing: docs/submissions.md says what" in out
+    assert "skipped  predictions: submission.json does not say what was predicted" in out
+
+
+def test_checks_as_json(call, hand_in):
+    hand_in(entry="mine")
+    code, out, _ = call("entry", "--dataset", "toy", "--json")
+    told = json.loads(out)
+    assert (code, told["submission"], told["passed"]) == (1, "entry", False)
+    failed = [one for one in told["checks"] if one["outcome"] == "failed"]
+    assert [one["name"] for one in failed] == ["submission.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["none.zip"],
+            "no submission none.zip: name a folder or a zip, with submission.json in it",
+        ),
+        (["entry", "--dataset", "none.h5"], "no data set file none.h5: build it with"),
+        (["entry", "--datasets", "none"], "no data set 'toy' and no file none/toy.h5"),
+        (["entry", "--records", "none"], "no folder or record none: make a record with"),
+        ([], "missing argument 'FOLDER|ZIP'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_ends_2(call, hand_in, arguments, said):
+    hand_in()
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_record_that_was_written_is_the_same_read_again(call, hand_in, tmp_path):
+    hand_in()
+    call("entry", "-o", "record.json")
+    record = read_record(tmp_path / "record.json")
+    write_record(record, tmp_path / "again.json")
+    assert read_record(tmp_path / "again.json") == record
+
+
+def test_checking_needs_no_torch(hand_in, data_file):
+    code = (
+        "import sys; from hsal_bench import cli\n"
+        f"sys.argv = ['hsal-bench', 'check-submission', {str(hand_in())!r}, "
+        f"'--dataset', {str(data_file)!r}]\n"
+        "try: cli.main()\n"
+        "finally: print('torch' in sys.modules, 'pandas' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "False False\n")
