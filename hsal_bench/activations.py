@@ -158,12 +158,11 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
     return model
 
 
-def folder_of(sha256: str, root: Path) -> Path | None:
-    """Return the folder below `root` of the finished model with that hash; None: there is none."""
+def model_of(sha256: str, root: Path) -> FrozenModel | None:
+    """Return the finished model below `root` with that hash; None: there is none."""
     for path in sorted(root.glob("*/model.json")):
-        model = _frozen(path.parent)
-        if model and model.sha256 == sha256:
-            return path.parent
+        if json.loads(path.read_text())["sha256"] == sha256:
+            return _frozen(path.parent)
     return None
 
 

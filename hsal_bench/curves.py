@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hsal_bench import style
 from hsal_bench.comparison import variants
 from hsal_bench.errors import UsageError
-from hsal_bench.files import replacing
 from hsal_bench.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-PANELS = {"attn_saliency": "glimpse saliency", "macro_f1": "macro F1"}
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's, told apart by the colour-blind; with more lines they begin again, dashed."""
-_STYLES = ("-", "--", ":")
-_DPI = 150
+SALIENCY, MACRO_F1 = "attn_saliency", "macro_f1"
+AXES = {SALIENCY: "glimpse saliency (validation)", MACRO_F1: "macro F1 (validation)"}
+_LEGEND_LETTERS = 24
+"""Names up to this long stand two side by side above a panel."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,7 @@ def curves(records: Sequence[Record], metric: str) -> list[Curve]:
     """
     found = []
     for name, runs in variants([record for record in records if record.status == "ok"]):
-        series = [
-            {
-                int(line["update"]): line[f"valid_{metric}"]
-                for line in run.curve
-                if f"valid_{metric}" in line
-            }
-            for run in runs
-        ]
+        series = [one for run in runs if (one := _series(run, metric))]
         updates = sorted({update for one in series for update in one})
         if updates:
             values = [[one.get(update, np.nan) for update in updates] for one in series]
@@ -59,13 +52,13 @@ def curves(records: Sequence[Record], metric: str) -> list[Curve]:
     return found
 
 
-def curves_picture(records: Sequence[Record], path: Path) -> None:
-    """Draw `PANELS` side by side for the records of one data set, to a PNG or PDF by its suffix.
+def curves_figure(records: Sequence[Record], metrics: Sequence[str]) -> Figure:
+    """Return a figure with a panel for each of `metrics` that some record of one data set has.
 
-    Written whole or not at all.
+    A panel is one column of a page wide. A variant has the same line in all of them.
 
     Raises:
-        UsageError: no record has a curve, or they are of several data sets.
+        UsageError: no record has such a curve, or they are of several data sets.
     """
     from matplotlib.figure import Figure
 
@@ -73,30 +66,72 @@ def curves_picture(records: Sequence[Record], path: Path) -> None:
     if len(contents) > 1:
         told = ", ".join(sorted(f"{name} {content[:8]}" for name, content in contents))
         raise UsageError(f"curves of several data sets ({told}): draw them one at a time")
-    panels = {metric: found for metric in PANELS if (found := curves(records, metric))}
+    panels = {metric: found for metric in metrics if (found := curves(records, metric))}
     if not panels:
-        raise UsageError("no record has a training curve: name records of finished runs")
+        raise UsageError(_without(metrics))
     names = list(dict.fromkeys(curve.name for found in panels.values() for curve in found))
-    figure = Figure(figsize=(4.0 * len(panels), 3.2), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (metric, found) in zip(axes, panels.items(), strict=True):
-        _draw(axis, found, names)
-        axis.set_ylabel(f"{PANELS[metric]} (validation)")
-    axes[0].legend(frameon=False, fontsize=8)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.removeprefix("."), dpi=_DPI)
+    width = style.ONE_COLUMN if len(panels) == 1 else style.TWO_COLUMNS
+    with style.drawing():
+        # The names stand above the panels: their lines take what height they need.
+        columns = _legend_columns(names, len(panels))
+        height = 1.95 + 0.14 * -(-len(names) // columns)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axis, (metric, found) in zip(axes, panels.items(), strict=True):
+            _draw(axis, found, names, metric)
+        _draw_legend(figure, axes, names, columns)
+    return figure
 
 
-def _draw(axis: Axes, found: Sequence[Curve], names: Sequence[str]) -> None:
+def curves_picture(records: Sequence[Record], path: Path) -> None:
+    """Draw both metrics side by side, to a PNG or PDF by the suffix. Raises as `curves_figure`."""
+    style.save(curves_figure(records, tuple(AXES)), path)
+
+
+def _series(run: Record, metric: str) -> dict[int, float]:
+    name = f"valid_{metric}"
+    return {int(line["update"]): line[name] for line in run.curve if name in line}
+
+
+def _without(metrics: Sequence[str]) -> str:
+    if tuple(metrics) == (SALIENCY,):
+        return (
+            "no record has a curve of the glimpses' saliency: name runs of methods that show where "
+            "they look, such as one trained with `hsal-bench run --model hsal-rl`"
+        )
+    return "no record has a training curve: name records of finished runs"
+
+
+def _draw(axis: Axes, found: Sequence[Curve], names: Sequence[str], metric: str) -> None:
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     for curve in found:
-        index = names.index(curve.name)
-        colour = COLOURS[index % len(COLOURS)]
-        style = _STYLES[index // len(COLOURS) % len(_STYLES)]
+        colour, dashes = _line(names.index(curve.name))
         mean = np.nanmean(curve.values, axis=0)
-        axis.plot(curve.updates, mean, color=colour, linestyle=style, label=curve.name)
-        low, high = np.nanmin(curve.values, axis=0), np.nanmax(curve.values, axis=0)
-        axis.fill_between(curve.updates, low, high, color=colour, alpha=0.2, linewidth=0)
+        axis.plot(curve.updates, mean, color=colour, linestyle=dashes, label=curve.name)
+        if len(curve.values) > 1:
+            low, high = np.nanmin(curve.values, axis=0), np.nanmax(curve.values, axis=0)
+            axis.fill_between(curve.updates, low, high, color=colour, alpha=0.2, linewidth=0)
     axis.set_xlabel("updates")
-    axis.set_xlim(left=0)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
+    axis.set_ylabel(AXES[metric])
+    axis.set_xlim(0, max(int(curve.updates[-1]) for curve in found) or 1)
+    axis.set_ylim(bottom=0, top=1 if metric == MACRO_F1 else None)
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    if metric == SALIENCY:
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def _draw_legend(figure: Figure, axes: Sequence[Axes], names: Sequence[str], columns: int) -> None:
+    drawn = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    handles = [drawn[name] for name in names]
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=2.6)
+
+
+def _legend_columns(names: Sequence[str], panels: int) -> int:
+    longest = max(map(len, names))
+    return max(1, min(len(names), panels * (2 if longest <= _LEGEND_LETTERS else 1)))
+
+
+def _line(index: int) -> tuple[str, object]:
+    return style.LINES[index % len(style.LINES)], style.DASHES[index % len(style.DASHES)]

@@ -76,10 +76,10 @@ class Inputs:
             model, folder = tuning.done(), tuning.folder
         if model and model.sha256 == sha256:
             return ""
-        other = activations.folder_of(sha256, folder.parent)
+        other = activations.model_of(sha256, folder.parent)
         if not model and not other:
             return ""
-        told = other.name if other else f"of sha256 {sha256[:8]}"
+        told = other.path.parent.name if other else f"of sha256 {sha256[:8]}"
         return f"activation model {told}, not {folder.name}"
 
     @cached_property

@@ -9,21 +9,19 @@ from typing import Any
 
 import click
 import numpy as np
-import torch
 from rich.console import Console
 
-from hsal_bench import sheets, tables
+from hsal_bench import sheets, style, tables
+from hsal_bench.attention_picture import attention_figure
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
 from hsal_bench.files import write_text
 from hsal_bench.loader import ExampleSet
-from hsal_bench.method import Batch, Method
+from hsal_bench.looks import looks, pictured
+from hsal_bench.method import Method
 from hsal_bench.metrics import Counts, per_class
 from hsal_bench.record import Record, read_record
-
-PICTURED = 6
-"""Images in the attention picture; the paper's figure 2 has 3."""
 
 
 def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
@@ -69,31 +67,9 @@ def write_per_class(
 
 def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path) -> None:
     """Draw how the method looked at the test images that `pictured` names, if it has a trace."""
-    rows = pictured(test.counts.sum(1).cpu().numpy())
-    trace = method.predict(Batch(test.rows(torch.from_numpy(rows))), trace=True).trace
-    if trace is None:
-        return
-    from hsal_bench.figures import attention_picture
-
-    truths = [[int(y) for y in row if y >= 0] for row in data.rows("test", "labels", rows)]
-    images = data.rows("test", "images", rows)
-    attention_picture(images, trace, truths, data.header.class_names, path)
-
-
-def pictured(objects: np.ndarray) -> np.ndarray:
-    """Return which images to picture, by the numbers of their objects [N]: rows, at most six.
-
-    Their cardinalities are spread from the fewest to the most objects, the first image of each is
-    taken. So the choice depends on the data alone: it is the same for every method, and no
-    prediction has a say. In two rows of three, each row rises.
-    """
-    number = min(PICTURED, len(objects))
-    free = np.ones(len(objects), dtype=bool)
-    rows = []
-    for wanted in np.linspace(objects.min(), objects.max(), number):
-        rows.append(int(np.where(free, np.abs(objects - wanted), np.inf).argmin()))
-        free[rows[-1]] = False
-    return np.array([*rows[::2], *rows[1::2]])
+    found = looks(method, test, data, pictured(test.counts.sum(1).cpu().numpy()))
+    if found is not None:
+        style.save(attention_figure(found), path)
 
 
 def _readable_records(folder: Path) -> list[Record]:

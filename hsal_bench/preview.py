@@ -7,30 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from hsal_bench import style
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.files import replacing, writable_folder
 from hsal_bench.schema import PAD
 
-# The colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any colour
-# vision tell apart; their black gives way to white and their blue is lighter, as the ground is
-# black; two pale ones make ten. Further classes begin anew: the label is written beside its box.
-PALETTE = (
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#F0E442",
-    "#3F7FE8",
-    "#D55E00",
-    "#CC79A7",
-    "#FFFFFF",
-    "#FFC0CB",
-    "#9AD9C0",
-)
-_GROUND, _TEXT = "#202020", "#F0F0F0"
-_MARGIN = 6
+_GROUND, _TEXT = "white", "black"
+_MARGIN, _CAPTION = 6, 18
 
 
 @dataclass(frozen=True)
@@ -83,25 +69,18 @@ def save(sheet: Image.Image, path: Path) -> None:
 
 
 def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Image:
-    channels, height, width = example.image.shape
-    pixels = example.image[0] if channels == 1 else example.image.transpose(1, 2, 0)
-    picture = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
+    _, height, width = example.image.shape
+    picture = Image.fromarray(style.shown(example.image)).convert("RGB")
     picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
-    font = ImageFont.load_default(size=min(max(11, 7 * scale), 28))
+    size = min(max(11, 7 * scale), 28)
     for label, box in zip(example.labels, example.boxes, strict=False):
-        _draw_object(picture, box * scale, class_names[label], PALETTE[label % len(PALETTE)], font)
-    names = ", ".join(class_names[label] for label in sorted(example.labels))
-    return _caption(picture, f"{example.title}  {{{names}}}")
+        colour = style.CLASSES[label % len(style.CLASSES)]
+        _draw_object(picture, box * scale, class_names[label], colour, size)
+    return _caption(picture, f"{example.title}  {style.multiset(example.labels, class_names)}")
 
 
-def _draw_object(
-    picture: Image.Image,
-    box: np.ndarray,
-    name: str,
-    colour: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
-    draw = ImageDraw.Draw(picture)
+def _draw_object(picture: Image.Image, box: np.ndarray, name: str, colour: str, size: int) -> None:
+    draw, font = ImageDraw.Draw(picture), style.font(size)
     x0, y0, x1, y1 = (int(side) for side in box)
     # Drawn just around the half-open box, so that the line hides none of the object's ink.
     draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=colour)
@@ -116,14 +95,13 @@ def _draw_object(
 
 
 def _caption(picture: Image.Image, text: str) -> Image.Image:
-    size = 13
-    font = ImageFont.load_default(size=size)
-    while size > 7 and font.getlength(text) > picture.width:
+    size = 12
+    while size > 7 and style.font(size).getlength(text) > picture.width:
         size -= 1
-        font = ImageFont.load_default(size=size)
-    tile = Image.new("RGB", (picture.width, picture.height + 18), _GROUND)
+    tile = Image.new("RGB", (picture.width, picture.height + _CAPTION), _GROUND)
     tile.paste(picture)
-    ImageDraw.Draw(tile).text((1, picture.height + 1), text, fill=_TEXT, font=font)
+    draw = ImageDraw.Draw(tile)
+    draw.text((1, picture.height + 2), text, fill=_TEXT, font=style.font(size))
     return tile
 
 

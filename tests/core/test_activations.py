@@ -65,8 +65,8 @@ def test_another_budget_is_another_model(data, tmp_path):
     other = _fine_tune(data, tmp_path, budget=longer)
     assert one.path != other.path
     assert _tuning(data, tmp_path).done() == one
-    assert activations.folder_of(other.sha256, tmp_path) == other.path.parent
-    assert activations.folder_of("f" * 64, tmp_path) is None
+    assert activations.model_of(other.sha256, tmp_path) == other
+    assert activations.model_of("f" * 64, tmp_path) is None
 
 
 def test_other_first_weights_or_another_version_is_another_model(data, tmp_path, monkeypatch):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hsal_bench.curves import curves, curves_picture
+from hsal_bench import style
+from hsal_bench.curves import MACRO_F1, SALIENCY, curves, curves_figure, curves_picture
 from hsal_bench.errors import UsageError
 from hsal_bench.record import DataSet
 
@@ -55,3 +56,53 @@ def test_records_that_cannot_be_drawn_together_are_refused(run, ok, tmp_path):
         curves_picture([run(), other], tmp_path / "c.png")
     with pytest.raises(UsageError, match="no record has a training curve"):
         curves_picture([ok()], tmp_path / "c.png")
+
+
+def test_a_line_is_the_mean_and_the_band_goes_from_the_lowest_to_the_highest_seed(run):
+    figure = curves_figure([run(0), run(1, shift=0.05), run(2, shift=0.01)], [MACRO_F1])
+    (axis,) = figure.axes
+    (line,) = axis.get_lines()
+    assert line.get_ydata() == pytest.approx([0.12, 0.52, 0.92])
+    (band,) = axis.collections
+    x, y = band.get_paths()[0].vertices.T
+    assert (min(y[x == 10]), max(y[x == 10])) == pytest.approx((0.5, 0.55))
+    assert axis.get_ylim() == (0, 1)
+
+
+def test_one_seed_has_no_band(run):
+    (axis,) = curves_figure([run(0)], [MACRO_F1]).axes
+    assert len(axis.collections) == 0
+
+
+def test_a_panel_is_a_column_wide_and_a_variant_has_one_line_in_all_of_them(run, ok):
+    blind = ok(method="a-blind-one", curve=({"update": 0, "valid_macro_f1": 0.1},))
+    records = [run(), run(method="cross-entropy"), blind]
+    figure = curves_figure(records, [SALIENCY, MACRO_F1])
+    saliency, f1 = (
+        {line.get_label(): (line.get_color(), line.get_linestyle()) for line in axis.get_lines()}
+        for axis in figure.axes
+    )
+    assert saliency.items() < f1.items()
+    assert len(set(f1.values())) == 3
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == set(f1)
+    assert figure.get_size_inches()[0] == style.TWO_COLUMNS
+    assert curves_figure(records, [SALIENCY]).get_size_inches()[0] == style.ONE_COLUMN
+
+
+def test_many_methods_with_long_names_leave_the_panel_its_room(run):
+    records = [run(method=f"method+a_setting_with_a_long_name={i}") for i in range(12)]
+    figure = curves_figure(records, [MACRO_F1])
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches()
+    (axis,), (legend,) = figure.axes, figure.legends
+    assert axis.get_position().height * height > 1.2
+    box = legend.get_window_extent()
+    assert box.x1 / figure.dpi < width
+    assert box.y0 / figure.dpi > axis.get_position().y1 * height
+
+
+def test_no_glimpses_in_any_record_is_told_with_a_remedy(ok):
+    blind = ok(curve=({"update": 0, "valid_macro_f1": 0.1},))
+    with pytest.raises(UsageError, match=r"no record has a curve of the glimpses' saliency: name"):
+        curves_figure([blind], [SALIENCY])

@@ -1,168 +1,273 @@
-"""The attention picture, by what is drawn in it."""
+"""`hsal-bench figures`: what is drawn of which runs, what is told instead, what a caption says."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
-from PIL import Image
 
-from hsal_bench import figures
-from hsal_bench.method import Trace
+from hsal_bench import cli, cli_figures, figures, registry, style
+from hsal_bench.datafile import open_data
+from hsal_bench.files import write_state
+from hsal_bench.method import Prediction, Trace
+from hsal_bench.record import Activation, DataSet, Git, pack_correct, read_record, write_record
+from hsal_bench.trained import trained
 
-DIGITS = tuple("0123456789")
-
-
-def _trace(labels, k=2) -> Trace:
-    labels = torch.tensor(labels)
-    shape = (*labels.shape, 7, 7)
-    maps = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    glimpses = torch.tensor([0, 48, 8, 5, 6, 9])[:k].expand(*labels.shape, k)
-    return Trace(maps[:, 0], maps, maps, maps, glimpses, labels)
-
-
-def _drawn(monkeypatch, tmp_path, trace, truths, names=DIGITS, image=(1, 14, 14)):
-    """Return the figure that is drawn and its texts."""
-    saved = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, target, **kw: saved.append(self))
-    monkeypatch.setattr(figures, "replacing", lambda path: _Nothing())
-    images = np.full((len(truths), *image), 128, np.uint8)
-    figures.attention_picture(images, trace, truths, names, tmp_path / "x.png")
-    (figure,) = saved
-    return figure, [text.get_text() for text in figure.texts]
+CURVE = (
+    {"update": 0, "valid_exact_match": 0.0, "valid_macro_f1": 0.1, "valid_attn_saliency": 5.0},
+    {"update": 10, "valid_exact_match": 0.4, "valid_macro_f1": 0.5, "valid_attn_saliency": 9.0},
+)
+METRICS = {
+    "exact_match": 0.25,
+    "macro_f1": 0.5,
+    "attn_saliency": 9.5,
+    "attn_saliency_chance": 4.0,
+}
 
 
-class _Nothing:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *error):
-        return None
+@dataclasses.dataclass(frozen=True)
+class Config:
+    breaks: bool = False
 
 
-def _markers(figure):
-    """Return the glimpses on each image: marker and place."""
-    return [
-        [(line.get_marker(), line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines]
-        for axis in figure.axes
-        if axis.lines
-    ]
+class Looker:
+    """Predicts the class it has learnt, then stop; where it looks is its state, too."""
+
+    Config = Config
+    inputs = "images"
+
+    def __init__(self, task, config, setup):
+        self.task, self.learnt = task, None
+
+    def load_state_dict(self, state):
+        self.learnt = state["learnt"]
+
+    def predict(self, batch, *, trace=False):
+        count = len(batch.inputs)
+        maps = torch.full((count, 2, 3, 3), 0.5)
+        glimpses = torch.full((count, 2, 2), 4)
+        labels = torch.tensor([self.learnt, self.task.num_classes]).expand(count, 2)
+        counts = torch.zeros(count, self.task.num_classes, dtype=torch.int64)
+        return Prediction(counts, None, Trace(maps[:, 0], maps, maps, maps, glimpses, labels))
 
 
-def test_the_picture_is_a_png(tmp_path):
-    image = np.full((1, 1, 100, 100), 128, np.uint8)
-    figures.attention_picture(image, _trace([[3, 10]]), [[3]], DIGITS, tmp_path / "x.png")
-    with Image.open(tmp_path / "x.png") as picture:
-        assert picture.format == "PNG"
-        assert picture.size[0] > 1000
+class Frozen(Looker):
+    inputs = "activations"
 
 
-def test_images_stand_in_rows_of_three(monkeypatch, tmp_path):
-    sizes = []
-    for n in (1, 3, 4):
-        figure, _ = _drawn(monkeypatch, tmp_path, _trace([[3, 4, 10]] * n), [[3]] * n)
-        sizes.append(figure.get_size_inches().tolist())
-    (one, _), (three, low), (four, high) = sizes
-    assert one < three == four
-    assert high > 1.8 * low
+@pytest.fixture
+def of_toy(ok, toy_file, tmp_path, monkeypatch):
+    """Return what leaves a finished run on the toy set behind; it returns the record's path."""
+    monkeypatch.setattr(registry, "load_method", lambda name: Frozen if "act" in name else Looker)
+    with open_data(toy_file) as data:
+        header, sizes = data.header, dict(data.layout.sizes)
+        alone = data.read("test", "counts")[:, 0] == data.read("test", "counts").sum(1)
+    data_set = DataSet(header.name, header.content_sha256, sizes, toy_file.name)
+
+    def leave(folder="seed-0", state=True, seed=0, **changes):
+        known = {"config": {"breaks": False}, "curve": CURVE, "metrics": METRICS}
+        given = {"data_set": data_set, "correct": pack_correct(alone), "selected_update": 10}
+        record = ok(**{"method": "looker", "seed": seed, **known, **given, **changes})
+        path = tmp_path / "runs" / folder / "record.json"
+        write_record(record, path)
+        if state:
+            best = {"update": 10, "score": 0.4, "method": {"learnt": 0}}
+            write_state(path.with_name("best.pt"), best)
+        return path
+
+    return leave
 
 
-def test_many_steps_take_rows_of_fewer_images(monkeypatch, tmp_path):
-    figure, _ = _drawn(monkeypatch, tmp_path, _trace([[*range(10), 10]] * 2), [[3]] * 2)
-    width, height = figure.get_size_inches()
-    assert width < 11
-    assert height > 8
+@pytest.fixture
+def figures_command(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(style, "DPI", 50)
+    monkeypatch.setitem(figures.LOOKS, 12, ((True, False),))  # the whole grid takes seconds
+
+    def call(*arguments):
+        line = ["hsal-bench", "figures", "--datasets", ".", "--device", "cpu", *arguments]
+        monkeypatch.setattr("sys.argv", line)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out.splitlines(), captured.err.splitlines()
+
+    return call
 
 
-def test_a_column_per_step_up_to_the_stop(monkeypatch, tmp_path):
-    figure, _ = _drawn(monkeypatch, tmp_path, _trace([[3, 10, -1], [7, 1, 10]]), [[3], [1, 7]])
-    told = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert told == ["3", "stop", "7", "1", "stop"]
-    assert len(figure.axes) == 5 * 4 + 1
+def test_the_command_knows_the_figures_there_are():
+    assert {int(number) for number in cli_figures.FIGURES} == {*figures.CURVES, *figures.LOOKS}
 
 
-def test_each_map_is_drawn_on_one_scale(monkeypatch, tmp_path):
-    trace = _trace([[3, 10]])
-    figure, texts = _drawn(monkeypatch, tmp_path, trace, [[3]])
-    first = figure.axes[0].images[0]
-    np.testing.assert_allclose(first.get_array(), trace.S_t[0, 0].numpy())
-    maps = [axis.images[0] for axis in figure.axes if axis.images and not axis.lines]
-    assert {picture.get_clim() for picture in maps} == {(0.0, 1.0)}
-    assert "saliency, mask, priority" in texts
-    assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == ["0", "1"]
+def test_every_figure_in_both_formats_with_a_caption(of_toy, figures_command, tmp_path):
+    of_toy()
+    code, out, err = figures_command()
+    assert (code, err) == (0, [])
+    assert out == [f"figures/figure-{n}.pdf, figures/figure-{n}.png" for n in (2, 5, 6, 12)]
+    written = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert written == {f"figure-{n}.{e}" for n in (2, 5, 6, 12) for e in ("pdf", "png", "txt")}
+    assert (tmp_path / "figures/figure-2.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "figures/figure-12.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_glimpses_lie_in_the_middle_of_their_cells(monkeypatch, tmp_path):
-    figure, _ = _drawn(monkeypatch, tmp_path, _trace([[3, 10]]), [[3]])
-    # Cells of 2 x 2 pixels, the first and the last; the middle of pixel 0 is 0.
-    assert _markers(figure) == [[("s", 0.5, 0.5), ("o", 12.5, 12.5)]] * 2
+def test_one_figure_in_one_format_elsewhere(of_toy, figures_command, tmp_path):
+    path = of_toy()
+    code, out, _ = figures_command(str(path), "--only", "6", "--format", "png", "--out", "there")
+    assert (code, out) == (0, ["there/figure-6.png"])
+    assert {path.name for path in (tmp_path / "there").iterdir()} == {
+        "figure-6.png",
+        "figure-6.txt",
+    }
+
+
+def test_the_caption_of_looks_says_which_run_and_images(of_toy, figures_command, tmp_path):
+    of_toy("seed-0", seed=0)
+    better = ({**CURVE[1], "valid_exact_match": 0.9},)
+    of_toy("seed-1", seed=1, curve=better, git=Git("f" * 40, True))
+    figures_command("--only", "2")
+    text = (tmp_path / "figures/figure-2.txt").read_text()
+    assert text.startswith("How looker (seed 1) looks at 3 test images of toy. Each column is a st")
+    assert "The 2 glimpsed cells are marked on the priority map and on the image." in text
+    assert "drawn with seed 0 to have from few to many objects" in text
+    assert ": 2 of 3 are predicted right, 25.0 % of the whole split." in text
+    assert "Of the 2 runs at hand that have a trace, this is the one with the highest" in text
+    (line,) = (line for line in text.splitlines() if line.startswith("- "))
+    told = f"looker seed 1, commit {'f' * 10} with changes not committed"
+    assert line == f"- runs/seed-1/record.json: {told}"
+
+
+def test_the_caption_of_curves_says_what_lines_and_bands_are(of_toy, figures_command, tmp_path):
+    of_toy("0", seed=0)
+    of_toy("1", seed=1)
+    blind = ({"update": 0, "valid_macro_f1": 0.1},)
+    metrics = {"exact_match": 0.5, "macro_f1": 0.75}
+    of_toy(
+        "blind",
+        method="blind",
+        curve=blind,
+        metrics=metrics,
+        budget={"updates": 400, "batch_size": 64},
+    )
+    figures_command("--only", "5,6")
+    saliency, f1 = ((tmp_path / f"figures/figure-{n}.txt").read_text() for n in (5, 6))
+    assert "Lines are means over seeds; bands go from the lowest to the highest seed." in saliency
+    assert "looker: 2 seeds (0, 1), 10 (chance 4) on the test split." in saliency
+    assert "blind" not in saliency
+    assert "blind: 1 seed (0), 0.750 on the test split." in f1
+    assert "Not under equal conditions: updates 400 (blind) against updates 100 (looker)." in f1
+    assert f1.count("\n- ") == 3
+
+
+def test_a_single_seed_has_no_bands(of_toy, figures_command, tmp_path):
+    of_toy()
+    figures_command("--only", "6")
+    text = (tmp_path / "figures/figure-6.txt").read_text()
+    assert text.startswith("Macro F1 on the validation split over the course of training on toy. ")
+    assert "One seed each, so there are no bands." in text
+
+
+def test_what_is_missing_is_told_and_the_others_are_made(of_toy, figures_command):
+    of_toy(state=False)
+    code, out, err = figures_command("--format", "pdf")
+    assert (code, out) == (0, ["figures/figure-5.pdf", "figures/figure-6.pdf"])
+    told = (
+        "is not made: runs/seed-0/best.pt, the trained state, is missing: name the folder that "
+        "`hsal-bench run` left it in, or train again with --restart"
+    )
+    assert err == [f"figure-2 {told}", f"figure-12 {told}"]
+    assert figures_command("--only", "2,6", "--format", "pdf")[0] == 1
+
+
+def test_runs_without_a_trace_have_figure_6_alone(of_toy, figures_command):
+    of_toy(
+        metrics={"exact_match": 0.5, "macro_f1": 0.75}, curve=({"update": 0, "valid_macro_f1": 0},)
+    )
+    code, out, err = figures_command("--format", "png")
+    assert (code, out) == (0, ["figures/figure-6.png"])
+    assert err[0] == (
+        "figure-2 is not made: no run is of a method that shows where it looks: make one, such as "
+        "`hsal-bench run --model hsal-rl`"
+    )
+    assert err[1].startswith("figure-5 is not made: no record has a curve of the glimpses' sal")
+
+
+def test_each_data_set_has_its_own(of_toy, ok, figures_command, tmp_path):
+    of_toy()
+    write_record(ok(curve=CURVE), tmp_path / "runs" / "other" / "record.json")
+    code, out, _ = figures_command("--only", "6", "--format", "pdf")
+    assert (code, out) == (0, ["figures/figure-6-mnist-multiset.pdf", "figures/figure-6-toy.pdf"])
+
+
+def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_command, tmp_path):
+    path = of_toy()
+    trained_on = json.loads(path.read_text())["data_set"]
+    there = ok(trained_on=DataSet(**trained_on))
+    write_record(there, path.parent / "on" / "mnist-multiset" / "record.json")
+    assert figures_command("--only", "6", "--format", "pdf")[1] == ["figures/figure-6.pdf"]
 
 
 @pytest.mark.parametrize(
-    ("k", "told"),
+    ("arguments", "told"),
     [
-        (1, ["first glimpse"]),
-        (2, ["first glimpse", "second glimpse"]),
-        (6, ["glimpses 1, 5", "glimpses 2, 6", "third glimpse", "fourth glimpse"]),
+        (("--only", "7"), "error: --only 7: '7' is none of 2, 5, 6, 12"),
+        (("--format", "svg"), "error: --format svg: 'svg' is none of pdf, png"),
+        (("nowhere",), "error: no folder or record nowhere: make a record with `hsal-bench run`"),
+        ((), "error: no record in runs: make one with `hsal-bench run`"),
     ],
 )
-def test_the_legend_names_each_marker(monkeypatch, tmp_path, k, told):
-    figure, _ = _drawn(monkeypatch, tmp_path, _trace([[3, 10]], k), [[3]])
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == told
-
-
-def test_truth_prediction_and_verdict_stand_above_each_image(monkeypatch, tmp_path):
-    trace = _trace([[3, 1, 10, -1], [7, 7, 2, 10]])
-    _, texts = _drawn(monkeypatch, tmp_path, trace, [[1, 3], [2, 7, 5]])
-    assert texts[:3] == ["true {1, 3}", "predicted {1, 3}", "✓ right"]
-    second = texts.index("true {2, 5, 7}")
-    assert texts[second + 1 : second + 3] == ["predicted {2, 7, 7}", "✗ wrong: missing 5; extra 7"]
+def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
+    (tmp_path / "runs").mkdir()
+    assert figures_command(*arguments) == (2, [], [told])
 
 
 @pytest.mark.parametrize(
-    ("truth", "predicted", "told"),
+    ("changes", "told"),
     [
-        ([], [], "right"),
-        ([2, 1, 2], [2, 2, 1], "right"),
-        ([1, 2, 2], [1, 2], "wrong: missing 2"),
-        ([1], [1, 3, 3], "wrong: extra 3, 3"),
-        ([5, 4], [], "wrong: missing 4, 5"),
-        ([1], [2], "wrong: missing 1; extra 2"),
+        ({"method_sha256": "a" * 64}, "is of a method given as a file, and a record does not say"),
+        ({"selected_update": 7}, "best.pt is of update 10, and the record's tested update is 7: t"),
+        ({"config": {"old": 1}}, "the config in runs/seed-0: the field 'breaks' is missing"),
+        ({"method": "act"}, "the activation model of sha256 cdcdcdcd is not in activation-models:"),
     ],
 )
-def test_the_verdict_is_in_words(truth, predicted, told):
-    assert figures.verdict(truth, predicted, DIGITS) == told
+def test_a_run_that_cannot_be_loaded_again_is_told(of_toy, figures_command, changes, told):
+    of_toy(**changes)
+    code, _, (err,) = figures_command("--only", "2")
+    assert code == 1
+    assert told in err
 
 
-def test_classes_have_their_names_and_a_colour_image_is_shown(monkeypatch, tmp_path):
-    names = ("T-shirt/top", "Bag")
-    trace = _trace([[0, 1, 2]])
-    figure, texts = _drawn(monkeypatch, tmp_path, trace, [[0, 0, 0]], names, (3, 14, 14))
-    assert [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()] == [*names, "stop"]
-    assert " ".join(texts[:2]) == "true {T-shirt/top, T-shirt/top, T-shirt/top}"
-    assert figure.axes[3].images[0].get_array().shape == (14, 14, 3)
+def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, another_toy, toy_file):
+    best = of_toy().with_name("best.pt")
+    write_state(best, {"update": 10, "method": {"weights": 1}})
+    (err,) = figures_command("--only", "2")[2]
+    assert "best.pt does not fit looker as it is now ('learnt'): train it again" in err
+    write_state(best, {"network": 1})
+    (err,) = figures_command("--only", "2")[2]
+    assert "best.pt is not laid out as this hsal-bench does it: train again" in err
+    another_toy("other").replace(toy_file)
+    write_state(best, {"update": 10, "method": {"learnt": 0}})
+    (err,) = figures_command("--only", "2")[2]
+    assert "toy-x.h5 has content" in err
+    assert "name the folder of that data set with --datasets" in err
+    toy_file.unlink()
+    (err,) = figures_command("--only", "2")[2]
+    assert "no data set file toy-x.h5: build it with `hsal-bench generate`" in err
 
 
-def test_an_error_leaves_no_picture(tmp_path, monkeypatch):
-    written = []
-
-    def savefig(self, target, **options):
-        target.write_bytes(b"half a picture")
-        written.extend(tmp_path.iterdir())
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    image = np.zeros((1, 1, 14, 14), np.uint8)
-    with pytest.raises(OSError, match="the disk is full"):
-        figures.attention_picture(image, _trace([[3, 10]]), [[3]], DIGITS, tmp_path / "x.png")
-    assert len(written) == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_long_names_stay_within_their_column(monkeypatch, tmp_path):
-    names = ("T-shirt/top", "Ankle boot", "a very long name")
-    figure, _ = _drawn(monkeypatch, tmp_path, _trace([[0, 1, 2, 3]]), [[0]], names)
-    columns = [axis for axis in figure.axes if axis.get_xlabel()]
-    for axis in columns:
-        label = axis.xaxis.label.get_window_extent()
-        assert label.width < 1.1 * axis.get_window_extent().width, axis.get_xlabel()
+def test_activations_are_those_of_the_record(of_toy, tmp_path):
+    path = of_toy(method="act", activation=Activation("small", "w", "ef" * 32))
+    model = {"backbone": "small", "precision": "float32", "weights": "w", "trained_on": "toy"}
+    folder = tmp_path / "activation-models" / "one"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(json.dumps(model | {"accuracy": 1.0, "sha256": "ef" * 32}))
+    record = read_record(path)
+    content = record.data_set.content_sha256[:8]
+    volumes = tmp_path / "activations" / f"toy-{content}--efefefef" / "test.npy"
+    volumes.parent.mkdir(parents=True)
+    np.save(volumes, np.full((60, 4, 3, 3), 2.5, np.float16))
+    with trained(record, path.parent, tmp_path, torch.device("cpu")) as it:
+        assert it.method.learnt == 0
+        assert it.method.task.input_shape == (4, 3, 3)
+        assert it.test.rows(torch.tensor([3])).unique().tolist() == [2.5]
+        assert it.data.header.name == "toy"

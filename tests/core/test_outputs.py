@@ -5,8 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hsal_bench import outputs
 from hsal_bench.evaluation import Evaluation
@@ -113,20 +111,3 @@ def test_the_tables_hold_every_run_and_every_metric(runs, capsys):
     (row,) = csv.DictReader((runs / "table.csv").read_text().splitlines())
     assert (row["method"], row["n"]) == ("constant", "2")
     assert "rare" in row
-
-
-def test_pictured_images_go_from_the_fewest_to_the_most_objects():
-    objects = np.array([3, 3, 1, 2, 4, 4, 1, 2, 2, 3])
-    rows = outputs.pictured(objects)
-    assert objects[rows].tolist() == [1, 2, 3, 2, 3, 4]
-    assert rows.tolist() == [2, 7, 1, 3, 0, 4]
-
-
-@given(st.lists(st.integers(0, 12), min_size=1, max_size=30))
-def test_pictured_images_are_different_and_span_the_cardinalities(numbers):
-    objects = np.array(numbers)
-    rows = outputs.pictured(objects)
-    assert len(set(rows.tolist())) == len(rows) == min(6, len(objects))
-    assert objects[rows].min() == objects.min()
-    if len(rows) > 1:
-        assert objects[rows].max() == objects.max()

@@ -1,0 +1,100 @@
+"""`hsal-bench figures`: the paper's figures from records and trained methods."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hsal_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from hsal_bench.figures import Run
+
+FIGURES = ("2", "5", "6", "12")
+FORMATS = ("pdf", "png")
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[RUNS]...", type=click.Path(path_type=Path))
+@click.option("--out", default="figures", show_default=True, type=FOLDER, help="Where they go.")
+@click.option("--only", metavar="2,5,6,12", help="Some of them.  [default: all]")
+@click.option(
+    "--format",
+    "formats",
+    default="pdf,png",
+    show_default=True,
+    metavar="pdf,png",
+    help="Vectors, pixels (300 to the inch), or both.",
+)
+@click.option(
+    "--datasets",
+    default="data",
+    show_default=True,
+    type=FOLDER,
+    help="Where the data sets and activation models are that the runs were trained on.",
+)
+@click.option(
+    "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU where there is one]"
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Draws the images of figures 2 and 12.",
+)
+def figures(
+    paths: tuple[Path, ...],
+    out: Path,
+    only: str | None,
+    formats: str,
+    datasets: Path,
+    device: str | None,
+    seed: int,
+) -> None:
+    """Draw the paper's figures from the RUNS (folders or record files; default: runs).
+
+    2 and 12: how a trained method looks at images, step by step. 5 and 6: the glimpses' saliency
+    and macro F1 over training. Each comes with a caption that names its records, figure-N.txt; of
+    several data sets, each has its own. What is missing for one is told, and the others are made.
+    Exit code 1: a figure of --only, or every figure, could not be made.
+    """
+    numbers = [int(number) for number in _parts(only or ",".join(FIGURES), FIGURES, "--only")]
+    suffixes = _parts(formats, FORMATS, "--format")
+    runs = _runs(paths or (Path("runs"),))
+    # Only now: they import torch, which takes seconds.
+    from hsal_bench import device as devices
+    from hsal_bench.figures import Wanted, make
+
+    where = devices.resolve(device)
+    missing = make(runs, Wanted(numbers, suffixes, out, datasets, where, seed))
+    if missing and (only or missing == numbers):
+        sys.exit(1)
+
+
+def _parts(text: str, known: Sequence[str], option: str) -> list[str]:
+    """Return the parts of a list with commas, each once.
+
+    Raises:
+        UsageError: one that is not known.
+    """
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    if other := [part for part in parts if part not in known]:
+        raise UsageError(f"{option} {text}: {other[0]!r} is none of {', '.join(known)}")
+    return parts
+
+
+def _runs(paths: tuple[Path, ...]) -> list[Run]:
+    from hsal_bench.record import read_record, record_paths
+
+    # By the resolved path: a file and the folder it lies in can both be named.
+    files = {file.resolve(): file for path in paths for file in record_paths(path)}
+    if not files:
+        where = ", ".join(map(str, paths))
+        raise UsageError(f"no record in {where}: make one with `hsal-bench run`")
+    return [(read_record(file), file) for file in files.values()]
