@@ -25,7 +25,17 @@ def test_every_command_it_shows_exists():
 def test_every_option_it_shows_exists():
     from click.testing import CliRunner
 
-    for name in ("generate", "run", "table", "verify", "preview", "evaluate", "check-method"):
+    commands = (
+        "generate",
+        "run",
+        "table",
+        "figures",
+        "verify",
+        "preview",
+        "evaluate",
+        "check-method",
+    )
+    for name in commands:
         lines = re.findall(rf"hsal-bench {name} [^\n`]*", README)
         help_text = CliRunner().invoke(cli.hsal_bench, [name, "--help"]).output
         for option in {word for line in lines for word in re.findall(r"--[a-z-]+", line)}:
