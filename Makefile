@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 QUICK = quickstart
 
-.PHONY: quickstart test test-all lint types clean
+.PHONY: quickstart test test-all browser lint types clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,10 @@ test: $(INSTALLED)
 ## All tests, those on real input and the built wheel included.
 test-all: $(INSTALLED)
 	$(BIN)/pytest
+
+## A browser for the tests of the leaderboard's page, where there is none; they are skipped without.
+browser: $(INSTALLED)
+	$(BIN)/playwright install chromium
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -59,10 +59,21 @@ def test_folders_are_flat_and_listed():
         "verify --help",
         "evaluate --help",
         "check-method --help",
+        "check-submission --help",
+        "leaderboard --help",
     ],
 )
 def test_starting_up_imports_nothing_heavy(line):
-    heavy = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "h5py", "rich.console")
+    heavy = (
+        "torch",
+        "torchvision",
+        "pandas",
+        "matplotlib",
+        "scipy",
+        "h5py",
+        "rich.console",
+        "jinja2",
+    )
     code = (
         "import sys; from hsal_bench import cli\n"
         f"sys.argv = ['hsal-bench', *{line.split()!r}]\n"
@@ -89,6 +100,6 @@ def test_the_wheel_holds_exactly_the_tree(tmp_path):
         f"{package.replace('.', '/')}/{path.name}"
         for folder, package in FOLDERS.items()
         for path in (ROOT / folder).iterdir()
-        if path.suffix in (".py", ".typed")
+        if path.suffix in (".py", ".typed", ".j2", ".css", ".js")
     }
     assert packed == expected

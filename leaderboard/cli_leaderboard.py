@@ -1,0 +1,49 @@
+"""`hsal-bench leaderboard`: result records to a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hsal_bench.errors import UsageError
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    default="leaderboard.html",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The page's file.",
+)
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Show each method's attention.png that lies beside its record, made small; 1 MiB in all.",
+)
+def leaderboard(paths: tuple[Path, ...], output: Path, pictures: bool) -> None:
+    """Write the runs recorded in PATH (folders or record files; default: runs) as one HTML page.
+
+    One table per data set, with ranks, charts, and every number down to its record. The page loads
+    nothing: it can be opened from a disk, mailed, or put on any server as it is.
+    """
+    from hsal_bench.files import writable_folder, write_text
+    from hsal_bench.leaderboard.page import page
+    from hsal_bench.leaderboard.page_rows import Entry
+    from hsal_bench.record import read_record, record_paths
+
+    asked = paths or (Path("runs"),)
+    # A set: a file and the folder it lies in can both be named.
+    files = {file.resolve(): file for path in asked for file in record_paths(path)}
+    if not files:
+        told = ", ".join(map(str, asked))
+        raise UsageError(f"no record in {told}: make one with `hsal-bench run`")
+    entries = [Entry(file, read_record(file)) for file in files.values()]
+    writable_folder(output.parent)
+    text = page(entries, output, with_pictures=pictures)
+    write_text(output, text)
+    runs = f"{len(entries)} run{'' if len(entries) == 1 else 's'}"
+    click.echo(f"{output}: {runs}, {len(text.encode()) / 1e3:,.0f} kB")

@@ -1,0 +1,217 @@
+"""What a row of the board opens to: every number with its record, how the runs were made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from hsal_bench.columns import cell, cell_with_unit, meaning, names_in, value
+from hsal_bench.options import as_text
+from hsal_bench.record import Record
+from hsal_bench.statement import Statement
+
+from .page_rows import Entry, Row
+
+NONE = "—"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of what is known: `values` by name, or a text alone under the name ""."""
+
+    name: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of every run; `mean` with its deviation where there are several."""
+
+    name: str
+    meaning: str
+    mean: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, in words; `href` leads to its record from where the page is."""
+
+    seed: int
+    outcome: str
+    tested: str
+    time: str
+    memory: str
+    device: str
+    git: str
+    started: str
+    file: str
+    href: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All that is known of a row."""
+
+    kind: str
+    summary: str
+    problems: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    runs: tuple[Run, ...]
+    seeds: tuple[int, ...]
+    numbers: tuple[Number, ...]
+    commands: tuple[str, ...]
+    stated: Statement | None
+
+
+def panel(row: Row, page: Path) -> Panel:
+    """Return what the row opens to, on a page that is written to the file `page`."""
+    entries = [(entry, "") for entry in row.runs]
+    entries += [
+        (entry, "superseded: a later run of the same seed counts") for entry in row.superseded
+    ]
+    first = (row.good or row.bad)[0]
+    return Panel(
+        kind=_kind(first),
+        summary=_summary(row, first),
+        problems=tuple(_problems(row)),
+        facts=tuple(_facts([entry.record for entry in row.runs])),
+        runs=tuple(_run(entry, note, page) for entry, note in entries),
+        seeds=tuple(run.seed for run in row.good),
+        numbers=tuple(_numbers(row)),
+        commands=tuple(
+            dict.fromkeys(entry.record.command for entry in row.runs if entry.record.command)
+        ),
+        stated=first.stated,
+    )
+
+
+def _kind(record: Record) -> str:
+    """Return what the numbers are of: a run of this harness, or predictions made elsewhere."""
+    return f"{record.stated.entry} submission" if record.stated else "run here"
+
+
+def _summary(row: Row, first: Record) -> str:
+    number, seeds = len(row.runs), _listed([entry.record.seed for entry in row.runs])
+    parts = [f"{number} run{'' if number == 1 else 's'} (seed{'' if number == 1 else 's'} {seeds})"]
+    parts += [f"preset {first.preset}"] if first.preset else []
+    parts += [f"{first.updates:,} updates"] if first.updates else []
+    return ", ".join(parts)
+
+
+def _problems(row: Row) -> Iterator[str]:
+    for record in row.bad:
+        yield f"seed {record.seed} {record.status}: {record.reason}"
+    if row.missing:
+        yield f"no run of seed {_listed(row.missing)}, which other methods have"
+    for record in row.good:
+        if record.selected_update == 0:
+            yield f"seed {record.seed} tested at update 0: training did not help on validation"
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Return ascending seeds as "0-4, 7"."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _facts(records: Sequence[Record]) -> Iterator[Fact]:
+    """Yield what the runs were made of and with; where they differ, all that there was."""
+    first = records[0]
+    yield Fact("method", {"": first.method} | _known({"file sha256": first.method_sha256}))
+    if not first.stated:
+        yield Fact("settings", _texts(first.settings) or {"": "none: the preset's config as it is"})
+        yield Fact("config", _texts(first.config) or {"": "none"})
+        yield Fact("budget", _texts(first.budget))
+    data = first.data_set
+    yield Fact(
+        "data set",
+        {"": data.name, "content sha256": data.content_sha256, "file": data.file}
+        | _texts(data.sizes),
+    )
+    if other := first.trained_on:
+        yield Fact(
+            "trained on",
+            {"": other.name, "content sha256": other.content_sha256} | _texts(other.sizes),
+        )
+    yield from _surroundings(records)
+
+
+def _surroundings(records: Sequence[Record]) -> Iterator[Fact]:
+    first = records[0]
+    if first.activation:
+        yield Fact("activation model", _texts(_known(vars(first.activation))))
+    elif not first.stated:
+        yield Fact("activation model", {"": "none: the method is given images"})
+    told = [vars(record.environment) for record in records if record.environment]
+    names = dict.fromkeys(name for one in told for name in one)
+    versions = {
+        name: " or ".join(dict.fromkeys(str(one[name]) for one in told if one[name] is not None))
+        for name in names
+    }
+    if versions:
+        yield Fact("environment", _known({name: text or None for name, text in versions.items()}))
+
+
+def _run(entry: Entry, note: str, page: Path) -> Run:
+    record = entry.record
+    memory = "peak_memory_device" if record.peak_memory_bytes.device else "peak_memory_process"
+    return Run(
+        seed=record.seed,
+        outcome=record.status if record.status == "ok" else f"{record.status}: {record.reason}",
+        tested=_updates(record),
+        time=cell_with_unit("wall_s", value(record, "wall_s")),
+        memory=cell_with_unit(memory, value(record, memory)),
+        device=record.device,
+        git=_revision(record),
+        started=record.started,
+        file=str(entry.path),
+        href=_href(entry.path, page),
+        note=note,
+    )
+
+
+def _updates(record: Record) -> str:
+    if record.updates is None:
+        return NONE
+    tested = NONE if record.selected_update is None else f"{record.selected_update:,}"
+    return f"{tested} of {record.updates:,}"
+
+
+def _revision(record: Record) -> str:
+    if record.git is None:
+        return NONE
+    return f"{record.git.revision[:10]}{', with changes' if record.git.dirty else ''}"
+
+
+def _numbers(row: Row) -> Iterator[Number]:
+    names = dict.fromkeys(name for record in row.good for name in names_in(record))
+    for name in names:
+        values = [value(record, name) for record in row.good]
+        if any(number == number for number in values):
+            texts = tuple(cell(name, number) for number in values)
+            yield Number(name, meaning(name), cell(name, *row.mean(name)), texts)
+
+
+def _href(file: Path, page: Path) -> str:
+    """Return a link that no file name can make into anything but a path."""
+    return f"./{quote(os.path.relpath(file.absolute(), page.absolute().parent))}"
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: x for name, x in values.items() if x is not None}
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    plain = {name: tuple(x) if isinstance(x, list) else x for name, x in values.items()}
+    return {name: as_text(x) for name, x in plain.items()}

@@ -1,0 +1,110 @@
+"""Records for the board: runs whose numbers are known, and a board's worth of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsal_bench.leaderboard.page_rows import Entry
+from hsal_bench.record import Activation, DataSet, Environment, Git, Record, pack_correct
+
+IMAGES = 400
+ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
+
+
+def data_set(name: str, content: str = "ab12") -> DataSet:
+    return DataSet(name, content * 16, {"train": 60, "test": IMAGES}, f"{name}.h5")
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Entry]:
+    """Return what makes the entry of a run with the first `right` of 400 images right."""
+
+    def run(method="hsal-rl", seed=0, right=200, images=None, **changes):
+        correct = np.arange(IMAGES) < right if images is None else images
+        share = float(correct.mean())
+        values = {
+            "status": "ok",
+            "method": method,
+            "config": {"learning_rate": 0.001, "hidden": [128, 512]},
+            "preset": "quick",
+            "seed": seed,
+            "budget": {"updates": 100, "batch_size": 64},
+            "data_set": data_set("mnist-multiset"),
+            "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
+            "metrics": {
+                "exact_match": share,
+                "macro_f1": 0.75,
+                "cardinality_accuracy": 0.9,
+                "exact_match_m1": share,
+                "exact_match_m2": share / 2,
+            },
+            "correct": pack_correct(correct),
+            "curve": (
+                {"update": 0, "valid_exact_match": 0.0},
+                {"update": 100, "loss": 0.25, "valid_exact_match": share},
+            ),
+            "updates": 100,
+            "selected_update": 100,
+            "wall_s": 12.5,
+            "throughput_predict": 2000.0,
+            "parameters": 1000,
+            "device": "cpu",
+            "environment": ENVIRONMENT,
+            "git": Git("0123456789abcdef", True),
+            "started": f"2025-01-02T03:04:{seed:02}+00:00",
+            "command": f"hsal-bench run --model {method}",
+            "metrics_version": 1,
+        } | changes
+        folder = Path("runs") / values["data_set"].name / method / f"seed-{seed}"
+        return Entry(folder / "record.json", Record(**values))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bad(run: Callable[..., Entry]) -> Callable[..., Entry]:
+    """Return what makes the entry of a run that did not succeed."""
+
+    def bad(status="failed", reason="the loss is nan", **changes):
+        nothing = {"metrics": {}, "correct": None, "curve": ()}
+        return run(status=status, reason=reason, **nothing, **changes)
+
+    return bad
+
+
+@pytest.fixture(scope="session")
+def many(run: Callable[..., Entry]) -> list[Entry]:
+    """The runs of 12 methods on 5 data sets with 5 seeds each, with curves and all metrics."""
+    from hsal_bench.metrics import MEANINGS
+
+    rng = np.random.default_rng(0)
+    updates = range(0, 6001, 300)
+    found = []
+    for k in range(5):
+        data = data_set(f"mnist-multiset-{k}", f"{k}b12")
+        for number in range(12):
+            for seed in range(5):
+                right = float(np.clip(0.3 + 0.05 * number + 0.01 * rng.standard_normal(), 0, 1))
+                curve = tuple(
+                    {"update": u, "loss": 1.0, "valid_exact_match": right * u / (u + 800)}
+                    for u in updates
+                )
+                metrics = {name: float(rng.random()) for name in MEANINGS}
+                metrics |= {f"exact_match_m{m}": float(rng.random()) for m in range(1, 9)}
+                found.append(
+                    run(
+                        f"method-{number}",
+                        seed,
+                        images=rng.random(IMAGES) < right,
+                        metrics=metrics | {"exact_match": right},
+                        data_set=data,
+                        curve=curve,
+                        wall_s=float(10 ** rng.uniform(1, 4)),
+                        parameters=int(10 ** (4 + number / 4)),
+                    )
+                )
+    return found

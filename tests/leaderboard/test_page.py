@@ -1,0 +1,213 @@
+"""The page as a whole: whatever records say, it is well formed, loads nothing and runs nothing."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hsal_bench.leaderboard import page_pictures
+from hsal_bench.leaderboard.page import page
+from hsal_bench.leaderboard.page_rows import Entry
+from hsal_bench.statement import Statement
+
+FILE = Path("board.html")
+VOID = {"meta", "link", "img", "input", "wbr"}
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "</svg><iframe src=//evil.example>",
+    "{{ 7 * 7 }}{% raw %}",
+    "</title></style><!--",
+    "a&amp;b\x00\u202e\u2028",
+)
+
+
+class Parsed(HTMLParser):
+    """A page's elements with their attributes, its texts; refuses what is not closed in order."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.texts, self._open = [], [], []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names)), (tag, names)
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self._open[-1] if self._open else "", data))
+
+    def values(self, attribute):
+        return [found[attribute] for _, found in self.elements if attribute in found]
+
+
+def parsed(entries, **options):
+    return Parsed(page(entries, FILE, **options))
+
+
+@pytest.fixture
+def hostile(run, bad):
+    """Records that hold what would do harm in every place a text can be in."""
+    entries = []
+    for k, text in enumerate(HOSTILE):
+        told = {"config": {text: text}, "settings": {text: text}, "command": text, "device": text}
+        entry = run(text, k, right=10 * k, **told, metrics={"exact_match": 0.5, text: 0.25})
+        entries += [Entry(Path(f"{text}.json"), entry.record), bad(reason=text, method=f"b{text}")]
+    stated = Statement(
+        entry="official",
+        authors=("</p><script>alert(1)</script>",),
+        link='https://example.org/"onclick="alert(1)',
+        extra_data=("<b>",),
+        training_compute="<i>",
+    )
+    unknown = {"budget": {}, "environment": None, "updates": None, "wall_s": None}
+    return [*entries, run("stated", stated=stated, activation=None, curve=(), **unknown)]
+
+
+def test_a_record_cannot_add_an_element_or_a_handler(hostile):
+    found = parsed(hostile)
+    tags = [tag for tag, _ in found.elements]
+    # The page's own script, and its one word in bold.
+    assert [tags.count(tag) for tag in ("script", "b", "i", "img", "iframe")] == [1, 1, 0, 0, 0]
+    names = {name for _, attributes in found.elements for name in attributes}
+    assert [name for name in names if name.startswith("on") or name == "style"] == []
+    shown = "".join(text for tag, text in found.texts if tag not in ("script", "style"))
+    for text in HOSTILE[:-1]:
+        assert text in shown
+
+
+def test_links_lead_into_the_page_to_a_file_or_to_a_stated_address(hostile):
+    found = parsed(hostile)
+    starts = re.compile(
+        r'#[A-Za-z0-9.-]+$|\./[^:]*$|data:,$|https://example\.org/"onclick="alert\(1\)$'
+    )
+    for href in found.values("href"):
+        assert starts.match(href), href
+
+
+def test_places_are_named_once_and_every_link_has_one(hostile):
+    found = parsed(hostile)
+    places = found.values("id")
+    assert len(places) == len(set(places))
+    inside = {href[1:] for href in found.values("href") if href.startswith("#")}
+    referred = {
+        name
+        for key in ("aria-labelledby", "aria-describedby")
+        for names in found.values(key)
+        for name in names.split()
+    }
+    assert inside | referred <= set(places)
+
+
+def test_its_policy_allows_its_own_style_and_script_and_nothing_else(run):
+    text = page([run()], FILE)
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
+    for name, element in (("style-src", "style"), ("script-src", "script")):
+        (content,) = re.findall(rf"<{element}>(.*?)</{element}>", text, re.S)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules.pop(name) == f"'sha256-{digest}'"
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def test_it_refers_to_nothing_that_would_be_loaded(run):
+    text = page([run()], FILE)
+    assert re.findall(r"\b(?:src|srcset|action|poster)=", text) == []
+    assert re.findall(r"url\(|@import|fetch\(|XMLHttpRequest|innerHTML", text) == []
+    assert re.findall(r"https?:", text) == []
+
+
+def test_every_record_is_named_and_every_number_leads_to_one(run, bad):
+    entries = [run("a", seed) for seed in range(3)] + [run("b", right=1), bad(method="c")]
+    found = parsed(entries)
+    links = [href for href in found.values("href") if href.startswith("./")]
+    assert sorted(links) == sorted(f"./{entry.path}" for entry in entries)
+    numbers = [link for tag, link in found.elements if tag == "a" and link.get("tabindex") == "-1"]
+    assert len(numbers) == 6 * 3
+
+
+def test_failures_are_shown_with_their_reason(run, bad):
+    shown = "".join(text for _, text in parsed([run(), bad(seed=1)]).texts)
+    assert "seed 1 failed: the loss is nan" in shown
+    assert "1 of 2" in shown
+
+
+def test_the_columns_can_be_sorted_by_what_stands_in_them(run):
+    found = parsed([run("a", wall_s=0.0, parameters=None)])
+    values = found.values("data-value")
+    assert values == ["a", "2", "0.5", "0.75", "0.9", "", "2000.0", "0.0", "1", "run here"]
+    sorts = found.values("aria-sort")
+    assert sorts == ["none", "ascending", *["none"] * 8]
+
+
+def test_the_same_records_give_the_same_page(run):
+    entries = [run("a"), run("b", right=7)]
+    assert page(entries, FILE) == page(entries[::-1], FILE)
+
+
+def test_entries_can_be_told_apart_only_where_there_are_several_kinds(run, hostile):
+    assert "select" not in {tag for tag, _ in parsed([run()]).elements}
+    found = parsed(hostile)
+    assert [text for tag, text in found.texts if tag == "option"] == [
+        "any entry",
+        "official submission",
+        "run here",
+    ]
+
+
+def test_the_page_of_300_runs_stays_small(many):
+    assert len(page(many, FILE).encode()) < 2_000_000
+
+
+def beside(entry, folder):
+    return Entry(folder / "record.json", entry.record)
+
+
+def test_pictures_are_part_of_the_page_when_they_are_asked_for(run, tmp_path):
+    Image.new("RGB", (3000, 1500), "red").save(tmp_path / "attention.png")
+    entry = beside(run(), tmp_path)
+    assert parsed([entry]).values("src") == []
+    (source,) = parsed([entry], with_pictures=True).values("src")
+    kind, data = source.split(",", 1)
+    assert kind == "data:image/png;base64"
+    (tmp_path / "small.png").write_bytes(base64.b64decode(data))
+    with Image.open(tmp_path / "small.png") as small:
+        assert small.size == (1000, 500)
+
+
+def test_what_is_no_picture_is_passed_over(run, tmp_path):
+    (tmp_path / "attention.png").write_bytes(b"<svg onload=alert(1)>")
+    assert parsed([beside(run(), tmp_path)], with_pictures=True).values("src") == []
+
+
+def test_pictures_are_limited(run, tmp_path, monkeypatch):
+    entries = []
+    for k in range(3):
+        (tmp_path / str(k)).mkdir()
+        Image.effect_noise((400, 300), 90).save(tmp_path / str(k) / "attention.png")
+        entries.append(beside(run(f"method-{k}", right=k), tmp_path / str(k)))
+    one = len(page_pictures.data_uri(tmp_path / "0" / "attention.png"))
+    monkeypatch.setattr(page_pictures, "LARGEST_ALL", int(2.5 * one))
+    assert len(parsed(entries, with_pictures=True).values("src")) == 2
+    monkeypatch.setattr(page_pictures, "LARGEST_FILE", 10)
+    assert parsed(entries, with_pictures=True).values("src") == []
