@@ -60,6 +60,7 @@ def test_folders_are_flat_and_listed():
         "evaluate --help",
         "check-method --help",
         "check-submission --help",
+        "check-submission --help",
         "leaderboard --help",
     ],
 )
