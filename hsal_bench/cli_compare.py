@@ -35,6 +35,15 @@ from hsal_bench.schema import SPLITS
     help="Which split predictions files are of.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw images that one alone has right into this picture: sheet.png.",
+)
+@click.option(
+    "--count", default=32, show_default=True, type=click.IntRange(min=1), help="Images to draw."
+)
 def compare(
     a: Path,
     b: Path,
@@ -42,6 +51,8 @@ def compare(
     datasets: Path,
     split: str,
     as_json: bool,
+    output: Path | None,
+    count: int,
 ) -> None:
     """Compare A with B, image by image: records, folders of runs, or predictions files.
 
@@ -57,3 +68,9 @@ def compare(
         click.echo(json.dumps(contest_sheets.plain(found), indent=1))
     else:
         click.echo(as_text(contest_sheets.contest_sheets(found), "terminal"), nl=False)
+    if output:
+        from hsal_bench.contest_picture import contest_picture
+        from hsal_bench.preview import save
+
+        save(contest_picture(found, count), output)
+        click.echo(f"{output}: images that one alone has right", err=True)

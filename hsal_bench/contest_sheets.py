@@ -1,12 +1,10 @@
-"""What comes of comparing two predictions, as tables, as plain values, and as a picture."""
+"""What comes of comparing two predictions, as tables and as plain values."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from typing import Any
-
-import numpy as np
 
 from hsal_bench.contest import Contest
 from hsal_bench.paired import Estimate, Scores, verdict
@@ -58,17 +56,6 @@ def plain(contest: Contest) -> dict[str, Any]:
             "cautions": list(contest.cautions),
         }
     )
-
-
-def differing(contest: Contest, count: int) -> np.ndarray:
-    """Return at most `count` rows of images that one alone has right, in their order.
-
-    As many that A has right as B, as far as there are; the first of each.
-    """
-    a, b = (outcome.right for outcome in contest.outcomes)
-    only_a, only_b = np.flatnonzero(a & ~b), np.flatnonzero(b & ~a)
-    of_b = min(len(only_b), max(count // 2, count - len(only_a)))
-    return np.sort(np.concatenate([only_a[: count - of_b], only_b[:of_b]]))
 
 
 def _cells(scores: Scores) -> tuple[str, str, str]:

@@ -16,26 +16,41 @@ from hsal_bench.files import replacing, writable_folder
 from hsal_bench.schema import PAD
 
 _GROUND, _TEXT = "white", "black"
-_MARGIN, _CAPTION = 6, 18
+_MARGIN, _CAPTION, _LINE = 6, 18, 16
+
+Line = tuple[str, str]
+"""A text and its colour."""
 
 
 @dataclass(frozen=True)
 class _Example:
-    """One picture: image uint8 [C, H, W]; boxes int16 [K, 4]; the labels, without padding."""
+    """One picture: image uint8 [C, H, W]; boxes int16 [K, 4]; the labels, without padding.
+
+    lines: what is written below, beside the title and the labels.
+    """
 
     title: str
     image: np.ndarray
     boxes: np.ndarray
     labels: list[int]
+    lines: Sequence[Line] = ()
 
 
 def contact_sheet(
-    data: DataFile, split: str, indices: Sequence[int], *, columns: int = 8, scale: int = 2
+    data: DataFile,
+    split: str,
+    indices: Sequence[int],
+    *,
+    columns: int = 8,
+    scale: int = 2,
+    title: str = "",
+    lines: Sequence[Sequence[Line]] = (),
 ) -> Image.Image:
     """Return the examples `indices` of a split as an RGB grid of `columns` pictures.
 
     Each picture is enlarged `scale` times, has its boxes and labels drawn in the colour of the
-    class, and "SPLIT INDEX  {labels}" below it.
+    class, and "SPLIT INDEX  {labels}" below it, then its `lines`, as many for each if there are
+    any. The title stands above all.
     """
     examples = data.examples(split, np.asarray(indices, dtype=np.intp))
     tiles = [
@@ -45,13 +60,15 @@ def contact_sheet(
                 examples["images"][i],
                 examples["boxes"][i],
                 examples["labels"][i][examples["labels"][i] != PAD].tolist(),
+                lines[i] if lines else (),
             ),
             data.header.class_names,
             scale,
         )
         for i, index in enumerate(indices)
     ]
-    return _grid(tiles, columns)
+    sheet = _grid(tiles, columns)
+    return _titled(sheet, title) if title else sheet
 
 
 def save(sheet: Image.Image, path: Path) -> None:
@@ -76,7 +93,8 @@ def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Im
     for label, box in zip(example.labels, example.boxes, strict=False):
         colour = style.CLASSES[label % len(style.CLASSES)]
         _draw_object(picture, box * scale, class_names[label], colour, size)
-    return _caption(picture, f"{example.title}  {style.multiset(example.labels, class_names)}")
+    truth = f"{example.title}  {style.multiset(example.labels, class_names)}"
+    return _caption(picture, [(truth, _TEXT), *example.lines])
 
 
 def _draw_object(picture: Image.Image, box: np.ndarray, name: str, colour: str, size: int) -> None:
@@ -94,15 +112,28 @@ def _draw_object(picture: Image.Image, box: np.ndarray, name: str, colour: str, 
     draw.text((x + 2 - left, y + 2 - top), name, fill="black", font=font)
 
 
-def _caption(picture: Image.Image, text: str) -> Image.Image:
-    size = 12
-    while size > 7 and style.font(size).getlength(text) > picture.width:
-        size -= 1
-    tile = Image.new("RGB", (picture.width, picture.height + _CAPTION), _GROUND)
+def _caption(picture: Image.Image, lines: Sequence[Line]) -> Image.Image:
+    height = picture.height + _CAPTION + _LINE * (len(lines) - 1)
+    tile = Image.new("RGB", (picture.width, height), _GROUND)
     tile.paste(picture)
-    draw = ImageDraw.Draw(tile)
-    draw.text((1, picture.height + 2), text, fill=_TEXT, font=style.font(size))
+    for number, (text, colour) in enumerate(lines):
+        _write(tile, (1, picture.height + 2 + number * _LINE), text, colour)
     return tile
+
+
+def _titled(sheet: Image.Image, title: str) -> Image.Image:
+    whole = Image.new("RGB", (sheet.width, sheet.height + _CAPTION), _GROUND)
+    whole.paste(sheet, (0, _CAPTION))
+    _write(whole, (_MARGIN, 4), title, _TEXT)
+    return whole
+
+
+def _write(picture: Image.Image, at: tuple[int, int], text: str, colour: str) -> None:
+    """Write a line as large as the picture's width allows."""
+    size = 12
+    while size > 7 and at[0] + style.font(size).getlength(text) > picture.width:
+        size -= 1
+    ImageDraw.Draw(picture).text(at, text, fill=colour, font=style.font(size))
 
 
 def _grid(tiles: list[Image.Image], columns: int) -> Image.Image:

@@ -9,13 +9,14 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
-from hsal_bench import metrics
+from hsal_bench import metrics, style
 from hsal_bench.cli_compare import compare
 from hsal_bench.contest import hold
-from hsal_bench.contest_sheets import differing
+from hsal_bench.contest_picture import contest_picture, differing
 from hsal_bench.datafile import open_data
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.predictions import counts_sha256
 from hsal_bench.record import DataSet, pack_correct, read_record, write_record
 
@@ -224,6 +225,27 @@ def test_the_images_that_are_drawn_are_of_both_kinds(run):
     assert differing(found, 4).tolist() == [1, 2, 30, 31]
     assert differing(found, 6).tolist() == [1, 2, 3, 4, 30, 31]
     assert len(differing(found, 99)) == 21
+
+
+def test_the_sheet_shows_them(run, tmp_path):
+    a, b = run("a", range(20)), run("b", [0, 30])
+    done = command(a, b, "--datasets", ".", "-o", "new/sheet.png", "--count", 4)
+    assert done.exit_code == 0, done.exception
+    with Image.open(tmp_path / "new/sheet.png") as sheet:
+        seen = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.asarray(sheet).reshape(-1, 3)}
+        # 4 pictures of 24 pixels in a row, each over three lines, under the title.
+        assert sheet.size == (4 * (24 + 6) + 6, 18 + 6 + 24 + 18 + 2 * 16 + 6)
+    assert {style.RIGHT, style.WRONG} <= seen
+
+
+def test_where_nothing_can_be_drawn(run, toy_file):
+    a, b = run("a", [0]), run("b", [0])
+    with pytest.raises(HsalBenchError, match="no image that one alone has right: nothing is drawn"):
+        contest_picture(hold(a, b, None, toy_file.parent), 4)
+    toy_file.unlink()
+    done = command(a, b, "-o", "sheet.png")
+    assert "whose images would be drawn: name it with --dataset" in str(done.exception)
+    assert done.exception.exit_code == 1
 
 
 def test_help_imports_nothing_heavy():
