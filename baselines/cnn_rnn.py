@@ -18,7 +18,7 @@ from hsal_bench.options import option
 
 from . import sequence_losses as losses
 from .decoder import Choose, Decoded
-from .orders import Order, ordered_labels
+from .orders import Order, frequency_ranks, ordered_labels
 from .policy import sample
 from .sequence import ExecutedSequence, SequenceConfig, teacher_forced
 
@@ -40,6 +40,7 @@ class CnnRnn(ExecutedSequence):
         if config.order == "frequency" and task.class_objects is None:
             raise Unsupported("the task does not tell how frequent its classes are")
         super().__init__(task, config, setup)
+        self.ranks = frequency_ranks(task.class_objects or (), setup.device)
 
     def execution(self, batch: Batch) -> Choose:
         """Feed back the labels in their order, or samples."""
@@ -57,5 +58,5 @@ class CnnRnn(ExecutedSequence):
 
     def _targets(self, batch: Batch) -> Int[Tensor, "batch T"]:
         """Return the labels of T steps; what is after the last does not count and is class 0."""
-        labels = ordered_labels(batch, self.config.order, self.task.class_objects)
+        labels = ordered_labels(batch, self.config.order, self.ranks)
         return nn.functional.pad(labels, (0, 1), value=-1).clamp_min(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import permutations
 from typing import Literal, get_args
 
@@ -18,25 +19,35 @@ _ROW = 1e-4  # of a pixel: below any difference of columns
 
 
 def ordered_labels(
-    batch: Batch, order: Order, class_objects: tuple[int, ...] | None
+    batch: Batch, order: Order, ranks: Int[Tensor, " classes"] | None = None
 ) -> Int[Tensor, "batch objects"]:
     """Return the batch's labels in `order`, the padding (-1) behind them.
 
     random: as the harness shuffled them. frequency: classes with more training objects first
-    (CNN-RNN, arXiv 1604.04573). spatial: from left to right, from top to bottom where two begin
-    in the same column. area: larger boxes first. Ties keep the random order.
+    (CNN-RNN, arXiv 1604.04573), by their `ranks`. spatial: from left to right, from top to bottom
+    where two begin in the same column. area: larger boxes first. Ties keep the random order.
 
     Raises:
-        ValueError: the order needs boxes or `class_objects`, and there are none.
+        ValueError: the order needs boxes or ranks, and there are none.
     """
     _, labels = batch.truth()
     if order == "random":
         return labels
     if order == "frequency":
-        keys = _frequency_keys(labels, class_objects)
+        if ranks is None:
+            raise ValueError("the order 'frequency' needs the classes' ranks")
+        keys = ranks[labels.clamp_min(0)].float()
     else:
         keys = _box_keys(batch, order)
     return labels.gather(1, label_order(labels, keys))
+
+
+def frequency_ranks(
+    class_objects: tuple[int, ...], device: torch.device
+) -> Int[Tensor, " classes"]:
+    """Return each class's place among the classes by their objects, 0 for the most frequent."""
+    frequency = torch.tensor(class_objects, device=device)
+    return frequency.argsort(descending=True, stable=True).argsort()
 
 
 def distinct_orders(
@@ -47,7 +58,7 @@ def distinct_orders(
     Equal labels keep their order among each other, and the padding stays behind the labels.
     """
     K = labels.shape[1]
-    orders = torch.tensor(list(permutations(range(K))), device=labels.device)
+    orders = _permutations(K, labels.device)
     places = orders.argsort(1)
     equal = labels[:, :, None] == labels[:, None, :]
     later = torch.ones(K, K, dtype=torch.bool, device=labels.device).triu(1)
@@ -58,14 +69,10 @@ def distinct_orders(
     return ordered, ~(swapped.any((2, 3)) | resumed.any(2))
 
 
-def _frequency_keys(
-    labels: Tensor, class_objects: tuple[int, ...] | None
-) -> Float[Tensor, "batch objects"]:
-    if class_objects is None:
-        raise ValueError("the task does not tell how many objects each class has")
-    frequency = torch.tensor(class_objects, device=labels.device)
-    rank = frequency.argsort(descending=True, stable=True).argsort()
-    return rank[labels.clamp_min(0)].float()
+@cache
+def _permutations(K: int, device: torch.device) -> Int[Tensor, "orders K"]:
+    # Kept: a captured update must not copy from the host.
+    return torch.tensor(list(permutations(range(K))), device=device)
 
 
 def _box_keys(batch: Batch, order: Order) -> Float[Tensor, "batch objects"]:

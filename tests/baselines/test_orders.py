@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 import torch
 
-from hsal_bench.baselines.orders import ORDERS, distinct_orders, ordered_labels
+from hsal_bench.baselines.orders import ORDERS, distinct_orders, frequency_ranks, ordered_labels
 from hsal_bench.method import Batch
 
 LABELS = torch.tensor([[2, 0, 1, -1], [3, 3, 0, 1], [-1, -1, -1, -1]])
@@ -16,7 +16,7 @@ BOXES = torch.tensor(
         [[-1, -1, -1, -1]] * 4,
     ]
 )
-FREQUENCY = (5, 9, 9, 1)
+RANKS = frequency_ranks((5, 9, 9, 1), torch.device("cpu"))
 
 
 def _batch():
@@ -34,12 +34,12 @@ def _batch():
     ],
 )
 def test_orders_by_hand(order, expected):
-    assert ordered_labels(_batch(), order, FREQUENCY).tolist() == expected
+    assert ordered_labels(_batch(), order, RANKS).tolist() == expected
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_an_order_changes_no_multiset(order):
-    ordered = ordered_labels(_batch(), order, FREQUENCY)
+    ordered = ordered_labels(_batch(), order, RANKS)
     assert torch.equal(ordered.sort(1).values, LABELS.sort(1).values)
 
 
@@ -47,16 +47,16 @@ def test_an_order_changes_no_multiset(order):
 def test_a_fixed_order_does_not_depend_on_the_order_given(order):
     batch, turn = _batch(), torch.tensor([2, 1, 0, 3])
     other = Batch(batch.inputs, batch.counts, LABELS[:, turn], BOXES[:, turn])
-    first = ordered_labels(batch, order, FREQUENCY)
-    assert torch.equal(ordered_labels(other, order, FREQUENCY)[0], first[0])
+    first = ordered_labels(batch, order, RANKS)
+    assert torch.equal(ordered_labels(other, order, RANKS)[0], first[0])
 
 
 def test_an_order_says_what_it_lacks():
-    with pytest.raises(ValueError, match="how many objects each class has"):
+    with pytest.raises(ValueError, match="'frequency' needs the classes' ranks"):
         ordered_labels(_batch(), "frequency", None)
     batch = Batch(torch.zeros(3, 1, 1, 1), _batch().counts, LABELS)
     with pytest.raises(ValueError, match="'area' needs the objects' boxes"):
-        ordered_labels(batch, "area", FREQUENCY)
+        ordered_labels(batch, "area", RANKS)
 
 
 def test_distinct_orders_are_those_of_the_multiset_each_once():
