@@ -56,8 +56,8 @@ def make(runs: Sequence[Run], wanted: Wanted) -> list[int]:
             called = "-".join(filter(None, [f"figure-{number}", name]))
             try:
                 figure, caption = _figure(number, mine, wanted)
-            except HsalBenchError as error:
-                click.echo(f"{called} is not made: {error}", err=True)
+            except Exception as error:  # whatever a method does: the other figures are made
+                click.echo(f"{called} is not made: {_told(error)}", err=True)
                 continue
             paths = [wanted.out / f"{called}.{suffix}" for suffix in wanted.formats]
             for path in paths:
@@ -130,6 +130,11 @@ def _with_states(runs: Sequence[Run]) -> list[Run]:
             "that `hsal-bench run` left it in, or train again with --restart"
         )
     return found
+
+
+def _told(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, HsalBenchError) else f"{type(error).__name__}: {text}"
 
 
 def _validated(record: Record) -> float:

@@ -15,7 +15,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import replacing, writable_folder
 from hsal_bench.schema import PAD
 
-_GROUND, _TEXT = "white", "black"
+_GROUND, _TEXT = "#dcdcdc", "black"  # neither dark nor white images run into it
 _MARGIN, _CAPTION, _LINE = 6, 18, 16
 
 Line = tuple[str, str]

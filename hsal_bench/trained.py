@@ -41,7 +41,7 @@ def trained(
         UsageError: something of it is not there, or not what the record is of.
     """
     cls = _class_of(record, folder)
-    config = options.from_json(cls.Config, record.config, f"the config in {folder}")
+    config = _config(cls, record, folder)
     state = _state(record, folder)
     path = datasets / record.data_set.file
     with open_data(path) as data:
@@ -72,6 +72,16 @@ def _class_of(record: Record, folder: Path) -> Any:
             "install it as a package (docs/add-a-method.md) and train it by its name"
         )
     return registry.load_method(record.method)
+
+
+def _config(cls: Any, record: Record, folder: Path) -> Any:
+    try:
+        return options.from_json(cls.Config, record.config, f"the config in {folder}")
+    except UsageError as error:
+        raise UsageError(
+            f"{error}; {record.method} takes another one now: train it again, `hsal-bench run "
+            "--restart`"
+        ) from error
 
 
 def _state(record: Record, folder: Path) -> dict[str, Any]:

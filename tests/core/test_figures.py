@@ -38,12 +38,14 @@ class Looker:
     inputs = "images"
 
     def __init__(self, task, config, setup):
-        self.task, self.learnt = task, None
+        self.task, self.breaks, self.learnt = task, config.breaks, None
 
     def load_state_dict(self, state):
         self.learnt = state["learnt"]
 
     def predict(self, batch, *, trace=False):
+        if self.breaks:
+            raise RuntimeError("no such\nlook")
         count = len(batch.inputs)
         maps = torch.full((count, 2, 3, 3), 0.5)
         glimpses = torch.full((count, 2, 2), 4)
@@ -232,7 +234,10 @@ def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
     [
         ({"method_sha256": "a" * 64}, "is of a method given as a file, and a record does not say"),
         ({"selected_update": 7}, "best.pt is of update 10, and the record's tested update is 7: t"),
-        ({"config": {"old": 1}}, "the config in runs/seed-0: the field 'breaks' is missing"),
+        (
+            {"config": {"old": 1}},
+            "the config in runs/seed-0: the field 'breaks' is missing; looker tak",
+        ),
         ({"method": "act"}, "the activation model of sha256 cdcdcdcd is not in activation-models:"),
     ],
 )
@@ -259,6 +264,13 @@ def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, anoth
     toy_file.unlink()
     (err,) = figures_command("--only", "2")[2]
     assert "no data set file toy-x.h5: build it with `hsal-bench generate`" in err
+
+
+def test_a_method_that_fails_is_told_and_the_others_are_made(of_toy, figures_command):
+    of_toy(config={"breaks": True})
+    code, out, err = figures_command("--format", "png")
+    assert (code, len(out)) == (0, 2)
+    assert err[0] == "figure-2 is not made: RuntimeError: no such look"
 
 
 def test_activations_are_those_of_the_record(of_toy, tmp_path):
