@@ -136,9 +136,7 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
                 record=record,
                 rows=rows,
                 ranking=ranks,
-                inequality=inequality(
-                    {row.name: conditions(row.good[0]) for row in rows if row.good}
-                ),
+                inequality=_inequality(rows),
                 same_name=_same_name(told, groups),
                 absent=tuple(name for name in names if name not in group),
             )
@@ -180,7 +178,7 @@ def _rows(
         ranking({name: runs for name, runs in good.items() if runs}) if any(good.values()) else None
     )
     by_name = {rank.name: rank for rank in ranks.ranks} if ranks else {}
-    seeds = {entry.record.seed for runs in latest.values() for entry in runs}
+    seeds = _asked({name: [entry.record for entry in runs] for name, runs in latest.items()})
     rows = [
         Row(
             anchor=anchors.new(f"{place}-{name}"),
@@ -188,7 +186,7 @@ def _rows(
             ink=inks[name],
             runs=tuple(runs),
             superseded=tuple(entry for entry in methods[name] if entry not in runs),
-            missing=tuple(sorted(seeds - {entry.record.seed for entry in runs})),
+            missing=tuple(sorted(seeds[name] - {entry.record.seed for entry in runs})),
             rank=by_name.get(name),
         )
         for name, runs in latest.items()
@@ -196,6 +194,21 @@ def _rows(
     order = [*by_name]
     place_of = {name: order.index(name) if name in by_name else len(order) for name in latest}
     return tuple(sorted(rows, key=lambda row: (place_of[row.name], row.name))), ranks
+
+
+def _asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
+    """Return the seeds that each method should have: all that were run; its own, made elsewhere."""
+    shared = {run.seed for runs in methods.values() for run in runs if run.stated is None}
+    return {
+        name: shared if runs[0].stated is None else {run.seed for run in runs}
+        for name, runs in methods.items()
+    }
+
+
+def _inequality(rows: Iterable[Row]) -> str:
+    """Return how the conditions of the rows differ, where they are known."""
+    given = {row.name: conditions(row.good[0]) for row in rows if row.good}
+    return inequality({name: told for name, told in given.items() if told})
 
 
 def _latest(entries: Sequence[Entry]) -> list[Entry]:

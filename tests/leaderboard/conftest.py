@@ -10,9 +10,18 @@ import pytest
 
 from hsal_bench.leaderboard.page_rows import Entry
 from hsal_bench.record import Activation, DataSet, Environment, Git, Record, pack_correct
+from hsal_bench.statement import Statement
 
 IMAGES = 400
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
+
+STATED = Statement(
+    entry="unofficial",
+    authors=("A. Author",),
+    link="https://example.org/paper",
+    extra_data=("ImageNet",),
+    training_compute="one GPU, two hours",
+)
 
 
 def data_set(name: str, content: str = "ab12") -> DataSet:
@@ -74,6 +83,19 @@ def bad(run: Callable[..., Entry]) -> Callable[..., Entry]:
         return run(status=status, reason=reason, **nothing, **changes)
 
     return bad
+
+
+@pytest.fixture(scope="session")
+def elsewhere(run: Callable[..., Entry]) -> Callable[..., Entry]:
+    """Return what makes the entry of predictions that were made elsewhere."""
+
+    def elsewhere(method="theirs", seed=0, right=200, stated=STATED, **changes):
+        unknown = {"budget": {}, "environment": None, "updates": None, "wall_s": None}
+        unknown |= {"activation": None, "selected_update": None, "curve": (), "preset": None}
+        unknown |= {"git": None, "command": "", "throughput_predict": None}
+        return run(method, seed, right, stated=stated, **unknown | changes)
+
+    return elsewhere
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def parsed(entries, **options):
 
 
 @pytest.fixture
-def hostile(run, bad):
+def hostile(run, bad, elsewhere):
     """Records that hold what would do harm in every place a text can be in."""
     entries = []
     for k, text in enumerate(HOSTILE):
@@ -75,8 +75,7 @@ def hostile(run, bad):
         extra_data=("<b>",),
         training_compute="<i>",
     )
-    unknown = {"budget": {}, "environment": None, "updates": None, "wall_s": None}
-    return [*entries, run("stated", stated=stated, activation=None, curve=(), **unknown)]
+    return [*entries, elsewhere(stated=stated)]
 
 
 def test_a_record_cannot_add_an_element_or_a_handler(hostile):

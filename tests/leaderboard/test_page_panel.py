@@ -7,16 +7,8 @@ import pytest
 from hsal_bench.leaderboard.page_panel import panel
 from hsal_bench.leaderboard.page_rows import Entry, sections
 from hsal_bench.record import DataSet
-from hsal_bench.statement import Statement
 
 PAGE = Path("board.html")
-STATED = Statement(
-    entry="unofficial",
-    authors=("A. Author",),
-    link="https://example.org/paper",
-    extra_data=("ImageNet",),
-    training_compute="one GPU, two hours",
-)
 
 
 def opened(entries, page=PAGE, name=None):
@@ -115,12 +107,11 @@ def test_commands_are_told_once(run):
     assert opened([*same, other]).commands[1] == "hsal-bench run --seed 3"
 
 
-def test_predictions_made_elsewhere_are_marked_and_claim_no_run(run):
-    unknown = {"budget": {}, "environment": None, "updates": None, "wall_s": None}
-    unknown |= {"activation": None, "selected_update": None, "curve": (), "preset": None}
-    found = opened([run(stated=STATED, git=None, command="", **unknown)])
+def test_predictions_made_elsewhere_are_marked_and_claim_no_run(elsewhere):
+    entry = elsewhere()
+    found = opened([entry])
     assert found.kind == "unofficial submission"
-    assert found.stated == STATED
+    assert found.stated == entry.record.stated
     assert found.summary == "1 run (seed 0)"
     assert [fact.name for fact in found.facts] == ["method", "data set"]
     assert (found.runs[0].tested, found.runs[0].time, found.runs[0].git) == ("—", "—", "—")

@@ -88,6 +88,12 @@ def test_unequal_conditions_are_told(run):
     assert only([run("a"), run("b")]).inequality == ""
 
 
+def test_of_predictions_made_elsewhere_no_seeds_and_no_conditions_are_asked(run, elsewhere):
+    section = only([run(seed=0), run(seed=1), elsewhere(seed=7)])
+    assert [row.missing for row in section.rows] == [(), ()]
+    assert section.inequality == ""
+
+
 @given(st.lists(st.text(max_size=8), max_size=12))
 def test_anchors_are_plain_and_differ(texts):
     anchors = Anchors()
