@@ -35,6 +35,7 @@ def test_every_option_it_shows_exists():
         "verify",
         "preview",
         "evaluate",
+        "compare",
         "check-method",
     )
     for name in commands:
