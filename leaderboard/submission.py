@@ -9,6 +9,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from hsal_bench.errors import UsageError, suggest
@@ -16,7 +17,7 @@ from hsal_bench.metrics import MEANINGS, meaning
 from hsal_bench.statement import Statement, wrong
 from hsal_bench.typed_json import typed
 
-from .submission_files import MOST_SEEDS, SINGLE, STATEMENT
+from .submission_files import LISTED, MOST_SEEDS, SINGLE, STATEMENT
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -63,7 +64,10 @@ class Submission(Statement):
 
 
 def parse(content: bytes) -> tuple[Submission | None, list[str]]:
-    """Return the submission that `content` describes, or None and every problem, a line each."""
+    """Return the submission that `content` describes, or None and its problems, a line each.
+
+    They are all of them, unless there are more than `LISTED`.
+    """
     try:
         values = json.loads(
             content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse
@@ -74,8 +78,10 @@ def parse(content: bytes) -> tuple[Submission | None, list[str]]:
         return None, [f"it is not JSON ({error})"]
     if not isinstance(values, dict):
         return None, ['it is not an object: write {"method": ..., "authors": [...], ...}']
-    problems = list(_problems(values))
-    return (None, problems) if problems else (typed(Submission, values, STATEMENT), [])
+    problems = list(islice(_problems(values), LISTED + 1))
+    if problems:
+        return None, [*problems[:LISTED], *["and more"] * (len(problems) > LISTED)]
+    return typed(Submission, values, STATEMENT), []
 
 
 def _problems(values: dict[str, Any]) -> Iterator[str]:

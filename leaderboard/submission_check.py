@@ -13,15 +13,18 @@ import numpy as np
 
 from hsal_bench import metrics, registry
 from hsal_bench.datafile import DataFile, open_data
-from hsal_bench.predictions import BadPredictions, counts_sha256, parse_predictions
+from hsal_bench.predictions import LISTED, BadPredictions, counts_sha256, parse_predictions
 from hsal_bench.record import DataSet, Record, pack_correct, utc_now
 from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 from .submission import Submission, parse
 from .submission_files import STATEMENT, Files, Refused, opened, shown
 
-LARGEST_LINE = 1024
+LARGEST_LINE = 512
 """Bytes that a predictions file may have for each image, on average."""
+
+LONGEST_LINE = 2**16
+"""Bytes of any one line."""
 
 LARGEST_STATEMENT = 2**16
 SPLIT = "test"
@@ -158,8 +161,8 @@ def _scores(
     for seed, name in wanted.items():
         if name not in there:
             continue
-        lines = io.BytesIO(files.read(name, LARGEST_LINE * size))
         try:
+            lines = _lines(name, files.read(name, LARGEST_LINE * size), size)
             counts, _ = parse_predictions(lines, name, size, classes)
         except BadPredictions as error:
             problems += [f"{name}: {problem}" for problem in error.problems]
@@ -167,6 +170,22 @@ def _scores(
         scores = metrics.score(truth, counts, data.layout.max_objects)
         scored[seed] = Scored(scores, metrics.correct(truth, counts), counts_sha256(counts))
     return scored, problems
+
+
+def _lines(name: str, content: bytes, size: int) -> io.BytesIO:
+    """Return the lines of a predictions file, unless parsing them would take long or much memory.
+
+    Raises:
+        BadPredictions: there are many more lines than images, or one is very long.
+    """
+    number = content.count(b"\n")
+    if number > size + LISTED:
+        told = f"it has {number:,} lines for {size:,} images: write one for each"
+        raise BadPredictions(name, [told], 1)
+    if any(len(line) > LONGEST_LINE for line in io.BytesIO(content)):
+        told = f"it has a line of more than {LONGEST_LINE:,} bytes: no prediction needs them"
+        raise BadPredictions(name, [told], 1)
+    return io.BytesIO(content)
 
 
 def _headline(scored: Mapping[int, Scored]) -> Iterator[str]:

@@ -30,7 +30,7 @@ MOST_RATIO = 100
 
 LARGEST_ARCHIVE, LARGEST_TOTAL = 2**26, 2**28
 LISTED = 20
-"""Files that are told one by one."""
+"""Problems of one kind that are told one by one."""
 
 _NAMES = re.compile(r"submission\.json|predictions\.jsonl|seed-(0|[1-9][0-9]{0,9})\.jsonl")
 _HOLDS = f"a submission holds {STATEMENT} and {SINGLE}, or seed-0.jsonl, seed-1.jsonl, ..."

@@ -197,3 +197,11 @@ def test_the_hash_does_not_depend_on_the_type_but_on_the_shape():
     assert counts_sha256(counts) == counts_sha256(counts.astype(np.uint8))
     assert counts_sha256(counts) == counts_sha256(np.asfortranarray(counts))
     assert counts_sha256(counts) != counts_sha256(counts.reshape(1, 4))
+
+
+def test_a_line_of_very_many_keys_is_read_once(problems):
+    keys = ", ".join(f'"{number}": 0' for number in range(100_000))
+    assert problems(f'{{{keys}, "7": 0}}', size=1) == [
+        'line 1: the key "7" stands there twice',
+        "no line for id 0 (1 of 1 images)",
+    ]

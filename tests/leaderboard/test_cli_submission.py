@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hsal_bench import cli, tables
+from hsal_bench.leaderboard import submission_check
 from hsal_bench.record import read_record, unpack_correct, write_record
 from hsal_bench.schema import PAD, SPLITS, Header, Layout
 
@@ -215,11 +216,32 @@ def test_predictions_of_another_content_are_refused(call, hand_in):
     assert "skipped  predictions: they are of another data set" in out
 
 
-def test_a_predictions_file_has_a_kilobyte_for_an_image(call, hand_in):
-    hand_in({"predictions.jsonl": lines() + "\n" * 20_000})
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            " " * 10_000,
+            "reading: predictions.jsonl holds more than 10,240 bytes: no such file needs",
+        ),
+        (
+            "\n" * 9_000,
+            "predictions: predictions.jsonl: it has 9,020 lines for 20 images: write one",
+        ),
+    ],
+)
+def test_what_would_take_long_to_read_is_refused_unread(call, hand_in, more, said):
+    hand_in({"predictions.jsonl": lines() + more})
     code, out, _ = call("entry")
     assert code == 1
-    assert "FAILED   reading: predictions.jsonl holds more than 20,480 bytes: no such file" in out
+    assert f"FAILED   {said}" in out
+
+
+def test_a_very_long_line_is_refused_unread(call, hand_in, monkeypatch):
+    monkeypatch.setattr(submission_check, "LONGEST_LINE", 500)
+    hand_in({"predictions.jsonl": lines() + '{"id": 0, "labels": [' + "1" * 500})
+    code, out, _ = call("entry")
+    assert code == 1
+    assert "predictions: predictions.jsonl: it has a line of more than 500 bytes: no pred" in out
 
 
 def test_a_hostile_zip_fails_with_its_names_escaped(call, tmp_path):

@@ -121,3 +121,9 @@ def test_all_that_is_wrong_is_told_at_once():
 def test_what_is_no_json_object_is_refused(text, said):
     (problem,) = problems(text)
     assert problem.startswith(said)
+
+
+def test_what_is_told_of_thousands_of_problems_is_short():
+    found = problems(json.dumps({**GOOD, "claimed": dict.fromkeys(map(str, range(5000)), 1)}))
+    assert len(found) == 21
+    assert found[-1] == "and more"

@@ -42,5 +42,6 @@ def test_the_limits_are_those_of_the_code():
     assert f"At most {submission_files.MOST_FILES} files" in PAGE
     assert f"{submission_files.LARGEST_ARCHIVE // 2**20} MiB as a zip" in PAGE
     assert f"{submission_check.LARGEST_LINE:,} bytes per image" in PAGE
+    assert f"{submission_check.LONGEST_LINE // 2**10} KiB in one line" in PAGE
     assert f"{submission_files.LARGEST_TOTAL // 2**20} MiB in all" in PAGE
     assert f"at most {submission_files.MOST_RATIO} times the packed size" in PAGE
