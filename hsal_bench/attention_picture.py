@@ -24,7 +24,7 @@ GLIMPSES = (("s", "#56b4e9"), ("o", "#e69f00"), ("D", "#cc79a7"), ("^", "#009e73
 # All lengths are in inches.
 _SMALLEST, _LARGEST = 0.33, 0.54
 _GAP, _BLOCK_GAP, _MARGIN = 0.035, 0.26, 0.04
-_ROW_NAMES, _LINE, _LABEL, _LEGEND = 0.56, 0.125, 0.27, 0.3
+_ROW_NAMES, _LINE, _LABEL, _LEGEND = 0.56, 0.125, 0.27, 0.25
 _ROOM = TWO_COLUMNS - _ROW_NAMES - _MARGIN
 
 
@@ -59,7 +59,9 @@ class _Page:
     def width(self, block: _Block) -> float:
         return block.columns * self.pitch - _GAP
 
-    def box(self, left: float, top: float, width: float, height: float) -> tuple[float, ...]:
+    def box(
+        self, left: float, top: float, width: float, height: float
+    ) -> tuple[float, float, float, float]:
         """Return a rectangle as matplotlib's shares from the lower left."""
         across, down = self.figure.get_size_inches()
         return left / across, 1 - (top + height) / down, width / across, height / down
@@ -156,8 +158,8 @@ def _draw_block(
         for axis, maps in zip(axes, block.maps, strict=False):
             axis.imshow(maps[t], cmap=style.MAP, vmin=0.0, vmax=1.0)
         _show_image(axes[-1], block.image)
-        for axis in axes[-2:]:
-            _mark_glimpses(axis, block, t, page.cell)
+        _mark_glimpses(axes[-2], block.maps[0].shape[1:], block, t, page.cell)
+        _mark_glimpses(axes[-1], block.image.shape[1:], block, t, page.cell)
         text, size = _step_label(page, "stop" if label == len(names) else names[label])
         axes[-1].set_xlabel(text, fontsize=size, fontweight="bold", labelpad=1.5)
 
@@ -166,11 +168,11 @@ def _show_image(axis: Axes, image: np.ndarray) -> None:
     axis.imshow(style.shown(image), cmap="gray", vmin=0, vmax=255)
 
 
-def _mark_glimpses(axis: Axes, block: _Block, t: int, cell: float) -> None:
-    """Mark the step's glimpsed cells on what the axis shows, a map or the image."""
+def _mark_glimpses(axis: Axes, shape: tuple[int, ...], block: _Block, t: int, cell: float) -> None:
+    """Mark the step's glimpsed cells on what the axis shows: a map or image of `shape` pixels."""
     from matplotlib.patheffects import Normal, Stroke
 
-    height, width = axis.images[0].get_array().shape[:2]
+    height, width = shape
     rows, columns = block.maps[0].shape[1:]
     size = max(4.5, 72 * cell / max(rows, columns))
     halo = [Stroke(linewidth=1.9, foreground="black"), Normal()]
@@ -201,7 +203,7 @@ def _draw_legend(page: _Page, top: float, glimpses: int) -> None:
         Line2D([], [], **_marker(order, 5.0), label=_glimpse_name(order, glimpses))
         for order in shapes
     ]
-    middle = top + _LEGEND / 2
+    middle = top + 0.1
     page.figure.legend(
         handles=handles,
         loc="center left",

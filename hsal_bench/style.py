@@ -53,7 +53,7 @@ RIGHT, WRONG = "#00694d", "#b34e00"
 MARKS = {True: "✓", False: "✗"}
 
 _FACE = "DejaVu Sans"
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": _FACE,
     "mathtext.fontset": "dejavusans",
     "font.size": FONT,
