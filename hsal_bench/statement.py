@@ -13,6 +13,8 @@ LONGEST = 200
 MOST = 50
 """Texts of a list."""
 
+_NOT_IN_LINKS = set(' "<>\\^`{|}')
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
@@ -74,7 +76,7 @@ def _link(value: str) -> Iterator[str]:
         parts = urlsplit(value)
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.netloc or " " in value:
+    if parts.scheme not in ("http", "https") or not parts.netloc or _NOT_IN_LINKS & set(value):
         yield "is not a web address: give one that begins with https://"
 
 

@@ -34,6 +34,8 @@ def test_texts_of_any_script_are_taken():
         ("link", "https://", "link is not a web address"),
         ("link", "https://[", "link is not a web address"),
         ("link", "https://a b", "link is not a web address"),
+        ("link", 'https://a/"onclick="b', "link is not a web address"),
+        ("link", "https://a/<b>", "link is not a web address"),
         ("link", "https://a/\n", "link holds characters that do not print"),
     ],
 )
