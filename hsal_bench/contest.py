@@ -109,7 +109,11 @@ def sources(a: Path, b: Path) -> tuple[Source, Source]:
             if source.record
         )
     if one.name == other.name:
-        one, other = (dataclasses.replace(source, name=str(source.path)) for source in (one, other))
+        names = _names(one.path, other.path)
+        one, other = (
+            dataclasses.replace(source, name=name)
+            for source, name in zip((one, other), names, strict=True)
+        )
     return one, other
 
 
@@ -203,6 +207,8 @@ def _cautions(two: tuple[Source, Source]) -> list[str]:
 
 
 def _source(path: Path) -> Source:
+    if not path.exists():
+        raise UsageError(f"no record, run or predictions file {path}: name one that is there")
     file = _record_in(path) if path.is_dir() else path
     if file.suffix != ".json":
         return Source(path.name, path, None, path)
@@ -211,6 +217,15 @@ def _source(path: Path) -> Source:
         raise UsageError(f"{path} {record.status} ({record.reason}): there is nothing to compare")
     beside = file.with_name("predictions.jsonl")
     return Source(label(record), path, record, beside if beside.is_file() else None)
+
+
+def _names(a: Path, b: Path) -> tuple[str, str]:
+    """Return what of two paths differs; all of them where nothing of one would be left."""
+    one, other = list(a.absolute().parts), list(b.absolute().parts)
+    for end in (0, -1):
+        while one and other and one[end] == other[end]:
+            del one[end], other[end]
+    return (str(Path(*one)), str(Path(*other))) if one and other else (str(a), str(b))
 
 
 def _record_in(folder: Path) -> Path:

@@ -110,15 +110,13 @@ def verdict(comparison: Comparison, a: str, b: str) -> str:
     """Return in plain words which of A and B, by their names, is better, if either is."""
     difference, p = comparison.exact_match.difference, p_value(comparison.p)
     winner, sign = (b, 1) if difference.value > 0 else (a, -1)
-    value = f"{100 * abs(difference.value):.1f} points"
+    points = _rounded(100 * abs(difference.value))
     low, high = sorted((100 * sign * difference.low, 100 * sign * difference.high))
-    interval = f"(95 % {_rounded(low)} to {_rounded(high)})"
+    because = f"(95 % {_rounded(low)} to {_rounded(high)}), McNemar {p}"
     if comparison.told_apart:
-        return f"{winner} is better by {value} {interval}, McNemar {p}"
-    told = f"{a} and {b} cannot be told apart: {winner} leads by {value} {interval}, McNemar {p}"
-    if difference.value == 0:
-        told = f"{a} and {b} cannot be told apart: no difference {interval}, McNemar {p}"
-    return f"{told}; {detectable(comparison)}"
+        return f"{winner} is better by {points} points {because}"
+    leads = f"{winner} leads by {points} points" if points != "0.0" else "0.0 points between them"
+    return f"{a} and {b} cannot be told apart: {leads} {because}; {detectable(comparison)}"
 
 
 def detectable(comparison: Comparison) -> str:

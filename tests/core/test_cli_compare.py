@@ -162,8 +162,12 @@ def test_the_data_set_is_found_by_its_content(run, toy_file, another_toy):
 def test_names_that_differ(run, predict, toy_file):
     a, b = run("a", [0], method="m"), run("b", [1], method="m", seed=1)
     assert [told(a, b)[side]["name"] for side in "ab"] == ["m, seed 0", "m, seed 1"]
-    one, other = run("a", [0], method="m"), run("b", [1], method="m")
-    assert [told(one, other)[side]["name"] for side in "ab"] == [str(one), str(other)]
+    one, other = run("x/quick/s", [0], method="m"), run("y/quick/s", [1], method="m")
+    assert [told(one, other)[side]["name"] for side in "ab"] == ["x", "y"]
+    assert [told(one, one)[side]["name"] for side in "ab"] == [str(one)] * 2
+    files = [predict(f"{name}/p.jsonl", [0])[0] for name in ("c", "c/d")]
+    found = told(*files, "--dataset", toy_file)
+    assert [found[side]["name"] for side in "ab"] == [str(file) for file in files]
 
 
 def test_conditions_that_differ_are_told(run):
@@ -217,7 +221,9 @@ def test_folders_that_are_no_run_are_refused(run, tmp_path):
     assert refused("empty", a) == (
         "no record.json in empty: name a run's folder, or a predictions file"
     )
-    assert refused("none.json", a) == "cannot read the record none.json (No such file or directory)"
+    assert refused("none.json", a) == (
+        "no record, run or predictions file none.json: name one that is there"
+    )
 
 
 def test_the_images_that_are_drawn_are_of_both_kinds(run):

@@ -120,8 +120,8 @@ def said():
         (
             (0.0, -0.0001, 0.0001),
             1.0,
-            "A and B cannot be told apart: no difference (95 % 0.0 to 0.0), McNemar p = 1; "
-            "a true difference of 1.2 points would have shown with 80 % probability",
+            "A and B cannot be told apart: 0.0 points between them (95 % 0.0 to 0.0), McNemar "
+            "p = 1; a true difference of 1.2 points would have shown with 80 % probability",
         ),
     ],
 )
