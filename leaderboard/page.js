@@ -69,7 +69,7 @@
     if (!panel || !panel.classList.contains("panel")) return;
     panel.closest("details").open = true;
     panel.closest("tbody").classList.remove("filtered");
-    panel.closest("tbody").scrollIntoView();
+    panel.scrollIntoView();
     panel.focus({ preventScroll: true });
   }
 

@@ -172,7 +172,7 @@ def _run(entry: Entry, note: str, page: Path) -> Run:
         tested=_updates(record),
         time=cell_with_unit("wall_s", value(record, "wall_s")),
         memory=cell_with_unit(memory, value(record, memory)),
-        device=record.device,
+        device=record.device or NONE,
         git=_revision(record),
         started=record.started,
         file=str(entry.path),

@@ -71,7 +71,7 @@ def hostile(run, bad, elsewhere):
     stated = Statement(
         entry="official",
         authors=("</p><script>alert(1)</script>",),
-        link='https://example.org/"onclick="alert(1)',
+        link="https://example.org/?a=1&lt=2;onclick=alert(1)",
         extra_data=("<b>",),
         training_compute="<i>",
     )
@@ -93,7 +93,7 @@ def test_a_record_cannot_add_an_element_or_a_handler(hostile):
 def test_links_lead_into_the_page_to_a_file_or_to_a_stated_address(hostile):
     found = parsed(hostile)
     starts = re.compile(
-        r'#[A-Za-z0-9.-]+$|\./[^:]*$|data:,$|https://example\.org/"onclick="alert\(1\)$'
+        r"#[A-Za-z0-9.-]+$|\./[^:]*$|data:,$|https://example\.org/\?a=1&lt=2;onclick=alert\(1\)$"
     )
     for href in found.values("href"):
         assert starts.match(href), href

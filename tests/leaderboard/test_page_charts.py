@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hsal_bench.leaderboard import page_charts
 from hsal_bench.leaderboard.page_charts import charts, swatch
+from hsal_bench.leaderboard.page_plot import LETTER
 from hsal_bench.leaderboard.page_rows import sections
 
 
@@ -43,10 +43,23 @@ def test_one_seed_has_no_band(run):
 
 
 def test_without_curves_times_or_sizes_there_are_no_such_charts(run, bad):
-    titles = [chart.title for chart in charts(only([run(curve=(), wall_s=0.0)]))]
-    assert titles == ["Exact match against parameters"]
-    assert charts(only([run(curve=(), wall_s=0.0, parameters=None)])) == []
-    assert charts(only([bad()])) == []
+    untimed = [run(name, curve=(), wall_s=0.0) for name in "ab"]
+    assert [chart.title for chart in charts(only(untimed))] == ["Exact match against parameters"]
+    unsized = [run(name, curve=(), wall_s=0.0, parameters=None) for name in "ab"]
+    assert charts(only(unsized)) == charts(only([bad()])) == []
+
+
+def test_one_method_is_compared_with_none(run):
+    assert [chart.title for chart in charts(only([run()]))] == ["Validation exact match"]
+
+
+def test_numbers_that_a_record_lacks_are_not_drawn(run):
+    nan = float("nan")
+    lacking = run("a", metrics={"macro_f1": 0.5}, curve=({"update": 5, "valid_exact_match": nan},))
+    endless = run("b", wall_s=float("inf"))
+    found = charts(only([lacking, endless, run("c"), run("d")]))
+    drawn = [set(series(ElementTree.fromstring(chart.svg))) for chart in found]
+    assert drawn == [{"b", "c", "d"}, {"c", "d"}, {"b", "c", "d"}]
 
 
 def test_a_point_lies_at_its_cost_and_its_exact_match(run):
@@ -84,7 +97,7 @@ def test_names_beside_points_cover_no_other(run):
     assert 2 <= len(named) < 12
     boxes = []
     for text in named:
-        wide = page_charts._LETTER * len(text.text)
+        wide = LETTER * len(text.text)
         before = {"start": 0, "middle": wide / 2, "end": wide}[text.get("text-anchor")]
         boxes.append((float(text.get("x")) - before, float(text.get("y")), wide))
     for k, (x, y, wide) in enumerate(boxes):
@@ -97,9 +110,9 @@ def test_names_beside_points_cover_no_other(run):
 
 def test_a_long_name_is_cut_beside_its_point_but_whole_in_its_title(run):
     name = "count-classifier+hidden=512+learning_rate=0.003"
-    svg = svg_of([run(name)], "parameters")
+    svg = svg_of([run(name, parameters=10), run("b")], "parameters")
     assert "count-classifier+hidden…" in texts(svg)
-    assert svg.find("a/g/title").text == f"{name}: 0.500"
+    assert series(svg)[name].find("g/title").text == f"{name}: 0.500"
 
 
 def test_a_name_stays_a_text(run):
