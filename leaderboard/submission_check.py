@@ -124,10 +124,10 @@ def _check_scores(
         outcome.skip(_SCORED[2:], "there are no numbers of the whole submission")
         return
     outcome.note("claimed numbers", list(_belied(submission.claimed, scored)), "none is belied")
-    if known is None:
-        outcome.skip(["copies"], "there are no records to compare with")
     copies = [*_twins(scored), *_copies(submission, scored, known or {})]
-    if copies or known is not None:
+    if known is None and not copies:
+        outcome.skip(["copies"], "there are no records to compare with")
+    else:
         outcome.note("copies", copies, _compared(known or {}))
     outcome.records = [_record(submission, seed, scored[seed], data) for seed in scored]
 

@@ -152,6 +152,7 @@ def test_two_seeds_that_predict_the_same_are_one(call, hand_in):
     code, out, _ = call("entry")
     assert code == 1
     assert "FAILED   copies: seed 1 predicts what seed 0 does, everywhere: hand in one" in out
+    assert "skipped" not in out
 
 
 def test_a_record_without_a_hash_is_told(call, hand_in, tmp_path):
