@@ -37,7 +37,8 @@ def table(
     """Show the metrics of the runs recorded in PATH: folders or record files (default: runs).
 
     One table per data set; means over seeds, ± their sample standard deviation. A row is named as
-    the run's folder; brackets say in what else its runs differ.
+    the run's folder; brackets say in what else its runs differ. † marks an exact match that cannot
+    be told from the highest; the note below says by which tests.
     """
     form = form or format_of(output)
     records = _read(paths or (Path("runs"),))
