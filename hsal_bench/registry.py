@@ -15,10 +15,12 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.generator import Generator
+
+if TYPE_CHECKING:
+    from hsal_bench.generator import Generator
 
 GENERATORS, METHODS = "hsal_bench.generators", "hsal_bench.methods"
 COMMANDS = "hsal_bench.commands"
