@@ -154,6 +154,8 @@ def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
     if not path.exists():
         raise UsageError(f"{path} is missing: --restart trains again")
     best = _load(path)
+    if not best.keys() >= {"update", "method"}:
+        raise UsageError(f"{path} was written by another hsal-bench: --restart trains again")
     return best["update"], best["method"]
 
 
@@ -228,7 +230,14 @@ def _resume(method: Method, folder: Path, identity: Mapping[str, Any]) -> Progre
         raise UsageError(
             f"{path} is of a run with {other}: give another --out, or --restart to begin anew"
         )
-    method.load_state_dict(state["method"])
+    try:
+        method.load_state_dict(state["method"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        # A method found by name can have changed since; its config and the data have not.
+        raise UsageError(
+            f"{path} does not fit {type(method).__name__} as it is now "
+            f"({' '.join(str(error).split())[:200]}): --restart begins anew"
+        ) from error
     run = Progression(**state["run"])
     best = _load(folder / _BEST)
     if best["score"] > run.best_score:

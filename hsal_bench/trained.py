@@ -85,17 +85,10 @@ def _config(cls: Any, record: Record, folder: Path) -> Any:
 
 
 def _state(record: Record, folder: Path) -> dict[str, Any]:
-    path = folder / "best.pt"
-    try:
-        update, state = harness.best_state(folder)
-    except KeyError:
-        raise UsageError(
-            f"{path} is not laid out as this hsal-bench does it: train again, `hsal-bench run "
-            "--restart`"
-        ) from None
+    update, state = harness.best_state(folder)
     if record.selected_update not in (None, update):
         raise UsageError(
-            f"{path} is of update {update}, and the record's tested update is "
+            f"{folder / 'best.pt'} is of update {update}, and the record's tested update is "
             f"{record.selected_update}: train again, `hsal-bench run --restart`"
         )
     return state

@@ -255,7 +255,7 @@ def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, anoth
     assert "best.pt does not fit looker as it is now ('learnt'): train it again" in err
     write_state(best, {"network": 1})
     (err,) = figures_command("--only", "2")[2]
-    assert "best.pt is not laid out as this hsal-bench does it: train again" in err
+    assert "best.pt was written by another hsal-bench: --restart trains again" in err
     another_toy("other").replace(toy_file)
     write_state(best, {"update": 10, "method": {"learnt": 0}})
     (err,) = figures_command("--only", "2")[2]

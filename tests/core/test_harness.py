@@ -117,6 +117,20 @@ def test_the_best_state_on_the_validation_split_is_kept(tmp_path):
     assert method.updates_done == run.best_update == max(scores, key=scores.get)
 
 
+def test_a_checkpoint_of_a_method_that_has_changed_is_refused_and_kept(tmp_path):
+    class Grown(Toy):
+        def build_network(self) -> nn.Module:
+            return nn.Sequential(super().build_network(), nn.Linear(CLASSES, CLASSES))
+
+    toy = _toy()
+    harness.train(toy, DATA, BUDGET, 0, tmp_path, IDENTITY)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    grown = Grown(toy.task, toy.config, toy.setup)
+    with pytest.raises(UsageError, match=r"does not fit Grown as it is now \(.*: --restart begins"):
+        harness.train(grown, DATA, BUDGET, 0, tmp_path, IDENTITY)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
 def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
     identity = {"seed": 0, "config": {"hidden": 8, "sizes": (1, 2)}}
     harness.train(_toy(), DATA, BUDGET, 0, tmp_path, identity)
