@@ -12,6 +12,9 @@ from .page_rows import Row
 NAME = "attention.png"
 WIDTH = 1000
 LARGEST_FILE = 8 * 2**20
+"""Bytes."""
+LARGEST_PICTURE = 40 * 10**6
+"""Pixels, however few bytes they are packed in."""
 LARGEST_ALL = 2**20
 """Bytes of all pictures on a page."""
 
@@ -33,16 +36,18 @@ def pictures(rows: Iterable[Row]) -> dict[str, str]:
 
 def data_uri(file: Path) -> str | None:
     """Return a picture, drawn anew at most `WIDTH` wide, as a data URI; None where it is none."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if file.stat().st_size > LARGEST_FILE:
         return None
     try:
         with Image.open(file) as image:
+            if image.width * image.height > LARGEST_PICTURE:
+                return None
             small = image.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
-        return None
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return None  # a broken PNG is a SyntaxError to Pillow
     small.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    small.quantize(32).save(buffer, "png", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    small.save(buffer, "webp", quality=70)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

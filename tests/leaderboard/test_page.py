@@ -60,9 +60,9 @@ def parsed(entries, **options):
     return Parsed(page(entries, FILE, **options))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hostile(run, bad, elsewhere):
-    """Records that hold what would do harm in every place a text can be in."""
+    """The page of records that hold what would do harm in every place a text can be in."""
     entries = []
     for k, text in enumerate(HOSTILE):
         told = {"config": {text: text}, "settings": {text: text}, "command": text, "device": text}
@@ -75,39 +75,36 @@ def hostile(run, bad, elsewhere):
         extra_data=("<b>",),
         training_compute="<i>",
     )
-    return [*entries, elsewhere(stated=stated)]
+    return parsed([*entries, elsewhere(stated=stated)])
 
 
 def test_a_record_cannot_add_an_element_or_a_handler(hostile):
-    found = parsed(hostile)
-    tags = [tag for tag, _ in found.elements]
+    tags = [tag for tag, _ in hostile.elements]
     # The page's own script, and its one word in bold.
     assert [tags.count(tag) for tag in ("script", "b", "i", "img", "iframe")] == [1, 1, 0, 0, 0]
-    names = {name for _, attributes in found.elements for name in attributes}
+    names = {name for _, attributes in hostile.elements for name in attributes}
     assert [name for name in names if name.startswith("on") or name == "style"] == []
-    shown = "".join(text for tag, text in found.texts if tag not in ("script", "style"))
+    shown = "".join(text for tag, text in hostile.texts if tag not in ("script", "style"))
     for text in HOSTILE[:-1]:
         assert text in shown
 
 
 def test_links_lead_into_the_page_to_a_file_or_to_a_stated_address(hostile):
-    found = parsed(hostile)
     starts = re.compile(
         r"#[A-Za-z0-9.-]+$|\./[^:]*$|data:,$|https://example\.org/\?a=1&lt=2;onclick=alert\(1\)$"
     )
-    for href in found.values("href"):
+    for href in hostile.values("href"):
         assert starts.match(href), href
 
 
 def test_places_are_named_once_and_every_link_has_one(hostile):
-    found = parsed(hostile)
-    places = found.values("id")
+    places = hostile.values("id")
     assert len(places) == len(set(places))
-    inside = {href[1:] for href in found.values("href") if href.startswith("#")}
+    inside = {href[1:] for href in hostile.values("href") if href.startswith("#")}
     referred = {
         name
         for key in ("aria-labelledby", "aria-describedby")
-        for names in found.values(key)
+        for names in hostile.values(key)
         for name in names.split()
     }
     assert inside | referred <= set(places)
@@ -166,8 +163,7 @@ def test_the_same_records_give_the_same_page(run):
 
 def test_entries_can_be_told_apart_only_where_there_are_several_kinds(run, hostile):
     assert "select" not in {tag for tag, _ in parsed([run()]).elements}
-    found = parsed(hostile)
-    assert [text for tag, text in found.texts if tag == "option"] == [
+    assert [text for tag, text in hostile.texts if tag == "option"] == [
         "any entry",
         "official submission",
         "run here",
@@ -188,14 +184,20 @@ def test_pictures_are_part_of_the_page_when_they_are_asked_for(run, tmp_path):
     assert parsed([entry]).values("src") == []
     (source,) = parsed([entry], with_pictures=True).values("src")
     kind, data = source.split(",", 1)
-    assert kind == "data:image/png;base64"
-    (tmp_path / "small.png").write_bytes(base64.b64decode(data))
-    with Image.open(tmp_path / "small.png") as small:
+    assert kind == "data:image/webp;base64"
+    (tmp_path / "small.webp").write_bytes(base64.b64decode(data))
+    with Image.open(tmp_path / "small.webp") as small:
         assert small.size == (1000, 500)
 
 
 def test_what_is_no_picture_is_passed_over(run, tmp_path):
     (tmp_path / "attention.png").write_bytes(b"<svg onload=alert(1)>")
+    assert parsed([beside(run(), tmp_path)], with_pictures=True).values("src") == []
+
+
+def test_a_picture_of_very_many_pixels_is_passed_over(run, tmp_path):
+    Image.new("1", (7000, 7000)).save(tmp_path / "attention.png")
+    assert (tmp_path / "attention.png").stat().st_size < 10_000
     assert parsed([beside(run(), tmp_path)], with_pictures=True).values("src") == []
 
 
