@@ -61,7 +61,7 @@ def test_checks_are_lines_and_a_failure_is_exit_code_1(call):
         line for line in lines if line.startswith("FAILED   learning: multiset IoU 0.")
     ]
     assert "skipped  trace: the method gives none" in lines
-    assert err == "error: nothing.py:Nothing: 1 of 16 checks failed: learning\n"
+    assert err == "error: nothing.py:Nothing: 1 of 17 checks failed: learning\n"
 
 
 def test_json(call):
@@ -71,7 +71,7 @@ def test_json(call):
     assert (found["method"], found["passed"], len(found["checks"])) == (
         "nothing.py:Nothing",
         False,
-        16,
+        17,
     )
 
 
@@ -80,7 +80,7 @@ def test_a_sound_method_is_exit_code_0(call):
         "--set", "hidden=8", "--set", "learning_rate=0.01", method="count-classifier"
     )
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == "count-classifier: 15 checks passed, 1 skipped: trace"
+    assert out.splitlines()[-1] == "count-classifier: 15 checks passed, 2 skipped: more objects, trace"
 
 
 @pytest.mark.parametrize(
