@@ -148,6 +148,16 @@ def test_failures_are_shown_with_their_reason(run, bad):
     assert "1 of 2" in shown
 
 
+def test_the_tests_behind_the_ranks_are_told_where_there_are_any(run, bad):
+    def about(entries):
+        return "".join(text for _, text in parsed(entries).texts)
+
+    assert "Ranks: exact McNemar test over images, level 5 %; one seed" in about(
+        [run("a"), run("b")]
+    )
+    assert "Ranks: " not in about([run("a"), bad(method="b")])
+
+
 def test_the_columns_can_be_sorted_by_what_stands_in_them(run):
     found = parsed([run("a", wall_s=0.0, parameters=None)])
     values = found.values("data-value")
