@@ -60,7 +60,6 @@ def test_folders_are_flat_and_listed():
         "evaluate --help",
         "check-method --help",
         "check-submission --help",
-        "check-submission --help",
         "leaderboard --help",
     ],
 )
