@@ -9,7 +9,7 @@ from hsal_bench.options import assignments
 
 
 @click.command("check-method")
-@click.argument("method", metavar="NAME|FILE.py:CLASS")
+@click.argument("method", metavar="NAME|FILE.py:CLASS[+KEY=VALUE...]")
 @click.option(
     "--set",
     "settings",
@@ -26,14 +26,14 @@ def check_method(method: str, settings: tuple[str, ...], device: str, as_json: b
     A check that rests on one which did not pass is skipped. Exit code 1: a check failed; 2: there
     is no such method, or setting.
     """
-    from hsal_bench import registry
+    from hsal_bench import plan, registry
 
-    given = assignments(settings)
-    cls = registry.load_method(method)
+    source, own = plan.split(method)
+    given = own | assignments(settings)
+    cls = registry.load_method(source)
     # Only now: they import torch, which takes seconds.
     from hsal_bench import conformance
     from hsal_bench import device as devices
 
-    config = conformance.preset_config(cls, given) if given else None
-    checks = conformance.check_method(cls, config, devices.resolve(device))
+    checks = conformance.check_method(cls, given, devices.resolve(device))
     tell("method", method, checks, as_json=as_json)

@@ -12,11 +12,8 @@ rests on another one which did not pass is skipped, so that one fault is told on
 from __future__ import annotations
 
 import dataclasses
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +24,7 @@ from hsal_bench import options
 from hsal_bench.checks import Failed, Skipped
 from hsal_bench.conformance_class import check_class
 from hsal_bench.conformance_task import tiny_task
+from hsal_bench.conformance_told import described
 from hsal_bench.conformance_trial import Trial
 from hsal_bench.contract import Breach
 from hsal_bench.method import Unsupported
@@ -67,20 +65,28 @@ _STEPS = {
     "empty and full images": _Step(train.check_odd_batches, ("update", "prediction")),
 }
 
+NAMES = ("class", *_STEPS)
+"""The checks, in the order in which they are made."""
 
-def check_method(cls: Any, config: Any = None, device: torch.device = CPU) -> list[Check]:
+
+def check_method(
+    cls: Any, settings: Mapping[str, str] | None = None, device: torch.device = CPU
+) -> list[Check]:
     """Try a method's class and return what was seen, check by check.
 
-    `config`: an instance of `cls.Config`; by default that of the preset "quick". An exception in
-    the method is a failed check that names the line of its file.
+    `settings` (fields of its Config to texts, as of `--set`) go over those of the preset "quick".
+    An exception in the method is a failed check that names the line of its file.
+
+    Raises:
+        UsageError: no such field, or a text that is none of its values.
     """
     try:
         checks = [Check("class", PASSED, check_class(cls))]
-        config = preset_config(cls) if config is None else config
-        trial = Trial(cls, config, device, tiny_task(cls.inputs, device))
     except Exception as error:
-        checks = [Check("class", FAILED, _told(error, cls))]
+        checks = [Check("class", FAILED, _told(error))]
         return checks + [_skipped(name, ["class"]) for name in _STEPS]
+    config = _config(cls, settings or {})
+    trial = Trial(cls, config, device, tiny_task(cls.inputs, device))
     for name, step in _STEPS.items():
         checks.append(_outcome(name, step, trial, checks))
     return checks
@@ -91,15 +97,10 @@ def failures(checks: Iterable[Check]) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if check.outcome == FAILED]
 
 
-def preset_config(cls: Any, settings: Mapping[str, str] | None = None) -> Any:
-    """Return the config of the preset "quick" with `settings` (texts, as of `--set`) on it.
-
-    Raises:
-        UsageError: no such field, or a text that is none of its values.
-    """
+def _config(cls: Any, settings: Mapping[str, str]) -> Any:
     changes = getattr(cls, "presets", {}).get(PRESET, {})
     default = dataclasses.replace(cls.Config(), **changes)
-    return options.replace(default, settings or {}, cls.__name__)
+    return options.replace(default, settings, cls.__name__)
 
 
 def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> Check:
@@ -112,27 +113,15 @@ def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> C
     except Skipped as reason:
         return Check(name, SKIPPED, str(reason))
     except Exception as error:
-        return Check(name, FAILED, _told(error, trial.cls))
+        return Check(name, FAILED, _told(error))
 
 
 def _skipped(name: str, missing: Iterable[str]) -> Check:
     return Check(name, SKIPPED, f"says nothing until this passes: {', '.join(missing)}")
 
 
-def _told(error: Exception, cls: Any) -> str:
-    """Return what went wrong in a line; of an error inside the method, with its place."""
-    message = " ".join(str(error).split())
-    if isinstance(error, Failed | Breach):
-        return message
+def _told(error: Exception) -> str:
+    """Return what went wrong in a line."""
     if isinstance(error, Unsupported):
-        return f"Unsupported: {message}; a method is checked on 3 classes and 0 to 3 objects"
-    frame = _last_line(error, cls)
-    return f"{Path(frame.filename).name} line {frame.lineno}: {type(error).__name__}: {message}"
-
-
-def _last_line(error: Exception, cls: Any) -> traceback.FrameSummary:
-    """Return the deepest line of the method's own folder, else the deepest of all."""
-    frames = traceback.extract_tb(error.__traceback__)
-    folder = Path(getattr(sys.modules.get(cls.__module__), "__file__", None) or "").parent
-    own = [frame for frame in frames if Path(frame.filename).parent == folder]
-    return (own or frames)[-1]
+        return f"{described(error)}; a method is checked on 3 classes and 0 to 3 objects"
+    return " ".join(str(error).split()) if isinstance(error, Failed | Breach) else described(error)

@@ -1,29 +1,34 @@
-"""What `check-method` asks of a method's class before making one: its attributes and its Config."""
+"""What is asked of a method's class before one is made: its attributes and its Config.
+
+`check-method` tells of it, and `run` refuses a class that lacks any of it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from hsal_bench import options
 from hsal_bench.checks import Failed
 from hsal_bench.errors import UsageError
-from hsal_bench.plan import INPUTS
 
-CONTRACT = "hsal_bench/method.py"
-
-_METHODS = ("update", "predict", "state_dict", "load_state_dict")
+INPUTS = ("images", "activations")
+_PARTS = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
 
 
 def check_class(cls: Any) -> str:
-    """The class has what the contract names, and a Config that `--set` can set."""
+    """The class has what the contract names, and a Config that `--set` can set.
+
+    Raises:
+        Failed: it lacks something, or has it otherwise.
+    """
     name = cls.__name__
-    if missing := [part for part in ("Config", "inputs", *_METHODS) if not hasattr(cls, part)]:
+    if missing := [part for part in _PARTS if not hasattr(cls, part)]:
         raise Failed(
-            f"{name} has no `{'` and no `'.join(missing)}`; expected by Method ({CONTRACT})"
+            f"{name} has no `{'` and no `'.join(missing)}`; expected by Method "
+            "(hsal_bench/method.py)"
         )
     if unwritten := sorted(getattr(cls, "__abstractmethods__", ())):
         raise Failed(
@@ -37,15 +42,6 @@ def check_class(cls: Any) -> str:
     changed = _check_presets(cls, default)
     told = "1 setting" if number == 1 else f"{number} settings"
     return f"inputs {cls.inputs}, {told}, presets {', '.join(changed) or 'none'}"
-
-
-def where(cls: Any, call: str) -> str:
-    """Return where a method of a class is written: "Mine.predict, mine.py line 30"."""
-    function = inspect.unwrap(getattr(cls, call))
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return f"{cls.__name__}.{call}"
-    return f"{function.__qualname__}, {Path(code.co_filename).name} line {code.co_firstlineno}"
 
 
 def _default(cls: Any) -> Any:
@@ -63,7 +59,15 @@ def _default(cls: Any) -> Any:
     ]
     if required:
         raise Failed(f"{name}.{required[0]} has no default; expected one for every field")
-    return cls.Config()
+    return _made(cls.Config, f"{name}()")
+
+
+def _made(make: Callable[[], Any], name: str) -> Any:
+    try:
+        return make()
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Failed(f"{name} raises {told}; expected that it can be made") from error
 
 
 def _check_fields(config: Any, name: str) -> None:
@@ -97,5 +101,6 @@ def _check_presets(cls: Any, default: Any) -> list[str]:
             raise Failed(
                 f"{name} changes {unknown[0]!r}; expected a field of Config: {', '.join(known)}"
             )
-        _check_fields(dataclasses.replace(default, **changes), name)
+        changed = _made(partial(dataclasses.replace, default, **changes), name)
+        _check_fields(changed, name)
     return list(presets)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from hsal_bench.checks import Skipped
+from hsal_bench.checks import Failed, Skipped
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS
-from hsal_bench.conformance_trial import PREDICTED, UPDATES, Trial
-from hsal_bench.method import Batch, Prediction, Setup, Trace
+from hsal_bench.conformance_trial import PREDICTED, Trial
+from hsal_bench.method import Batch, Prediction, Trace, Unsupported
 from hsal_bench.multiset import counts_from_labels
 
 MORE = 3
@@ -139,23 +139,25 @@ def check_more_objects(trial: Trial) -> str:
     """A method that says `any_cardinality` goes on in its trained state with more objects.
 
     Raises:
-        Skipped: it does not say so.
+        Skipped: it does not say so, or cannot with so many.
     """
     if not getattr(trial.cls, "any_cardinality", False):
         raise Skipped(f"built for at most {MAX_OBJECTS} objects (any_cardinality is not True)")
     more = dataclasses.replace(trial.tiny.task, max_objects=MAX_OBJECTS + MORE)
     try:
-        method = trial.cls(more, trial.config, Setup(trial.device, 0, UPDATES))
-        method.load_state_dict(trial.learned.method.state_dict())
-    except RuntimeError as error:
-        came = f"the state does not fit a task of {more.max_objects}: {_first_line(error)}"
-        trial.refuse("load_state_dict", came, "parameters that do not depend on max_objects")
+        method = trial.made(more)
+    except Unsupported as reason:
+        raise Skipped(f"with up to {more.max_objects} it says it cannot: {reason}") from reason
+    state = trial.state(trial.learned.method)
+    try:
+        trial.load(method, state)
+    except Failed as failure:
+        raise Failed(
+            f"the state of {MAX_OBJECTS} objects does not fit a task of {more.max_objects}; "
+            f"expected parameters that do not depend on max_objects: {failure}"
+        ) from failure
     trial.predicted(method, Batch(trial.tiny.inputs(PREDICTED)))
     return f"trained with up to {MAX_OBJECTS}, predicts for up to {more.max_objects}"
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
 
 
 def _predicted(trial: Trial, *, trace: bool = False) -> Prediction:

@@ -6,14 +6,16 @@ import io
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from hsal_bench.checks import Failed
-from hsal_bench.conformance_class import where
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS
+from hsal_bench.conformance_told import where
 from hsal_bench.conformance_trial import MARGIN, PREDICTED, Trial
+from hsal_bench.contract import Breach
 from hsal_bench.method import Batch, Method, Prediction
 
 FEW = 3
@@ -62,7 +64,15 @@ def check_learning(trial: Trial) -> str:
 
 def check_seed(trial: Trial) -> str:
     """Two instances with one seed and the same batches come to the same."""
-    _equal(trial, _run(trial), _run(trial), "two instances with one seed give", "update")
+    _equal(
+        trial,
+        _run(trial),
+        _run(trial),
+        "two instances with one seed give",
+        "update",
+        "the same: draw from a torch.Generator seeded with Setup.seed, and nothing from the global "
+        "generators of numpy or Python's random",
+    )
     return f"two instances, {FEW} updates each: the same scalars and predictions"
 
 
@@ -102,14 +112,14 @@ def check_state(trial: Trial) -> str:
     kept: list[bytes] = []
 
     def keep(method: Method) -> None:
-        kept.append(_saved(method))
+        kept.append(_saved(trial, method))
         # What is drawn from the global state is another check's to tell.
         torch.manual_seed(len(kept))
 
     whole = _run(trial, updates=2 * FEW, between=keep)
     again = trial.made()
     torch.manual_seed(FEW)
-    again.load_state_dict(_loaded(trial, kept[FEW - 1]))
+    trial.load(again, _read(trial, kept[FEW - 1]))
     told = []
     for number, batch in enumerate(trial.tiny.batches(FEW, FEW), FEW + 1):
         told += trial.updated(again, [batch], number)
@@ -122,35 +132,42 @@ def check_state(trial: Trial) -> str:
         "without and with a break, training gives",
         "state_dict",
         "the same: state_dict holds all that update changes",
+        FEW + 1,
     )
     return f"after {FEW} updates and {FEW} more: the same scalars and predictions"
 
 
 def check_odd_batches(trial: Trial) -> str:
-    """Images without objects, images full of them, and a single image can be learnt from."""
-    tiny = trial.tiny
-    for name, batch in {
-        "no image has an object": tiny.rows_with(0, 8),
-        f"every image has {MAX_OBJECTS} objects": tiny.rows_with(MAX_OBJECTS, 8),
-        "there is one image, without objects": tiny.rows_with(0, 1),
-        "there is one image, with objects": tiny.rows_with(MAX_OBJECTS, 1),
-    }.items():
-        method = trial.made()
-        try:
+    """Images without objects and images full of them can be learnt from, and predicted alone."""
+    for name, objects in (
+        ("no image has an object", 0),
+        (f"every image has {MAX_OBJECTS} objects", MAX_OBJECTS),
+    ):
+        batch, method = trial.tiny.rows_with(objects, 8), trial.made()
+        with _where(name):
             trial.updated(method, [batch] * 2)
             trial.predicted(method, Batch(batch.inputs.clone()))
-        except Failed as failure:
-            raise Failed(f"where {name}: {failure}") from failure
-    return "batches of no object, of the most, and of one image"
+        with _where(f"{name}, and there is one image"):
+            trial.predicted(method, Batch(batch.inputs[:1].clone()))
+    return "batches of no object and of the most; one image of each predicted"
 
 
-def _saved(method: Method) -> bytes:
+@contextmanager
+def _where(circumstance: str) -> Iterator[None]:
+    """Have a failure tell in what circumstance it came."""
+    try:
+        yield
+    except (Failed, Breach) as failure:
+        raise Failed(f"where {circumstance}: {failure}") from failure
+
+
+def _saved(trial: Trial, method: Method) -> bytes:
     buffer = io.BytesIO()
-    torch.save(method.state_dict(), buffer)
+    torch.save(trial.state(method), buffer)
     return buffer.getvalue()
 
 
-def _loaded(trial: Trial, saved: bytes) -> Any:
+def _read(trial: Trial, saved: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -188,7 +205,13 @@ def _run(
 
 
 def _equal(
-    trial: Trial, one: Run, other: Run, told: str, call: str, expected: str = "the same"
+    trial: Trial,
+    one: Run,
+    other: Run,
+    told: str,
+    call: str,
+    expected: str = "the same",
+    first: int = 1,
 ) -> None:
-    if found := trial.unequal(one[0], other[0]) or trial.difference(one[1], other[1]):
+    if found := trial.unequal(one[0], other[0], first) or trial.difference(one[1], other[1]):
         trial.refuse(call, f"{told} {found}", expected)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
@@ -11,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsal_bench.checks import Failed
-from hsal_bench.conformance_class import CONTRACT, where
 from hsal_bench.conformance_task import TinyTask
+from hsal_bench.conformance_told import broken, failure
 from hsal_bench.contract import (
+    Breach,
     check_confidence,
     check_counts,
     check_prediction,
     check_scalars,
 )
-from hsal_bench.method import Batch, Method, Prediction, Setup
+from hsal_bench.method import Batch, Method, Prediction, Setup, Task, Unsupported
 
 UPDATES = 400
 """Updates the method is told it will get; most learn enough in far fewer."""
@@ -53,9 +54,10 @@ class Trial:
     device: torch.device
     tiny: TinyTask
 
-    def made(self, seed: int = 0) -> Method:
-        """Return a new instance."""
-        return self.cls(self.tiny.task, self.config, Setup(self.device, seed, UPDATES))
+    def made(self, task: Task | None = None) -> Method:
+        """Return a new instance, for the tiny task unless another is given."""
+        with self._call("__init__"):
+            return self.cls(task or self.tiny.task, self.config, Setup(self.device, 0, UPDATES))
 
     @cached_property
     def learned(self) -> Learned:
@@ -87,18 +89,47 @@ class Trial:
 
     def scalars(self, method: Method, batch: Batch) -> Mapping[str, Tensor]:
         """Update a method; return what it returns, scalars by name."""
-        return check_scalars(method, "update", method.update(batch))
+        with self._call("update"):
+            return check_scalars(method, "update", method.update(batch))
 
     def predicted(self, method: Method, batch: Batch, *, trace: bool = False) -> Prediction:
         """Return a prediction that is whole numbers >= 0 of the right shapes, on the CPU."""
-        size = len(batch.inputs)
-        found = method.predict(batch, trace=trace)
+        size, before = len(batch.inputs), batch.inputs.clone()
+        with self._call("predict"):
+            found = method.predict(batch, trace=trace)
         check_prediction(method, found, size, self.tiny.task.num_classes)
         check_counts(method, found.counts.cpu().numpy())
         sure = None if found.confidence is None else found.confidence.detach().cpu()
         if sure is not None:
             check_confidence(method, sure.float().numpy())
+        if not torch.equal(batch.inputs, before):
+            came = "predict changed batch.inputs in place"
+            self.refuse("predict", came, "that they stay: work on a copy")
         return Prediction(found.counts.cpu(), sure, found.trace)
+
+    def state(self, method: Method) -> dict[str, Any]:
+        """Return the state of a method."""
+        with self._call("state_dict"):
+            state = method.state_dict()
+        if not isinstance(state, dict):
+            came = f"state_dict returned {'None' if state is None else type(state).__name__}"
+            self.refuse("state_dict", came, "a dict of all that update changes")
+        return state
+
+    def load(self, method: Method, state: dict[str, Any]) -> None:
+        """Have a method go on from a state."""
+        with self._call("load_state_dict"):
+            method.load_state_dict(state)
+
+    @contextmanager
+    def _call(self, call: str) -> Iterator[None]:
+        """Turn whatever a call of the method raises, or its end of the program, into Failed."""
+        try:
+            yield
+        except (Breach, Unsupported):
+            raise
+        except (Exception, SystemExit) as error:
+            raise broken(self.cls, call, error) from error
 
     def refuse(self, call: str, came: str, expected: str) -> NoReturn:
         """Raise Failed with what came, what was expected, and where to look.
@@ -106,9 +137,7 @@ class Trial:
         Raises:
             Failed: always.
         """
-        raise Failed(
-            f"{came}; expected {expected} ({where(self.cls, call)}; Method.{call} in {CONTRACT})"
-        )
+        raise failure(self.cls, call, came, expected)
 
     def difference(self, one: Prediction, other: Prediction, tolerance: float = 0.0) -> str:
         """Return in what two predictions of the same images differ, "" if in nothing.
@@ -136,11 +165,17 @@ class Trial:
         )
 
     def unequal(
-        self, one: Iterable[Mapping[str, float]], other: Iterable[Mapping[str, float]]
+        self,
+        one: Iterable[Mapping[str, float]],
+        other: Iterable[Mapping[str, float]],
+        first: int,
     ) -> str:
-        """Return in what the scalars of two runs of updates differ, "" if in nothing."""
+        """Return in what the scalars of two runs of updates differ, "" if in nothing.
+
+        `first` is the number of their first update.
+        """
         tolerance = 0.0 if self.device.type == "cpu" else 0.05
-        for number, (left, right) in enumerate(zip(one, other, strict=True), 1):
+        for number, (left, right) in enumerate(zip(one, other, strict=True), first):
             for name in {**left, **right}:
                 a, b = left.get(name, np.nan), right.get(name, np.nan)
                 if not abs(a - b) <= tolerance * max(abs(a), abs(b), 1.0):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench import options, presets, registry
+from hsal_bench.checks import Failed
+from hsal_bench.conformance_class import check_class
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.presets import Budget, Preset
 
@@ -21,8 +23,6 @@ MOST_SEED = 2**32 - 1
 ALL = "all"
 _SETTING = re.compile(r"\+(?=[A-Za-z_][\w-]*=)")
 _NUMBER = re.compile(r"\s*-?\.?\d[\d.e+-]*(\+[A-Za-z_].*)?\s*")
-INPUTS = ("images", "activations")
-_CONTRACT = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def entry(
     source, own = split(model)
     cls = registry.load_method(source)
     path, _, name = source.rpartition(":")
-    _check_contract(cls, source)
+    _check_class(cls, source)
     usual = presets.preset(preset).backbone
     if cls.inputs == "activations" and "backbone" not in options.field_types(cls.Config):
         backbone = own.pop("backbone", backbone) or usual
@@ -158,7 +158,7 @@ def split(model: str) -> tuple[str, dict[str, str]]:
     source, *settings = _SETTING.split(model)
     if not registry.is_file(source) and "+" in source:
         name, _, part = source.partition("+")
-        raise UsageError(f"--model {model}: {part!r} is no setting; write {name}+KEY=VALUE")
+        raise UsageError(f"{model}: {part!r} is no setting; write {name}+KEY=VALUE")
     return source, options.assignments(settings)
 
 
@@ -222,10 +222,8 @@ def _with_updates(budget: Budget, updates: int | None) -> Budget:
     return dataclasses.replace(budget, updates=updates, eval_every=eval_every)
 
 
-def _check_contract(cls: Any, model: str) -> None:
-    if missing := [name for name in _CONTRACT if not hasattr(cls, name)]:
-        raise UsageError(f"{model} is not a method: it lacks {missing[0]!r} (hsal_bench/method.py)")
-    if cls.inputs not in INPUTS:
-        raise UsageError(f"{model} has inputs={cls.inputs!r}: it takes {' or '.join(INPUTS)}")
-    if not dataclasses.is_dataclass(cls.Config):
-        raise UsageError(f"{model} has a Config that is not a dataclass")
+def _check_class(cls: Any, model: str) -> None:
+    try:
+        check_class(cls)
+    except Failed as failure:
+        raise UsageError(f"{model} is not a method: {failure}") from failure

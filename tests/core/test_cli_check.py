@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hsal_bench import cli
+from hsal_bench import cli, conformance
 
 METHOD = '''
 from dataclasses import dataclass
@@ -61,26 +61,45 @@ def test_checks_are_lines_and_a_failure_is_exit_code_1(call):
         line for line in lines if line.startswith("FAILED   learning: multiset IoU 0.")
     ]
     assert "skipped  trace: the method gives none" in lines
-    assert err == "error: nothing.py:Nothing: 1 of 17 checks failed: learning\n"
+    assert err == f"error: nothing.py:Nothing: 1 of {len(lines)} checks failed: learning\n"
 
 
 def test_json(call):
     code, out, _ = call("--json")
     found = json.loads(out)
     assert code == 1
-    assert (found["method"], found["passed"], len(found["checks"])) == (
-        "nothing.py:Nothing",
-        False,
-        17,
-    )
+    assert (found["method"], found["passed"]) == ("nothing.py:Nothing", False)
+    assert [check["name"] for check in found["checks"]] == list(conformance.NAMES)
 
 
 def test_a_sound_method_is_exit_code_0(call):
-    code, out, err = call(
-        "--set", "hidden=8", "--set", "learning_rate=0.01", method="count-classifier"
-    )
+    name = "count-classifier+hidden=8"
+    code, out, err = call("--set", "learning_rate=0.01", method=name)
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == "count-classifier: 15 checks passed, 2 skipped: more objects, trace"
+    skipped = ("more objects", "trace")
+    passed = len(conformance.NAMES) - len(skipped)
+    assert (
+        out.splitlines()[-1] == f"{name}: {passed} checks passed, 2 skipped: {', '.join(skipped)}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "width"), [((), 5), (("--set", "width=7"), 7)], ids=["behind", "both"]
+)
+def test_settings_stand_behind_the_name_and_set_goes_over_them(call, tmp_path, arguments, width):
+    told = "raise RuntimeError(f'the width is {self.config.width}')"
+    (tmp_path / "tells.py").write_text(METHOD.replace('return {"loss"', f'{told}; {{"loss"'))
+    code, out, _ = call(*arguments, method="tells.py:Nothing+width=5")
+    assert code == 1
+    assert f"RuntimeError: the width is {width}\n" in out
+
+
+def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_path):
+    (tmp_path / "bare.py").write_text(METHOD.replace("Config, inputs = Config,", "inputs ="))
+    code, out, err = call("--set", "a=1", method="bare.py:Nothing")
+    assert code == 1
+    assert out.startswith("FAILED   class: Nothing has no `Config`; expected by Method (hsal_ben")
+    assert err == (f"error: bare.py:Nothing: 1 of {len(conformance.NAMES)} checks failed: class\n")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +112,8 @@ def test_a_sound_method_is_exit_code_0(call):
             "Nothing: width is 'x': it takes a whole numb",
         ),
         ([], "hsal-lr", "no method 'hsal-lr': did you mean 'hsal-rl'?"),
+        ([], "hsal-rl+hidden", "hsal-rl+hidden: 'hidden' is no setting; write hsal-rl+KEY=VALUE"),
+        ([], "nothing.py:Nothing+widht=4", "Nothing has no option 'widht': did you mean 'width'?"),
         ([], "nothing.py:Nothin", "nothing.py has no class 'Nothin': did you mean 'Nothing'?"),
         (["--device", "gpu"], "nothing.py:Nothing", "--device gpu: give cpu, cuda or cuda:NUMBER"),
     ],

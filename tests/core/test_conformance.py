@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from hsal_bench import conformance, registry
 from hsal_bench.conformance_task import tiny_task
+from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.method import Prediction, Trace, Unsupported
 
@@ -166,13 +169,16 @@ class OfTheBatch(Sound):
         pool, flat, linear = super().build_network()
         return nn.Sequential(pool, flat, nn.BatchNorm1d(32, track_running_stats=False), linear)
 
-    def update(self, batch):
-        return super().update(batch) if len(batch.inputs) > 1 else {"loss": torch.zeros(())}
-
     def predict(self, batch, *, trace=False):
         if len(batch.inputs) == 1:
             return Prediction(torch.zeros(1, 3).long(), torch.zeros(1))
         return super().predict(batch)
+
+
+class BatchNorm(Sound):
+    def build_network(self):
+        pool, flat, linear = super().build_network()
+        return nn.Sequential(pool, flat, nn.BatchNorm1d(32), linear)
 
 
 class OfTheOrder(Sound):
@@ -272,11 +278,65 @@ class Raises(Sound):
         raise IndexError("out of\nreach")
 
 
+class Exits(Sound):
+    def predict(self, batch, *, trace=False):
+        sys.exit(3)
+
+
+class TakesTheTaskAlone(Sound):
+    def __init__(self, task):
+        super().__init__(task, Config(), None)
+
+
+class TakesNoTrace(Sound):
+    def predict(self, batch):
+        return super().predict(batch)
+
+
+class NoState(Sound):
+    def state_dict(self):
+        return None
+
+
+class BareState(Sound):
+    def state_dict(self):
+        return {"network": self.network.state_dict()}
+
+
+class NumpyNoise(Sound):
+    noise = np.random.default_rng(0)
+
+    def loss(self, batch):
+        return {"loss": super().loss(batch)["loss"] * float(self.noise.random())}
+
+
+class ScalesInputs(Sound):
+    def predict(self, batch, *, trace=False):
+        batch.inputs.mul_(2.0)
+        return super().predict(batch)
+
+
+class NeedsAnObject(Sound):
+    def loss(self, batch):
+        _, labels = batch.truth()
+        highest = labels[labels >= 0].max()
+        return {"loss": super().loss(batch)["loss"] + 0 * highest}
+
+
+class Reaches(Sound):
+    any_cardinality: ClassVar = True
+
+    def __init__(self, task, config, setup):
+        if task.max_objects > 5:
+            raise Unsupported("five objects are the most it can count")
+        super().__init__(task, config, setup)
+
+
 def checked(cls):
     return {check.name: check for check in conformance.check_method(cls)}
 
 
-@pytest.mark.parametrize("cls", [Sound, Looks, Images, Dropout])
+@pytest.mark.parametrize("cls", [Sound, Looks, Images, Dropout, BatchNorm])
 def test_a_sound_method_passes_every_check(cls):
     checks = checked(cls)
     assert conformance.failures(checks.values()) == []
@@ -322,6 +382,25 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         ),
         (NeedsLabels, "prediction", f"{FILE} .*ValueError: this batch carries no labels: it was d"),
         (Raises, "prediction", rf"{FILE} \d+: IndexError: out of reach$"),
+        (Exits, "prediction", rf"{FILE} \d+: SystemExit: 3: a method does not end the program$"),
+        (
+            TakesTheTaskAlone,
+            "made",
+            r"__init__ raised TypeError: .* positional arguments but 4 were given; expected "
+            r"__init__\(self, task, config, setup\) \(TakesTheTaskAlone\.__init__, test_conformanc"
+            r"e\.py line \d+; Method\.__init__ in hsal_bench/method\.py\)$",
+        ),
+        (
+            TakesNoTrace,
+            "prediction",
+            r"predict raised TypeError: .* unexpected keyword argument 'trace'; expected predict\(s"
+            r"elf, batch, \*, trace=False\) \(TakesNoTrace\.predict, test_conformance\.py line \d+",
+        ),
+        (
+            ScalesInputs,
+            "prediction",
+            r"predict changed batch\.inputs in place; expected that they stay: work on a copy \(",
+        ),
         (Diverges, "training", "'loss' is inf at update 10; expected finite numbers"),
         (
             Blind,
@@ -360,6 +439,12 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
             r"two instances with one seed give loss [\d.]+ and [\d.]+ at update 1; expected the s",
         ),
         (
+            NumpyNoise,
+            "same seed, same result",
+            r"two instances .* at update 1; expected the same: draw from a torch\.Generator seeded "
+            r"with Setup\.seed, and nothing from the global generators of numpy or Python's random",
+        ),
+        (
             PredictTrains,
             "predicting changes nothing",
             r"without and with a prediction after every update, the runs give \w+ [\d.]+ and [\d.]"
@@ -368,7 +453,9 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         (
             Unbounded,
             "more objects",
-            r"the state does not fit a task of 6: .*size mismatch.*; expected parameters that do n",
+            r"the state of 3 objects does not fit a task of 6; expected parameters that do not depe"
+            r"nd on max_objects: load_state_dict raised RuntimeError: .*size mismatch.* in module"
+            r"\.py line \d+; .* \(GradientMethod\.load_state_dict, gradient\.py line \d+",
         ),
         (
             GlobalNoise,
@@ -384,12 +471,28 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         (
             Forgets,
             "saved and gone on with",
-            r"without and with a break, training gives \w+ [\d.]+ and [\d.]+ at update 2; expecte",
+            r"without and with a break, training gives \w+ [\d.]+ and [\d.]+ at update 5; expecte",
         ),
         (
             StrangeState,
             "saved and gone on with",
             r"state_dict holds a .*Config; expected what torch\.load\(weights_only=True\) reads",
+        ),
+        (
+            NoState,
+            "saved and gone on with",
+            r"state_dict returned None; expected a dict of all that update changes \(NoState\.st",
+        ),
+        (
+            BareState,
+            "saved and gone on with",
+            r"load_state_dict raised KeyError: 'optimizer' in gradient\.py line \d+; expected that "
+            r"it takes what state_dict returned \(BareState\.state_dict, test_conformance\.py line",
+        ),
+        (
+            NeedsAnObject,
+            "empty and full images",
+            rf"where no image has an object: {FILE} \d+: RuntimeError: max\(\)",
         ),
         (
             PerObject,
@@ -417,7 +520,10 @@ def test_what_rests_on_a_failed_check_is_skipped():
     assert checks["training"].detail == "says nothing until this passes: update"
     assert checks["learning"].detail == "says nothing until this passes: training"
     assert checks["prediction"].outcome == "passed"
-    assert [check.outcome for check in checked(Open).values()] == ["failed"] + ["skipped"] * 16
+    assert [check.outcome for check in checked(Open).values()] == [
+        "failed",
+        *["skipped"] * (len(checks) - 1),
+    ]
 
 
 def test_more_objects_than_there_can_be_are_told_and_allowed():
@@ -431,10 +537,21 @@ def test_more_objects_than_there_can_be_are_told_and_allowed():
     )
 
 
-def test_the_config_can_be_given():
-    checks = conformance.check_method(Sound, Config(learning_rate=0.0))
+def test_settings_can_be_given():
+    checks = conformance.check_method(Sound, {"learning_rate": "0"})
     (failed,) = conformance.failures(checks)
     assert failed.startswith("learning: multiset IoU 0.")
+    with pytest.raises(UsageError, match="Sound has no option 'rate'"):
+        conformance.check_method(Sound, {"rate": "0"})
+
+
+def test_more_objects_than_a_method_can_see_are_a_reason_and_no_failure():
+    checks = checked(Reaches)
+    assert conformance.failures(checks.values()) == []
+    assert (checks["more objects"].outcome, checks["more objects"].detail) == (
+        "skipped",
+        "with up to 6 it says it cannot: five objects are the most it can count",
+    )
 
 
 @pytest.mark.parametrize("inputs", ["activations", "images"])

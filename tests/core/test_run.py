@@ -154,9 +154,13 @@ def test_it_says_what_it_does(bench):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("def update", "def renamed"), "is not a method: it lacks 'update'"),
-        (('inputs = "images"', 'inputs = "image"'), "inputs='image': it takes images or activa"),
-        (("Config = Config", "Config = dict"), "a Config that is not a dataclass"),
+        (("def update", "def renamed"), "is not a method: Constant has no `update`; expected by"),
+        (
+            ('inputs = "images"', 'inputs = "image"'),
+            "Constant.inputs is 'image'; expected 'images' or 'acti",
+        ),
+        (("Config = Config", "Config = dict"), "Config is <class 'dict'>; expected a dataclass"),
+        (("int = 0", "dict = None"), "Constant.Config.label is None, a field of type dict that --"),
     ],
 )
 def test_a_class_that_is_no_method_is_refused(bench, tmp_path, change, message):
@@ -349,7 +353,10 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--dataset", "missing.h5"], "no data set file missing.h5"),
         (["--eval-on", "mnist-multi"], "no data set 'mnist-multi'"),
         (["--eval-on", "missing.h5"], "no data set file missing.h5"),
-        (["--model", "hsal-rl+hidden"], "--model hsal-rl+hidden: 'hidden' is no setting; write hs"),
+        (
+            ["--model", "hsal-rl+hidden"],
+            "hsal-rl+hidden: 'hidden' is no setting; write hsal-rl+",
+        ),
         (["--model", "hsal-rl+hiden=3"], "hsal-rl has no option 'hiden': did you mean 'hidden'?"),
         (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it takes a whole number"),
         (["--model", "hsal-rl+backbone=x"], "no activation model 'x': known: resnet34"),
