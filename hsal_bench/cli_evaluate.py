@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsal_bench.cli_card import data_set_path
-from hsal_bench.cli_output import as_text, format_of, format_option, give, output_option
+from hsal_bench.cli_output import SUFFIXES, as_text, format_of, format_option, give, output_option
 from hsal_bench.errors import UsageError
 from hsal_bench.schema import SPLITS
 
 if TYPE_CHECKING:
     from hsal_bench.datafile import DataFile
+    from hsal_bench.predictions import Predictions
 
+_STANDARD_INPUT = Path("-")
 HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
 
 
 @click.command()
-@click.argument("predictions", type=click.Path(path_type=Path))
+@click.argument("predictions", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--dataset", required=True, metavar="NAME|FILE", help="The data set that was predicted."
 )
@@ -52,12 +55,10 @@ def evaluate(
 ) -> None:
     """Score PREDICTIONS, one line {"id": 17, "labels": [3, 3, 7]} per image of the split.
 
-    The id is the image's row in the split. A file in which anything is wrong or missing is not
-    scored: what is wrong is listed, exit code 2.
+    The id is the image's row in the split; "-" reads standard input. A file in which
+    anything is wrong or missing is not scored: what is wrong is listed, exit code 2.
     """
-    if as_json and form:
-        raise UsageError("--json and --format: name one of the two")
-    form = form or ("json" if as_json else format_of(output))
+    form = _form(form, as_json, output)
     path = data_set_path(dataset, datasets)
     if not path.exists():
         raise UsageError(
@@ -78,14 +79,35 @@ def evaluate(
         give(_table(shown, form, facts), output)
 
 
+def _form(form: str | None, as_json: bool, output: Path | None) -> str:
+    if not as_json:
+        return form or format_of(output)
+    if form:
+        raise UsageError("--json and --format: name one of the two")
+    if output and output.suffix.lower() in SUFFIXES:
+        raise UsageError(
+            f"--json and -o {output}: the file's name says {format_of(output)}; name it .json, or "
+            "leave out --json"
+        )
+    return "json"
+
+
+def _predictions(path: Path, size: int, num_classes: int) -> Predictions:
+    from hsal_bench.predictions import parse_predictions, read_predictions
+
+    if path == _STANDARD_INPUT:
+        return parse_predictions(sys.stdin.buffer, "standard input", size, num_classes)
+    return read_predictions(path, size, num_classes)
+
+
 def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
     """Return every metric of a predictions file; its problems are printed, one per line."""
     from hsal_bench import metrics
-    from hsal_bench.predictions import BadPredictions, read_predictions
+    from hsal_bench.predictions import BadPredictions
 
     layout = data.layout
     try:
-        predicted, _ = read_predictions(path, layout.sizes[split], layout.num_classes)
+        predicted, _ = _predictions(path, layout.sizes[split], layout.num_classes)
     except BadPredictions as error:
         if len(error.problems) > 1:
             click.echo("\n".join(error.problems), err=True)
@@ -99,7 +121,7 @@ def _facts(path: Path, data: DataFile, split: str) -> dict[str, Any]:
     from hsal_bench.metrics import METRICS_VERSION
 
     return {
-        "predictions": str(path),
+        "predictions": "standard input" if path == _STANDARD_INPUT else str(path),
         "data_set": {"name": data.header.name, "content_sha256": data.header.content_sha256},
         "split": split,
         "images": data.layout.sizes[split],

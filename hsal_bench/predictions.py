@@ -26,6 +26,15 @@ LISTED = 20
 
 _KEYS = ("id", "labels", "confidence")
 _SHOWN = 40
+_LINES = 'a predictions file has one JSON object per line, {"id": 0, "labels": [...]}'
+_OTHER_FORMS = {
+    b"\x1f\x8b": "it is packed with gzip: unpack it first",
+    b"\xef\xbb\xbf": "it begins with a byte order mark: save it as UTF-8 without one",
+    b"\xff\xfe": "it is UTF-16: save it as UTF-8",
+    b"\xfe\xff": "it is UTF-16: save it as UTF-8",
+    b"[": f"it begins a JSON array: {_LINES}",
+}
+"""What the first bytes of a file say, where no line of it could be read."""
 
 Predictions = tuple[Int[np.ndarray, "images classes"], Float[np.ndarray, " images"] | None]
 
@@ -63,6 +72,11 @@ class _Reading:
         if self.number <= LISTED:
             self.problems.append(problem)
 
+    def refuse_first(self, problem: str) -> None:
+        """Note a problem that is told before all others."""
+        self.number += 1
+        self.problems = [problem, *self.problems][:LISTED]
+
 
 def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:
     """Return the predictions of a split's `size` images, in the order of its rows.
@@ -93,6 +107,8 @@ def parse_predictions(
     """
     reading = _Reading(size, num_classes)
     for number, line in enumerate(lines, 1):
+        if number == 1 and (form := _other_form(line)):
+            raise BadPredictions(where, [form], 1)
         _take(reading, number, line)
     if not reading.number and not reading.line_of:
         reading.refuse(
@@ -119,6 +135,13 @@ def counts_sha256(counts: Integer[np.ndarray, "images classes"]) -> str:
     shape = " ".join(map(str, counts.shape))
     whole = np.ascontiguousarray(counts, dtype="<i8")
     return hashlib.sha256(f"counts {shape}\n".encode() + whole.tobytes()).hexdigest()
+
+
+def _other_form(first: bytes) -> str:
+    """Return what a file is, by its first line, that is none of lines; "" if it may be one."""
+    if first.strip() == b"{":
+        return f"its first object goes over several lines: {_LINES}"
+    return next((told for start, told in _OTHER_FORMS.items() if first.startswith(start)), "")
 
 
 def _take(reading: _Reading, number: int, text: bytes) -> None:
@@ -224,7 +247,8 @@ def _refuse_missing(reading: _Reading) -> None:
     ranges = list(islice(_gaps(reading.line_of, reading.size), LISTED + 1))
     shown = ", ".join(ranges[:LISTED]) + (", ..." if len(ranges) > LISTED else "")
     which = "id" if missing == 1 else "ids"
-    reading.refuse(f"no line for {which} {shown} ({missing:,} of {reading.size:,} images)")
+    # First: it says at a glance whether this is the split that was meant.
+    reading.refuse_first(f"no line for {which} {shown} ({missing:,} of {reading.size:,} images)")
 
 
 def _gaps(there: Iterable[int], size: int) -> Iterator[str]:

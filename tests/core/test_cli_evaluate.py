@@ -117,10 +117,28 @@ def test_all_metrics_to_a_file(call, perfect, tmp_path):
     assert "| exact_match | 1.000 | share of images" in out
 
 
+def test_json_to_a_file(call, perfect, tmp_path):
+    line = ("evaluate", perfect, "--dataset", "toy-x.h5", "--json", "-o", "scores.json")
+    assert call(*line) == (0, "", "")
+    assert json.loads((tmp_path / "scores.json").read_text())["metrics"]["exact_match"] == 1.0
+
+
+def test_predictions_from_standard_input(call, perfect, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(perfect.read_bytes())))
+    code, out, err = call("evaluate", "-", "--dataset", "toy-x.h5", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["predictions"], found["metrics"]["exact_match"]) == ("standard input", 1.0)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}\n")))
+    code, _, err = call("evaluate", "-", "--dataset", "toy-x.h5")
+    assert code == 2
+    assert err.endswith("error: standard input: 2 problems, nothing is scored\n")
+
+
 def test_another_split_has_other_images(call, perfect):
     code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5", "--split", "valid")
     assert (code, out) == (2, "")
-    assert "line 41: id 40 is not of this split: ids go from 0 to 39\n" in err
+    assert err.startswith("line 41: id 40 is not of this split: ids go from 0 to 39\n")
     assert err.endswith(f"error: {perfect}: 20 problems, nothing is scored\n")
 
 
@@ -130,9 +148,9 @@ def test_problems_stand_on_lines_of_their_own(call, perfect):
     assert call("evaluate", perfect, "--dataset", "toy-x.h5") == (
         2,
         "",
+        "no line for ids 0-1 (2 of 60 images)\n"
         "line 1: the key 'id' is missing\n"
         'line 2: [] is not an object: write {"id": 0, "labels": [...]}\n'
-        "no line for ids 0-1 (2 of 60 images)\n"
         f"error: {perfect}: 3 problems, nothing is scored\n",
     )
 
@@ -163,6 +181,10 @@ def test_one_problem_is_one_line(call, perfect):
         (
             ["perfect.jsonl", "--dataset", "toy-x.h5", "--json", "--format", "csv"],
             "--json and --format: name one of the two",
+        ),
+        (
+            ["perfect.jsonl", "--dataset", "toy-x.h5", "--json", "-o", "x.csv"],
+            "--json and -o x.csv: the file's name says csv; name it .json, or leave out --json",
         ),
     ],
 )

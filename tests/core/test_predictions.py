@@ -1,5 +1,6 @@
 """Predictions files: what is read, and how everything else is refused."""
 
+import gzip
 import json
 
 import numpy as np
@@ -112,8 +113,8 @@ def test_what_a_run_writes_comes_back(tmp_path):
 )
 def test_a_line_that_is_not_as_it_should_be(problems, line, said):
     found = problems(GOOD[0], GOOD[1], line)
-    assert found[0].startswith(f"line 3: {said}")
-    assert found[1:] in ([], ["no line for id 1 (1 of 3 images)"])
+    assert found[-1].startswith(f"line 3: {said}")
+    assert found[:-1] in ([], ["no line for id 1 (1 of 3 images)"])
 
 
 def test_a_doubled_id_names_both_lines(problems):
@@ -164,6 +165,39 @@ def test_all_problems_are_told_up_to_a_limit(problems):
     assert found[-1] == "and 30 more"
 
 
+def test_what_is_missing_is_told_first_however_much_is_wrong(problems):
+    found = problems(*["{}"] * 50, size=3)
+    assert len(found) == LISTED + 1
+    assert found[0] == "no line for ids 0-2 (3 of 3 images)"
+    assert found[1] == "line 1: the key 'id' is missing"
+    assert found[-1] == "and 31 more"
+
+
+LINES = 'a predictions file has one JSON object per line, {"id": 0, "labels": [...]}'
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (json.dumps([{"id": 0, "labels": []}]).encode(), f"it begins a JSON array: {LINES}"),
+        (b'[\n {"id": 0}\n]', f"it begins a JSON array: {LINES}"),
+        (b'{\n "id": 0\n}', f"its first object goes over several lines: {LINES}"),
+        (gzip.compress(GOOD[0].encode()), "it is packed with gzip: unpack it first"),
+        (
+            GOOD[0].encode("utf-8-sig"),
+            "it begins with a byte order mark: save it as UTF-8 without one",
+        ),
+        (GOOD[0].encode("utf-16"), "it is UTF-16: save it as UTF-8"),
+    ],
+)
+def test_a_file_of_another_form_is_told_in_a_sentence(tmp_path, content, said):
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(BadPredictions) as caught:
+        read_predictions(path, 3, 3)
+    assert str(caught.value) == f"{path}: 1 problem, nothing is scored: {said}"
+
+
 def test_the_error_is_one_line_with_the_file_and_the_number(read, tmp_path):
     with pytest.raises(BadPredictions) as caught:
         read(*GOOD, "1", "2")
@@ -202,6 +236,6 @@ def test_the_hash_does_not_depend_on_the_type_but_on_the_shape():
 def test_a_line_of_very_many_keys_is_read_once(problems):
     keys = ", ".join(f'"{number}": 0' for number in range(100_000))
     assert problems(f'{{{keys}, "7": 0}}', size=1) == [
-        'line 1: the key "7" stands there twice',
         "no line for id 0 (1 of 1 images)",
+        'line 1: the key "7" stands there twice',
     ]
