@@ -18,7 +18,7 @@ from hsal_bench.errors import UsageError, suggest
 
 from . import idx
 from .download import read_or_download
-from .sources import IDX_SOURCES, SOURCES, SYNTHETIC, IdxSource
+from .sources import DIGITS, IDX_SOURCES, SOURCES, SYNTHETIC, IdxSource
 from .uniforms import fixed_order
 
 _VALID_PART, _TEST_PART = 12, 7
@@ -77,6 +77,18 @@ def source_name(source: str) -> str:
             f"no source {source!r}: {suggest(source, SOURCES)}; or IDX files as IMAGES,LABELS"
         )
     return source
+
+
+def known_classes(source: str) -> tuple[str, ...] | None:
+    """Return the names of a source's classes; None: of a user's own files, that have to be read.
+
+    Raises:
+        UsageError: no such source.
+    """
+    name = source_name(source)
+    if name == SYNTHETIC:
+        return DIGITS
+    return IDX_SOURCES[name].class_names if name in IDX_SOURCES else None
 
 
 def load_glyphs(source: str, data_dir: Path) -> Glyphs:
@@ -156,10 +168,9 @@ def _synthetic() -> Glyphs:
     from .synthetic import synthetic_glyphs
 
     train_images, train_labels, test_images, test_labels = synthetic_glyphs()
-    names = tuple("0123456789")
     text = "hsal-bench: synthetic digits drawn by the program itself"
     return Glyphs(
-        SYNTHETIC, train_images, train_labels, test_images, test_labels, names, "CC0-1.0", text
+        SYNTHETIC, train_images, train_labels, test_images, test_labels, DIGITS, "CC0-1.0", text
     )
 
 

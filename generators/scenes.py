@@ -12,11 +12,11 @@ from typing import get_args
 import numpy as np
 
 from hsal_bench.errors import SourceUnavailable, UsageError
-from hsal_bench.generator import About, Rows
+from hsal_bench.generator import About, Outline, Rows
 from hsal_bench.options import as_json
 from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout
 
-from .glyphs import Glyphs, Pool, load_glyphs, make_pools, source_name
+from .glyphs import Glyphs, Pool, known_classes, load_glyphs, make_pools, source_name
 from .painting import paint
 from .sampling import Sampler
 from .scene_about import about
@@ -133,17 +133,16 @@ class SceneGenerator:
             _check_classes(spec, pools)
         return SceneRecipe(
             self._header(spec, glyphs),
-            Layout(
-                (1, spec.canvas, spec.canvas),
-                spec.max_objects,
-                len(glyphs.class_names),
-                spec.sizes,
-            ),
+            Layout(_shape(spec), spec.max_objects, len(glyphs.class_names), spec.sizes),
             spec,
             np.concatenate([glyphs.train_images, glyphs.test_images]),
             np.concatenate([glyphs.train_labels, glyphs.test_labels]).astype(np.int8),
             pools,
         )
+
+    def outline(self, spec: SceneSpec) -> Outline:
+        """Return what is known of `spec` without its glyphs. Raises UsageError: no such source."""
+        return Outline(_shape(spec), known_classes(spec.source))
 
     def companion(self, spec: SceneSpec) -> tuple[str, SceneSpec] | None:
         """Return the single-object data set with the source, looks, sizes and seed of `spec`.
@@ -200,6 +199,10 @@ class SceneGenerator:
                     f"{self.name} with {field}={value}: it is the data set of {field}={meant}; "
                     "leave the option out, or take another data set"
                 )
+
+
+def _shape(spec: SceneSpec) -> tuple[int, int, int]:
+    return 1, spec.canvas, spec.canvas
 
 
 def _alike(spec: SceneSpec, like: SceneSpec) -> SceneSpec:

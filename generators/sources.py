@@ -36,6 +36,8 @@ class IdxSource:
     citation: str
 
 
+DIGITS = tuple("0123456789")
+
 IDX_SOURCES = {
     "mnist": IdxSource(
         title="MNIST",
@@ -48,7 +50,7 @@ IDX_SOURCES = {
             PublishedFile("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
         ),
         sizes=(60_000, 10_000),
-        class_names=tuple("0123456789"),
+        class_names=DIGITS,
         license="CC BY-SA 3.0",
         citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
     ),

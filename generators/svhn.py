@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from hsal_bench.errors import UsageError
-from hsal_bench.generator import About, Rows
+from hsal_bench.generator import About, Outline, Rows
 from hsal_bench.options import as_json, check_bounds, option
 from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout
 
@@ -175,8 +175,6 @@ class SvhnMultiset:
             selections[name] = house_numbers(index, digits, *look)
         splits = _splits(selections, spec)
         sizes = {split: len(splits[split].numbers.number) for split in SPLITS}
-        channels = COLOURS[spec.colour][1]
-        shape = (channels, spec.resolution, spec.resolution)
         header = Header(
             name=self.data_set_name(spec),
             version=VERSION,
@@ -190,8 +188,12 @@ class SvhnMultiset:
             citation=f"{_PAPER}. Photographs: {_SVHN}",
             notes=tuple(_notes(spec.collection, selections)),
         )
-        layout = Layout(shape, spec.max_objects, len(CLASSES), sizes)
+        layout = Layout(_shape(spec), spec.max_objects, len(CLASSES), sizes)
         return NumbersRecipe(header, layout, spec, albums, splits)
+
+    def outline(self, spec: NumbersSpec) -> Outline:
+        """Return what is known of `spec` without its photographs."""
+        return Outline(_shape(spec), CLASSES)
 
     def companion(self, spec: NumbersSpec) -> None:
         """Return None: the activation model is fine-tuned on the images themselves (P§5)."""
@@ -202,6 +204,10 @@ class SvhnMultiset:
 
 
 svhn_multiset = SvhnMultiset()
+
+
+def _shape(spec: NumbersSpec) -> tuple[int, int, int]:
+    return COLOURS[spec.colour][1], spec.resolution, spec.resolution
 
 
 def _notes(collection: str, selections: Mapping[str, Selection]) -> list[str]:

@@ -103,10 +103,9 @@ def run(
     from hsal_bench import plan
     from hsal_bench.options import assignments, parse
 
-    asked = [name.strip() for name in (eval_on or "").split(",")]
     request = plan.Request(
         models=plan.models(models),
-        eval_on=tuple(dict.fromkeys(filter(None, asked))),
+        eval_on=plan.data_sets(eval_on),
         seeds=tuple(dict.fromkeys(parse(seeds, tuple[int, ...], "--seeds"))),
         settings=assignments(settings),
         command=shlex.join(["hsal-bench", *sys.argv[1:]]),

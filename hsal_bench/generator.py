@@ -33,6 +33,14 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What a data set's images and classes are; None: only its source can tell."""
+
+    image_shape: tuple[int, int, int] | None = None
+    class_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class About:
     """What a data card says of a data set beyond what is measured: sentences, in Markdown.
 
@@ -86,8 +94,9 @@ class Generator(Protocol):
     It may have more: `spec_of(name, like) -> spec | None`, the inverse of `data_set_name`, for data
     sets that have names of their own and are made with other options (what the name says nothing of
     is as in the spec `like`, if it is not None); `family(spec) -> Mapping[str, str]`, the names of
-    those that belong to that of `spec`, each with a line on what it is; and
-    `about(spec) -> About`, for the data card.
+    those that belong to that of `spec`, each with a line on what it is; `outline(spec) -> Outline`,
+    what its recipe will be of, known without the source; and `about(spec) -> About`, for the data
+    card.
     """
 
     summary: str

@@ -11,7 +11,8 @@ import click
 from hsal_bench import making, options, registry, variants
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.schema import SPLITS, Header, Layout
+from hsal_bench.generator import Outline
+from hsal_bench.schema import SPLITS
 
 MAY_DIFFER = ("source", "seed", *SPLITS)
 """Fields in which a companion may differ: glyphs are compared by their hash, not their name."""
@@ -22,12 +23,13 @@ def find_or_build(
     datasets: Path,
     data_dir: Path,
     like: Mapping[str, Any] | None = None,
-    check: Callable[[Header, Layout], None] | None = None,
+    check: Callable[[Outline], None] | None = None,
 ) -> Path:
     """Return the file of a data set: `name` itself if it is a file, else NAME.h5 in `datasets`.
 
     A name that a generator makes is built there, saying so, if there is no such file; like the data
-    set whose config `like` is, but for what the name says. `check` is asked before that.
+    set whose config `like` is, but for what the name says. `check` is asked before that, when the
+    source has been read.
 
     Raises:
         UsageError: neither a file nor a known name; whatever the generator or `check` refuses.
@@ -53,6 +55,23 @@ def require_known(name: str, datasets: Path) -> None:
     elif not (datasets / f"{name}.h5").exists() and variants.find(name) is None:
         built = [file.stem for file in datasets.glob("*.h5")]
         raise UsageError(f"no data set {name!r} in {datasets}: {variants.unknown(name, built)}")
+
+
+def outline(name: str, datasets: Path, like: Mapping[str, Any]) -> Outline:
+    """Return what is known of the data set that `find_or_build` would build, without its source.
+
+    Nothing of one that is there: its file tells.
+
+    Raises:
+        UsageError: whatever the generator refuses.
+    """
+    if _is_file(name) or (datasets / f"{name}.h5").exists():
+        return Outline()
+    if found := variants.find(name, like):
+        generator: Any = registry.load_generator(found[0])
+        if hasattr(generator, "outline"):
+            return generator.outline(found[1])
+    return Outline()
 
 
 def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path | None:
@@ -105,12 +124,12 @@ def _companion(data: DataFile, datasets: Path) -> making.Job | None:
 def _build(
     jobs: list[making.Job],
     data_dir: Path,
-    check: Callable[[Header, Layout], None] | None = None,
+    check: Callable[[Outline], None] | None = None,
 ) -> Path:
     (job,) = jobs
     click.echo(f"{job.path} is missing: building it", err=True)
     for planned, recipe in making.recipes(jobs, data_dir):
         if check is not None:
-            check(recipe.header, recipe.layout)
+            check(Outline(recipe.layout.image_shape, recipe.header.class_names))
         click.echo(making.make(planned, recipe), err=True)
     return job.path

@@ -94,6 +94,22 @@ def models(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
+def data_sets(text: str | None) -> tuple[str, ...]:
+    """Return the data sets that the text of `--eval-on` names, each once; none without the option.
+
+    Raises:
+        UsageError: it names none.
+    """
+    if text is None:
+        return ()
+    named = tuple(dict.fromkeys(filter(None, (name.strip() for name in text.split(",")))))
+    if not named:
+        raise UsageError(
+            f"--eval-on {text!r} names no data set: name some, with commas, or leave it out"
+        )
+    return named
+
+
 def entries(request: Request, preset: str) -> list[Entry]:
     """Return the methods of a request, each variant once.
 

@@ -14,9 +14,9 @@ import click
 from hsal_bench import locate, variants
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
+from hsal_bench.generator import Outline
 from hsal_bench.method import Method, Setup, Task, Unsupported
 from hsal_bench.plan import ALL, Entry, Request
-from hsal_bench.schema import Header, Layout
 from hsal_bench.verify import require_whole
 
 FOLDER = "on"
@@ -35,9 +35,13 @@ def opened(request: Request, data: DataFile) -> Iterator[list[DataFile]]:
     """
     with ExitStack() as stack:
         found: dict[str, DataFile] = {}
-        for name in _names(request, data):
+        names = _names(request, data)
+        for name in names:
+            # All, before one is built: a source may be a download of many minutes.
+            _check(data, name, locate.outline(name, request.datasets, data.header.config))
+        for name in names:
             other = stack.enter_context(open_data(_path(name, request, data)))
-            _check(data, other.header, other.layout)
+            _check(data, name, Outline(other.layout.image_shape, other.header.class_names))
             if other.header.content_sha256 == data.header.content_sha256:
                 raise UsageError(
                     f"--eval-on {name}: that is what the methods are trained on, and its test "
@@ -101,16 +105,17 @@ def _path(name: str, request: Request, data: DataFile) -> Path:
         request.datasets,
         request.data_dir,
         like=data.header.config,
-        check=partial(_check, data),
+        check=partial(_check, data, name),
     )
 
 
-def _check(data: DataFile, header: Header, layout: Layout) -> None:
-    """Refuse a data set whose images or classes are not those of `data`."""
-    told = f"--eval-on {header.name}: methods are trained on {data.header.name}, with"
-    if layout.image_shape != data.layout.image_shape:
-        was, now = (" x ".join(map(str, one.image_shape)) for one in (data.layout, layout))
+def _check(data: DataFile, name: str, other: Outline) -> None:
+    """Refuse a data set whose images or classes, as far as known, are not those of `data`."""
+    told = f"--eval-on {name}: methods are trained on {data.header.name}, with"
+    own = Outline(data.layout.image_shape, data.header.class_names)
+    if other.image_shape not in (None, own.image_shape):
+        was, now = (" x ".join(map(str, one.image_shape or ())) for one in (own, other))
         raise UsageError(f"{told} images of {was}, not {now}; leave it out")
-    if header.class_names != data.header.class_names:
-        was, now = (", ".join(names) for names in (data.header.class_names, header.class_names))
+    if other.class_names not in (None, own.class_names):
+        was, now = (", ".join(one.class_names or ()) for one in (own, other))
         raise UsageError(f"{told} the classes {was}, not {now}; leave it out")

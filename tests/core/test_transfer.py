@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsal_bench import activations, cli, harness, registry, results
+from hsal_bench.generator import Outline
 from hsal_bench.record import read_record, record_paths
 from hsal_bench.tables import data_set
 
@@ -208,6 +209,39 @@ def test_what_does_not_go_together_is_refused_before_any_work(
         return
     assert code == 2
     assert message in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("outline", "said"),
+    [
+        (Outline((3, 12, 12)), "images of 1 x 12 x 12, not 3 x 12 x 12; leave it out"),
+        (Outline((1, 12, 12), ("a", "b", "z")), "the classes a, b, c, not a, b, z; leave it out"),
+    ],
+    ids=["images", "classes"],
+)
+def test_what_a_source_need_not_tell_is_refused_before_it_is_read(
+    bench, tmp_path, monkeypatch, outline, said
+):
+    large, toy = (registry.load_generator(name) for name in ("toy-large", "toy"))
+    monkeypatch.setattr(large, "outline", lambda spec: outline, raising=False)
+    for generator in (large, toy):
+        monkeypatch.setattr(generator, "recipe", lambda *_: pytest.fail("a source was read"))
+    before = set(tmp_path.iterdir())
+    code, _, err = bench("toy,toy-large")
+    assert code == 2
+    told = "--eval-on toy-large: methods are trained on toy, with"
+    assert err.splitlines()[-1] == f"error: {told} {said}"
+    assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"runs"}
+
+
+@pytest.mark.parametrize("eval_on", [",", " , ", ""])
+def test_a_list_of_nothing_is_refused(bench, eval_on):
+    code, _, err = bench(None, "--eval-on", eval_on)
+    assert (code, err) == (
+        2,
+        f"error: --eval-on {eval_on!r} names no data set: name some, with commas, or leave it "
+        "out\n",
+    )
 
 
 def test_two_data_sets_of_one_name_are_refused(bench, another_toy, tmp_path):

@@ -10,7 +10,7 @@ from hsal_bench.datafile import open_data
 from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generators import scenes
 from hsal_bench.generators.scenes import SceneGenerator, mnist_multiset, mnist_set, mnist_single
-from hsal_bench.generators.sources import SOURCES
+from hsal_bench.generators.sources import IDX_SOURCES, SOURCES
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS
@@ -44,6 +44,22 @@ def test_examples_are_of_the_layout_and_agree(generator: SceneGenerator, source:
         behind[split] = set(used[used >= 0])
     assert not behind["train"] & behind["valid"]
     assert not (behind["train"] | behind["valid"]) & behind["test"]
+
+
+@pytest.mark.parametrize("generator", GENERATORS, ids=lambda generator: generator.name)
+def test_the_outline_is_that_of_the_recipe(generator: SceneGenerator, source: str) -> None:
+    spec = dataclasses.replace(generator.defaults, source=source, canvas=120, **SMALL)
+    recipe, outline = generator.recipe(spec, Path()), generator.outline(spec)
+    assert outline.image_shape == recipe.layout.image_shape
+    # Which classes a user's own files have, only they tell.
+    assert outline.class_names == (None if "," in source else recipe.header.class_names)
+
+
+def test_the_outline_of_a_published_source_needs_none_of_its_files() -> None:
+    for name in (*IDX_SOURCES, "synthetic"):
+        outline = mnist_multiset.outline(dataclasses.replace(mnist_multiset.defaults, source=name))
+        names = IDX_SOURCES[name].class_names if name in IDX_SOURCES else tuple("0123456789")
+        assert (outline.image_shape, outline.class_names) == ((1, 100, 100), names)
 
 
 def test_a_small_data_set_is_a_prefix_of_a_large_one(source: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from hsal_bench.build import build
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import SourceUnavailable, UsageError
-from hsal_bench.generator import Rows
+from hsal_bench.generator import Outline, Rows
 from hsal_bench.generators import svhn, svhn_files
 from hsal_bench.generators.digit_struct import Numbers
 from hsal_bench.generators.svhn import NumbersSpec, svhn_multiset
@@ -217,6 +217,14 @@ def test_a_collection_is_a_name(name):
 def test_a_collection_is_not_called_as_a_source_of_glyphs(name):
     with pytest.raises(UsageError, match=f"{name}' is a source of glyphs"):
         NumbersSpec(collection=name)
+
+
+@pytest.mark.parametrize("colour", ["rgb", "grey"])
+def test_the_outline_is_that_of_the_recipe_and_reads_nothing(collect, colour):
+    spec = NumbersSpec("doors", resolution=8, colour=colour)
+    outline = svhn_multiset.outline(spec)
+    recipe = svhn_multiset.recipe(spec, collect())
+    assert outline == Outline(recipe.layout.image_shape, recipe.header.class_names)
 
 
 def test_grey_images_have_one_channel(collect):
