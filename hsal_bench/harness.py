@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,9 @@ def train(
     if not run.curve:
         _evaluate(method, data, run, {}, folder, select_by)
     sums: dict[str, Tensor] = {}
-    for batch in training_batches(data["train"], budget.batch_size, seed, run.update):
-        if run.update >= budget.updates:
-            break
-        for name, scalar in check_scalars(method, "update", method.update(batch)).items():
-            # Detached here too: a scalar that a method forgot to detach would keep every graph.
-            scalar = scalar.detach()
-            sums[name] = sums[name] + scalar if name in sums else scalar.clone()
+    batches = training_batches(data["train"], budget.batch_size, seed, run.update)
+    for batch in islice(batches, budget.updates - run.update):
+        _add(sums, check_scalars(method, "update", method.update(batch)))
         run.update += 1
         if run.update % budget.eval_every == 0 or run.update == budget.updates:
             losses = _means(sums, run)
@@ -197,6 +194,14 @@ def _validation(scores: Mapping[str, float]) -> dict[str, float]:
     # Attention metrics are NaN where nothing was glimpsed: JSON has no such number.
     known = {name: scores[name] for name in _FOLLOWED if math.isfinite(scores.get(name, math.nan))}
     return {f"valid_{name}": score for name, score in known.items()}
+
+
+def _add(sums: dict[str, Tensor], scalars: Mapping[str, Tensor]) -> None:
+    """Add the scalars of an update to the sums, without waiting for the device."""
+    for name, scalar in scalars.items():
+        # Detached here too: a scalar that a method forgot to detach would keep every graph.
+        scalar = scalar.detach()
+        sums[name] = sums[name] + scalar if name in sums else scalar.clone()
 
 
 def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:
