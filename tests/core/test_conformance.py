@@ -93,6 +93,24 @@ class StrangePreset(Sound):
     presets: ClassVar = {"quick": {"hiden": 3}}
 
 
+class RefusedPreset(Sound):
+    presets: ClassVar = {"quick": {"rate": 9}}
+
+    @dataclass(frozen=True)
+    class Config(Config):
+        rate: int = 1
+
+        def __post_init__(self):
+            if self.rate > 3:
+                raise ValueError("the rate is too large")
+
+
+class UnknownType(Sound):
+    @dataclass(frozen=True)
+    class Config(Config):
+        size: "Sizes" = 1
+
+
 class OtherInputs(Sound):
     inputs = "volumes"
 
@@ -358,6 +376,16 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         (LooseConfig, "class", r"LooseConfig.Config can be changed .* @dataclass\(frozen=True\)$"),
         (DictConfig, "class", r"DictConfig\.Config\.sizes is \{\}, a field of type dict that --se"),
         (StrangePreset, "class", r"StrangePreset\.presets\['quick'\] changes 'hiden'; expected a "),
+        (
+            RefusedPreset,
+            "class",
+            r"RefusedPreset\.presets\['quick'\] raises ValueError: the rate is too large; exp",
+        ),
+        (
+            UnknownType,
+            "class",
+            r"reading the types of UnknownType\.Config raises NameError: name 'Sizes' is not d",
+        ),
         (OtherInputs, "class", "OtherInputs.inputs is 'volumes'; expected 'images' or 'activat"),
         (Open, "class", "Open has no `build_network` and no `predict`; its base class leaves it "),
         (int, "class", "int has no `Config` and no `inputs` and no `update`"),
