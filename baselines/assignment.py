@@ -20,6 +20,11 @@ MOST_QUERIES = 12
 """Up to here a GPU goes through the subsets: 4,096 of them."""
 
 
+def on_host(queries: int) -> bool:
+    """Return whether `assign` leaves even a GPU's problems to the host, where no graph follows."""
+    return queries > MOST_QUERIES
+
+
 def assign(cost: Float[Tensor, "batch objects queries"]) -> Int[Tensor, "batch objects"]:
     """Return a query for every object, none twice, such that each row's total cost is least.
 
@@ -33,7 +38,7 @@ def assign(cost: Float[Tensor, "batch objects queries"]) -> Int[Tensor, "batch o
     _, objects, queries = cost.shape
     if objects > queries:
         raise ValueError(f"{queries} queries cannot take {objects} objects")
-    by_subsets = cost.device.type != "cpu" and queries <= MOST_QUERIES
+    by_subsets = cost.device.type != "cpu" and not on_host(queries)
     return (assign_by_subsets if by_subsets else assign_by_scipy)(cost.nan_to_num())
 
 

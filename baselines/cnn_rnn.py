@@ -37,10 +37,12 @@ class CnnRnn(ExecutedSequence):
     Config: ClassVar[type] = CnnRnnConfig
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
-        if config.order == "frequency" and task.class_objects is None:
-            raise Unsupported("the task does not tell how frequent its classes are")
+        self.ranks: Int[Tensor, " classes"] | None = None
+        if config.order == "frequency":
+            if task.class_objects is None:
+                raise Unsupported("the task does not tell how frequent its classes are")
+            self.ranks = frequency_ranks(task.class_objects, setup.device)
         super().__init__(task, config, setup)
-        self.ranks = frequency_ranks(task.class_objects or (), setup.device)
 
     def execution(self, batch: Batch) -> Choose:
         """Feed back the labels in their order, or samples."""

@@ -23,7 +23,7 @@ from hsal_bench.multiset import sequence_reward
 from hsal_bench.options import option
 
 from . import sequence_losses as losses
-from .assignment import assign
+from .assignment import assign, on_host
 from .decoder import Decoded
 from .orders import distinct_orders
 from .policy import greedy
@@ -31,7 +31,7 @@ from .sequence import SequenceConfig, SequenceMethod, teacher_forced
 
 Search = Literal["aligned", "best", "marginal"]
 MOST_EXACT = 5
-"""Most objects whose orders are all tried: 5! = 120 sequences per image."""
+"""Most objects whose orders are all tried in training: 5! = 120 sequences per image."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,16 @@ class OrderSearch(SequenceMethod):
     Config: ClassVar[type] = OrderSearchConfig
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
-        if config.search != "aligned" and task.max_objects > MOST_EXACT:
-            raise Unsupported(
-                f"search={config.search} tries every order, of up to {MOST_EXACT} objects; "
-                f"the task has {task.max_objects}: --set search=aligned"
-            )
+        if config.search == "aligned" and on_host(task.max_objects):
+            self.capturable = False  # type: ignore[misc]
         super().__init__(task, config, setup)
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the loss along the order or the orders that are found."""
+        """Return the loss along the order or the orders that are found.
+
+        Raises:
+            Unsupported: every order is to be tried, and the task has too many objects for that.
+        """
         return self._aligned(batch) if self.config.search == "aligned" else self._exact(batch)
 
     def _aligned(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -71,13 +72,20 @@ class OrderSearch(SequenceMethod):
         return {"loss": class_loss + stop_loss, "class_loss": class_loss, "stop_loss": stop_loss}
 
     def _exact(self, batch: Batch) -> Mapping[str, Tensor]:
+        search, most = self.config.search, self.task.max_objects
+        if most > MOST_EXACT:
+            # Not for a task as such: what was trained on fewer objects decodes more of them.
+            raise Unsupported(
+                f"search={search} tries every order, of up to {MOST_EXACT} objects; "
+                f"the task has {most}: --set search=aligned"
+            )
         _, labels = batch.truth()
         ordered, distinct = distinct_orders(labels)
         feed = functional.pad(ordered, (0, 1), value=-1).clamp_min(0).flatten(0, 1)
         decoded = self.unroll(batch, teacher_forced(feed), ordered.shape[1])
         log_p = self._order_log_p(decoded, ordered.flatten(0, 1)).view_as(distinct)
         log_p = log_p.masked_fill(~distinct, -torch.inf)
-        found = log_p.logsumexp(1) if self.config.search == "marginal" else log_p.amax(1)
+        found = log_p.logsumexp(1) if search == "marginal" else log_p.amax(1)
         return {"loss": -found.mean()}
 
     def _order_log_p(self, decoded: Decoded, ordered: Tensor) -> Float[Tensor, " rows"]:

@@ -33,7 +33,9 @@ class SequenceConfig(GradientConfig):
 class SequenceMethod(GradientMethod):
     """Labels one by one until a Bernoulli stop; a subclass says what they are trained on.
 
-    T = K_max + 1 steps, as HSAL: at the last one there is nothing left to do but to stop.
+    T = K_max + 1 steps, as HSAL. The last is there for the stop of an image with K_max objects, and
+    no loss looks at its class scores; in use a label can be named there all the same, so that a
+    prediction has at most K_max + 1 objects.
     """
 
     Config: ClassVar[type] = SequenceConfig

@@ -1,8 +1,10 @@
 """What methods that predict a set at once share: N guesses, each a class or "no object".
 
 Training assigns the guesses to the image's objects at the least total of -p(class), and takes the
-cross-entropy of every guess with the class of its object; those left over learn "no object" (the
-set loss of DETR, arXiv 2005.12872 §3.1, without its boxes).
+cross-entropy of every guess with the class of its object; those left over learn "no object". That
+is the set loss of DETR (arXiv 2005.12872 §3.1) without its boxes, and weighed otherwise: every
+guess counts alike and an image's loss is their sum, where DETR weighs "no object" by 0.1 and takes
+the weighted mean over the guesses of the batch.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from hsal_bench.method import Batch, Prediction, Setup, Task, Unsupported
 from hsal_bench.multiset import counts_from_labels
 from hsal_bench.options import option
 
-from .assignment import MOST_QUERIES, assign
+from .assignment import assign, on_host
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,7 @@ class SetMatching(GradientMethod):
             raise Unsupported(
                 f"{config.queries} queries for {task.max_objects} objects: raise --set queries"
             )
-        if config.queries > MOST_QUERIES:
-            # The assignment is then made on the host, where no graph can follow.
+        if on_host(config.queries):
             self.capturable = False  # type: ignore[misc]
         super().__init__(task, config, setup)
 

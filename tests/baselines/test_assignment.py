@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsal_bench.baselines import assignment
-from hsal_bench.baselines.assignment import assign, assign_by_scipy, assign_by_subsets
+from hsal_bench.baselines.assignment import (
+    MOST_QUERIES,
+    assign,
+    assign_by_scipy,
+    assign_by_subsets,
+    on_host,
+)
 
 BOTH = pytest.mark.parametrize("solve", [assign_by_subsets, assign_by_scipy])
 
@@ -86,6 +92,19 @@ def test_what_is_not_a_number_is_left_for_the_loss_to_tell():
 def test_a_cpu_asks_scipy(monkeypatch):
     monkeypatch.setattr(assignment, "assign_by_subsets", None)
     assert torch.equal(assign(_cost()), assign_by_scipy(_cost()))
+
+
+@pytest.mark.parametrize("queries", [MOST_QUERIES, MOST_QUERIES + 1])
+def test_another_device_goes_by_subsets_up_to_where_the_host_must(queries, monkeypatch):
+    asked = []
+    for name in ("assign_by_subsets", "assign_by_scipy"):
+        answer = torch.zeros(2, 3, dtype=torch.int64)
+        monkeypatch.setattr(
+            assignment, name, lambda cost, name=name, answer=answer: asked.append(name) or answer
+        )
+    assign(torch.empty(2, 3, queries, device="meta"))
+    assert asked == ["assign_by_scipy" if on_host(queries) else "assign_by_subsets"]
+    assert on_host(queries) == (queries > MOST_QUERIES)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

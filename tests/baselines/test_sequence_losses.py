@@ -114,6 +114,13 @@ def test_the_stop_loss_sits_on_step_m_plus_one_alone():
     assert touched.nonzero().tolist() == [[0, 0], [1, 2], [2, 4]]
 
 
+def test_the_bernoulli_stop_is_paid_for_up_to_the_step_after_the_last_label():
+    stop = torch.tensor([[0.2, 0.7, 0.4], [0.3, 0.9, 0.9]])
+    found = losses.bernoulli_stop(stop.logit(), torch.tensor([1, 0]))
+    expected = [-torch.tensor(0.8 * 0.7).log().item(), -torch.tensor(0.3).log().item()]
+    assert found.tolist() == pytest.approx(expected, rel=1e-5)
+
+
 def test_entropy_of_a_uniform_choice():
     log_p = torch.zeros(2, 8).log_softmax(-1)
     assert torch.allclose(losses.entropy(log_p), torch.full((2,), 8.0).log())
