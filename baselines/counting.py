@@ -20,6 +20,8 @@ from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.method import Batch, Prediction
 from hsal_bench.options import option
 
+from .pooled import pooled_head
+
 
 @dataclass(frozen=True)
 class CountingConfig(GradientConfig):
@@ -41,12 +43,8 @@ class _Counting(GradientMethod):
 
     def build_network(self) -> nn.Module:
         """Return the head, one linear layer or two."""
-        channels, hidden = self.task.input_shape[0], self.config.hidden
-        pool: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        if hidden:
-            pool += [nn.Linear(channels, hidden), nn.ReLU()]
         outputs = self.task.num_classes * self.outputs
-        return nn.Sequential(*pool, nn.Linear(hidden or channels, outputs))
+        return pooled_head(self.task.input_shape[0], self.config.hidden, outputs)
 
     def scores(self, batch: Batch) -> Float[Tensor, "batch classes outputs"]:
         """Return the head's numbers."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,6 +22,7 @@ from hsal_bench.options import option
 from . import sequence_losses as losses
 from .decoder import Choose, Decoded
 from .policy import greedy
+from .pooled import pooled_head
 from .sequence import ExecutedSequence, SequenceConfig
 
 Distance = Literal["kl", "l1"]
@@ -55,8 +56,11 @@ class DistributionMatching(ExecutedSequence):
         """Return D(Q, the mean of the distributions at the steps that name a label)."""
         counts, _ = batch.truth()
         m = counts.sum(1)
-        p = decoded.scores.softmax(-1) * losses.class_steps(m, self.T)[:, :, None]
-        return distance(counts, p.sum(1) / m.clamp_min(1)[:, None], self.config.distance)
+        counted = losses.class_steps(m, self.T)
+        if self.config.distance == "kl":
+            return kl(counts, log_mean(decoded.scores.log_softmax(-1), counted))
+        p = decoded.scores.softmax(-1) * counted[:, :, None]
+        return l1(counts, p.sum(1) / m.clamp_min(1)[:, None])
 
 
 class OneStepMatching(GradientMethod):
@@ -67,21 +71,16 @@ class OneStepMatching(GradientMethod):
 
     def build_network(self) -> nn.Module:
         """Return the network: logits of Q, then those of 0..K_max objects."""
-        task, hidden = self.task, self.config.hidden
-        outputs = task.num_classes + task.max_objects + 1
-        return nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(task.input_shape[0], hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, outputs),
-        )
+        outputs = self.task.num_classes + self.task.max_objects + 1
+        return pooled_head(self.task.input_shape[0], self.config.hidden, outputs)
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return D(Q, p) plus the cross-entropy of the number of objects."""
         counts, _ = batch.truth()
         scores, sizes = self._scores(batch)
-        matching = distance(counts, scores.softmax(1), self.config.distance).mean()
+        by_kl = self.config.distance == "kl"
+        per_image = kl(counts, scores.log_softmax(1)) if by_kl else l1(counts, scores.softmax(1))
+        matching = per_image.mean()
         size_loss = functional.cross_entropy(sizes, counts.sum(1))
         return {"loss": matching + size_loss, "matching": matching, "size_loss": size_loss}
 
@@ -99,15 +98,32 @@ class OneStepMatching(GradientMethod):
         return scores, sizes
 
 
-def distance(
-    counts: Int[Tensor, "batch classes"], p: Float[Tensor, "batch classes"], kind: Distance
+def kl(
+    counts: Int[Tensor, "batch classes"], log_p: Float[Tensor, "batch classes"]
 ) -> Float[Tensor, " batch"]:
-    """Return D(Q, p) with Q = counts / abs(Y), 0 for an image without objects."""
-    m = counts.sum(1, keepdim=True)
-    Q = counts / m.clamp_min(1)
-    if kind == "l1":
-        return ((Q - p).abs().sum(1)) * (m.squeeze(1) > 0)
-    return (torch.xlogy(Q, Q) - Q * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1)
+    """Return KL(Q, p) with Q = counts / abs(Y), 0 for an image without objects.
+
+    From log p, whose gradient is there where p itself is too small for its dtype.
+    """
+    Q = _shares(counts)
+    return (torch.xlogy(Q, Q) - Q * log_p).sum(1)
+
+
+def l1(
+    counts: Int[Tensor, "batch classes"], p: Float[Tensor, "batch classes"]
+) -> Float[Tensor, " batch"]:
+    """Return the sum over classes of abs(Q - p), 0 for an image without objects."""
+    return (_shares(counts) - p).abs().sum(1) * (counts.sum(1) > 0)
+
+
+def log_mean(
+    log_p: Float[Tensor, "batch T classes"], counted: Bool[Tensor, "batch T"]
+) -> Float[Tensor, "batch classes"]:
+    """Return the logarithm of the mean of the counted steps' p; some finite number if none is."""
+    m = counted.sum(1, keepdim=True)
+    # Where no step counts all are kept: of -inf alone there is no gradient.
+    kept = (counted | (m == 0))[:, :, None]
+    return log_p.masked_fill(~kept, -torch.inf).logsumexp(1) - m.clamp_min(1).log()
 
 
 def apportioned(
@@ -119,3 +135,8 @@ def apportioned(
     missing = m - whole.sum(1).long()
     rank = (exact - whole).argsort(dim=1, descending=True, stable=True).argsort(1)
     return whole.long() + (rank < missing[:, None])
+
+
+def _shares(counts: Tensor) -> Tensor:
+    """Return Q, zeros for an image without objects."""
+    return counts / counts.sum(1, keepdim=True).clamp_min(1)

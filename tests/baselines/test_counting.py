@@ -28,8 +28,8 @@ def _batch(size=64, seed=0):
 
 @BOTH
 def test_counts_that_can_be_read_off_the_volume_are_learnt(kind):
-    method = _method(kind, updates=300, learning_rate=0.1, hidden=16)
-    for seed in range(300):
+    method = _method(kind, updates=120, learning_rate=0.1, hidden=16)
+    for seed in range(120):
         method.update(_batch(seed=seed))
     batch = _batch(seed=999)
     right = (method.predict(Batch(batch.inputs)).counts == batch.counts).all(1).float().mean()
