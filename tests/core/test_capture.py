@@ -1,24 +1,66 @@
 """Captured updates: the bookkeeping anywhere, the numbers where there is a GPU."""
 
+import dataclasses
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
+from typing import Literal, get_args, get_origin
 
 import pytest
 import torch
 
-from hsal_bench.baselines.hsal import CrossEntropy, HsalRL
+from hsal_bench import options, registry
+from hsal_bench.baselines import assignment
+from hsal_bench.baselines.hsal import HsalRL
 from hsal_bench.capture import WARM_UP, CapturedStep
+from hsal_bench.errors import UsageError
 from hsal_bench.method import Batch, Setup, Task
 
-TASK = Task(4, 2, (6, 3, 3))
+TASK = Task(4, 2, (6, 3, 3), class_objects=(4, 3, 2, 1))
+OURS = [
+    name
+    for name, target in registry.targets(registry.METHODS).items()
+    if target.startswith("hsal_bench.")
+]
 
 
 def _batch(seed: int, size: int = 8, device: str = "cpu") -> Batch:
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(4, (size, 2), generator=generator)
-    counts = torch.nn.functional.one_hot(labels, 4).sum(1)
+    labels = torch.randint(-1, 4, (size, 2), generator=generator).sort(1, descending=True).values
+    counts = torch.nn.functional.one_hot(labels + 1, 5).sum(1)[:, 1:]
     inputs = torch.rand(size, 6, 3, 3, generator=generator)
-    return Batch(inputs.to(device), counts.to(device), labels.to(device))
+    corners = torch.randint(30, (size, 2, 2), generator=generator)
+    boxes = torch.cat([corners, corners + 9], 2).masked_fill(labels[:, :, None] < 0, -1)
+    return Batch(inputs.to(device), counts.to(device), labels.to(device), boxes.to(device))
+
+
+def _small(name: str):
+    """Return a method's class and its config with nothing larger than 16."""
+    cls = registry.load_method(name)
+    sizes = {
+        field: min(value, 16) for field, value in vars(cls.Config()).items() if type(value) is int
+    }
+    return cls, dataclasses.replace(cls.Config(), **sizes)
+
+
+def _variants(name: str):
+    """Yield a capturable method's configs: the default, and every other choice of each field."""
+    cls, config = _small(name)
+    if not cls.capturable:
+        return
+    yield pytest.param(cls, config, id=name)
+    for field, kind in options.field_types(cls.Config).items():
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        for value in (False, True) if kind is bool else choices:
+            if value == getattr(config, field):
+                continue
+            try:
+                variant = dataclasses.replace(config, **{field: value})
+            except UsageError:
+                continue  # the config's own word that the two do not go together
+            yield pytest.param(cls, variant, id=f"{name}+{field}={value}")
+
+
+VARIANTS = [variant for name in OURS for variant in _variants(name)]
 
 
 class FakeGraph:
@@ -78,14 +120,77 @@ def test_a_batch_of_another_shape_is_refused(fake_cuda):
         captured(_batch(0, size=7))
 
 
+FROM_HOST = ("tensor", "as_tensor", "from_numpy")
+TO_HOST = ("cpu", "item", "tolist", "numpy", "nonzero", "masked_select", "__bool__", "__float__")
+
+
+def _refuse(*args, **kwargs):
+    raise AssertionError("a copy between the host and the device")
+
+
+def _pick(tensor, index, pick=torch.Tensor.__getitem__):
+    """Index as a tensor does, but for masks: how many cells they pick the host must know."""
+    parts = index if isinstance(index, tuple) else (index,)
+    masked = any(isinstance(part, torch.Tensor) and part.dtype == torch.bool for part in parts)
+    return _refuse() if masked else pick(tensor, index)
+
+
+@pytest.fixture
+def on_the_device_alone(monkeypatch):
+    """Return what opens a block in which tensors neither come from the host nor go there."""
+    monkeypatch.setattr(assignment, "assign_by_scipy", assignment.assign_by_subsets)
+
+    @contextmanager
+    def opened():
+        with monkeypatch.context() as patch:
+            for name in FROM_HOST:
+                patch.setattr(torch, name, _refuse)
+            for name in TO_HOST:
+                patch.setattr(torch.Tensor, name, _refuse)
+            patch.setattr(torch.Tensor, "__getitem__", _pick)
+            yield
+
+    return opened
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda x: torch.tensor([1.0]),
+        lambda x: torch.as_tensor(2),
+        lambda x: x.cpu(),
+        lambda x: x.tolist(),
+        lambda x: x[x > 0],
+        lambda x: float(x[0]),
+        lambda x: bool((x > 0).all()),
+    ],
+)
+def test_copies_from_and_to_the_host_are_noticed(copy, on_the_device_alone):
+    x = torch.ones(3)
+    with on_the_device_alone(), pytest.raises(AssertionError, match="between the host"):
+        copy(x)
+    copy(x)
+
+
+@pytest.mark.parametrize(("cls", "config"), VARIANTS)
+def test_what_says_it_can_be_captured_stays_on_the_device(cls, config, on_the_device_alone):
+    """What it keeps from the host for good, it has after the first update."""
+    method = cls(TASK, config, Setup(torch.device("cpu"), 0, 10))
+    assert method.capturable
+    method.update(_batch(0))
+    batch = _batch(1)
+    with on_the_device_alone():
+        method.loss(batch)["loss"].backward()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("kind", [HsalRL, CrossEntropy])
-def test_a_captured_update_is_the_eager_one(kind):
+@pytest.mark.parametrize(("kind", "config"), VARIANTS)
+def test_a_captured_update_is_the_eager_one(kind, config):
     """The same seed gives the same updates, but for what the order of sums does to float32."""
     methods = {}
     for captured in (True, False):
         setup = Setup(torch.device("cuda"), 0, 20)
-        made = type("Made", (kind,), {"capturable": captured})(TASK, kind.Config(hidden=16), setup)
+        made = type("Made", (kind,), {"capturable": captured})(TASK, config, setup)
         methods[captured] = [
             {name: value.item() for name, value in made.update(_batch(seed, device="cuda")).items()}
             for seed in range(10)
