@@ -2,8 +2,9 @@
 
 Zhang et al. 2022 (arXiv 2111.12193) after DSPN (arXiv 1906.06565): a vector z is computed from V,
 the elements Y descend on 1/2 |enc(Y) - z|^2, and the gradient of a loss on Y reaches z and enc by
-approximate implicit differentiation. What descends are the elements' logits over the classes and
-"no object".
+approximate implicit differentiation: as if Y were a minimum, though the steps that are made end at
+none (after 20, on a small task, the objective's gradient has more than half of the norm it began
+with). What descends are the elements' logits over the classes and "no object".
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class IdspnNetwork(nn.Module):
         self.config = config
         self.image_encoder = ImageEncoder(input_shape[0], config.hidden, config.latent)
         self.set_encoder = SetEncoder(config.queries, num_classes + 1, config.hidden, config.latent)
-        # Not learned: where a minimum lies does not depend on where the descent began.
+        # Not learned: the implicit gradient has no part for where the descent began.
         self.register_buffer("Y_0", 0.1 * torch.randn(config.queries, num_classes + 1))
 
     def forward(self, V: Float[Tensor, "batch C h w"]) -> Float[Tensor, "batch elements choices"]:
@@ -95,8 +96,7 @@ class IdspnNetwork(nn.Module):
 class ImageEncoder(nn.Module):
     """z of a volume: two convolutions, summed over the cells, a linear layer, normalised.
 
-    z has the norm sqrt(latent), which is not in the paper: left free, it runs away from what any
-    multiset's encoding can reach, and the descent then ends at no minimum at all.
+    z has the norm sqrt(latent), whatever the image, which is not in the paper.
     """
 
     def __init__(self, channels: int, hidden: int, latent: int) -> None:
@@ -143,11 +143,11 @@ def descend(
 def with_implicit_gradient(
     objective: Objective, Y: Float[Tensor, "batch elements d"]
 ) -> Float[Tensor, "batch elements d"]:
-    """Return Y, a minimum, with the gradient that it has as one: of what `objective` depends on.
+    """Return Y with the gradient that it would have as a minimum: of what `objective` depends on.
 
-    At a minimum dY = -H^-1 d(grad objective); the Hessian H is taken for the identity (§3.3 of
-    the paper), so that only one gradient of the objective is differentiated. Without gradients
-    wanted, Y is returned as it is.
+    At a minimum dY = -H^-1 d(grad objective), and Y is treated as one, wherever its descent ended.
+    The Hessian H is taken for the identity (§3.3 of the paper), so that only one gradient of the
+    objective is differentiated. Without gradients wanted, Y is returned as it is.
     """
     if not torch.is_grad_enabled():
         return Y
@@ -156,7 +156,7 @@ def with_implicit_gradient(
 
 
 class Idspn(SetMatching):
-    """Elements that descend until their encoding is the image's (multiset-equivariant)."""
+    """Elements that descend towards the encoding of the image (multiset-equivariant)."""
 
     Config: ClassVar[type] = IdspnConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 64, "latent": 96}}
