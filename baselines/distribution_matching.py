@@ -121,7 +121,7 @@ def log_mean(
 ) -> Float[Tensor, "batch classes"]:
     """Return the logarithm of the mean of the counted steps' p; some finite number if none is."""
     m = counted.sum(1, keepdim=True)
-    # Where no step counts all are kept: of -inf alone there is no gradient.
+    # Where no step counts all are kept: no mean at all would be -inf here, and 0 times that NaN.
     kept = (counted | (m == 0))[:, :, None]
     return log_p.masked_fill(~kept, -torch.inf).logsumexp(1) - m.clamp_min(1).log()
 
