@@ -182,7 +182,7 @@ LINES = 'a predictions file has one JSON object per line, {"id": 0, "labels": [.
         (json.dumps([{"id": 0, "labels": []}]).encode(), f"it begins a JSON array: {LINES}"),
         (b'[\n {"id": 0}\n]', f"it begins a JSON array: {LINES}"),
         (b'{\n "id": 0\n}', f"its first object goes over several lines: {LINES}"),
-        (gzip.compress(GOOD[0].encode()), "it is packed with gzip: unpack it first"),
+        (gzip.compress(GOOD[0].encode(), mtime=0), "it is packed with gzip: unpack it first"),
         (
             GOOD[0].encode("utf-8-sig"),
             "it begins with a byte order mark: save it as UTF-8 without one",
