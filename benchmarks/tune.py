@@ -31,7 +31,7 @@ LEARNING_RATES = ("0.0003", "0.001", "0.003")
 ALTERNATIVES = {
     "count-classifier": ("hidden", "0", "512"),
     "count-regression": ("hidden", "0", "512"),
-    "idspn": ("no_object_weight", "1.0", "0.1"),
+    "idspn": ("inner_rate", "0.1", "0.03"),
     "query-transformer": ("no_object_weight", "1.0", "0.1"),
     "slot-attention": ("no_object_weight", "1.0", "0.1"),
     "hsal-rl": ("entropy_class", "0.01", "0.05"),
