@@ -1,5 +1,6 @@
 """Intervals and tests: worked examples, scipy's own bootstrap, laws, and simulated power."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -127,6 +128,21 @@ def test_few_and_many_differing_images_agree_at_the_border():
     by_flips, by_t = map(statistics.paired_images, (few, more))
     assert by_flips == pytest.approx(by_t, abs=0.02)
     assert 0.03 < by_t < 0.08
+
+
+def test_every_flip_of_the_signs_is_counted():
+    differences = np.array([1.0, 2 / 3, 2 / 3, 1 / 3, 1 / 3, -1 / 3, 0.5, -1.0, 1 / 6, 1.0])
+    sums = [
+        sum(sign * value for sign, value in zip(signs, differences, strict=True))
+        for signs in itertools.product((-1, 1), repeat=len(differences))
+    ]
+    found = abs(differences.sum()) - 1e-9
+    expected = np.mean(np.abs(sums) >= found)
+    assert statistics.paired_images(differences) == pytest.approx(expected)
+
+
+def test_many_images_one_way_leave_no_doubt():
+    assert statistics.paired_images(np.full(60, 1 / 3)) == pytest.approx(2 * 0.5**60)
 
 
 def test_images_without_a_difference_are_not_told_apart():
