@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hsal_bench.cli_outcomes import tell
+from hsal_bench.errors import UsageError
 from hsal_bench.options import assignments
 
 
@@ -29,6 +30,8 @@ def check_method(method: str, settings: tuple[str, ...], device: str, as_json: b
     from hsal_bench import plan, registry
 
     source, own = plan.split(method)
+    if "," in source and not registry.is_file(source):
+        raise UsageError(f"check-method {source}: it tries one method at a time; name one")
     given = own | assignments(settings)
     cls = registry.load_method(source)
     # Only now: they import torch, which takes seconds.

@@ -60,7 +60,7 @@ def list_all(name: str | None, as_json: bool) -> None:
 
     NAME: a data set, a method, a preset, or path/to/file.py:ClassName.
     """
-    if name is None:
+    if name in (None, "all"):
         _list_names(as_json)
         return
     if name in PRESETS:

@@ -52,6 +52,8 @@ def require_known(name: str, datasets: Path) -> None:
     if _is_file(name):
         if not Path(name).is_file():
             raise UsageError(f"no data set file {name}: build it with `hsal-bench generate`")
+    elif Path(name).is_file():
+        raise UsageError(f"{name} is a file, but no data set: those end with .h5")
     elif not (datasets / f"{name}.h5").exists() and variants.find(name) is None:
         built = [file.stem for file in datasets.glob("*.h5")]
         raise UsageError(f"no data set {name!r} in {datasets}: {variants.unknown(name, built)}")

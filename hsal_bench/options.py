@@ -89,7 +89,8 @@ def parse(text: str, kind: Any, where: str) -> Any:
             raise UsageError(f"{where} is {text!r}: {suggest(text, choices)}")
         return choices[text]
     if origin is tuple:
-        parts = [one for part in text.split(",") for one in _counted(part.strip(), arguments[0])]
+        named = [part.strip() for part in text.split(",")]
+        parts = [one for part in named for one in _counted(part, arguments[0], where)]
         try:
             return tuple(parse(part, arguments[0], where) for part in parts)
         except UsageError as error:
@@ -107,13 +108,17 @@ def parse(text: str, kind: Any, where: str) -> Any:
     return value
 
 
-def _counted(part: str, kind: Any) -> list[str]:
+def _counted(part: str, kind: Any, where: str) -> list[str]:
     """Return what a part of a list stands for: the whole numbers of "0-4", else itself."""
     ends = _RANGE.fullmatch(part) if kind is int else None
     if ends is None:
         return [part]
     low, high = map(int, ends.groups())
-    return [part] if high < low or high - low >= _LONGEST else list(map(str, range(low, high + 1)))
+    if high < low:
+        raise UsageError(f"{where} is {part!r}, which counts down: write {high}-{low}")
+    if high - low >= _LONGEST:
+        raise UsageError(f"{where} is {part!r}: at most {_LONGEST:,} numbers in one range")
+    return list(map(str, range(low, high + 1)))
 
 
 def as_text(value: Any) -> str:

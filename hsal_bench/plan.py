@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from hsal_bench import options, presets, registry
 from hsal_bench.checks import Failed
 from hsal_bench.conformance_class import check_class
@@ -58,7 +60,7 @@ class Entry:
 
     `settings` are those that make it another than the preset's: fields of the config, and the
     activation model; `label` tells them with the name, and names its folder; `backbone` is the
-    activation model; `sha256` is that of the file it was given as, None for a name.
+    activation model; `file` is what it was given as, and `sha256` that file's, None for a name.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Entry:
     settings: Mapping[str, str]
     label: str
     backbone: str
+    file: Path | None
     sha256: str | None
 
     @property
@@ -76,7 +79,7 @@ class Entry:
 
 
 def models(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the methods that texts of `--model` name, one each: "all" is every registered one.
+    """Return the methods that texts of `--model` name, one each; "all" stays a word (`expanded`).
 
     A method may have settings of its own, NAME+KEY=VALUE+KEY=VALUE. Commas stand between methods,
     and between the numbers of a value.
@@ -89,9 +92,15 @@ def models(texts: Iterable[str]) -> tuple[str, ...]:
                 parts[-1] += f",{part}"
             else:
                 parts.append(part.strip())
-        for part in parts:
-            named += registry.names(registry.METHODS) if part == ALL else [part]
+        named += parts
     return tuple(dict.fromkeys(named))
+
+
+def expanded(models: Iterable[str]) -> tuple[str, ...]:
+    """Return the methods, each once, with every registered one for the word "all"."""
+    every = registry.names(registry.METHODS)
+    parts = (every if model == ALL else [model] for model in models)
+    return tuple(dict.fromkeys(name for part in parts for name in part))
 
 
 def data_sets(text: str | None) -> tuple[str, ...]:
@@ -113,12 +122,20 @@ def data_sets(text: str | None) -> tuple[str, ...]:
 def entries(request: Request, preset: str) -> list[Entry]:
     """Return the methods of a request, each variant once.
 
+    Of those that "all" stands for, what its package has broken is left out, saying so.
+
     Raises:
         UsageError: as `entry`; two different methods with one label.
     """
     found: dict[str, tuple[str, Entry]] = {}
-    for model in request.models:
-        one = entry(model, preset, request.settings, request.backbone)
+    for model in expanded(request.models):
+        try:
+            one = entry(model, preset, request.settings, request.backbone)
+        except registry.Broken as error:
+            if model in request.models:
+                raise
+            click.echo(f"warning: left out: {error}", err=True)
+            continue
         source, _ = split(model)
         before, other = found.setdefault(one.folder, (source, one))
         if source != before and one.sha256 != other.sha256:
@@ -161,8 +178,9 @@ def entry(
     if backbone != usual:
         changed["backbone"] = backbone
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
-    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
-    return Entry(name, cls, config, changed, label, backbone, sha256)
+    file = Path(path) if path else None
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+    return Entry(name, cls, config, changed, label, backbone, file, sha256)
 
 
 def split(model: str) -> tuple[str, dict[str, str]]:
@@ -197,7 +215,7 @@ def check_names(request: Request) -> None:
         UsageError: a method, preset, data set or owner of a setting that is not known.
     """
     known = registry.names(registry.METHODS)
-    sources = [split(model)[0] for model in request.models]
+    sources = [split(model)[0] for model in expanded(request.models)]
     for source in sources:
         if ".py" not in source and source not in known:
             raise UsageError(f"no method {source!r}: {suggest(source, [*known, ALL])}")

@@ -26,6 +26,10 @@ GENERATORS, METHODS = "hsal_bench.generators", "hsal_bench.methods"
 COMMANDS = "hsal_bench.commands"
 
 
+class Broken(UsageError):  # noqa: N818 - it names the state of what is installed
+    """What a package offers cannot be had: it fails to import, or another offers the name too."""
+
+
 def names(group: str) -> list[str]:
     """Return the names in an entry point group, importing nothing."""
     return list(_found(group))
@@ -67,18 +71,19 @@ def load(group: str, name: str, kind: str) -> Any:
     """Import and return what the entry point `name` stands for.
 
     Raises:
-        UsageError: no such name; two packages offer it; it cannot be imported.
+        UsageError: no such name.
+        Broken: two packages offer it; it cannot be imported.
     """
     found = _found(group).get(name)
     if not found:
         raise UsageError(f"no {kind} {name!r}: {suggest(name, _found(group))}")
     if len(found) > 1:
         offered = owners(group, name)
-        raise UsageError(f"{kind} {name!r} is offered by {offered}: uninstall one of them")
+        raise Broken(f"{kind} {name!r} is offered by {offered}: uninstall one of them")
     try:
         return found[0].load()
     except Exception as error:
-        raise UsageError(
+        raise Broken(
             f"{kind} {name!r} of {_owner(found[0])} cannot be imported ({error}): "
             "mend or uninstall that package"
         ) from error

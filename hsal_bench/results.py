@@ -128,7 +128,7 @@ def same(one: Record, other: Record) -> bool:
 def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) -> Record:
     """Return the record that `work` makes; where it fails, one that says how.
 
-    `folder` gets the traceback of an exception; `who` opens the lines that tell of a failure.
+    `folder` gets the traceback of an exception, and `who` opens the line that says so.
     """
     try:
         return work()
@@ -138,11 +138,10 @@ def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) ->
         reason = str(error)
     except (UsageError, OSError):
         raise  # wrong files or a full disk: nothing the method has done
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a method that ends the program ends its own run
         write_text(folder / "error.txt", traceback.format_exc())
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        click.echo(f"the traceback of what follows is in {folder / 'error.txt'}", err=True)
-    click.echo(f"{who} failed: {reason}", err=True)
+        click.echo(f"{who}: the traceback of what follows is in {folder / 'error.txt'}", err=True)
     curve = tuple(harness.read_curve(folder))
     updates = int(curve[-1]["update"]) if curve else stub.updates
     return dataclasses.replace(stub, reason=reason, curve=curve, updates=updates)
@@ -167,6 +166,15 @@ def scored(
         ),
         parameters=_parameters(method),
     )
+
+
+def outcome(record: Record) -> str:
+    """Return in a few words how a run ended: its headline scores and its time, or its reason."""
+    if record.status != "ok":
+        return f"{record.status}: {record.reason}"
+    scores = f"exact match {record.metrics['exact_match']:.3f}, macro F1 "
+    scores += f"{record.metrics['macro_f1']:.3f}"
+    return scores if record.trained_on else f"{scores}, trained in {record.wall_s or 0.0:,.0f} s"
 
 
 def trained(record: Record, run: harness.Progression) -> Record:

@@ -62,7 +62,10 @@ def run(request: Request) -> list[Record]:
         require_whole(data)
         with opened(request, data) as others:
             bench.refuse_lost_states(wanted, others)
-            return [record for entry, seed in wanted for record in bench.run(entry, seed, others)]
+            found: list[Record] = []
+            for number, (entry, seed) in enumerate(wanted, 1):
+                found += bench.run(entry, seed, others, f"{number} of {len(wanted)}")
+            return found
 
 
 @dataclass
@@ -121,10 +124,13 @@ class Bench:
                 f"{'is' if len(lost) == 1 else 'are'} no longer there: --restart trains again"
             )
 
-    def run(self, entry: Entry, seed: int, others: Sequence[DataFile]) -> list[Record]:
+    def run(
+        self, entry: Entry, seed: int, others: Sequence[DataFile], place: str = "1 of 1"
+    ) -> list[Record]:
         """Return the records of one method and seed: on its data set, then on the others.
 
-        They are from disk where this very run or evaluation is done.
+        They are from disk where this very run or evaluation is done. `place`: of the run among
+        those of the request, for the line that ends it.
         """
         folder = writable_folder(self.folder(entry, seed))
         who = f"{entry.label} seed {seed}"
@@ -143,6 +149,7 @@ class Bench:
                 path.unlink()  # of a state that is no more
             record = results.attempt(lambda: self._train(entry, stub, folder), stub, folder, who)
             records.write_record(record, folder / RECORD)
+            _say(f"{who} ({place}): {results.outcome(record)}")
         if record.status != "ok" and others:
             _say(f"{who} is {record.status} on {self.data.header.name}: evaluated on nothing else")
             return [record]
@@ -190,7 +197,7 @@ class Bench:
         record = results.attempt(
             lambda: self._evaluate(entry, stub, folder, other), stub, folder_there, who
         )
-        _say(f"{who}: {record.reason or 'done'}, in {folder_there}")
+        _say(f"{who}: {results.outcome(record)}, in {folder_there}")
         records.write_record(record, folder_there / RECORD)
         return record
 
@@ -233,7 +240,11 @@ class Bench:
         return {name: fact for name, fact in facts.items() if name != "activation"}
 
     def _difference(self, entry: Entry, seed: int, checkpoint: harness.Checkpoint) -> str:
-        other = harness.difference(checkpoint.identity, self._known(entry, seed))
+        known = self._known(entry, seed)
+        before = checkpoint.identity.get("method_sha256")
+        if entry.sha256 and before and before != entry.sha256:
+            return f"{entry.file} as it was before it was changed"
+        other = harness.difference(checkpoint.identity, known)
         activation = checkpoint.identity.get("activation")
         if other or entry.cls.inputs != "activations" or not activation:
             return other

@@ -75,8 +75,8 @@ def method_for(
     if most > task.max_objects:
         if not getattr(entry.cls, "any_cardinality", False):
             raise Unsupported(
-                f"{entry.name} is built for at most {task.max_objects} objects per image, and "
-                f"{data.header.name} has up to {most}"
+                f"{entry.name} is built for at most {task.max_objects} objects per image "
+                f"(any_cardinality is not True), and {data.header.name} has up to {most}"
             )
         task = dataclasses.replace(task, max_objects=most)
     method: Method = entry.cls(task, entry.config, setup)

@@ -177,7 +177,10 @@ def test_bounds_are_written_as_by_a_person(
 def test_a_range_stands_for_its_whole_numbers():
     assert parse("0-2,7,5-5", tuple[int, ...], "seeds") == (0, 1, 2, 7, 5)
     assert parse("-1", tuple[int, ...], "seeds") == (-1,)
-    for text in ("2-0", "0-4294967295", "0-", "1-2-3"):
+    for text in ("2-0", "0-4294967295"):
+        with pytest.raises(UsageError, match="counts down: write 0-2|at most 1,000 numbers"):
+            parse(text, tuple[int, ...], "seeds")
+    for text in ("0-", "1-2-3"):
         with pytest.raises(UsageError, match="it takes a whole number; several with commas"):
             parse(text, tuple[int, ...], "seeds")
     with pytest.raises(UsageError, match="seeds is '0-2': it takes a number"):

@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ class Config:
     diverge: bool = False
     unsupported: bool = False
     breaks: bool = False
+    ends: bool = False
 
 class Constant:
     Config = Config
@@ -36,6 +38,8 @@ class Constant:
         self.task, self.config = task, config
 
     def update(self, batch):
+        if self.config.ends:
+            raise SystemExit("enough")
         return {"loss": torch.tensor(float("nan") if self.config.diverge else 1.0)}
 
     def predict(self, batch, *, trace=False):
@@ -128,7 +132,7 @@ def test_an_edited_method_does_not_pass_for_the_old_one(bench, tmp_path):
     (tmp_path / "constant.py").write_text(METHOD + "# edited")
     code, _, err = bench()
     assert code == 2
-    assert "checkpoint.pt is of a run with method_sha256=" in err
+    assert "checkpoint.pt is of a run with constant.py as it was before it was changed: " in err
 
 
 def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path):
@@ -143,12 +147,28 @@ def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_p
     assert "out of memory" in out + err
 
 
+def test_a_method_that_ends_the_program_ends_its_own_run_alone(bench, tmp_path):
+    code, _, _ = bench("--model", "constant.py:Constant+ends=yes")
+    assert code == 1
+    assert read_record(_folder(tmp_path) / "record.json").status == "ok"
+    record = read_record(_folder(tmp_path, "Constant+ends=yes") / "record.json")
+    assert (record.status, record.reason) == ("failed", "SystemExit: enough")
+
+
 def test_it_says_what_it_does(bench):
     _, _, err = bench()
     assert "data set" in err
     assert "1,200 / 40 / 60 images" in err
     assert "preset quick on cpu" in err
     assert "Constant seed 0: 4 updates, batches of 8" in err
+
+
+def test_every_run_ends_with_its_place_and_its_scores(bench, tmp_path):
+    _, _, err = bench("--seeds", "0,1", "--model", "constant.py:Constant+diverge=yes")
+    metrics = read_record(_folder(tmp_path, seed=1) / "record.json").metrics
+    told = f"exact match {metrics['exact_match']:.3f}, macro F1 {metrics['macro_f1']:.3f}, trained"
+    assert f"Constant seed 1 (2 of 4): {told} in 0 s" in err.splitlines()
+    assert "Constant+diverge=yes seed 0 (3 of 4): failed: loss is nan" in err
 
 
 @pytest.mark.parametrize(
@@ -228,8 +248,23 @@ def test_models_are_split_at_commas_but_for_those_of_numbers():
         *("c+y=-.5,1e-3+z=u",),
     )
     every = tuple(registry.names(registry.METHODS))
-    assert plan.models(["all"]) == every
-    assert plan.models(["x.py:X,all"]) == ("x.py:X", *every)
+    assert plan.expanded(plan.models(["all"])) == every
+    assert plan.expanded(plan.models(["x.py:X,all"])) == ("x.py:X", *every)
+    assert plan.expanded([every[-1], "all"]) == (every[-1], *every[:-1])
+
+
+def test_of_all_methods_one_that_its_package_broke_is_left_out(monkeypatch, capsys):
+    broken = EntryPoint("a-broken", "no_such_module:X", registry.METHODS)
+    found = dict(registry._found(registry.METHODS))
+    some = {"a-broken": [broken], "rl": found["rl"]}
+    monkeypatch.setattr(registry, "_found", lambda group: some)
+    entries = plan.entries(plan.Request(("all",)), "quick")
+    assert [entry.name for entry in entries] == ["rl"]
+    assert (
+        "left out: method 'a-broken' of no_such_module:X cannot be imp" in capsys.readouterr().err
+    )
+    with pytest.raises(registry.Broken, match="a-broken"):
+        plan.entries(plan.Request(("a-broken", "all")), "quick")
 
 
 def test_a_label_is_split_into_what_it_was_made_of():
@@ -275,7 +310,7 @@ def test_a_breach_of_the_contract_is_one_clear_line(bench, tmp_path, change, mes
     assert code == 1
     record = read_record(_folder(tmp_path) / "record.json")
     assert message in record.reason
-    assert f"Constant seed 0 failed: {record.reason}" in err.splitlines()
+    assert f"Constant seed 0 (1 of 1): failed: {record.reason}" in err.splitlines()
 
 
 def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
@@ -360,7 +395,9 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--model", "hsal-rl+hiden=3"], "hsal-rl has no option 'hiden': did you mean 'hidden'?"),
         (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it takes a whole number"),
         (["--model", "hsal-rl+backbone=x"], "no activation model 'x': known: resnet34"),
-        (["--seeds", "4-0"], "--seeds is '4-0': it takes a whole number; several with commas"),
+        (["--dataset", "constant.py"], "constant.py is a file, but no data set: those end with"),
+        (["--seeds", "0-9999"], "--seeds is '0-9999': at most 1,000 numbers in one range"),
+        (["--seeds", "4-0"], "--seeds is '4-0', which counts down: write 0-4"),
     ],
 )
 def test_bad_requests_are_refused_in_one_line(bench, tmp_path, arguments, message):
