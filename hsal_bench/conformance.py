@@ -12,7 +12,7 @@ rests on another one which did not pass is skipped, so that one fault is told on
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from hsal_bench import conformance_train as train
 from hsal_bench import options
 from hsal_bench.checks import Failed, Skipped
 from hsal_bench.conformance_class import check_class
-from hsal_bench.conformance_task import tiny_task
+from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS, tiny_task
 from hsal_bench.conformance_told import described
 from hsal_bench.conformance_trial import Trial
 from hsal_bench.contract import Breach
@@ -105,8 +105,8 @@ def _config(cls: Any, settings: Mapping[str, str]) -> Any:
 
 def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> Check:
     passed = {check.name for check in before if check.outcome == PASSED}
-    if missing := [need for need in step.needs if need not in passed]:
-        return _skipped(name, missing)
+    if causes := list(dict.fromkeys(_causes(step.needs, passed))):
+        return _skipped(name, causes)
     try:
         with torch.random.fork_rng(devices=[]):
             return Check(name, PASSED, step.check(trial))
@@ -116,12 +116,21 @@ def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> C
         return Check(name, FAILED, _told(error))
 
 
-def _skipped(name: str, missing: Iterable[str]) -> Check:
-    return Check(name, SKIPPED, f"says nothing until this passes: {', '.join(missing)}")
+def _causes(needs: Iterable[str], passed: set[str]) -> Iterator[str]:
+    """Yield which checks keep those in `needs` from passing: themselves, or what they wait for."""
+    for need in needs:
+        if need not in passed:
+            deeper = _causes(_STEPS[need].needs, passed) if need in _STEPS else iter(())
+            yield from list(deeper) or [need]
+
+
+def _skipped(name: str, causes: Iterable[str]) -> Check:
+    return Check(name, SKIPPED, f"says nothing until this passes: {', '.join(causes)}")
 
 
 def _told(error: Exception) -> str:
     """Return what went wrong in a line."""
     if isinstance(error, Unsupported):
-        return f"{described(error)}; a method is checked on 3 classes and 0 to 3 objects"
+        task = f"{CLASSES} classes and 0 to {MAX_OBJECTS} objects"
+        return f"{described(error)}; a method is checked on {task}"
     return " ".join(str(error).split()) if isinstance(error, Failed | Breach) else described(error)

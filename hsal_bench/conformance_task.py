@@ -1,9 +1,10 @@
 """A tiny task drawn in memory, on which a method can be tried in seconds.
 
-Three classes, 0 to 3 objects of them in an image, repeats allowed, each object in a cell of its
-own of a 4 x 4 grid. As activations an object lights the ten channels of its class in its cell;
-as images it is a patch: filled, striped across or striped along. Attention can find the objects,
-and pooling alone can count them.
+Four classes, 0 to 3 objects of them in an image, repeats allowed, each object in a cell of its own
+of a 4 x 4 grid. As activations an object lights the eight channels of its class in its cell; as
+images it is a patch: filled, striped across, striped along or a frame. Attention can find the
+objects, and pooling alone can count them. There are more classes than objects, so that counts and
+labels that are taken for each other do not fit.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Batch, Task
 from hsal_bench.multiset import counts_from_labels
 
-CLASSES, MAX_OBJECTS, GRID = 3, 3, 4
+CLASSES, MAX_OBJECTS, GRID = 4, 3, 4
 BATCH_SIZE = 32
 
 _TRAIN, _TEST = 512, 256
-_CHANNELS, _PER_CLASS = 32, 10
+_CHANNELS, _PER_CLASS = 32, 8
 _PATCH = 8
 _SEED = 20
 
@@ -112,8 +113,11 @@ def _images(labels: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor
                 patch[:] = 255
             case 1:
                 patch[::2] = 255
-            case _:
+            case 2:
                 patch[:, ::2] = 255
+            case _:
+                patch[:] = 255
+                patch[1:-1, 1:-1] = 0
     return images.to(torch.uint8)
 
 

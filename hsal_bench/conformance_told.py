@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hsal_bench.checks import Failed
+from hsal_bench.gradient import GradientMethod
 from hsal_bench.method import Method
 
 CONTRACT = "hsal_bench/method.py"
@@ -64,7 +65,12 @@ def signature(call: str) -> str:
 
 
 def where(cls: Any, call: str) -> str:
-    """Return where a method of a class is written: "Mine.predict, mine.py line 30"."""
+    """Return where a method of a class is written: "Mine.predict, mine.py line 30".
+
+    Of an update that GradientMethod makes, the loss that it follows.
+    """
+    if call == "update" and getattr(cls, "update", None) is GradientMethod.update:
+        call = "loss"
     function = inspect.unwrap(getattr(cls, call))
     code = getattr(function, "__code__", None)
     if code is None:

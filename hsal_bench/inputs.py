@@ -65,6 +65,12 @@ class Inputs:
             f"{model.trained_on}): {100 * model.accuracy:.1f} % of its test images right",
             err=True,
         )
+        if model.accuracy < activations.WEAK:
+            click.echo(
+                "warning: so weak an activation model tells methods little of the objects; "
+                "--fine-tune-updates trains it for longer",
+                err=True,
+            )
         return model
 
     def other_than(self, sha256: str) -> str:

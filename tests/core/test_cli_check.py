@@ -99,6 +99,8 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
     code, out, err = call("--set", "a=1", method="bare.py:Nothing")
     assert code == 1
     assert out.startswith("FAILED   class: Nothing has no `Config`; expected by Method (hsal_ben")
+    waiting = f"skipped  {', '.join(conformance.NAMES[1:])}: says nothing until this passes: class"
+    assert out.splitlines()[1:] == [waiting]
     assert err == (f"error: bare.py:Nothing: 1 of {len(conformance.NAMES)} checks failed: class\n")
 
 
@@ -106,6 +108,7 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
     ("arguments", "method", "said"),
     [
         (["--set", "widht=4"], "nothing.py:Nothing", "did you mean 'width'?"),
+        ([], "rl,cnn-rnn", "check-method rl,cnn-rnn: it tries one method at a time; name one"),
         (
             ["--set", "width=x"],
             "nothing.py:Nothing",

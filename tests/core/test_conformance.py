@@ -36,10 +36,10 @@ class Sound(GradientMethod):
 
     def build_network(self):
         channels, _, _ = self.task.input_shape
-        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 12))
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 16))
 
     def scores(self, batch):
-        return self.network(batch.inputs).view(-1, 3, 4)
+        return self.network(batch.inputs).view(-1, 4, 4)
 
     def loss(self, batch):
         counts, _ = batch.truth()
@@ -73,7 +73,7 @@ class Images(Sound):
 
     def build_network(self):
         first, second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, 2, padding=1)
-        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 12))
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 16))
         return nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), head)
 
 
@@ -164,7 +164,7 @@ class Blind(Sound):
     """It knows how often each class occurs, and looks at nothing."""
 
     def scores(self, batch):
-        return self.network(torch.ones_like(batch.inputs)).view(-1, 3, 4)
+        return self.network(torch.ones_like(batch.inputs)).view(-1, 4, 4)
 
 
 class Whimsical(Sound):
@@ -189,7 +189,7 @@ class OfTheBatch(Sound):
 
     def predict(self, batch, *, trace=False):
         if len(batch.inputs) == 1:
-            return Prediction(torch.zeros(1, 3).long(), torch.zeros(1))
+            return Prediction(torch.zeros(1, 4).long(), torch.zeros(1))
         return super().predict(batch)
 
 
@@ -241,7 +241,7 @@ class Unbounded(Sound):
     any_cardinality: ClassVar = True
 
     def build_network(self):
-        channels, outputs = self.task.input_shape[0], 3 * (self.task.max_objects + 1)
+        channels, outputs = self.task.input_shape[0], 4 * (self.task.max_objects + 1)
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
 
 
@@ -389,12 +389,12 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         (OtherInputs, "class", "OtherInputs.inputs is 'volumes'; expected 'images' or 'activat"),
         (Open, "class", "Open has no `build_network` and no `predict`; its base class leaves it "),
         (int, "class", "int has no `Config` and no `inputs` and no `update`"),
-        (NeedsMore, "made", "Unsupported: it needs ten classes; a method is checked on 3 classes"),
+        (NeedsMore, "made", "Unsupported: it needs ten classes; a method is checked on 4 classes"),
         (
             Attached,
             "update",
             r"update returned 'kept' with its graph attached; expected detached scalars: \.detach"
-            r"\(\) \(GradientMethod\.update, gradient\.py line \d+; Method\.update in hsal_bench/m",
+            r"\(\) \(Sound\.loss, test_conformance\.py line \d+; Method\.update in hsal_bench/m",
         ),
         (NoLoss, "update", r"""NoLoss\.update returned 'error': it lacks "loss"$"""),
         (
@@ -433,8 +433,8 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         (
             Blind,
             "learning",
-            r"multiset IoU 0\.\d+ after 400 updates; expected at least 0\.456, as the best constan"
-            r"t multiset has 0\.356: does the loss follow the truth",
+            r"multiset IoU 0\.\d+ after 400 updates; expected at least 0\.395, as the best constan"
+            r"t multiset has 0\.295: does the loss follow the truth",
         ),
         (
             Whimsical,
@@ -546,7 +546,7 @@ def test_one_thing_wrong_fails_the_check_of_it_alone(cls, name, said):
 def test_what_rests_on_a_failed_check_is_skipped():
     checks = checked(NoLoss)
     assert checks["training"].detail == "says nothing until this passes: update"
-    assert checks["learning"].detail == "says nothing until this passes: training"
+    assert checks["learning"].detail == checks["training"].detail
     assert checks["prediction"].outcome == "passed"
     assert [check.outcome for check in checked(Open).values()] == [
         "failed",
@@ -561,7 +561,7 @@ def test_more_objects_than_there_can_be_are_told_and_allowed():
             return Prediction(found + 4 if self.updates_done == 0 else found)
 
     assert checked(Many)["prediction"].detail == (
-        "counts >= 0 [24, 3], no confidence; untrained, more than 3 objects in 24 images"
+        "counts >= 0 [24, 4], no confidence; untrained, more than 3 objects in 24 images"
     )
 
 
@@ -592,7 +592,7 @@ def test_the_tiny_task_keeps_the_forms_of_a_data_set(inputs):
     assert ((labels >= 0).sum(1) == counts.sum(1)).all()
     assert ((boxes >= 0).all(2) == (labels >= 0)).all()
     assert set(counts.sum(1).tolist()) == {0, 1, 2, 3}
-    assert (counts > 1).any(1).float().mean() > 0.25
+    assert (counts > 1).any(1).float().mean() > 0.2
     assert tiny.task.class_objects == tuple(counts.sum(0).tolist())
 
 

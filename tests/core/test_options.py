@@ -178,7 +178,7 @@ def test_a_range_stands_for_its_whole_numbers():
     assert parse("0-2,7,5-5", tuple[int, ...], "seeds") == (0, 1, 2, 7, 5)
     assert parse("-1", tuple[int, ...], "seeds") == (-1,)
     for text in ("2-0", "0-4294967295"):
-        with pytest.raises(UsageError, match="counts down: write 0-2|at most 1,000 numbers"):
+        with pytest.raises(UsageError, match=r"counts down: write 0-2|at most 1,000 numbers"):
             parse(text, tuple[int, ...], "seeds")
     for text in ("0-", "1-2-3"):
         with pytest.raises(UsageError, match="it takes a whole number; several with commas"):

@@ -429,9 +429,11 @@ def test_a_data_set_whose_content_is_not_as_stated_is_refused(bench, toy_file):
 
 def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
     arguments = ("--fine-tune-updates", "3", "--set", "hidden=8")
-    code, _, _ = bench(*arguments, model="hsal-rl")
+    code, _, err = bench(*arguments, model="hsal-rl")
     assert code == 0
     record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
+    weak = record.activation.single_object_accuracy < activations.WEAK
+    assert weak and "so weak an activation model" in err
     assert record.activation.backbone == "small"
     assert record.activation.weights.startswith("from scratch, fine-tuned on toy")
     assert (_folder(tmp_path, "hsal-rl+hidden=8") / "attention.png").read_bytes()[1:4] == b"PNG"
