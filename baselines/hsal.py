@@ -129,11 +129,11 @@ class HsalRL(GradientMethod):
         """Return the surrogate loss of one sampled rollout and what it is made of."""
         counts, labels = batch.truth()
         n = self.config.trajectories
-        V = batch.inputs.repeat_interleave(n, 0)
         counts, labels = counts.repeat_interleave(n, 0), labels.repeat_interleave(n, 0)
         T = self.task.max_objects + 1
         feed = self._padded(labels) if self.config.teacher_forcing else None
-        rollout = self.network(V, T, partial(sample, generator=self.generator), feed)
+        draw = partial(sample, generator=self.generator)
+        rollout = self.network(batch.inputs, T, draw, feed, n)
         return self.rollout_loss(rollout, counts, labels)
 
     def rollout_loss(

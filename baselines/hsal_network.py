@@ -62,15 +62,15 @@ class Rollout:
     the class. y_hat: the classes fed back, which teacher forcing takes from the truth.
     """
 
-    S: Float[Tensor, "batch cells"]
-    S_t: Float[Tensor, "batch T cells"]
-    M_t: Float[Tensor, "batch T cells"]
-    P_t: Float[Tensor, "batch T cells"]
-    location_scores: Float[Tensor, "batch T k cells"]
-    locations: Int[Tensor, "batch T k"]
-    class_scores: Float[Tensor, "batch T classes"]
-    y_hat: Int[Tensor, "batch T"]
-    values: Float[Tensor, "batch T steps"]
+    S: Float[Tensor, "rows cells"]
+    S_t: Float[Tensor, "rows T cells"]
+    M_t: Float[Tensor, "rows T cells"]
+    P_t: Float[Tensor, "rows T cells"]
+    location_scores: Float[Tensor, "rows T k cells"]
+    locations: Int[Tensor, "rows T k"]
+    class_scores: Float[Tensor, "rows T classes"]
+    y_hat: Int[Tensor, "rows T"]
+    values: Float[Tensor, "rows T steps"]
 
 
 class MetaController(nn.Module):
@@ -144,19 +144,23 @@ class HsalNetwork(nn.Module):
         V: Float[Tensor, "batch C h w"],
         T: int,
         choose: Choose,
-        feed: Int[Tensor, "batch T"] | None = None,
+        feed: Int[Tensor, "rows T"] | None = None,
+        trajectories: int = 1,
     ) -> Rollout:
-        """Unroll T meta-steps.
+        """Unroll T meta-steps of `trajectories` rollouts per image: rows = batch x trajectories.
 
+        The rows of an image lie together, as `repeat_interleave` puts them; they read one V.
         `choose` turns scores into locations and classes (sampling in training, argmax in use).
         `feed` gives the classes fed back instead of the chosen ones (teacher forcing).
         """
-        shape, batch = self.shape, len(V)
-        S = saliency.saliency(V)
-        S_t, V = saliency.min_max(S), V.flatten(2)
-        y = V.new_zeros(batch, shape.num_classes + 1)
-        h_meta = V.new_zeros(batch, shape.meta_hidden)
-        h = V.new_zeros(batch, shape.hidden)
+        shape, rows = self.shape, len(V) * trajectories
+        S = saliency.saliency(V).repeat_interleave(trajectories, 0)
+        S_t = saliency.min_max(S)
+        # Cell by cell, so that a glimpse is one run of memory.
+        V = V.flatten(2).transpose(1, 2).contiguous()
+        y = V.new_zeros(rows, shape.num_classes + 1)
+        h_meta = V.new_zeros(rows, shape.meta_hidden)
+        h = V.new_zeros(rows, shape.hidden)
         steps = []
         for t in range(T):
             seen = saliency.min_max(S_t) if self.renormalise_each_step else S_t
@@ -175,10 +179,12 @@ class HsalNetwork(nn.Module):
     def _meta_step(
         self, V: Tensor, S_t: Tensor, M_t: Tensor, y: Tensor, h: Tensor, choose: Choose
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Run the controller's k + 1 steps on V [batch, C, cells]; return what `Rollout` stacks."""
+        """Run the controller's k + 1 steps on V [batch, cells, C]; return what `Rollout` stacks."""
         controller = self.controller
         P_t = saliency.priority(M_t, S_t)
-        g = torch.bmm(V, M_t.unsqueeze(2)).squeeze(2)  # g_0: the broad glimpse, gradient kept
+        M = M_t.unflatten(0, (len(V), -1))
+        g = torch.bmm(M, V).flatten(0, 1)  # g_0: the broad glimpse, gradient kept
+        image = torch.arange(len(V), device=V.device).repeat_interleave(M.shape[1])
         a = P_t.new_zeros(len(P_t), controller.places.shape[1])
         scores, locations, values = [], [], []
         for _ in range(self.shape.glimpses):
@@ -188,7 +194,7 @@ class HsalNetwork(nn.Module):
             location = choose(scores[-1])
             locations.append(location)
             a = controller.places[location]
-            g = V.gather(2, location[:, None, None].expand(-1, V.shape[1], 1)).squeeze(2)
+            g = V[image, location]
         h = controller(P_t, y, a, g, h)
         values.append(controller.value(h.detach()))
         class_scores = controller.classify(h)

@@ -171,9 +171,9 @@ def test_teacher_forcing_feeds_the_true_labels():
     method, seen = _method(CrossEntropy, teacher_forcing=True, trajectories=1), []
     network = method.network
 
-    def spy(V, T, choose, feed=None):
+    def spy(V, T, choose, feed=None, trajectories=1):
         seen.append(feed)
-        return network(V, T, choose, feed)
+        return network(V, T, choose, feed, trajectories)
 
     method.network = spy
     batch = _batch()
@@ -221,6 +221,15 @@ def test_returns_to_go_change_what_the_policies_learn_from():
 def test_teacher_forcing_is_refused_where_there_is_no_order():
     with pytest.raises(UsageError, match="teacher_forcing=true needs class_loss=cross-entropy"):
         _method(teacher_forcing=True)
+
+
+def test_rollouts_of_one_image_are_those_of_as_many_images_alike():
+    network, V = _method().network, _batch(4).inputs
+    together = network(V, 4, greedy, trajectories=3)
+    apart = network(V.repeat_interleave(3, 0), 4, greedy)
+    for field in dataclasses.fields(together):
+        one, other = getattr(together, field.name), getattr(apart, field.name)
+        assert torch.allclose(one, other, atol=1e-5), field.name
 
 
 def test_trajectories_multiply_the_samples_of_each_image():
