@@ -24,7 +24,7 @@ quickstart: $(INSTALLED)
 
 ## The tests that take seconds.
 test: $(INSTALLED)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" --numprocesses auto
 
 ## All tests, those on real input and the built wheel included.
 test-all: $(INSTALLED)

@@ -1,5 +1,6 @@
 """Shape and type annotations are checked while the tests run (jaxtyping with beartype)."""
 
+import os
 import sys
 
 from jaxtyping import install_import_hook
@@ -8,3 +9,8 @@ CORE = ("multiset", "metrics", "attention", "loader", "method", "backbones")
 CHECKED = [*(f"hsal_bench.{name}" for name in CORE), "hsal_bench.baselines"]
 if not any(name in sys.modules for name in CHECKED):
     install_import_hook(CHECKED, "beartype.beartype")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported: a worker for each core, and each with threads for all of them, would
+    # wait for one another most of the time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
