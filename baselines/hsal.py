@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Int
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction, Trace
+from hsal_bench.method import Batch, Prediction, Presets, Trace
 from hsal_bench.multiset import available, counts_from_labels, sequence_reward
 from hsal_bench.options import option
 
@@ -91,7 +91,7 @@ class HsalRL(GradientMethod):
     """The hierarchical saliency-based model, trained by REINFORCE."""
 
     Config: ClassVar[type] = HsalConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 256}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 256}}
     capturable: ClassVar[bool] = True
     any_cardinality: ClassVar[bool] = True
     network: HsalNetwork

@@ -9,15 +9,15 @@ with). What descends are the elements' logits over the classes and "no object".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch
+from hsal_bench.method import Batch, Presets
 from hsal_bench.options import option
 
 from .set_matching import MatchingConfig, SetMatching
@@ -159,7 +159,7 @@ class Idspn(SetMatching):
     """Elements that descend towards the encoding of the image (multiset-equivariant)."""
 
     Config: ClassVar[type] = IdspnConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 64, "latent": 96}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 64, "latent": 96}}
 
     def build_network(self) -> nn.Module:
         """Return the two encoders."""

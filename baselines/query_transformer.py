@@ -6,16 +6,15 @@ layers normalise first, which needs no warm-up of the learning rate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hsal_bench.errors import UsageError
-from hsal_bench.method import Batch
+from hsal_bench.method import Batch, Presets
 from hsal_bench.options import option
 
 from .cells import Cells
@@ -69,7 +68,7 @@ class QueryTransformer(SetMatching):
     """A transformer decoder over learned queries, trained by matching (after DETR)."""
 
     Config: ClassVar[type] = QueryTransformerConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 64, "heads": 4}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 64, "heads": 4}}
 
     def build_network(self) -> nn.Module:
         """Return the decoder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction
+from hsal_bench.method import Batch, Prediction, Presets
 from hsal_bench.multiset import counts_from_labels
 from hsal_bench.options import option
 
@@ -39,7 +39,7 @@ class SequenceMethod(GradientMethod):
     """
 
     Config: ClassVar[type] = SequenceConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 256}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 256}}
     capturable: ClassVar[bool] = True
     any_cardinality: ClassVar[bool] = True
     network: nn.ModuleDict

@@ -6,15 +6,14 @@ convolutional encoder; the labels are matched to the slots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch
+from hsal_bench.method import Batch, Presets
 from hsal_bench.options import option
 
 from .cells import Cells
@@ -117,7 +116,7 @@ class SlotAttention(SetMatching):
     """Slots that compete for the cells by attention, trained by matching."""
 
     Config: ClassVar[type] = SlotAttentionConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": {"hidden": 64}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 64}}
 
     def build_network(self) -> nn.Module:
         """Return the slots' network."""

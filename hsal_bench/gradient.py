@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hsal_bench.capture import CapturedStep, Step
 from hsal_bench.contract import check_scalars
-from hsal_bench.method import Batch, Prediction, Setup, Task
+from hsal_bench.method import Batch, Prediction, Presets, Setup, Task
 from hsal_bench.options import option
 
 
@@ -43,7 +43,7 @@ class GradientMethod(ABC):
 
     Config: ClassVar[type] = GradientConfig
     inputs: ClassVar[Literal["images", "activations"]] = "activations"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    presets: ClassVar[Presets] = {}
     capturable: ClassVar[bool] = False
     any_cardinality: ClassVar[bool] = False
 

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from hsal_bench.errors import HsalBenchError
 
+Presets = Mapping[str, Mapping[str, Any]]
+"""The fields of a method's config that a preset changes, by the preset's name."""
+
 
 class Unsupported(HsalBenchError):  # noqa: N818 - the name of the contract
     """Raised by a method that cannot run on a task, with the reason a table's footnote gives."""
@@ -111,7 +114,7 @@ class Method(Protocol):
 
     Config: ClassVar[type]
     inputs: ClassVar[Literal["images", "activations"]]
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    presets: ClassVar[Presets]
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
         """Build the method on `setup.device`. Raises Unsupported if it cannot run on the task."""
