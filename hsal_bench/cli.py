@@ -15,6 +15,7 @@ import click
 
 from hsal_bench import __version__
 from hsal_bench.errors import HsalBenchError, UsageError, suggest
+from hsal_bench.plain_text import one_line
 
 COMMANDS = {
     "list": "hsal_bench.cli_list:list_all",
@@ -154,7 +155,7 @@ def main() -> None:
 
 def explain_usage(error: click.ClickException) -> str:
     """Return one line that names the command, what is wrong with its use, and where help is."""
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = one_line(error.format_message()).rstrip(".")
     context = getattr(error, "ctx", None)
     if context is None:
         return message
@@ -165,11 +166,10 @@ def explain_usage(error: click.ClickException) -> str:
 def explain(error: Exception) -> str:
     """Return one line that names what went wrong and, where it is known, the remedy."""
     if isinstance(error, HsalBenchError):
-        return " ".join(str(error).split())
+        return one_line(str(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         where = f" for {error.filename}" if error.filename else ""
         return f"no space left{where}: free some and give the same command again"
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} (--debug shows where)"
+        return one_line(f"{error.filename}: {error.strerror}")
+    return f"{type(error).__name__}: {one_line(str(error))} (--debug shows where)"

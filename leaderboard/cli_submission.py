@@ -59,9 +59,9 @@ def check_submission(
     a check, every problem is listed; 2: there is no such file, or data set.
     """
     from hsal_bench.cli_outcomes import tell
+    from hsal_bench.plain_text import shown
 
     from .submission_check import check
-    from .submission_files import shown
 
     outcome = check(submission, _finder(dataset, datasets), _known(records))
     tell("submission", shown(str(submission)), outcome.checks, as_json=as_json)

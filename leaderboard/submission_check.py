@@ -13,12 +13,13 @@ import numpy as np
 
 from hsal_bench import metrics, registry
 from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.plain_text import shown
 from hsal_bench.predictions import LISTED, BadPredictions, counts_sha256, parse_predictions
 from hsal_bench.record import DataSet, Record, pack_correct, utc_now
 from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 from .submission import Submission, parse
-from .submission_files import STATEMENT, Files, Refused, opened, shown
+from .submission_files import STATEMENT, Files, Refused, opened
 
 LARGEST_LINE = 512
 """Bytes that a predictions file may have for each image, on average."""

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from hsal_bench import plain_text
 from hsal_bench.errors import UsageError
 
 STATEMENT, SINGLE = "submission.json", "predictions.jsonl"
@@ -39,6 +40,7 @@ _UNTESTED = 2**20
 """Bytes up to which a file may have any ratio."""
 
 _LARGEST_READ = 2**17
+_LONGEST_TOLD = 80
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -85,7 +87,7 @@ class Files:
                     size += len(piece)
                     self._refuse_too_much(name, size, len(piece), limit)
         except _BROKEN as error:
-            told = shown(str(error)) or "it ends early"
+            told = _shown(str(error)) or "it ends early"
             raise Refused([f"{name} cannot be read ({told}): pack it again"]) from error
         return b"".join(pieces)
 
@@ -122,14 +124,12 @@ def opened(path: Path) -> Iterator[Files]:
         try:
             archive = zipfile.ZipFile(file)
         except _BROKEN as error:
-            raise Refused([f"it is not a zip that can be read ({shown(str(error))})"]) from error
+            raise Refused([f"it is not a zip that can be read ({_shown(str(error))})"]) from error
         yield _in_archive(archive)
 
 
-def shown(text: str, longest: int = 80) -> str:
-    """Return a text as it may be printed: what does not print is escaped, what is long is cut."""
-    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
-    return plain if len(text) <= longest else f"{plain}..."
+def _shown(text: str) -> str:
+    return plain_text.shown(text, _LONGEST_TOLD)
 
 
 class _Bounded(io.BufferedReader):
@@ -148,7 +148,7 @@ def _in_folder(folder: Path) -> Files:
         found = list(islice(entries, MOST_FILES + 1))
     problems = [_wrong_name(entry.name) for entry in found]
     problems += [
-        f"{shown(entry.name)} is a link, a folder or a device, not a file"
+        f"{_shown(entry.name)} is a link, a folder or a device, not a file"
         for entry in found
         if not entry.is_file(follow_symlinks=False)
     ]
@@ -173,7 +173,7 @@ def _in_archive(archive: zipfile.ZipFile) -> Files:
     problems = [_wrong_name(name) for name in names]
     problems += [_wrong_member(member) for member in members]
     problems += [
-        f"{shown(name)} is in it {names.count(name)} times"
+        f"{_shown(name)} is in it {names.count(name)} times"
         for name in dict.fromkeys(names[:MOST_FILES])
         if names.count(name) > 1
     ]
@@ -184,7 +184,7 @@ def _in_archive(archive: zipfile.ZipFile) -> Files:
 
 def _wrong_member(member: zipfile.ZipInfo) -> str:
     """Return what is wrong with a member of an archive beside its name; "" if nothing is."""
-    name = shown(member.orig_filename)
+    name = _shown(member.orig_filename)
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
         return f"{name} is a link, a folder or a device, not a file"
     if member.flag_bits & 0x1:
@@ -198,8 +198,8 @@ def _wrong_name(name: str) -> str:
     if _NAMES.fullmatch(name):
         return ""
     if re.fullmatch(rf"[^./][^/]*/{STATEMENT}", name):
-        return f"{shown(name)} lies in a folder: pack the files, not the folder that holds them"
-    return f"{shown(name)} does not belong there: {_HOLDS}"
+        return f"{_shown(name)} lies in a folder: pack the files, not the folder that holds them"
+    return f"{_shown(name)} does not belong there: {_HOLDS}"
 
 
 def _refuse(problems: Sequence[str], number: int) -> None:

@@ -84,6 +84,9 @@ def test_list_as_json(monkeypatch, capsys):
     [
         (UsageError("a value\nis wrong: mend it"), 2, "error: a value is wrong: mend it"),
         (HsalBenchError("it failed"), 1, "error: it failed"),
+        (UsageError("no file \x1b[2J\ud800"), 2, "error: no file \\x1b[2J\\ud800\n"),
+        (OSError(errno.EACCES, "Denied", "\x9b2J"), 1, "error: \\x9b2J: Denied\n"),
+        (ValueError("\u202e"), 1, "error: ValueError: \\u202e (--debug"),
         (OSError(errno.ENOSPC, "No space left", "x.h5"), 1, "error: no space left for x.h5"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "error: x: Permission denied"),
         (ZeroDivisionError("division"), 1, "error: ZeroDivisionError: division (--debug"),

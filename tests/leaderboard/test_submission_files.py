@@ -17,7 +17,6 @@ from hsal_bench.leaderboard.submission_files import (
     MOST_FILES,
     Refused,
     opened,
-    shown,
 )
 
 LIMIT = 10**7
@@ -289,18 +288,3 @@ def test_a_stream_that_ends_early_is_refused(packed):
     path = packed([])
     path.write_bytes(data)
     assert refusal(path).startswith("submission.json cannot be read (")
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("as it is: é 李", "as it is: é 李"),
-        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
-        ("a\x9bb\u202ec\u200bd\n", "a\\x9bb\\u202ec\\u200bd\\n"),
-        ("\ud800", "\\ud800"),
-        ("x" * 100, "x" * 80 + "..."),
-    ],
-)
-def test_what_is_shown_prints(text, told):
-    assert shown(text) == told
-    assert shown(text).isprintable()

@@ -1,0 +1,36 @@
+"""What may be shown of texts that nobody vouches for: it prints, and stands in a line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsal_bench.plain_text import one_line, shown
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("as it is: é 李", "as it is: é 李"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("a\x9bb\u202ec\u200bd\n", "a\\x9bb\\u202ec\\u200bd\\n"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_does_not_print_is_escaped(text, told):
+    assert shown(text) == told
+
+
+def test_what_is_long_is_cut():
+    assert shown("x" * 80, 80) == "x" * 80
+    assert shown("x" * 81, 80) == "x" * 80 + "..."
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_whatever_is_shown_prints_and_can_be_written(text):
+    for told in (shown(text), one_line(text)):
+        assert told.isprintable()
+        told.encode("utf-8")
+
+
+def test_lines_are_folded_before_anything_is_escaped():
+    assert one_line("  no\n  memory:\t\x1b[2J ") == "no memory: \\x1b[2J"
