@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from hsal_bench.cli_card import data_set_path
 from hsal_bench.cli_output import SUFFIXES, as_text, format_of, format_option, give, output_option
 from hsal_bench.errors import UsageError
 from hsal_bench.schema import SPLITS
+from hsal_bench.strict_json import without_nan
 
 if TYPE_CHECKING:
     from hsal_bench.datafile import DataFile
@@ -72,8 +72,7 @@ def evaluate(
             raise UsageError(f"{path} holds no images in its {split} split: name another --split")
         facts, scores = _facts(predictions, data, split), _scores(predictions, data, split)
     if form == "json":
-        plain = {name: None if math.isnan(score) else score for name, score in scores.items()}
-        give(json.dumps({**facts, "metrics": plain}, indent=1) + "\n", output)
+        give(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", output)
     else:
         shown = scores if everything else {name: scores[name] for name in HEADLINE}
         give(_table(shown, form, facts), output)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 from hsal_bench.contest import Contest
 from hsal_bench.paired import Estimate, Scores, verdict
 from hsal_bench.sheets import Sheet
+from hsal_bench.strict_json import without_nan
 
 
 def contest_sheets(contest: Contest) -> list[Sheet]:
@@ -44,7 +44,7 @@ def plain(contest: Contest) -> dict[str, Any]:
     """Return everything as plain values that JSON can hold; NaN is None."""
     found = contest.comparison
     a, b = contest.sources
-    return _without_nan(
+    return without_nan(
         {
             "a": {"name": a.name, "path": str(a.path)},
             "b": {"name": b.name, "path": str(b.path)},
@@ -68,11 +68,3 @@ def _cell(estimate: Estimate, size: int = 1, digits: int = 3, sign: str = "") ->
         for number in (estimate.value, estimate.low, estimate.high)
     )
     return f"{value} ({low} to {high})"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

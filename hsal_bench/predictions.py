@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
+from hsal_bench import strict_json
 from hsal_bench.errors import UsageError
 
 LISTED = 20
@@ -162,27 +162,15 @@ def _take(reading: _Reading, number: int, text: bytes) -> None:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        line = json.loads(text.decode("utf-8"), object_pairs_hook=_object)
+        line = strict_json.parse(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _Wrong(f"byte {error.start + 1} is not UTF-8") from None
-    except RecursionError:
-        raise _Wrong("not JSON that can be read (nested too deep)") from None
     except ValueError as error:
         told = f"not JSON ({error})" if text.strip() else "empty: remove it"
         raise _Wrong(told) from None
     if not isinstance(line, dict):
         raise _Wrong(f'{_short(line)} is not an object: write {{"id": 0, "labels": [...]}}')
     return line
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, which may hold a key once."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _Wrong(f"the key {_short(key)} stands there twice")
-        found[key] = value
-    return found
 
 
 def _row(line: dict[str, Any], reading: _Reading, number: int) -> int:
@@ -227,12 +215,9 @@ def _confidence(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Wrong(f"confidence is {_short(value)}: it must be a number")
     try:
-        number = float(value)
+        return float(value)
     except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise _Wrong(f"confidence is {_short(value)}: it must be finite")
-    return number
+        raise _Wrong(f"confidence is {_short(value)}: it must be finite") from None
 
 
 def _whole(value: Any) -> bool:

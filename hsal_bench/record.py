@@ -20,8 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
+from hsal_bench import strict_json
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.statement import Statement
@@ -202,7 +203,9 @@ class Record:
 def write_record(record: Record, path: Path) -> None:
     """Write `record` to `path`, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_nan_to_none(dataclasses.asdict(record)), indent=1, allow_nan=False)
+    text = json.dumps(
+        strict_json.without_nan(dataclasses.asdict(record)), indent=1, allow_nan=False
+    )
     write_text(path, text + "\n")
 
 
@@ -214,7 +217,7 @@ def read_record(path: Path) -> Record:
             unknown or not what it should be.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        values = strict_json.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the record {path} ({error.strerror})") from error
     except ValueError as error:
@@ -303,15 +306,3 @@ def _git(*arguments: str, cwd: Path) -> str:
         ["git", *arguments], cwd=cwd, env=variables, capture_output=True, text=True, check=True
     )
     return done.stdout.strip()
-
-
-def _nan_to_none(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _nan_to_none(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_nan_to_none(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"it holds {constant}")

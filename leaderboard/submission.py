@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 import typing
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
+from hsal_bench import strict_json
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics import MEANINGS, meaning
 from hsal_bench.statement import Statement, wrong
@@ -69,11 +69,7 @@ def parse(content: bytes) -> tuple[Submission | None, list[str]]:
     They are all of them, unless there are more than `LISTED`.
     """
     try:
-        values = json.loads(
-            content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse
-        )
-    except RecursionError:
-        return None, ["it is not JSON that can be read (nested too deep)"]
+        values = strict_json.parse(content.decode("utf-8"))
     except ValueError as error:
         return None, [f"it is not JSON ({error})"]
     if not isinstance(values, dict):
@@ -103,19 +99,6 @@ def _problems(values: dict[str, Any]) -> Iterator[str]:
         yield from wrong(name, value)
         if name in _RULES:
             yield from _RULES[name](value)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} stands there twice")
-        found[key] = value
-    return found
-
-
-def _refuse(constant: str) -> typing.NoReturn:
-    raise ValueError(f"it holds {constant}")
 
 
 def _method(name: str) -> Iterator[str]:
