@@ -47,7 +47,8 @@ from reproduction_summary import plan_sheet, summary
 from hsal_bench.curves import curves_picture
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import locked, writable_folder, write_text
-from hsal_bench.record import Record, read_record, record_paths
+from hsal_bench.record import Record, read_record
+from hsal_bench.record_files import find_records
 from hsal_bench.sheets import markdown
 
 HSAL_BENCH = (sys.executable, "-m", "hsal_bench")
@@ -102,7 +103,7 @@ class Reproduction:
         self.out: Path = args.out or Path()
         self.work: Path = args.work or self.out / "work"
         self.archive = self.out / "records.tar.gz"
-        self.committed = [read_record(path) for path in record_paths(args.records)]
+        self.committed = list(find_records([args.records]).values())
         # In both: --out may have been carried off, --work left on another machine.
         self.kept = [folder / "attempts.json" for folder in (self.out, self.work)]
         self.earlier = read_attempts(next(filter(Path.exists, self.kept), self.kept[0]))

@@ -90,11 +90,6 @@ def _parts(text: str, known: Sequence[str], option: str) -> list[str]:
 
 
 def _runs(paths: tuple[Path, ...]) -> list[Run]:
-    from hsal_bench.record import read_record, record_paths
+    from hsal_bench.record_files import read_records
 
-    # By the resolved path: a file and the folder it lies in can both be named.
-    files = {file.resolve(): file for path in paths for file in record_paths(path)}
-    if not files:
-        where = ", ".join(map(str, paths))
-        raise UsageError(f"no record in {where}: make one with `hsal-bench run`")
-    return [(read_record(file), file) for file in files.values()]
+    return [(record, file) for file, record in read_records(paths).items()]

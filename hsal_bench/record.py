@@ -13,12 +13,9 @@ import binascii
 import dataclasses
 import json
 import math
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -230,21 +227,6 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def record_paths(folder: Path) -> list[Path]:
-    """Return, sorted, every `record.json` below `folder` and every `.json` right in it.
-
-    Given a file, that file.
-
-    Raises:
-        UsageError: there is no such folder or file.
-    """
-    if not folder.exists():
-        raise UsageError(f"no folder or record {folder}: make a record with `hsal-bench run`")
-    if folder.is_file():
-        return [folder]
-    return sorted({*folder.rglob("record.json"), *folder.glob("*.json")})
-
-
 def pack_correct(correct: np.ndarray) -> Correct:
     """Return a bool array [N] as it is kept in a record."""
     import numpy as np
@@ -259,50 +241,3 @@ def unpack_correct(correct: Correct) -> np.ndarray:
 
     packed = np.frombuffer(base64.b64decode(correct.bits), dtype=np.uint8)
     return np.unpackbits(packed, count=correct.length).astype(bool)
-
-
-def utc_now() -> str:
-    """Return the time now, to the second, as `Record.started` takes it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def environment() -> Environment:
-    """Return the versions this process runs with."""
-    import h5py
-    import numpy
-    import torch
-
-    from hsal_bench import __version__
-
-    return Environment(
-        python=platform.python_version(),
-        hsal_bench=__version__,
-        torch=str(torch.__version__),
-        numpy=numpy.__version__,
-        h5py=h5py.__version__,
-        cuda=torch.version.cuda,
-        platform=platform.platform(),
-    )
-
-
-def git_state() -> Git | None:
-    """Return the state of this project's checkout, None if it does not run from one."""
-    package = Path(__file__).resolve().parent
-    try:
-        top = Path(_git("rev-parse", "--show-toplevel", cwd=package))
-        # Installed in a virtual environment, the package can lie in someone else's checkout.
-        if top.resolve() / package.name != package:
-            return None
-        dirty = bool(_git("status", "--porcelain", cwd=package))
-        return Git(_git("rev-parse", "HEAD", cwd=package), dirty)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(*arguments: str, cwd: Path) -> str:
-    # Within a git hook these variables name the hook's repository, whatever the folder.
-    variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(
-        ["git", *arguments], cwd=cwd, env=variables, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()

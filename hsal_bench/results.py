@@ -14,7 +14,7 @@ import click
 import torch
 
 from hsal_bench import device as devices
-from hsal_bench import harness
+from hsal_bench import harness, surroundings
 from hsal_bench import record as records
 from hsal_bench.contract import Breach
 from hsal_bench.datafile import DataFile
@@ -60,9 +60,9 @@ def stub(entry: Entry, preset: str, budget: Budget, seed: int, data: DataFile) -
         data_set=data_set(data),
         activation=None,
         device="",
-        environment=records.environment(),
+        environment=surroundings.environment(),
         git=None,
-        started=records.utc_now(),
+        started=surroundings.utc_now(),
         command="",
         metrics_version=METRICS_VERSION,
     )
@@ -83,8 +83,8 @@ def stub_elsewhere(trained: Record, data: DataFile) -> Record:
         throughput_train=None,
         throughput_predict=None,
         peak_memory_bytes=PeakMemory(),
-        environment=records.environment(),
-        started=records.utc_now(),
+        environment=surroundings.environment(),
+        started=surroundings.utc_now(),
         metrics_version=METRICS_VERSION,
     )
 

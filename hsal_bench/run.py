@@ -11,7 +11,17 @@ from pathlib import Path
 import click
 import torch
 
-from hsal_bench import backbones, evaluation, harness, locate, outputs, plan, presets, results
+from hsal_bench import (
+    backbones,
+    evaluation,
+    harness,
+    locate,
+    outputs,
+    plan,
+    presets,
+    results,
+    surroundings,
+)
 from hsal_bench import device as devices
 from hsal_bench import record as records
 from hsal_bench.datafile import DataFile, open_data
@@ -228,7 +238,7 @@ class Bench:
     @cached_property
     def git(self) -> records.Git | None:
         """The checkout as it was when the first run began: code changed later is not what runs."""
-        return records.git_state()
+        return surroundings.git_state()
 
     def _stub(self, entry: Entry, seed: int) -> Record:
         stub = results.stub(entry, self.preset_name, self.preset.train, seed, self.data)

@@ -92,11 +92,11 @@ def _finder(dataset: str | None, datasets: Path) -> Callable[[str | None], Path 
 
 def _known(folder: Path | None) -> dict[str, Record] | None:
     """Return the records to compare with, by their files; None if none are named or usual."""
-    from hsal_bench.record import read_record, record_paths
+    from hsal_bench.record_files import find_records
 
     if folder is None and not RECORDS.is_dir():
         return None
-    return {str(path): read_record(path) for path in record_paths(folder or RECORDS)}
+    return {str(path): record for path, record in find_records([folder or RECORDS]).items()}
 
 
 def _write(records: Sequence[Record], output: Path) -> list[Path]:

@@ -15,7 +15,8 @@ from hsal_bench import metrics, registry
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.plain_text import shown
 from hsal_bench.predictions import LISTED, BadPredictions, counts_sha256, parse_predictions
-from hsal_bench.record import DataSet, Record, pack_correct, utc_now
+from hsal_bench.record import DataSet, Record, pack_correct
+from hsal_bench.surroundings import utc_now
 from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 from .submission import Submission, parse

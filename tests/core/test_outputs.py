@@ -14,9 +14,9 @@ from hsal_bench.record import (
     PeakMemory,
     Record,
     pack_correct,
-    utc_now,
     write_record,
 )
+from hsal_bench.surroundings import utc_now
 
 PREDICTED = np.array([[2, 0, 0], [0, 0, 0], [0, 1, 0]])
 TRUTH = np.array([[2, 0, 0], [1, 0, 0], [1, 0, 0]])

@@ -3,27 +3,21 @@
 import dataclasses
 import json
 import math
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsal_bench import record as record_module
 from hsal_bench.errors import UsageError
 from hsal_bench.record import (
     Activation,
     DataSet,
     Environment,
     Record,
-    git_state,
     pack_correct,
     read_record,
-    record_paths,
     unpack_correct,
-    utc_now,
     write_record,
 )
 from hsal_bench.statement import Statement
@@ -186,50 +180,3 @@ def test_what_is_not_json_is_refused(text, tmp_path):
     path.write_text(text)
     with pytest.raises(UsageError, match="is not JSON"):
         read_record(path)
-
-
-def test_a_folder_of_runs_and_a_flat_folder(tmp_path):
-    for name in ("b/record.json", "a/deep/record.json", "flat.json"):
-        write_record(make_record(command=name), tmp_path / name)
-    (tmp_path / "a" / "other.json").write_text("{}")
-    found = [read_record(path).command for path in record_paths(tmp_path)]
-    assert found == ["a/deep/record.json", "b/record.json", "flat.json"]
-    assert len(record_paths(tmp_path / "flat.json")) == 1
-
-
-def test_a_missing_folder_is_said():
-    with pytest.raises(UsageError, match="no folder or record missing"):
-        record_paths(Path("missing"))
-
-
-def test_environment_and_time():
-    environment = record_module.environment()
-    assert environment.numpy == np.__version__
-    assert make_record(environment=environment, started=utc_now()).started.endswith("+00:00")
-
-
-def test_git_state_of_a_checkout(tmp_path, monkeypatch):
-    def git(*arguments):
-        who = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
-        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
-
-    module = tmp_path / "hsal_bench" / "record.py"
-    module.parent.mkdir()
-    module.write_text("")
-    monkeypatch.setattr(record_module, "__file__", str(module))
-    assert git_state() is None
-    git("init")
-    git("add", ".")
-    git("commit", "-m", "one")
-    assert git_state().dirty is False
-    module.write_text("changed")
-    assert git_state().dirty is True
-    assert len(git_state().revision) == 40
-
-
-def test_someone_elses_checkout_is_not_ours(tmp_path, monkeypatch):
-    subprocess.run(["git", "init", str(tmp_path)], check=True, capture_output=True)
-    installed = tmp_path / "site-packages" / "hsal_bench" / "record.py"
-    installed.parent.mkdir(parents=True)
-    monkeypatch.setattr(record_module, "__file__", str(installed))
-    assert git_state() is None

@@ -8,7 +8,8 @@ import pytest
 
 from hsal_bench import activations, cli, harness, registry, results
 from hsal_bench.generator import Outline
-from hsal_bench.record import read_record, record_paths
+from hsal_bench.record import read_record
+from hsal_bench.record_files import record_paths
 from hsal_bench.tables import data_set
 
 METHOD = '''

@@ -1,0 +1,47 @@
+"""Which records a command is given: of folders and files, each once."""
+
+from pathlib import Path
+
+import pytest
+
+from hsal_bench.errors import UsageError
+from hsal_bench.record import read_record, write_record
+from hsal_bench.record_files import find_records, read_records, record_paths
+
+
+def test_a_folder_of_runs_and_a_flat_folder(ok, tmp_path):
+    for name in ("b/record.json", "a/deep/record.json", "flat.json"):
+        write_record(ok(command=name), tmp_path / name)
+    (tmp_path / "a" / "other.json").write_text("{}")
+    found = [read_record(path).command for path in record_paths(tmp_path)]
+    assert found == ["a/deep/record.json", "b/record.json", "flat.json"]
+    assert len(record_paths(tmp_path / "flat.json")) == 1
+
+
+def test_a_missing_folder_is_said():
+    with pytest.raises(UsageError, match="no folder or record missing"):
+        record_paths(Path("missing"))
+
+
+def test_a_record_that_is_named_twice_is_read_once(ok, tmp_path):
+    for seed in range(2):
+        write_record(ok(seed=seed), tmp_path / f"{seed}.json")
+    found = read_records([tmp_path, tmp_path / "1.json", tmp_path / ".." / tmp_path.name])
+    assert [(file.name, record.seed) for file, record in found.items()] == [
+        ("0.json", 0),
+        ("1.json", 1),
+    ]
+
+
+def test_no_record_at_all_is_an_error_where_one_is_needed(tmp_path):
+    assert find_records([tmp_path]) == {}
+    with pytest.raises(
+        UsageError, match=f"no record in {tmp_path}: make one with `hsal-bench run`"
+    ):
+        read_records([tmp_path])
+
+
+def test_a_record_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("[")
+    with pytest.raises(UsageError, match=r"a\.json is not JSON"):
+        read_records([tmp_path])
