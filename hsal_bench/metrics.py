@@ -50,6 +50,8 @@ MEANINGS = {
     "coverage_chance": "share of objects that as many random glimpses would reach",
 }
 
+_NO_SHARES = ("cardinality_mae", "cardinality_bias", "attn_saliency", "attn_saliency_chance")
+
 
 def score(truth: Counts, predicted: Counts, max_objects: int | None = None) -> dict[str, float]:
     """Return every metric by name; `MEANINGS` and `meaning` say what each is.
@@ -114,6 +116,11 @@ def meaning(name: str) -> str:
     if m != name and m.isdigit():
         return f"exact match of the images with {m} object{'' if m == '1' else 's'}"
     return MEANINGS.get(name, "")
+
+
+def is_share(name: str) -> bool:
+    """Return whether a metric is known, and from 0 to 1 by what it says."""
+    return meaning(name) != "" and name not in _NO_SHARES
 
 
 def f1_welleck2018(

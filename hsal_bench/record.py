@@ -12,14 +12,13 @@ import base64
 import binascii
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hsal_bench import strict_json
+from hsal_bench import record_rules, strict_json
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.statement import Statement
@@ -29,11 +28,22 @@ if TYPE_CHECKING:
     import numpy as np
 
 RECORD_VERSION = 1
+_NOT_NEGATIVE = (
+    "updates",
+    "selected_update",
+    "wall_s",
+    "throughput_train",
+    "throughput_predict",
+    "parameters",
+)
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a run was trained or tested on. `file` is a name without its folder."""
+    """What a run was trained or tested on. `file` is a name without its folder.
+
+    sizes: images by split.
+    """
 
     name: str
     content_sha256: str
@@ -43,6 +53,7 @@ class DataSet:
     def __post_init__(self) -> None:
         if "/" in self.file or "\\" in self.file:
             raise ValueError(f"file is {self.file!r}: the name alone, without its folder")
+        record_rules.check_not_negative({f"sizes.{name}": n for name, n in self.sizes.items()})
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,7 @@ class Record:
     `parameters` are as stated, and `started` is when it was scored.
 
     Raises:
-        ValueError: the fields contradict each other.
+        ValueError: the fields contradict each other, or hold what `record_rules` refuses.
     """
 
     status: Literal["ok", "failed", "unsupported"]
@@ -171,14 +182,31 @@ class Record:
             raise ValueError("status is 'ok': that takes metrics, correct and an empty reason")
         if self.status != "ok" and (not self.reason or self.metrics or self.correct):
             raise ValueError(f"status is {self.status!r}: that takes a reason and no metrics")
-        for name, values in [("metrics", self.metrics), *(("curve", line) for line in self.curve)]:
-            infinite = [key for key, value in values.items() if math.isinf(value)]
-            if infinite:
-                raise ValueError(f"{name}.{infinite[0]} is {values[infinite[0]]}, not finite")
+        self._check_values()
         if self.trained_on is not None and self.curve:
             raise ValueError("trained_on is given with a curve: that is of the data set trained on")
         self._check_origin()
-        if datetime.fromisoformat(self.started).tzinfo is None:
+        self._check_started()
+
+    def _check_values(self) -> None:
+        """Refuse what cannot be computed with or shown."""
+        record_rules.check_values(self)
+        record_rules.check_not_negative({name: getattr(self, name) for name in _NOT_NEGATIVE})
+        memory = vars(self.peak_memory_bytes)
+        record_rules.check_not_negative(
+            {f"peak_memory_bytes.{kind}": memory[kind] for kind in memory}
+        )
+        record_rules.check_shares(self.metrics, "metrics")
+        record_rules.check_curve(self.curve)
+        if "test" not in self.data_set.sizes:
+            raise ValueError("data_set.sizes lacks test: metrics are of that split")
+
+    def _check_started(self) -> None:
+        try:
+            zone = datetime.fromisoformat(self.started).tzinfo
+        except ValueError:
+            raise ValueError(f"started is {self.started!r}: it is no time in ISO 8601") from None
+        if zone is None:
             raise ValueError(f"started is {self.started!r}: it lacks the time zone")
 
     def _check_origin(self) -> None:

@@ -25,6 +25,7 @@ from hsal_bench.loader import ExampleSet
 from hsal_bench.method import Method, Unsupported
 from hsal_bench.metrics import METRICS_VERSION, correct
 from hsal_bench.options import as_json
+from hsal_bench.plain_text import one_line, shown
 from hsal_bench.plan import Entry
 from hsal_bench.predictions import counts_sha256
 from hsal_bench.presets import Budget
@@ -52,7 +53,7 @@ def stub(entry: Entry, preset: str, budget: Budget, seed: int, data: DataFile) -
         reason="not finished",
         method=entry.name,
         method_sha256=entry.sha256,
-        settings=entry.settings,
+        settings={name: shown(text) for name, text in entry.settings.items()},
         config=as_json(entry.config),
         preset=preset,
         seed=seed,
@@ -92,14 +93,14 @@ def stub_elsewhere(trained: Record, data: DataFile) -> Record:
 def circumstances(stub: Record, device: torch.device, command: str, git: Git | None) -> Record:
     """Return the record with where and how it is made."""
     where = devices.describe(device)
-    return dataclasses.replace(stub, device=where, command=command, git=git)
+    return dataclasses.replace(stub, device=where, command=shown(command), git=git)
 
 
 def data_set(data: DataFile) -> records.DataSet:
     """Return what a record says of a data set."""
     header = data.header
     sizes = dict(data.layout.sizes)
-    return records.DataSet(header.name, header.content_sha256, sizes, data.path.name)
+    return records.DataSet(header.name, header.content_sha256, sizes, shown(data.path.name))
 
 
 def identity(record: Record) -> dict[str, Any]:
@@ -133,14 +134,14 @@ def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) ->
     try:
         return work()
     except Unsupported as error:
-        return dataclasses.replace(stub, status="unsupported", reason=str(error))
+        return dataclasses.replace(stub, status="unsupported", reason=_reason(error))
     except (harness.Diverged, Breach) as error:
-        reason = str(error)
+        reason = _reason(error)
     except (UsageError, OSError):
         raise  # wrong files or a full disk: nothing the method has done
     except (Exception, SystemExit) as error:  # a method that ends the program ends its own run
         write_text(folder / "error.txt", traceback.format_exc())
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = f"{type(error).__name__}: {one_line(str(error))}"
         click.echo(f"{who}: the traceback of what follows is in {folder / 'error.txt'}", err=True)
     curve = tuple(harness.read_curve(folder))
     updates = int(curve[-1]["update"]) if curve else stub.updates
@@ -188,6 +189,11 @@ def trained(record: Record, run: harness.Progression) -> Record:
         wall_s=run.seconds,
         throughput_train=run.update * record.budget["batch_size"] / training,
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return what a method says of itself, which a record takes as one line that says something."""
+    return one_line(str(error)) or type(error).__name__
 
 
 def _origin(record: Record) -> str | None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union
 
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.plain_text import shown
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _SHOWN = 40
@@ -52,7 +53,8 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
     fields = dataclasses.fields(kind)
     names = [field.name for field in fields]
     if unknown := [name for name in value if name not in names]:
-        raise UsageError(f"{where}: no field is named {unknown[0]!r}: {suggest(unknown[0], names)}")
+        told = shown(unknown[0], _SHOWN)
+        raise UsageError(f"{where}: no field is named '{told}': {suggest(told, names)}")
     if missing := [
         field.name for field in fields if _is_required(field) and field.name not in value
     ]:
@@ -96,10 +98,9 @@ def _one_of(choices: tuple[Any, ...]) -> str:
 
 def _below(where: str, name: str) -> str:
     """Return the place of a field: "file: field", then "file: field.inner"."""
+    name = shown(name, _SHOWN)
     return f"{where}.{name}" if ": " in where else f"{where}: {name}"
 
 
 def _fail(where: str, value: Any, expected: str) -> typing.NoReturn:
-    shown = repr(value)
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    raise UsageError(f"{where} is {shown}: it must be {expected}")
+    raise UsageError(f"{where} is {shown(repr(value), _SHOWN)}: it must be {expected}")

@@ -108,7 +108,7 @@ def _curve(row: Row, curve: Curve, plot: Plot) -> Iterator[Markup]:
 def _cost(section: Section, name: str) -> Chart | None:
     """Return exact match against what it took, of two methods or more."""
     found = [Reached(row, row.mean(name)[0], *row.mean(SORT_BY)) for row in section.rows]
-    found = [one for one in found if 0 < one.cost < math.inf and not math.isnan(one.mean)]
+    found = [one for one in found if one.cost > 0 and not math.isnan(one.mean)]
     if len(found) < 2:
         return None
     told, label = _COSTS[name]

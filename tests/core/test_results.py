@@ -1,0 +1,32 @@
+"""What goes into a record of what happened: one line, whatever a method or a user wrote."""
+
+import pytest
+import torch
+
+from hsal_bench import results
+from hsal_bench.contract import Breach
+from hsal_bench.harness import Diverged
+from hsal_bench.method import Unsupported
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (Unsupported("4 objects\n  at most"), "unsupported", "4 objects at most"),
+        (Unsupported(""), "unsupported", "Unsupported"),
+        (Diverged("the loss\nis nan"), "failed", "the loss is nan"),
+        (Breach("counts are\n[1]"), "failed", "counts are [1]"),
+        (RuntimeError("\x1b[31mout of\nmemory"), "failed", "RuntimeError: \\x1b[31mout of memory"),
+    ],
+)
+def test_a_reason_is_one_line_that_prints(bad, error, status, reason, tmp_path):
+    def work():
+        raise error
+
+    record = results.attempt(work, bad(), tmp_path, "it")
+    assert (record.status, record.reason) == (status, reason)
+
+
+def test_a_command_is_one_line_that_prints(bad):
+    stub = results.circumstances(bad(), torch.device("cpu"), "run --set 'a=\n\x1b[2J'", None)
+    assert stub.command == "run --set 'a=\\n\\x1b[2J'"
