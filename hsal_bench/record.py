@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 RECORD_VERSION = 1
+_ROUNDING = 1e-9
 _NOT_NEGATIVE = (
     "updates",
     "selected_update",
@@ -84,6 +85,13 @@ class Correct:
             raise ValueError(f"bits is not base64 ({error})") from error
         if size != -(-self.length // 8):
             raise ValueError(f"bits holds {size} bytes, which is not {self.length} examples")
+
+    @property
+    def right(self) -> int:
+        """How many were predicted exactly."""
+        packed = base64.b64decode(self.bits)
+        # Without numpy, which is slow to import; the last byte may be longer than the examples.
+        return (int.from_bytes(packed, "big") >> 8 * len(packed) - self.length).bit_count()
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,7 @@ class Record:
         if self.status != "ok" and (not self.reason or self.metrics or self.correct):
             raise ValueError(f"status is {self.status!r}: that takes a reason and no metrics")
         self._check_values()
+        self._check_correct()
         if self.trained_on is not None and self.curve:
             raise ValueError("trained_on is given with a curve: that is of the data set trained on")
         self._check_origin()
@@ -200,6 +209,21 @@ class Record:
         record_rules.check_curve(self.curve)
         if "test" not in self.data_set.sizes:
             raise ValueError("data_set.sizes lacks test: metrics are of that split")
+
+    def _check_correct(self) -> None:
+        """Refuse correctness that is not of the test split, or does not make the exact match."""
+        if self.correct is None:
+            return
+        images, right = self.data_set.sizes["test"], self.correct.right
+        if not 0 < images == self.correct.length:
+            raise ValueError(
+                f"correct is of {self.correct.length} examples, and data_set.sizes.test is {images}"
+            )
+        exact_match = self.metrics.get("exact_match")
+        if exact_match is None or not abs(exact_match - right / images) <= _ROUNDING:
+            raise ValueError(
+                f"metrics.exact_match is {exact_match}, and correct has {right} of {images} right"
+            )
 
     def _check_started(self) -> None:
         try:

@@ -20,7 +20,7 @@ def record(data_set, method, preset, updates, seed, settings=None, **fields):
     """Return a record of a run as it might have been."""
     values = {
         "status": "ok",
-        "metrics": {"exact_match": 0.9, "macro_f1": 0.95},
+        "metrics": {"exact_match": 1.0, "macro_f1": 0.95},
         "correct": Correct(8, "/w=="),
     }
     return Record(

@@ -24,7 +24,7 @@ from hsal_bench.statement import Statement
 
 SIDE, K, CLASSES = 12, 3, 3
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
-MULTISET = DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 2}, "m.h5")
+MULTISET = DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 20}, "m.h5")
 CHUNK_ROWS = 256
 
 
@@ -212,9 +212,19 @@ def damage(toy_file: Path) -> Callable[[str, int], None]:
 
 @pytest.fixture(scope="session")
 def ok() -> Callable[..., Record]:
-    """Return what makes a record of a run that succeeded, changed as asked."""
+    """Return what makes a record of a run that succeeded, changed as asked.
+
+    Of 20 images so many are right that the exact match is the one asked for; `correct` says it for
+    other images, and the size of the test split is theirs.
+    """
 
     def ok(method="hsal-rl", seed=0, exact_match=0.5, **changes):
+        metrics = {"exact_match": exact_match, "macro_f1": 0.75} | changes.pop("metrics", {})
+        images = np.arange(20) < round(20 * metrics["exact_match"])
+        correct = changes.pop("correct", pack_correct(images))
+        metrics["exact_match"] = correct.right / correct.length
+        data_set = changes.pop("data_set", MULTISET)
+        data_set = dataclasses.replace(data_set, sizes={**data_set.sizes, "test": correct.length})
         values = {
             "status": "ok",
             "method": method,
@@ -222,10 +232,10 @@ def ok() -> Callable[..., Record]:
             "preset": "quick",
             "seed": seed,
             "budget": {"updates": 100, "batch_size": 64},
-            "data_set": MULTISET,
+            "data_set": data_set,
             "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
-            "metrics": {"exact_match": exact_match, "macro_f1": 0.75},
-            "correct": pack_correct(np.array([True, False])),
+            "metrics": metrics,
+            "correct": correct,
             "updates": 100,
             "wall_s": 1234.5,
             "device": "cpu",
@@ -263,6 +273,7 @@ def bad(ok: Callable[..., Record]) -> Callable[..., Record]:
     """Return what makes a record of a run that did not succeed."""
 
     def bad(status="failed", reason="the loss is nan", **changes):
-        return ok(status=status, reason=reason, metrics={}, correct=None, **changes)
+        nothing = {"metrics": {}, "correct": None}
+        return dataclasses.replace(ok(**changes), status=status, reason=reason, **nothing)
 
     return bad

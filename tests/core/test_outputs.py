@@ -38,7 +38,7 @@ def _record(seed=0, **metrics):
         budget={"updates": 1, "batch_size": 1},
         data_set=DataSet("toy", "5" * 64, {"test": 3}, "toy.h5"),
         activation=None,
-        metrics={"exact_match": 0.5, "macro_f1": 0.25, **metrics},
+        metrics={"exact_match": 1 / 3, "macro_f1": 0.25, **metrics},
         correct=pack_correct(np.array([True, False, False])),
         peak_memory_bytes=PeakMemory(1, None),
         device="cpu",
@@ -101,7 +101,7 @@ def test_foreign_and_older_records_are_left_out_with_a_warning_each(runs, capsys
     assert f"{runs / 'foreign' / 'record.json'} is not a result record" in warnings[0]
     assert "has record version 0" in warnings[1]
     (row,) = json.loads(captured.out)
-    assert (row["method"], row["n"], row["exact_match"]) == ("constant", 2, 0.5)
+    assert (row["method"], row["n"], row["macro_f1"]) == ("constant", 2, 0.25)
 
 
 def test_the_tables_hold_every_run_and_every_metric(runs, capsys):

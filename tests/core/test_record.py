@@ -13,6 +13,7 @@ from hsal_bench import metrics
 from hsal_bench.errors import UsageError
 from hsal_bench.record import (
     Activation,
+    Correct,
     DataSet,
     Environment,
     Record,
@@ -104,15 +105,22 @@ def test_what_was_trained_on_is_kept_and_older_records_do_not_tell(tmp_path):
 
 def test_nan_is_null_in_the_file(tmp_path):
     path = tmp_path / "record.json"
-    write_record(make_record(metrics={"exact_match_repeat": math.nan}), path)
-    assert json.loads(path.read_text())["metrics"] == {"exact_match_repeat": None}
+    metrics = {"exact_match": 2 / 3, "exact_match_repeat": math.nan}
+    write_record(make_record(metrics=metrics), path)
+    assert json.loads(path.read_text())["metrics"] == {**metrics, "exact_match_repeat": None}
     assert math.isnan(read_record(path).metrics["exact_match_repeat"])
 
 
 @settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=40))
 def test_correctness_is_packed_and_unpacked(correct):
-    assert unpack_correct(pack_correct(np.array(correct, dtype=bool))).tolist() == correct
+    packed = pack_correct(np.array(correct, dtype=bool))
+    assert unpack_correct(packed).tolist() == correct
+    assert packed.right == sum(correct)
+
+
+def test_bits_past_the_last_example_are_none():
+    assert (Correct(3, "/w==").right, Correct(8, "/w==").right) == (3, 8)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +137,21 @@ def test_correctness_is_packed_and_unpacked(correct):
         ({"environment": None}, "environment, updates or wall_s is null: a run has them"),
         ({"stated": STATED}, "stated is given with budget, environment, updates, wall_s or activ"),
         ({"stated": STATED, **UNKNOWN, "wall_s": 3.0}, "stated is given with budget"),
+        ({"metrics": {"macro_f1": 1}}, "exact_match is None, and correct has 2 of 3 right"),
+        ({"metrics": {"exact_match": 0.67}}, "exact_match is 0.67, and correct has 2 of 3 right"),
+        ({"metrics": {"exact_match": math.nan}}, "exact_match is nan, and correct has 2 of 3"),
+        ({"correct": pack_correct(np.ones(3, bool))}, "and correct has 3 of 3 right"),
+        (
+            {"correct": pack_correct(np.array([True, False, True, False]))},
+            "correct is of 4 examples, and data_set.sizes.test is 3",
+        ),
+        (
+            {
+                "correct": pack_correct(np.zeros(0, bool)),
+                "data_set": DataSet("m", "ab" * 32, {"test": 0}, "m.h5"),
+            },
+            "correct is of 0 examples, and data_set.sizes.test is 0",
+        ),
         ({"started": "2025-01-02T03:04:05"}, "it lacks the time zone"),
         ({"trained_on": make_record().data_set}, "trained_on is given with a curve"),
     ],

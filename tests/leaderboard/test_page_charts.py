@@ -55,11 +55,11 @@ def test_one_method_is_compared_with_none(run):
 
 def test_numbers_that_a_record_lacks_are_not_drawn(run):
     nan = float("nan")
-    lacking = run("a", metrics={"macro_f1": 0.5}, curve=({"update": 5, "valid_exact_match": nan},))
+    lacking = run("a", parameters=None, curve=({"update": 5, "valid_exact_match": nan},))
     timeless = run("b", wall_s=0.0)
     found = charts(only([lacking, timeless, run("c"), run("d")]))
     drawn = [set(series(ElementTree.fromstring(chart.svg))) for chart in found]
-    assert drawn == [{"b", "c", "d"}, {"c", "d"}, {"b", "c", "d"}]
+    assert drawn == [{"b", "c", "d"}, {"a", "c", "d"}, {"b", "c", "d"}]
 
 
 def test_a_point_lies_at_its_cost_and_its_exact_match(run):
