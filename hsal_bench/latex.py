@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from hsal_bench.sheets import Sheet, is_text
@@ -23,10 +24,16 @@ _SPECIAL = {
     # Of a row that begins with them LaTeX would make the end of the one before.
     "[": "{[}",
     "*": "{*}",
+    # As they stand they would be curly quotes; babel gives " a meaning of its own.
+    "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}",
+    '"': r"\symbol{34}",
     "±": r"$\pm$",
     "†": r"$^\dagger$",
     "—": "---",
 }
+_LIGATURES = re.compile("(?<=-)(?=-)|(?<=,)(?=,)")
+"""Between two characters that fonts make one of: a dash, or a quote at the foot of the line."""
 
 
 def latex(sheets: Iterable[Sheet]) -> str:
@@ -36,7 +43,11 @@ def latex(sheets: Iterable[Sheet]) -> str:
 
 def escaped(text: str) -> str:
     """Return LaTeX that sets the text as it stands."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    parts = (
+        "".join(_SPECIAL.get(character, character) for character in part)
+        for part in _LIGATURES.split(text)
+    )
+    return "{}".join(parts)
 
 
 def _table(sheet: Sheet) -> Iterator[str]:

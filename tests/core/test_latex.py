@@ -45,6 +45,12 @@ def test_a_table_with_booktabs():
         ("a~b^c", r"a\textasciitilde{}b\textasciicircum{}c"),
         ("<|>", r"\textless{}\textbar{}\textgreater{}"),
         ("[a]*", "{[}a]{*}"),
+        ("--set a-b ---", "-{}-set a-b -{}-{}-"),
+        (",,a, b", ",{},a, b"),
+        ("a — b", "a --- b"),
+        ("`a' ''", r"\textasciigrave{}a\textquotesingle{} " + r"\textquotesingle{}" * 2),
+        ('"a"', r"\symbol{34}a\symbol{34}"),
+        ("?`!`", r"?\textasciigrave{}!\textasciigrave{}"),
     ],
 )
 def test_texts_are_set_as_they_stand(text, expected):
