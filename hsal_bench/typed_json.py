@@ -1,7 +1,8 @@
 """Plain JSON values to dataclasses, checked field by field against the type annotations.
 
-Supported: dataclasses, bool, int, float, str, Any, Literal, Mapping[str, T], tuple[T, ...], and
-any of them with None. A null among the floats of a mapping stands for NaN.
+Supported: dataclasses, bool, int, float, Decimal (where the JSON was read with decimals), str, Any,
+Literal, Mapping[str, T], tuple[T, ...], and any of them with None. A null among the floats of a
+mapping stands for NaN.
 """
 
 from __future__ import annotations
@@ -11,12 +12,19 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal, Union
 
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.plain_text import shown
 
-_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Decimal: "a number",
+    str: "a text",
+}
 _SHOWN = 40
 
 
@@ -83,7 +91,7 @@ def _mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:
     # JSON writes a whole float as 3, and a bool is an int to Python.
-    accepted = (int, float) if kind is float else kind
+    accepted = (int, kind) if kind in (float, Decimal) else kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         _fail(where, value, _NAMES[kind])
     try:
@@ -103,4 +111,5 @@ def _below(where: str, name: str) -> str:
 
 
 def _fail(where: str, value: Any, expected: str) -> typing.NoReturn:
-    raise UsageError(f"{where} is {shown(repr(value), _SHOWN)}: it must be {expected}")
+    told = str(value) if isinstance(value, Decimal) else repr(value)
+    raise UsageError(f"{where} is {shown(told, _SHOWN)}: it must be {expected}")

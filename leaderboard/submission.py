@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Literal
 
 from hsal_bench import strict_json
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics import MEANINGS, meaning
+from hsal_bench.plain_text import shown
 from hsal_bench.statement import Statement, wrong
 from hsal_bench.typed_json import typed
 
@@ -23,6 +24,8 @@ SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME = 60
 _LARGEST_SEED = 2**31 - 1
+_LARGEST_CLAIM = 10**6
+_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Submission(Statement):
 
     method: a name of small letters, digits and hyphens. seeds: of the training, one per
     predictions file. parameters: how many numbers were trained. claimed: metrics by name, means
-    over the seeds; they are compared with the recomputed ones, and used for nothing.
+    over the seeds, with the digits that were written; they are compared with the recomputed ones,
+    and used for nothing.
     """
 
     method: str
@@ -47,7 +51,7 @@ class Submission(Statement):
     split: Literal["test"]
     seeds: tuple[int, ...]
     parameters: int
-    claimed: Mapping[str, float] = field(default_factory=dict)
+    claimed: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[int, str]:
@@ -69,7 +73,7 @@ def parse(content: bytes) -> tuple[Submission | None, list[str]]:
     They are all of them, unless there are more than `LISTED`.
     """
     try:
-        values = strict_json.parse(content.decode("utf-8"))
+        values = strict_json.parse(content.decode("utf-8"), Decimal)
     except ValueError as error:
         return None, [f"it is not JSON ({error})"]
     if not isinstance(values, dict):
@@ -133,12 +137,12 @@ def _parameters(number: int) -> Iterator[str]:
         yield "parameters must be a number of parameters, 0 or more"
 
 
-def _claimed(claimed: Mapping[str, float]) -> Iterator[str]:
+def _claimed(claimed: Mapping[str, Decimal]) -> Iterator[str]:
     for name, value in claimed.items():
         if not meaning(name):
             yield f"claimed.{name} is no metric: {suggest(name, MEANINGS)}"
-        elif not math.isfinite(value):
-            yield f"claimed.{name} is not a number"
+        elif abs(value) > _LARGEST_CLAIM:
+            yield f"claimed.{name} is {shown(str(value), _SHOWN)}: no metric is that large"
 
 
 _RULES: Mapping[str, Callable[[Any], Iterator[str]]] = {

@@ -195,13 +195,13 @@ def _headline(scored: Mapping[int, Scored]) -> Iterator[str]:
         yield f"seed {seed}: " + ", ".join(f"{name} {one.metrics[name]:.4f}" for name in _TOLD)
 
 
-def _belied(claimed: Mapping[str, float], scored: Mapping[int, Scored]) -> Iterator[str]:
+def _belied(claimed: Mapping[str, Decimal], scored: Mapping[int, Scored]) -> Iterator[str]:
     """Yield which claims are not what the predictions come to, rounded as the claim is."""
     for name, claim in claimed.items():
         found = float(np.mean([one.metrics.get(name, math.nan) for one in scored.values()]))
-        exponent = Decimal(repr(claim)).as_tuple().exponent
-        rounding = 0.5 * 10.0 ** int(exponent)
-        if not abs(found - claim) <= rounding + _EXACT:
+        # A whole number is held to a tenth: a claim of 1 would else go with 0.6.
+        rounding = 0.5 * 10.0 ** min(int(claim.as_tuple().exponent), -1)
+        if not abs(found - float(claim)) <= rounding + _EXACT:
             yield f"{name} is claimed as {claim}, and comes to {found:.6g}: mend or drop the claim"
 
 

@@ -186,6 +186,21 @@ def test_a_claim_that_the_predictions_belie_is_told(call, hand_in):
     assert err == "error: entry: 1 of 7 checks failed: claimed numbers\n"
 
 
+@pytest.mark.parametrize(
+    ("claim", "ends"),
+    [("0.8", 0), ("0.80", 1), ("0.800", 1), ("8.0e-1", 1), ("0.85", 0), ("0.849", 1), ("1", 1)],
+)
+def test_a_claim_is_held_to_the_digits_it_was_written_with(call, hand_in, claim, ends):
+    folder = hand_in({"predictions.jsonl": lines([0, 1, 2])}, claimed={"exact_match": "claim"})
+    stated = folder / "submission.json"
+    stated.write_text(stated.read_text().replace('"claim"', claim))
+    code, out, _ = call("entry")
+    assert code == ends
+    if ends:
+        told = "0.80" if claim == "8.0e-1" else claim
+        assert f"exact_match is claimed as {told}, and comes to 0.85: mend or drop" in out
+
+
 def test_all_that_is_wrong_is_listed_and_nothing_is_written(call, hand_in, tmp_path):
     files = {"seed-0.jsonl": lines() + "{}\n[]\n", "seed-2.jsonl": lines()}
     hand_in(files, seeds=[0, 1], link="x", claimed={"macro_f1": 0.1})

@@ -1,6 +1,7 @@
 """`submission.json`: what is stated is typed and checked, and all that is wrong is told."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
@@ -30,9 +31,18 @@ def test_what_is_stated_is_kept():
     submission, found = parse(json.dumps({**GOOD, "claimed": {"exact_match": 0.5}}).encode())
     assert found == []
     assert (submission.method, submission.parameters) == ("my-counter", 1000)
-    assert submission.claimed == {"exact_match": 0.5}
+    assert submission.claimed == {"exact_match": Decimal("0.5")}
     assert submission.statement.authors == ("Ada Lovelace",)
     assert not hasattr(submission.statement, "claimed")
+
+
+def test_a_claim_keeps_the_digits_that_were_written():
+    text = json.dumps({**GOOD, "claimed": {"exact_match": 7, "macro_f1": 8}})
+    submission, _ = parse(text.replace("7", "0.800").replace("8}", "1}").encode())
+    assert {name: str(claim) for name, claim in submission.claimed.items()} == {
+        "exact_match": "0.800",
+        "macro_f1": "1",
+    }
 
 
 def test_each_seed_has_a_file():
@@ -81,9 +91,10 @@ def test_each_seed_has_a_file():
             {"claimed": {"accuracy": 1}},
             "claimed.accuracy is no metric: did you mean 'cardinality_ac",
         ),
-        ({"claimed": {"macro_f1": None}}, "claimed.macro_f1 is not a number"),
+        ({"claimed": {"macro_f1": None}}, "claimed.macro_f1 is None: it must be a number"),
         ({"claimed": {"macro_f1": "1"}}, "claimed.macro_f1 is '1': it must be a number"),
-        ({"claimed": {"macro_f1": 10**400}}, "claimed.macro_f1 is 1000"),
+        ({"claimed": {"macro_f1": 10**400}}, f"claimed.macro_f1 is 1{'0' * 39}...: no metric is"),
+        ({"claimed": {"cardinality_bias": -1e7}}, "claimed.cardinality_bias is -10000000.0: no"),
         ({"autors": ["Ada"]}, "no field is named 'autors': did you mean 'authors'?"),
     ],
 )
