@@ -20,6 +20,7 @@ from hsal_bench.surroundings import utc_now
 from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 from .submission import Submission, parse
+from .submission_copies import comparable, copies, twins, untold
 from .submission_files import STATEMENT, Files, Refused, opened
 
 LARGEST_LINE = 512
@@ -126,12 +127,8 @@ def _check_scores(
         outcome.skip(_SCORED[2:], "there are no numbers of the whole submission")
         return
     outcome.note("claimed numbers", list(_belied(submission.claimed, scored)), "none is belied")
-    copies = [*_twins(scored), *_copies(submission, scored, known or {})]
-    if known is None and not copies:
-        outcome.skip(["copies"], "there are no records to compare with")
-    else:
-        outcome.note("copies", copies, _compared(known or {}))
     outcome.records = [_record(submission, seed, scored[seed], data) for seed in scored]
+    _check_copies(known or {}, outcome)
 
 
 def _other_data(submission: Submission, data: DataFile) -> Iterator[str]:
@@ -205,33 +202,23 @@ def _belied(claimed: Mapping[str, Decimal], scored: Mapping[int, Scored]) -> Ite
             yield f"{name} is claimed as {claim}, and comes to {found:.6g}: mend or drop the claim"
 
 
-def _twins(scored: Mapping[int, Scored]) -> Iterator[str]:
-    first: dict[str, int] = {}
-    for seed, one in scored.items():
-        other = first.setdefault(one.sha256, seed)
-        if other != seed:
-            yield f"seed {seed} predicts what seed {other} does, everywhere: hand in one of them"
-
-
-def _copies(
-    submission: Submission, scored: Mapping[int, Scored], known: Mapping[str, Record]
-) -> Iterator[str]:
-    for file, record in known.items():
-        for seed, one in scored.items():
-            # The record may be of this very entry, checked again.
-            own = record.stated and (record.method, record.seed) == (submission.method, seed)
-            same = record.data_set.content_sha256 == submission.data_set.content_sha256
-            if same and not own and record.predictions_sha256 == one.sha256:
-                yield (
-                    f"seed {seed} predicts what {record.method} seed {record.seed} ({file}) does, "
-                    "everywhere: an entry has predictions of its own"
-                )
-
-
-def _compared(known: Mapping[str, Record]) -> str:
-    without = sum(record.predictions_sha256 is None for record in known.values())
-    told = f"none among {len(known):,} records"
-    return f"{told}, {without:,} of which hold no hash of predictions" if without else told
+def _check_copies(known: Mapping[str, Record], outcome: Outcome) -> None:
+    others = comparable(outcome.records, known)
+    problems = [*twins(outcome.records), *copies(outcome.records, others)]
+    unknown = untold(outcome.records, others)
+    told = f"{len(others):,} records of these images"
+    if problems:
+        outcome.note("copies", problems)
+    elif not others:
+        outcome.skip(["copies"], "there are no other records of these images to compare with")
+    elif unknown:
+        reason = (
+            f"{len(unknown):,} of {told} cannot be compared: right on the same images, without a "
+            f"hash of what was predicted ({', '.join(unknown)})"
+        )
+        outcome.skip(["copies"], shown(reason, _LONGEST))
+    else:
+        outcome.note("copies", [], f"none among {told}")
 
 
 def _taken(submission: Submission, known: Mapping[str, Record]) -> Iterator[str]:

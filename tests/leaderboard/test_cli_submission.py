@@ -133,7 +133,7 @@ def test_the_same_entry_can_be_checked_again_and_a_copy_cannot(call, hand_in):
     assert call("entry", "-o", "records")[0] == 0
     code, out, _ = call("entry", "--records", "records", "-o", "records")
     assert code == 0
-    assert "copies: none among 1 records" in out
+    assert "skipped  copies: there are no other records of these images to compare with" in out
     jumbled = "".join(
         json.dumps(json.loads(line) | {"confidence": 0.5}) + "\n"
         for line in reversed(lines([3]).splitlines())
@@ -155,13 +155,42 @@ def test_two_seeds_that_predict_the_same_are_one(call, hand_in):
     assert "skipped" not in out
 
 
-def test_a_record_without_a_hash_is_told(call, hand_in, tmp_path):
+def test_of_a_record_without_a_hash_it_is_told_what_can_be(call, hand_in, tmp_path):
     hand_in()
     call("entry", "-o", "records/a.json")
     values = json.loads((tmp_path / "records" / "a.json").read_text())
     (tmp_path / "records" / "a.json").write_text(json.dumps(values | {"predictions_sha256": None}))
-    _, out, _ = call("entry", "--records", "records")
-    assert "copies: none among 1 records, 1 of which hold no hash of predictions" in out
+    hand_in({"predictions.jsonl": lines([3])}, "alike", method="alike")
+    code, out, _ = call("alike", "--records", "records")
+    assert code == 0
+    assert (
+        "skipped  copies: 1 of 1 records of these images cannot be compared: right on the same "
+        "images, without a hash of what was predicted (records/a.json)\n" in out
+    )
+    hand_in({"predictions.jsonl": lines([4])}, "unlike", method="unlike")
+    _, out, _ = call("unlike", "--records", "records")
+    assert "ok       copies: none among 1 records of these images\n" in out
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_set": {"name": "toy", "content_sha256": "cd" * 32, "sizes": {"test": IMAGES}}},
+        {"status": "failed", "reason": "no memory", "metrics": {}, "correct": None},
+    ],
+)
+def test_records_of_other_images_or_of_failures_are_not_compared(call, hand_in, tmp_path, changes):
+    hand_in()
+    call("entry", "-o", "records/a.json")
+    file = tmp_path / "records" / "a.json"
+    values = json.loads(file.read_text())
+    if "data_set" in changes:
+        changes = {"data_set": values["data_set"] | changes["data_set"]}
+    file.write_text(json.dumps(values | changes))
+    hand_in({"predictions.jsonl": lines([3])}, "alike", method="alike")
+    code, out, _ = call("alike", "--records", "records")
+    assert code == 0
+    assert "skipped  copies: there are no other records of these images to compare with" in out
 
 
 def test_a_name_that_is_taken_is_refused(call, hand_in):
