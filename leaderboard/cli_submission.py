@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,46 +56,44 @@ def check_submission(
 
     A submission is a folder or zip of submission.json and predictions.jsonl, or for several seeds
     seed-0.jsonl, seed-1.jsonl and so on. docs/submissions.md has the rules. Exit code 1: it fails
-    a check, every problem is listed; 2: there is no such file, or data set.
+    a check, every problem is listed; 2: there is no such submission, or no file of --dataset.
     """
     from hsal_bench.cli_outcomes import tell
     from hsal_bench.plain_text import shown
 
     from .submission_check import check
 
-    outcome = check(submission, _finder(dataset, datasets), _known(records))
+    file = _data_file(dataset, datasets) if dataset else None
+    outcome = check(submission, file, lambda name: _data_file(name, datasets), _known(records))
     tell("submission", shown(str(submission)), outcome.checks, as_json=as_json)
     if output is not None:
         for path in _write(outcome.records, output):
             click.echo(f"record written: {path}", err=True)
 
 
-def _finder(dataset: str | None, datasets: Path) -> Callable[[str | None], Path | None]:
-    """Return what finds the file of the data set: the one asked for, or else the one stated."""
+def _data_file(name: str, datasets: Path) -> Path:
+    """Return the file of a data set.
 
-    def find(stated: str | None) -> Path | None:
-        from hsal_bench.cli_card import data_set_path
+    Raises:
+        UsageError: there is no such data set, or no such file.
+    """
+    from hsal_bench.cli_card import data_set_path
 
-        name = dataset or stated
-        if name is None:
-            return None
-        path = data_set_path(name, datasets)
-        if not path.is_file():
-            raise UsageError(
-                f"no data set file {path}: build it with "
-                f"`hsal-bench generate {name} --out {path.parent}`, or name it with --dataset"
-            )
-        return path
-
-    return find
+    path = data_set_path(name, datasets)
+    if not path.is_file():
+        raise UsageError(
+            f"no data set file {path}: build it with "
+            f"`hsal-bench generate {name} --out {path.parent}`, or name it with --dataset"
+        )
+    return path
 
 
-def _known(folder: Path | None) -> dict[str, Record] | None:
-    """Return the records to compare with, by their files; None if none are named or usual."""
+def _known(folder: Path | None) -> dict[str, Record]:
+    """Return the records to compare with, by their files; none if none are named or usual."""
     from hsal_bench.record_files import find_records
 
     if folder is None and not RECORDS.is_dir():
-        return None
+        return {}
     return {str(path): record for path, record in find_records([folder or RECORDS]).items()}
 
 

@@ -84,6 +84,18 @@ def parse(content: bytes) -> tuple[Submission | None, list[str]]:
     return typed(Submission, values, STATEMENT), []
 
 
+def named_data_set(content: bytes) -> str | None:
+    """Return the data set that `content` names, whatever else is wrong with it; None for none."""
+    try:
+        values = strict_json.parse(content.decode("utf-8"), Decimal)
+    except ValueError:
+        return None
+    found = values.get("data_set") if isinstance(values, dict) else None
+    name = found.get("name") if isinstance(found, dict) else None
+    # Only what can be a name: it becomes a part of a path.
+    return name if isinstance(name, str) and SLUG.fullmatch(name) else None
+
+
 def _problems(values: dict[str, Any]) -> Iterator[str]:
     kinds = typing.get_type_hints(Submission)
     parts = {part.name: part for part in dataclasses.fields(Submission)}

@@ -13,13 +13,14 @@ import numpy as np
 
 from hsal_bench import metrics, registry
 from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.errors import UsageError
 from hsal_bench.plain_text import shown
 from hsal_bench.predictions import LISTED, BadPredictions, counts_sha256, parse_predictions
 from hsal_bench.record import DataSet, Record, pack_correct
 from hsal_bench.surroundings import utc_now
 from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
-from .submission import Submission, parse
+from .submission import Submission, named_data_set, parse
 from .submission_copies import comparable, copies, twins, untold
 from .submission_files import STATEMENT, Files, Refused, opened
 
@@ -67,52 +68,68 @@ class Scored:
 
 
 def check(
-    path: Path, find: Callable[[str | None], Path | None], known: Mapping[str, Record] | None
+    path: Path, file: Path | None, find: Callable[[str], Path], known: Mapping[str, Record]
 ) -> Outcome:
     """Check the submission `path`, against `known` records, too, by their files' names.
 
-    `find` returns the data set's file, given the name that `submission.json` states, or None where
-    that cannot be read; then it may return None, and no predictions are looked at. `known` is None
-    where there are no records to compare with.
+    `file` is the data set's; where it is None, `find` returns it, given the name that
+    `submission.json` states, or raises UsageError, which is a problem of the submission then.
 
     Raises:
-        UsageError: there is no such submission; whatever `find` and `open_data` refuse.
+        UsageError: there is no such submission; whatever `open_data` refuses.
     """
     outcome = Outcome()
     try:
         with opened(path) as files:
             outcome.note("files", [], ", ".join(files.packed))
-            submission = _submission(files, outcome)
-            found = find(submission.data_set.name if submission else None)
-            if found is None:
-                outcome.skip(_SCORED, f"{STATEMENT} does not say what was predicted")
-            else:
+            submission, stated = _submission(files, outcome)
+            found = file or _found(stated, find, outcome)
+            if found is not None:
                 with open_data(found) as data:
                     _check_scores(files, submission, data, known, outcome)
         if submission is not None:
-            outcome.note("name", list(_taken(submission, known or {})), submission.method)
+            outcome.note("name", list(_taken(submission, known)), submission.method)
     except Refused as error:
-        outcome.note("reading" if outcome.checks else "files", error.problems)
+        outcome.note("files", error.problems)
     if any(one.outcome == FAILED for one in outcome.checks):
         outcome.records.clear()
     return outcome
 
 
-def _submission(files: Files, outcome: Outcome) -> Submission | None:
+def _submission(files: Files, outcome: Outcome) -> tuple[Submission | None, str | None]:
+    """Return what is stated, None if anything is wrong with it, and the data set that is named."""
     if STATEMENT not in files.packed:
         outcome.note(STATEMENT, ["it is missing: docs/submissions.md says what stands in it"])
-        return None
-    submission, problems = parse(files.read(STATEMENT, LARGEST_STATEMENT))
+        return None, None
+    try:
+        content = files.read(STATEMENT, LARGEST_STATEMENT)
+    except Refused as error:
+        outcome.note(STATEMENT, error.problems)
+        return None, None
+    submission, problems = parse(content)
     seen = f"{submission.entry} entry of {', '.join(submission.authors)}" if submission else ""
     outcome.note(STATEMENT, problems, seen)
-    return submission
+    return submission, named_data_set(content)
+
+
+def _found(stated: str | None, find: Callable[[str], Path], outcome: Outcome) -> Path | None:
+    """Return the file of the data set that is stated; where there is none, note it."""
+    if stated is None:
+        outcome.skip(_SCORED, f"{STATEMENT} does not say what was predicted")
+        return None
+    try:
+        return find(stated)
+    except UsageError as error:
+        outcome.note(_SCORED[0], [str(error)])
+        outcome.skip(_SCORED[1:], "they take the data set")
+        return None
 
 
 def _check_scores(
     files: Files,
     submission: Submission | None,
     data: DataFile,
-    known: Mapping[str, Record] | None,
+    known: Mapping[str, Record],
     outcome: Outcome,
 ) -> None:
     header = data.header
@@ -128,7 +145,7 @@ def _check_scores(
         return
     outcome.note("claimed numbers", list(_belied(submission.claimed, scored)), "none is belied")
     outcome.records = [_record(submission, seed, scored[seed], data) for seed in scored]
-    _check_copies(known or {}, outcome)
+    _check_copies(known, outcome)
 
 
 def _other_data(submission: Submission, data: DataFile) -> Iterator[str]:
@@ -166,9 +183,12 @@ def _scores(
         except BadPredictions as error:
             problems += [f"{name}: {problem}" for problem in error.problems]
             continue
+        except Refused as error:  # the others may be read all the same
+            problems += error.problems
+            continue
         scores = metrics.score(truth, counts, data.layout.max_objects)
         scored[seed] = Scored(scores, metrics.correct(truth, counts), counts_sha256(counts))
-    return scored, problems
+    return scored, list(dict.fromkeys(problems))
 
 
 def _lines(name: str, content: bytes, size: int) -> io.BytesIO:

@@ -242,6 +242,47 @@ def test_all_that_is_wrong_is_listed_and_nothing_is_written(call, hand_in, tmp_p
     assert not (tmp_path / "record.json").exists()
 
 
+def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(call, hand_in):
+    hand_in(data_set={"name": "mnist-multiste", "content_sha256": CONTENT}, link="x")
+    code, out, err = call("entry")
+    assert code == 1
+    assert "FAILED   submission.json: link is not a web address" in out
+    assert (
+        "FAILED   data set: no data set 'mnist-multiste' and no file data/mnist-multiste.h5" in out
+    )
+    assert "did you mean 'mnist-multiset'" in out
+    assert "skipped  predictions: they take the data set\n" in out
+    assert err.startswith("error: entry: 2 of 6 checks failed: submission.json, data set")
+
+
+def test_a_data_set_that_is_not_there_is_told_with_how_it_is_made(call, hand_in):
+    hand_in(data_set={"name": "mnist-multiset", "content_sha256": CONTENT})
+    code, out, _ = call("entry")
+    assert code == 1
+    assert "FAILED   data set: no data set file data/mnist-multiset.h5: build it with `hsal-" in out
+    assert "ok       name: my-counter\n" in out
+
+
+def test_predictions_are_checked_though_something_else_is_misstated(call, hand_in):
+    hand_in({"predictions.jsonl": "{}\n" + lines()}, link="x")
+    _, out, err = call("entry")
+    assert "FAILED   predictions: predictions.jsonl: line 1: the key 'id' is missing\n" in out
+    assert "checks failed: submission.json, predictions" in err
+
+
+def test_of_a_file_that_cannot_be_read_the_others_are_told_too(call, hand_in):
+    files = {"seed-0.jsonl": " " * 11_000, "seed-1.jsonl": lines() + "[]\n"}
+    folder = hand_in(files, seeds=[0, 1])
+    with (folder / "submission.json").open("a") as stated:
+        stated.write(" " * 2**16)
+    code, out, err = call("entry", "--dataset", "toy")
+    assert code == 1
+    assert "FAILED   submission.json: submission.json holds more than 65,536 bytes: no such" in out
+    assert "         seed-0.jsonl holds more than 10,240 bytes: no such file needs them\n" in out
+    assert "         seed-1.jsonl: line 21: [] is not an object" in out
+    assert "checks failed: submission.json, predictions" in err
+
+
 def test_files_that_fit_no_seed_and_seeds_without_a_file_are_told(call, hand_in):
     hand_in({"seed-0.jsonl": lines(), "seed-2.jsonl": lines()}, seeds=[0, 1])
     code, out, _ = call("entry")
@@ -266,7 +307,7 @@ def test_predictions_of_another_content_are_refused(call, hand_in):
     [
         (
             " " * 10_000,
-            "reading: predictions.jsonl holds more than 10,240 bytes: no such file needs",
+            "predictions: predictions.jsonl holds more than 10,240 bytes: no such file needs",
         ),
         (
             "\n" * 9_000,
@@ -335,7 +376,6 @@ def test_checks_as_json(call, hand_in):
             "no submission none.zip: name a folder or a zip, with submission.json in it",
         ),
         (["entry", "--dataset", "none.h5"], "no data set file none.h5: build it with"),
-        (["entry", "--datasets", "none"], "no data set 'toy' and no file none/toy.h5"),
         (["entry", "--records", "none"], "no folder or record none: make a record with"),
         ([], "missing argument 'FOLDER|ZIP'"),
     ],
