@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.columns import RUN_COLUMNS, value
@@ -36,6 +37,7 @@ HEADLINE = (
     "wall_s",
 )
 SORT_BY = "exact_match"
+DIGITS = 8
 _RANK = ("rank_best", "rank_worst", "as_best", "ranked_by")
 
 
@@ -58,8 +60,9 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     records = list(records)
     _check_metrics(records, metrics)
     data_sets: dict[str, list[Record]] = {}
-    for record in sorted(records, key=data_set):
-        data_sets.setdefault(data_set(record), []).append(record)
+    known = digits(records)
+    for record in sorted(records, key=lambda record: data_set(record, known)):
+        data_sets.setdefault(data_set(record, known), []).append(record)
     rows = []
     for name, group in data_sets.items():
         rows += _rows(name, group, metrics)
@@ -71,17 +74,29 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     return table.astype({"rank_best": "Int64", "rank_worst": "Int64"})
 
 
-def data_set(record: Record) -> str:
+def digits(records: Iterable[Record]) -> int:
+    """Return how many digits of a content's hash tell those of the records apart: 8, or more."""
+    contents = {
+        one.content_sha256
+        for record in records
+        for one in (record.data_set, record.trained_on)
+        if one is not None
+    }
+    return next(n for n in count(DIGITS) if len({one[:n] for one in contents}) == len(contents))
+
+
+def data_set(record: Record, digits: int = DIGITS) -> str:
     """Return what a table is of: the data set, its content, the version of the metrics.
 
-    And, of methods that were trained on another data set, which that is.
+    And, of methods that were trained on another data set, which that is. Of contents as many
+    `digits` are told.
     """
-    content = record.data_set.content_sha256[:8]
+    content = record.data_set.content_sha256[:digits]
     told = f"{record.data_set.name} (content {content}, metrics {record.metrics_version})"
     other = record.trained_on
     if other is None:
         return told
-    return f"{told}, trained on {other.name} (content {other.content_sha256[:8]})"
+    return f"{told}, trained on {other.name} (content {other.content_sha256[:digits]})"
 
 
 def _rows(data_set: str, records: Sequence[Record], metrics: Sequence[str]) -> list[dict[str, Any]]:

@@ -65,7 +65,8 @@
 
   // A link to a row's records opens the row, also where it was closed again.
   function open() {
-    const panel = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    // A row's place is of letters that no address writes as %xx: there is nothing to decode.
+    const panel = document.getElementById(location.hash.slice(1));
     if (!panel || !panel.classList.contains("panel")) return;
     panel.closest("details").open = true;
     panel.closest("tbody").classList.remove("filtered");

@@ -69,7 +69,7 @@ def _training(section: Section) -> Chart | None:
     highest = max(float(np.nanmax(curve.values)) for _, curve in found)
     several = any(len(curve.values) > 1 for _, curve in found)
     plot = Plot(
-        f"{section.anchor}-training",
+        f"{section.anchor}_training",
         "Validation exact match" + (", and its range over seeds" if several else ""),
         across([0.0, *(float(curve.updates[-1]) for _, curve in found)]),
         upwards([0.0, max(highest, 0.05)]),
@@ -113,7 +113,7 @@ def _cost(section: Section, name: str) -> Chart | None:
         return None
     told, label = _COSTS[name]
     plot = Plot(
-        f"{section.anchor}-{name}",
+        f"{section.anchor}_{name}",
         f"Exact match against {told}",
         across([one.cost for one in found], log=True),
         upwards([one.mean + side * one.reach for one in found for side in (-1, 1)]),

@@ -36,7 +36,7 @@ class Plot:
 
     def drawn(self, where: str, described: str, series: Iterable[Markup]) -> Markup:
         """Return the chart with each method's marks; `where` and `described` tell it in words."""
-        title, description = f"{self.anchor}-title", f"{self.anchor}-desc"
+        title, description = f"{self.anchor}_title", f"{self.anchor}_desc"
         return tag(
             "svg",
             tag("title", f"{self.title}: {where}", id=title),

@@ -17,7 +17,7 @@ from hsal_bench.comparison import conditions, inequality, variants
 from hsal_bench.ranking import Rank, Ranking, ranking
 from hsal_bench.record import Record
 from hsal_bench.statistics import mean_std
-from hsal_bench.tables import data_set
+from hsal_bench.tables import data_set, digits
 
 COLUMNS = (
     "exact_match",
@@ -92,6 +92,9 @@ class Row:
 class Section:
     """The methods on one data set, best exact match first.
 
+    digits: so many of a content's hash are shown. anchor: its place; places within it that no row
+    has (a heading, a chart) have names that go on from it with a low line, which `Anchors` gives
+    none.
     same_name: other contents (or versions of the metrics) that the page has under the same name.
     absent: methods that the page has, but not here.
     """
@@ -99,6 +102,7 @@ class Section:
     anchor: str
     title: str
     record: Record
+    digits: int
     rows: tuple[Row, ...]
     ranking: Ranking | None
     inequality: str
@@ -119,21 +123,23 @@ class Section:
 def sections(entries: Sequence[Entry]) -> list[Section]:
     """Return the board's sections. Records of other content or metrics are another section."""
     groups: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: data_set(entry.record)):
-        groups.setdefault(data_set(entry.record), []).append(entry)
+    known = digits(entry.record for entry in entries)
+    for entry in sorted(entries, key=lambda entry: data_set(entry.record, known)):
+        groups.setdefault(data_set(entry.record, known), []).append(entry)
     methods = {told: _methods(group) for told, group in groups.items()}
     names = sorted({name for group in methods.values() for name in group})
     anchors = Anchors()
     found = []
     for told, group in methods.items():
         record = groups[told][0].record
-        anchor = anchors.new(_place(record))
+        anchor = anchors.new(_place(record, known))
         rows, ranks = _rows(group, {name: k for k, name in enumerate(names)}, anchor, anchors)
         found.append(
             Section(
                 anchor=anchor,
                 title=told,
                 record=record,
+                digits=known,
                 rows=rows,
                 ranking=ranks,
                 inequality=_inequality(rows),
@@ -145,7 +151,10 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
 
 
 class Anchors:
-    """Names for places on the page, each of its own, that stay the same from page to page."""
+    """Names for places on the page, each of its own, that stay the same from page to page.
+
+    None has a low line: names with one are the page's own.
+    """
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -218,9 +227,9 @@ def _latest(entries: Sequence[Entry]) -> list[Entry]:
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
-def _place(record: Record) -> str:
+def _place(record: Record, digits: int) -> str:
     other = f"-from-{record.trained_on.name}" if record.trained_on else ""
-    return f"{record.data_set.name}-{record.data_set.content_sha256[:8]}{other}"
+    return f"{record.data_set.name}-{record.data_set.content_sha256[:digits]}{other}"
 
 
 def _same_name(told: str, groups: Mapping[str, Sequence[Entry]]) -> tuple[str, ...]:

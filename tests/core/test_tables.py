@@ -49,6 +49,17 @@ def test_other_data_and_other_metrics_are_another_table(other, ok):
     assert means["data_set"].nunique() == 2
 
 
+def test_contents_that_begin_alike_are_tables_of_their_own(ok):
+    alike = [DataSet("m", "ab12ab12" + 14 * end, {"test": 20}, "m.h5") for end in ("0001", "0002")]
+    trained = {"trained_on": alike[1], "data_set": alike[0]}
+    means = tables.metric_table([ok(data_set=alike[0]), ok(data_set=alike[1]), ok(**trained)])
+    assert means["data_set"].tolist() == [
+        "m (content ab12ab120001, metrics 1)",
+        "m (content ab12ab120001, metrics 1), trained on m (content ab12ab120002)",
+        "m (content ab12ab120002, metrics 1)",
+    ]
+
+
 def test_rows_that_were_trained_on_another_data_set_are_another_table(ok, bad):
     other = DataSet("mnist-set", "cd34" * 16, {"train": 60, "test": 2}, "s.h5")
     reason = "hsal-rl is built for at most 4 objects per image"

@@ -164,13 +164,22 @@ def test_an_address_with_a_row_opens_it(show, entries):
     assert [panel.get_attribute("id") for panel in opened] == ["mnist-multiset-ab12ab12-quick"]
 
 
+@pytest.mark.parametrize("place", ["#%", "#%E0%A4%A", "#%zz", "#all_results", "#none"])
+def test_an_address_that_names_no_row_harms_nothing(show, entries, place):
+    shown = show(entries, place=place)
+    assert not any(panel.is_visible() for panel in shown.locator(".panel").all())
+    # The rest of the script has run.
+    shown.get_by_label("Show methods with").fill("SLO")
+    assert shown.locator("output").inner_text() == "2 of 6 rows"
+
+
 def test_the_keyboard_reaches_rows_and_skips_the_head(show, entries):
     shown = show(entries)
     shown.keyboard.press("Tab")
     assert shown.evaluate("document.activeElement.textContent") == "Skip to the results"
     assert shown.locator(".skip").bounding_box()["x"] >= 0
     shown.keyboard.press("Enter")
-    assert shown.evaluate("document.activeElement.id") == "results"
+    assert shown.evaluate("document.activeElement.id") == "all_results"
     shown.locator("summary").first.focus()
     shown.keyboard.press("Enter")
     assert shown.locator(".panel").first.is_visible()

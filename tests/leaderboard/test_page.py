@@ -12,6 +12,7 @@ from PIL import Image
 from hsal_bench.leaderboard import page_pictures
 from hsal_bench.leaderboard.page import page
 from hsal_bench.leaderboard.page_rows import Entry
+from hsal_bench.record import DataSet
 from hsal_bench.statement import Statement
 
 FILE = Path("board.html")
@@ -91,7 +92,7 @@ def test_a_record_cannot_add_an_element_or_a_handler(hostile):
 
 def test_links_lead_into_the_page_to_a_file_or_to_a_stated_address(hostile):
     starts = re.compile(
-        r"#[A-Za-z0-9.-]+$|\./[^:]*$|data:,$|https://example\.org/\?a=1&lt=2;onclick=alert\(1\)$"
+        r"#[A-Za-z0-9._-]+$|\./[^:]*$|data:,$|https://example\.org/\?a=1&lt=2;onclick=alert\(1\)$"
     )
     for href in hostile.values("href"):
         assert starts.match(href), href
@@ -108,6 +109,15 @@ def test_places_are_named_once_and_every_link_has_one(hostile):
         for name in names.split()
     }
     assert inside | referred <= set(places)
+
+
+def test_no_name_takes_a_place_of_the_page_itself(run):
+    names = ("title", "training", "training-title", "training_desc", "wall_s", "results", "")
+    entries = [run(f"{name} ", right=10 * k + 5) for k, name in enumerate(names)]
+    entries += [run(data_set=DataSet(name, "", {"test": 400}, "x.h5")) for name in names]
+    places = parsed(entries).values("id")
+    assert len(places) == len(set(places))
+    assert sum(place.endswith("_title") for place in places) == 4 + 2 * len(names)
 
 
 def test_its_policy_allows_its_own_style_and_script_and_nothing_else(run):

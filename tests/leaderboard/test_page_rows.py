@@ -50,6 +50,19 @@ def test_other_images_and_other_metrics_are_another_section_that_says_so(other, 
     assert [section.same_name for section in found] == [(found[1].title,), (found[0].title,)]
 
 
+def test_contents_that_begin_alike_are_sections_of_their_own(run):
+    alike = [DataSet("m", "ab12" * 15 + end, {"test": 400}, "m.h5") for end in ("0000", "0001")]
+    found = sections(
+        [run(data_set=one, right=right) for one, right in zip(alike, (9, 8), strict=True)]
+    )
+    assert [len(section.rows) for section in found] == [1, 1]
+    contents = ["ab12" * 15 + "0000", "ab12" * 15 + "0001"]
+    assert [section.title for section in found] == [
+        f"m (content {content}, metrics 1)" for content in contents
+    ]
+    assert [section.anchor for section in found] == [f"m-{content}" for content in contents]
+
+
 def test_rows_trained_elsewhere_are_another_section(run):
     there = run(trained_on=OTHER, curve=())
     found = sections([run(), there])
