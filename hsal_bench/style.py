@@ -55,6 +55,8 @@ MARKS = {True: "✓", False: "✗"}
 _FACE = "DejaVu Sans"
 _RC: dict[Any, Any] = {
     "font.family": _FACE,
+    # A method or a class can have any name, dollars too: what is maths says so itself.
+    "text.parse_math": False,
     "mathtext.fontset": "dejavusans",
     "font.size": FONT,
     "axes.labelsize": FONT,

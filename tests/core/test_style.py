@@ -12,7 +12,7 @@ from hsal_bench import style
 def _figure() -> Figure:
     with style.drawing():
         figure = Figure(figsize=(style.ONE_COLUMN, 1))
-        figure.text(0.1, 0.5, "priority $P_t$ ✓")
+        figure.text(0.1, 0.5, "priority $P_t$ ✓", parse_math=True)
     return figure
 
 
@@ -38,6 +38,15 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path, kind):
         style.save(_figure(), tmp_path / f"{name}.{kind}")
     assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
     assert b"CreationDate" not in (tmp_path / f"a.{kind}").read_bytes()
+
+
+def test_a_name_with_dollars_is_drawn_as_it_stands(tmp_path):
+    with style.drawing():
+        figure = Figure(figsize=(style.ONE_COLUMN, 1))
+        plain, dollars = (figure.text(0, 0, name) for name in ("a b", "$a b$"))
+        assert dollars.get_window_extent().width > 1.2 * plain.get_window_extent().width
+        figure.text(0, 0.5, r"$\no_such_command$")
+    style.save(figure, tmp_path / "x.png")
 
 
 def test_an_error_leaves_no_picture(tmp_path, monkeypatch):
