@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hsal_bench.circumstances import facts
 from hsal_bench.columns import cell, cell_with_unit, heading, meaning, names_in, value
 from hsal_bench.comparison import NONE, inequality, label
-from hsal_bench.options import as_text
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 from hsal_bench.tables import SORT_BY, data_set
@@ -160,15 +160,17 @@ def _given(lines: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, Any]]:
 
 def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
     """Yield what was run, on what and where, as (field, content)."""
-    data = record.data_set
-    yield "method", record.method
-    yield from _as_stated(record.stated) if record.stated else _given_to(record)
-    yield "data set", f"{data.name}, content {data.content_sha256}"
-    yield "images", _listed(data.sizes)
+    for fact in facts([record]):
+        yield fact.name, fact.told
     if record.stated:
+        yield from _as_stated(record.stated)
         yield "scored", record.started
     else:
-        yield from _surroundings(record)
+        yield "device", record.device
+        yield "started", record.started
+        if record.git:
+            yield "git", f"{record.git.revision}{', with changes' if record.git.dirty else ''}"
+        yield "command", record.command
 
 
 def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
@@ -178,35 +180,6 @@ def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
     yield "link", stated.link
     yield "extra data", ", ".join(stated.extra_data) or "none"
     yield "training", stated.training_compute
-
-
-def _given_to(record: Record) -> Iterator[tuple[str, str]]:
-    yield "settings", _listed(record.settings) or "none given"
-    yield "preset", record.preset or "none"
-    yield "config", _listed(record.config)
-    yield "budget", _listed(record.budget)
-
-
-def _surroundings(record: Record) -> Iterator[tuple[str, str]]:
-    activation, environment = record.activation, record.environment
-    if other := record.trained_on:
-        yield "trained on", f"{other.name}, content {other.content_sha256}"
-    if activation:
-        yield "activations", f"{activation.backbone}, {activation.weights}, {activation.sha256}"
-    yield "device", record.device
-    yield "started", record.started
-    if environment:
-        versions = {name: x for name, x in vars(environment).items() if x is not None}
-        yield "versions", _listed(versions)
-    if record.git:
-        dirty = ", with changes" if record.git.dirty else ""
-        yield "git", f"{record.git.revision}{dirty}"
-    yield "command", record.command
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    plain = {name: tuple(x) if isinstance(x, list) else x for name, x in values.items()}
-    return ", ".join(f"{name}={as_text(x)}" for name, x in plain.items())
 
 
 def _terminal_cells(sheet: Sheet, row: int) -> Iterator[tuple[str, str]]:

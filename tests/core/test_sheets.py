@@ -185,15 +185,20 @@ def test_how_one_run_was_made(ok):
     assert content["preset"] == "quick"
     assert content["config"] == "learning_rate=0.001, hidden=128,512, carry=yes"
     assert content["device"] == "cpu"
-    assert content["activations"] == f"small, from scratch on mnist-single, {'cd' * 32}"
-    assert "torch=2.8.0" in content["versions"]
+    assert content["activation model"].startswith("backbone=small, weights=from scratch on mnist-")
+    assert "torch=2.8.0" in content["environment"]
+    assert content["data set"] == (
+        f"mnist-multiset, content sha256={'ab12' * 16}, train=60, test=2, file=m.h5"
+    )
     assert content["command"] == "hsal-bench run --model hsal-rl"
     assert "git" not in content
     assert "trained on" not in content
     elsewhere = ok(trained_on=DataSet("mnist-set", "cd34" * 16, {"test": 2}, "s.h5"))
     content = dict(sheets.run_sheets(elsewhere)[1].rows)
-    assert content["trained on"] == f"mnist-set, content {'cd34' * 16}"
-    assert rows_of(sheets.run_sheets(ok())[1])["settings"] == ("none given",)
+    assert content["trained on"] == f"mnist-set, content sha256={'cd34' * 16}, test=2"
+    assert rows_of(sheets.run_sheets(ok())[1])["settings"] == (
+        "none: the preset's config as it is",
+    )
 
 
 def test_a_failed_run_says_why_below_its_numbers(bad):
@@ -306,4 +311,4 @@ def test_what_is_stated_of_predictions_made_elsewhere(elsewhere):
     assert told["made"] == "elsewhere, unofficial entry, as stated"
     assert (told["authors"], told["extra data"]) == ("A. Author, B. Author", "none")
     assert told["training"] == "two days on one GPU"
-    assert set(told) & {"preset", "budget", "versions", "device", "command"} == set()
+    assert set(told) & {"preset", "budget", "environment", "device", "command"} == set()
