@@ -12,11 +12,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.columns import RUN_COLUMNS, value
-from hsal_bench.comparison import NONE, conditions, variants
+from hsal_bench.comparison import NONE, conditions, latest_per_seed, seeds_asked, variants
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.ranking import ranking
 from hsal_bench.record import Record
@@ -86,18 +85,18 @@ def data_set(record: Record) -> str:
 
 def _rows(data_set: str, records: Sequence[Record], metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows of a data set, best exact match first."""
-    found = {method: _latest(runs) for method, runs in variants(records)}
-    ranks = _ranks({method: runs for method, (runs, _) in found.items()})
-    shared = {run.seed for runs, _ in found.values() for run in runs if run.stated is None}
+    found = {method: latest_per_seed(runs) for method, runs in variants(records)}
+    latest = {method: runs for method, (runs, _) in found.items()}
+    ranks, asked = _ranks(latest), seeds_asked(latest)
     rows = []
-    for method, (runs, repeated) in sorted(found.items(), key=lambda item: _order(*item)):
-        seeds = shared if runs[0].stated is None else {run.seed for run in runs}
+    for method, (runs, superseded) in sorted(found.items(), key=lambda item: _order(*item)):
+        seeds = asked[method]
         row = {"data_set": data_set, "method": method, "seeds": len(seeds), **ranks[method]}
-        rows.append(row | _line(runs, metrics) | {"note": _note(runs, seeds, repeated)})
+        rows.append(row | _line(runs, metrics) | {"note": _note(runs, seeds, superseded)})
     return rows
 
 
-def _order(method: str, found: tuple[list[Record], list[int]]) -> tuple[float, str]:
+def _order(method: str, found: tuple[list[Record], list[Record]]) -> tuple[float, str]:
     """Return what the rows are sorted by: the highest first, those without a number last."""
     best, _ = mean_std([value(run, SORT_BY) for run in _good(found[0])])
     return (math.inf if math.isnan(best) else -best, method)
@@ -127,20 +126,9 @@ def _ranks(methods: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, Any]]
     }
 
 
-def _latest(records: Sequence[Record]) -> tuple[list[Record], list[int]]:
-    """Return one run per seed, the latest started, and the seeds that had several."""
-    by_seed: dict[int, Record] = {}
-    repeated = []
-    for record in sorted(records, key=lambda run: datetime.fromisoformat(run.started)):
-        if record.seed in by_seed:
-            repeated.append(record.seed)
-        by_seed[record.seed] = record
-    return [by_seed[seed] for seed in sorted(by_seed)], sorted(set(repeated))
-
-
-def _note(runs: Sequence[Record], seeds: set[int], repeated: Sequence[int]) -> str:
+def _note(runs: Sequence[Record], seeds: set[int], superseded: Sequence[Record]) -> str:
     causes = dict.fromkeys(_lacking(runs, seeds))
-    if repeated:
+    if repeated := sorted({run.seed for run in superseded}):
         causes[f"seed {', '.join(map(str, repeated))} run more than once: the latest counts"] = None
     untrained = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
     if untrained:

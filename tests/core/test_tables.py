@@ -228,6 +228,20 @@ def test_of_one_seed_run_twice_the_latest_counts(ok):
     assert row["note"] == "seed 0 run more than once: the latest counts"
 
 
+def test_a_run_is_superseded_by_later_ones_of_its_seed_whatever_the_clock_shows(ok):
+    first, second, last = (
+        ok(seed=3, started=started)
+        for started in (
+            "2025-01-02T09:00:00+09:00",  # midnight in Greenwich
+            "2025-01-02T01:00:00+00:00",
+            "2025-01-01T23:00:00-05:00",
+        )
+    )
+    other = ok(seed=1)
+    latest, superseded = comparison.latest_per_seed([last, first, other, second])
+    assert (latest, superseded) == ([other, last], [first, second])
+
+
 def test_a_number_that_one_seed_lacks_has_no_mean(ok):
     metrics = {"exact_match": 0.5, "macro_f1": math.nan}
     (row,) = tables.metric_table([ok(), ok(seed=1, metrics=metrics)]).to_dict("records")
