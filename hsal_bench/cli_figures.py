@@ -5,14 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from hsal_bench.cli_records import named
 from hsal_bench.errors import UsageError
-
-if TYPE_CHECKING:
-    from hsal_bench.figures import Run
 
 FIGURES = ("2", "5", "6", "12")
 FORMATS = ("pdf", "png")
@@ -66,7 +63,7 @@ def figures(
     """
     numbers = [int(number) for number in _parts(only or ",".join(FIGURES), FIGURES, "--only")]
     suffixes = _parts(formats, FORMATS, "--format")
-    runs = _runs(paths or (Path("runs"),))
+    runs = named(paths)
     # Only now: they import torch, which takes seconds.
     from hsal_bench import device as devices
     from hsal_bench.figures import Wanted, make
@@ -87,14 +84,3 @@ def _parts(text: str, known: Sequence[str], option: str) -> list[str]:
     if other := [part for part in parts if part not in known]:
         raise UsageError(f"{option} {text}: {other[0]!r} is none of {', '.join(known)}")
     return parts
-
-
-def _runs(paths: tuple[Path, ...]) -> list[Run]:
-    from hsal_bench.record import read_record, record_paths
-
-    # By the resolved path: a file and the folder it lies in can both be named.
-    files = {file.resolve(): file for path in paths for file in record_paths(path)}
-    if not files:
-        where = ", ".join(map(str, paths))
-        raise UsageError(f"no record in {where}: make one with `hsal-bench run`")
-    return [(read_record(file), file) for file in files.values()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hsal_bench.cli_output import as_text, format_of, format_option, give, output_option
+from hsal_bench.cli_records import named
 from hsal_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,19 +42,8 @@ def table(
     be told from the highest; the note below says by which tests.
     """
     form = form or format_of(output)
-    records = _read(paths or (Path("runs"),))
+    records = [record for record, _ in named(paths)]
     give(_one_run(records, form) if everything else _all_runs(records, form, names), output)
-
-
-def _read(paths: tuple[Path, ...]) -> list[Record]:
-    from hsal_bench.record import read_record, record_paths
-
-    # A set: a file and the folder it lies in can both be named.
-    files = {file.resolve(): file for path in paths for file in record_paths(path)}
-    if not files:
-        where = ", ".join(map(str, paths))
-        raise UsageError(f"no record in {where}: make one with `hsal-bench run`")
-    return [read_record(file) for file in files.values()]
 
 
 def _all_runs(records: list[Record], form: str, names: str | None) -> str:

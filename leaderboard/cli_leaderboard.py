@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.errors import UsageError
+from hsal_bench.cli_records import named
 
 
 @click.command()
@@ -33,15 +33,8 @@ def leaderboard(paths: tuple[Path, ...], output: Path, pictures: bool) -> None:
     from hsal_bench.files import writable_folder, write_text
     from hsal_bench.leaderboard.page import page
     from hsal_bench.leaderboard.page_rows import Entry
-    from hsal_bench.record import read_record, record_paths
 
-    asked = paths or (Path("runs"),)
-    # A set: a file and the folder it lies in can both be named.
-    files = {file.resolve(): file for path in asked for file in record_paths(path)}
-    if not files:
-        told = ", ".join(map(str, asked))
-        raise UsageError(f"no record in {told}: make one with `hsal-bench run`")
-    entries = [Entry(file, read_record(file)) for file in files.values()]
+    entries = [Entry(file, record) for record, file in named(paths)]
     writable_folder(output.parent)
     text = page(entries, output, with_pictures=pictures)
     write_text(output, text)
