@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hsal_bench.circumstances import facts
 from hsal_bench.columns import cell, cell_with_unit, heading, meaning, names_in, value
 from hsal_bench.comparison import NONE, inequality, label
+from hsal_bench.markdown import document
+from hsal_bench.markdown import table as markdown_table
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 from hsal_bench.tables import SORT_BY, data_set
@@ -108,7 +110,7 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
 
 def markdown(sheets: Iterable[Sheet]) -> str:
     """Return the sheets as Markdown."""
-    return "\n".join("\n".join(_markdown_lines(sheet)) + "\n" for sheet in sheets)
+    return "\n".join(map(_markdown, sheets))
 
 
 def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sheet:
@@ -200,17 +202,10 @@ def _narrow(sheet: Sheet, column: str, text: str) -> str:
     return text if is_text(sheet, column) else text.replace(" ± ", "\n±").replace(" (", "\n(")
 
 
-def _markdown_lines(sheet: Sheet) -> Iterator[str]:
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-    yield f"**{sheet.title}**"
-    yield ""
-    yield line(sheet.columns)
-    yield line(":--" if is_text(sheet, column) else "--:" for column in sheet.columns)
-    for number, row in enumerate(sheet.rows):
-        bold = [column for row_of, column in sheet.bold if row_of == number]
-        yield line(f"**{text}**" if at in bold else text for at, text in enumerate(row))
-    for note in sheet.notes:
-        yield ""
-        yield note
+def _markdown(sheet: Sheet) -> str:
+    rows = [
+        [f"**{text}**" if (number, at) in sheet.bold else text for at, text in enumerate(row)]
+        for number, row in enumerate(sheet.rows)
+    ]
+    shown = markdown_table(sheet.columns, rows, left=_TEXTS)
+    return document(f"**{sheet.title}**", shown, *sheet.notes)

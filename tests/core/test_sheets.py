@@ -39,6 +39,15 @@ def test_markdown(ok, bad):
     )
 
 
+def test_a_row_of_markdown_is_a_line_whatever_a_cell_holds():
+    sheet = sheets.Sheet("made", ("field", "content"), (("command", "run \\\n  a|b"),))
+    assert sheets.markdown([sheet]).splitlines()[2:] == [
+        "| field | content |",
+        "| :-- | :-- |",
+        "| command | run \\ a\\|b |",
+    ]
+
+
 def test_a_method_that_cannot_run_is_a_dash_with_its_reason(bad):
     means = tables.metric_table([bad("unsupported", "it counts one object")])
     (sheet,) = sheets.metric_sheets(means)
