@@ -62,6 +62,10 @@ def compare(
     """
     from hsal_bench import contest, contest_sheets
 
+    if output:
+        from hsal_bench.preview import picture_format
+
+        picture_format(output)  # refuses before the work what could not be drawn after it
     named = data_set_path(dataset, datasets) if dataset else None
     found = contest.hold(a, b, named, datasets, split)
     if as_json:

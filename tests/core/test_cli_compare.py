@@ -244,6 +244,20 @@ def test_the_sheet_shows_them(run, tmp_path):
     assert {style.RIGHT, style.WRONG} <= seen
 
 
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("sheet.txt", "sheet.txt has no picture's suffix: call it sheet.png"),
+        ("file/sheet.png", "cannot write in file (File exists): name another folder"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, tmp_path, output, told):
+    (tmp_path / "file").touch()
+    a, b = run("a", [0]), run("b", [1])
+    done = command(a, b, "--datasets", ".", "-o", output)
+    assert (str(done.exception), done.output) == (told, "")
+
+
 def test_where_nothing_can_be_drawn(run, toy_file):
     a, b = run("a", [0]), run("b", [0])
     with pytest.raises(HsalBenchError, match="no image that one alone has right: nothing is drawn"):
