@@ -123,13 +123,27 @@ def test_a_predictions_file_against_a_run(run, predict, toy_file):
     assert (found["only_a"], found["only_b"]) == (0, 1)
     assert found["b"]["name"] == "elsewhere.jsonl"
     assert found["cautions"] == ["These are the two predictions, not the methods behind them."]
-    assert refused(run("a", []), file) == (
-        f"{file} does not say what it is of: name it with --dataset"
+    assert refused(file, file) == f"{file} does not say what it is of: name it with --dataset"
+
+
+def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file):
+    a, (file, _) = run("a", [0, 1]), predict("elsewhere.jsonl", [1])
+    for pair, alone in (((a, file), "only_b"), ((file, a), "only_a")):
+        assert told(*pair)[alone] == 1
+    content = read_record(a / "record.json").data_set.content_sha256[:8]
+    assert refused(a, file, "--datasets", "none") == (
+        f"{file} takes the data set that it is of, and no file in none has the content {content} "
+        "of toy: name it with --dataset, or its folder with --datasets"
     )
 
 
-def test_predictions_files_of_another_split(predict, toy_file):
+def test_predictions_of_another_split_are_told_apart_by_their_number(predict, toy_file):
     file, _ = predict("p.jsonl", [])
+    assert refused(file, file, "--dataset", toy_file, "--split", "valid") == (
+        f"{file} has 60 lines, as many as test has images, and valid has 40: if it is of that "
+        "split, say --split test"
+    )
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:50]))
     assert "ids go from 0 to 39" in refused(file, file, "--dataset", toy_file, "--split", "valid")
 
 
@@ -208,7 +222,7 @@ def test_what_cannot_be_compared_is_refused(run, bad, tmp_path, toy_file):
     assert refused(a, "failed.json") == (
         "failed.json failed (the loss is nan): there is nothing to compare"
     )
-    assert "is of the test split: leave out --split valid" in refused(
+    assert "is of the test split, and so must be what it is compared with: leave out" in refused(
         a, a, "--split", "valid", "--dataset", toy_file
     )
 
