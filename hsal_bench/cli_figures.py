@@ -10,6 +10,7 @@ import click
 
 from hsal_bench.cli_records import named
 from hsal_bench.errors import UsageError
+from hsal_bench.options import listed
 
 FIGURES = ("2", "5", "6", "12")
 FORMATS = ("pdf", "png")
@@ -61,7 +62,8 @@ def figures(
     several data sets, each has its own. What is missing for one is told, and the others are made.
     Exit code 1: a figure of --only, or every figure, could not be made.
     """
-    numbers = [int(number) for number in _parts(only or ",".join(FIGURES), FIGURES, "--only")]
+    wanted = FIGURES if only is None else _parts(only, FIGURES, "--only")
+    numbers = [int(number) for number in wanted]
     suffixes = _parts(formats, FORMATS, "--format")
     runs = named(paths)
     # Only now: they import torch, which takes seconds.
@@ -78,9 +80,11 @@ def _parts(text: str, known: Sequence[str], option: str) -> list[str]:
     """Return the parts of a list with commas, each once.
 
     Raises:
-        UsageError: one that is not known.
+        UsageError: one that is not known, or none.
     """
-    parts = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    parts = listed(text)
+    if not parts:
+        raise UsageError(f"{option} names none: name some of {', '.join(known)}")
     if other := [part for part in parts if part not in known]:
         raise UsageError(f"{option} {text}: {other[0]!r} is none of {', '.join(known)}")
     return parts

@@ -10,6 +10,7 @@ import click
 from hsal_bench.cli_output import as_text, format_of, format_option, give, output_option
 from hsal_bench.cli_records import named
 from hsal_bench.errors import UsageError
+from hsal_bench.options import listed
 
 if TYPE_CHECKING:
     from hsal_bench.record import Record
@@ -41,20 +42,23 @@ def table(
     the run's folder; brackets say in what else its runs differ. † marks an exact match that cannot
     be told from the highest; the note below says by which tests.
     """
+    if everything and names is not None:
+        raise UsageError("--all shows every number: leave it out, or --metrics")
+    metrics = listed(names or "")
+    if names is not None and not metrics:
+        raise UsageError("--metrics names no metric: name some, or leave it out")
     form = form or format_of(output)
     records = [record for record, _ in named(paths)]
-    give(_one_run(records, form) if everything else _all_runs(records, form, names), output)
+    give(_one_run(records, form) if everything else _all_runs(records, form, metrics), output)
 
 
-def _all_runs(records: list[Record], form: str, names: str | None) -> str:
+def _all_runs(records: list[Record], form: str, metrics: list[str]) -> str:
     from hsal_bench import sheets, tables
 
-    asked = [name.strip() for name in (names or "").split(",")]
-    metrics = list(dict.fromkeys(filter(None, asked))) or tables.HEADLINE
-    means = tables.metric_table(records, metrics)
-    return (
-        means.to_csv(index=False) if form == "csv" else as_text(sheets.metric_sheets(means), form)
-    )
+    means = tables.metric_table(records, metrics or tables.HEADLINE)
+    if form == "csv":
+        return means.to_csv(index=False)
+    return as_text(sheets.metric_sheets(means), form)
 
 
 def _one_run(records: list[Record], form: str) -> str:

@@ -116,6 +116,11 @@ def _counted(part: str, kind: Any) -> list[str]:
     return [part] if high < low or high - low >= _LONGEST else list(map(str, range(low, high + 1)))
 
 
+def listed(text: str) -> list[str]:
+    """Return the parts of a list with commas, each once; none is empty."""
+    return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
+
+
 def as_text(value: Any) -> str:
     """Return a field's value as a user would write it: what `parse` makes the value from."""
     if isinstance(value, bool):

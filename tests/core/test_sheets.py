@@ -291,6 +291,13 @@ def test_the_command_refuses(tmp_path, ok):
     for seed in range(2):
         write_record(ok(seed=seed), tmp_path / f"{seed}.json")
     assert "--all shows one run, not 2" in str(command(tmp_path, "--all").exception)
+    assert str(command(tmp_path, "--all", "--metrics", "updates").exception) == (
+        "--all shows every number: leave it out, or --metrics"
+    )
+    for nothing in ("", " , "):
+        assert str(command(tmp_path, "--metrics", nothing).exception) == (
+            "--metrics names no metric: name some, or leave it out"
+        )
 
 
 def test_help_imports_nothing_heavy():
