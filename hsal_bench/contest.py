@@ -15,7 +15,7 @@ from hsal_bench.contest_sources import Source, sources
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics import Counts, correct
-from hsal_bench.paired import Comparison, compare
+from hsal_bench.paired import Comparison, compare, verdict
 from hsal_bench.predictions import BadPredictions, counts_sha256, read_predictions
 from hsal_bench.record import Record, unpack_correct
 
@@ -47,6 +47,18 @@ class Contest:
     file: Path | None
     comparison: Comparison
     cautions: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What comes of it in plain words, and what it is not of: the methods."""
+        a, b = self.sources
+        found = verdict(self.comparison, a.name, b.name)
+        if all(source.record and source.record.stated is None for source in self.sources):
+            return (
+                f"As trained here, {found}. This is of two trained models, not of the methods: "
+                "train several seeds of each, which `hsal-bench table` weighs."
+            )
+        return f"As predicted here, {found}. This is of two predictions, not of the methods."
 
 
 def hold(a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT) -> Contest:
@@ -145,13 +157,11 @@ def _left_out(
 
 
 def _cautions(two: tuple[Source, Source]) -> list[str]:
-    """Return what else differs, and what one model each cannot say."""
+    """Return what else differs."""
     a, b = (source.record for source in two)
     if a is None or b is None:
-        return ["These are the two predictions, not the methods behind them."]
-    told = [
-        "One seed each: these two trained models, not the methods; `hsal-bench table` weighs seeds."
-    ]
+        return []
+    told = []
     trained = [run.trained_on or run.data_set for run in (a, b)]
     if trained[0].content_sha256 != trained[1].content_sha256:
         pair = zip(two, trained, strict=True)
