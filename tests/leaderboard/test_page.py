@@ -57,7 +57,7 @@ class Parsed(HTMLParser):
 
 
 def parsed(entries, **options):
-    return Parsed(page(entries, FILE, **options))
+    return Parsed(page(entries, FILE, **options).text)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_places_are_named_once_and_every_link_has_one(hostile):
 
 
 def test_its_policy_allows_its_own_style_and_script_and_nothing_else(run):
-    text = page([run()], FILE)
+    text = page([run()], FILE).text
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
     rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
     for name, element in (("style-src", "style"), ("script-src", "script")):
@@ -127,7 +127,7 @@ def test_its_policy_allows_its_own_style_and_script_and_nothing_else(run):
 
 
 def test_it_refers_to_nothing_that_would_be_loaded(run):
-    text = page([run()], FILE)
+    text = page([run()], FILE).text
     assert re.findall(r"\b(?:src|srcset|action|poster)=", text) == []
     assert re.findall(r"url\(|@import|fetch\(|XMLHttpRequest|innerHTML", text) == []
     assert re.findall(r"https?:", text) == []
@@ -181,7 +181,7 @@ def test_entries_can_be_told_apart_only_where_there_are_several_kinds(run, hosti
 
 
 def test_the_page_of_300_runs_stays_small(many):
-    assert len(page(many, FILE).encode()) < 2_000_000
+    assert len(page(many, FILE).text.encode()) < 2_000_000
 
 
 def beside(entry, folder):
@@ -200,15 +200,31 @@ def test_pictures_are_part_of_the_page_when_they_are_asked_for(run, tmp_path):
         assert small.size == (1000, 500)
 
 
-def test_what_is_no_picture_is_passed_over(run, tmp_path):
+def left_out(entries):
+    """Return the lines on pictures left out, each of which stands in the page too."""
+    made = page(entries, FILE, with_pictures=True)
+    shown = "".join(text for _, text in Parsed(made.text).texts)
+    for line in made.left_out:
+        assert f"Its picture is left out: {line.rsplit(': ', 1)[1]}." in shown
+    return list(made.left_out)
+
+
+ON = "on mnist-multiset (content ab12ab12, metrics 1)"
+
+
+def test_what_is_no_picture_is_left_out(run, tmp_path):
     (tmp_path / "attention.png").write_bytes(b"<svg onload=alert(1)>")
-    assert parsed([beside(run(), tmp_path)], with_pictures=True).values("src") == []
+    entry = beside(run(), tmp_path)
+    assert parsed([entry], with_pictures=True).values("src") == []
+    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png is no picture that can be read"]
 
 
-def test_a_picture_of_very_many_pixels_is_passed_over(run, tmp_path):
+def test_a_picture_of_very_many_pixels_is_left_out(run, tmp_path):
     Image.new("1", (7000, 7000)).save(tmp_path / "attention.png")
     assert (tmp_path / "attention.png").stat().st_size < 10_000
-    assert parsed([beside(run(), tmp_path)], with_pictures=True).values("src") == []
+    entry = beside(run(), tmp_path)
+    assert parsed([entry], with_pictures=True).values("src") == []
+    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png has more than 40,000,000 pixels"]
 
 
 def test_pictures_are_limited(run, tmp_path, monkeypatch):
@@ -218,7 +234,12 @@ def test_pictures_are_limited(run, tmp_path, monkeypatch):
         Image.effect_noise((400, 300), 90).save(tmp_path / str(k) / "attention.png")
         entries.append(beside(run(f"method-{k}", right=k), tmp_path / str(k)))
     one = len(page_pictures.data_uri(tmp_path / "0" / "attention.png"))
-    monkeypatch.setattr(page_pictures, "LARGEST_ALL", int(2.5 * one))
+    most = int(2.5 * one)
+    monkeypatch.setattr(page_pictures, "LARGEST_ALL", most)
     assert len(parsed(entries, with_pictures=True).values("src")) == 2
+    told = f"method-0 {ON}: with it, the pictures would be more than {most:,} bytes"
+    assert left_out(entries) == [told]
+    assert page(entries, FILE).left_out == ()
     monkeypatch.setattr(page_pictures, "LARGEST_FILE", 10)
     assert parsed(entries, with_pictures=True).values("src") == []
+    assert left_out(entries)[0] == f"method-2 {ON}: attention.png has more than 10 bytes"
