@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from hsal_bench import sheets, tables
+from hsal_bench import columns, sheets, tables
 from hsal_bench.cli_table import table
 from hsal_bench.record import (
     DataSet,
@@ -30,9 +30,9 @@ def test_markdown(ok, bad):
     assert sheets.markdown(sheets.metric_sheets(means)) == (
         "**mnist-multiset (content ab12ab12, metrics 1)**\n"
         "\n"
-        "| method | seeds | exact match | updates | time (s) |\n"
+        "| method | seeds | exact match | updates | time |\n"
         "| :-- | --: | --: | --: | --: |\n"
-        "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 1,234 |\n"
+        "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 20.6 ± 0.0 min |\n"
         "| a\\|b (1) | 0 of 2 | — | — | — |\n"
         "\n"
         "(1) 0 of 2 seeds; 1 failed: the loss is nan; no record of seed 1\n"
@@ -176,7 +176,7 @@ def test_every_number_of_one_run_has_a_meaning(ok):
     assert rows["macro_f1"][0] == "0.750"
     assert "mean over classes" in rows["macro_f1"][1]
     assert rows["updates"] == ("100", "gradient updates made")
-    assert rows["wall_s"] == ("1,234 s", "time of training, validation included")
+    assert rows["wall_s"] == ("20.6 min", "time of training, validation included")
     assert rows["throughput_train"][0] == "237.4 /s"
     assert rows["parameters"][0] == "604,241"
     assert rows["peak_memory_process"][0] == "612.0 MiB"
@@ -220,6 +220,23 @@ def test_memory_is_shown_in_mebibytes(ok):
     (sheet,) = sheets.metric_sheets(means)
     assert (sheet.columns[-1], sheet.rows[0][-1]) == ("memory (MiB)", "5.000")
     assert means["peak_memory_process"].tolist() == [5 * 2**20]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "std", "told"),
+    [
+        (0.0004, math.nan, "0.00 s"),
+        (0.25, 0.011, "0.25 ± 0.01 s"),
+        (12.5, 1.25, "12.5 ± 1.2 s"),
+        (119.9, math.nan, "119.9 s"),
+        (1234.5, 60.0, "20.6 ± 1.0 min"),
+        (7200, 0.0, "2.0 ± 0.0 h"),
+        (200_000, math.nan, "2.3 d"),
+        (math.nan, math.nan, "—"),
+    ],
+)
+def test_times_have_the_unit_that_suits_them(seconds, std, told):
+    assert columns.cell("wall_s", seconds, std) == told
 
 
 def command(*arguments):
