@@ -58,7 +58,7 @@ def _all_runs(records: list[Record], form: str, metrics: list[str]) -> str:
     means = tables.metric_table(records, metrics or tables.HEADLINE)
     if form == "csv":
         return means.to_csv(index=False)
-    return as_text(sheets.metric_sheets(means), form)
+    return as_text(sheets.metric_sheets(means, asked=bool(metrics)), form)
 
 
 def _one_run(records: list[Record], form: str) -> str:

@@ -40,34 +40,21 @@ class Sheet:
     bold: frozenset[tuple[int, int]] = frozenset()
 
 
-def metric_sheets(table: pd.DataFrame) -> list[Sheet]:
+def metric_sheets(table: pd.DataFrame, *, asked: bool = False) -> list[Sheet]:
     """Return what `tables.metric_table` made as one sheet per data set.
 
     A cell holds "mean ± std (chance)": a metric's chance level stands beside it where the table
     has both. The highest exact match is bold, those that cannot be told from it have a dagger. A
-    note says so where the rows were not trained under equal conditions.
+    note says so where the rows were not trained under equal conditions. Columns that nobody `asked`
+    for are left out where no row of the data set has a number.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
-    chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
-    shown = [name for name in metrics if name not in chances.values()]
-    headings = (heading(name) + (" (chance)" if name in chances else "") for name in shown)
-    columns = ("method", "seeds", *headings)
-    result = []
+    sheets = []
     for title, group in table.groupby("data_set", sort=False):
         lines = group.to_dict("records")
-        notes = tuple(dict.fromkeys(line["note"] for line in lines if line["note"]))
-        rows = []
-        for line in lines:
-            mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
-            cells = [_cell(line, name, chances.get(name)) for name in shown]
-            rows.append((line["method"] + mark, _seeds(line), *cells))
-        numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
-        sheet = Sheet(str(title), columns, tuple(rows), tuple(numbered))
-        if SORT_BY in shown:
-            sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
-        unequal = inequality(_given(lines))
-        result.append(replace(sheet, notes=(*sheet.notes, *filter(None, [unequal]))))
-    return result
+        found = metrics if asked else _with_numbers(lines, metrics)
+        sheets.append(_metric_sheet(str(title), lines, found))
+    return sheets
 
 
 def run_sheets(record: Record) -> list[Sheet]:
@@ -111,6 +98,35 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
 def markdown(sheets: Iterable[Sheet]) -> str:
     """Return the sheets as Markdown."""
     return "\n".join(map(_markdown, sheets))
+
+
+def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) -> list[str]:
+    """Return the metrics that a row has a number of; all where no run succeeded."""
+    good = [line for line in lines if line["n"]]
+    if not good:
+        return list(metrics)
+    return [name for name in metrics if not all(math.isnan(line[name]) for line in good)]
+
+
+def _metric_sheet(
+    title: str, lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]
+) -> Sheet:
+    chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
+    shown = [name for name in metrics if name not in chances.values()]
+    headings = (heading(name) + (" (chance)" if name in chances else "") for name in shown)
+    columns = ("method", "seeds", *headings)
+    notes = list(dict.fromkeys(line["note"] for line in lines if line["note"]))
+    rows = []
+    for line in lines:
+        mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
+        cells = [_cell(line, name, chances.get(name)) for name in shown]
+        rows.append((line["method"] + mark, _seeds(line), *cells))
+    numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
+    sheet = Sheet(title, columns, tuple(rows), tuple(numbered))
+    if SORT_BY in shown:
+        sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
+    unequal = inequality(_given(lines))
+    return replace(sheet, notes=(*sheet.notes, *filter(None, [unequal])))
 
 
 def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sheet:

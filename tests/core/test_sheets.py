@@ -122,6 +122,22 @@ def test_a_chance_level_stands_beside_its_metric(ok, looking):
     assert "pointing hit chance" not in sheet.columns
 
 
+def test_a_column_without_a_number_is_shown_where_it_was_asked_for(tmp_path, ok, bad, looking):
+    write_record(ok("blind"), tmp_path / "blind.json")
+    write_record(bad(method="broken"), tmp_path / "broken.json")
+    header, _, *rows = command(tmp_path, "--format", "markdown").output.splitlines()[2:6]
+    assert header == "| method | seeds | exact match | macro f1 | updates | time |"
+    assert rows == [
+        "| blind | 1 | 0.500 | 0.750 | 100 | 20.6 min |",
+        "| broken (1) | 0 | — | — | — | — |",
+    ]
+    asked = command(tmp_path, "--format", "markdown", "--metrics", "exact_match,pointing_hit")
+    assert "| method | seeds | exact match | pointing hit |" in asked.output
+    assert "pointing_hit" in command(tmp_path, "--format", "csv").output
+    write_record(looking(), tmp_path / "looking.json")
+    assert "pointing hit (chance)" in command(tmp_path, "--format", "markdown").output
+
+
 def test_without_its_chance_level_a_metric_stands_alone(looking):
     (sheet,) = sheets.metric_sheets(tables.metric_table([looking()], ["pointing_hit"]))
     assert (sheet.columns[-1], sheet.rows[0][-1]) == ("pointing hit", "0.500")
