@@ -28,12 +28,18 @@ if TYPE_CHECKING:
 @click.option(
     "--all", "everything", is_flag=True, help="Every number of one run, explained; how it was made."
 )
+@click.option(
+    "--intervals",
+    is_flag=True,
+    help="95 % t-intervals of the means over seeds in place of deviations; CSV has both.",
+)
 @output_option
 def table(
     paths: tuple[Path, ...],
     form: str | None,
     names: str | None,
     everything: bool,
+    intervals: bool,
     output: Path | None,
 ) -> None:
     """Show the metrics of the runs recorded in PATH: folders or record files (default: runs).
@@ -42,23 +48,25 @@ def table(
     the run's folder; brackets say in what else its runs differ. † marks an exact match that cannot
     be told from the highest; the note below says by which tests.
     """
-    if everything and names is not None:
-        raise UsageError("--all shows every number: leave it out, or --metrics")
+    if everything and (names is not None or intervals):
+        other = "--intervals" if names is None else "--metrics"
+        raise UsageError(f"--all shows every number of one run: leave it out, or {other}")
     metrics = listed(names or "")
     if names is not None and not metrics:
         raise UsageError("--metrics names no metric: name some, or leave it out")
     form = form or format_of(output)
     records = [record for record, _ in named(paths)]
-    give(_one_run(records, form) if everything else _all_runs(records, form, metrics), output)
+    text = _one_run(records, form) if everything else _all_runs(records, form, metrics, intervals)
+    give(text, output)
 
 
-def _all_runs(records: list[Record], form: str, metrics: list[str]) -> str:
+def _all_runs(records: list[Record], form: str, metrics: list[str], intervals: bool) -> str:
     from hsal_bench import sheets, tables
 
     means = tables.metric_table(records, metrics or tables.HEADLINE)
     if form == "csv":
         return means.to_csv(index=False)
-    return as_text(sheets.metric_sheets(means, asked=bool(metrics)), form)
+    return as_text(sheets.metric_sheets(means, asked=bool(metrics), intervals=intervals), form)
 
 
 def _one_run(records: list[Record], form: str) -> str:

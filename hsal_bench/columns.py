@@ -118,6 +118,14 @@ def cell(name: str, mean: float, std: float = math.nan) -> str:
     return form.text(mean) + (f" ± {form.text(std)}" if told else "") + form.unit
 
 
+def interval(name: str, low: float, high: float) -> str:
+    """Return "0.871 to 0.929" as `cell` writes the number between them; a dash for none."""
+    if math.isnan(low):
+        return _DASH
+    form = _form(name, (low + high) / 2)
+    return f"{form.text(low)} to {form.text(high)}{form.unit}"
+
+
 def cell_with_unit(name: str, number: float) -> str:
     """Return "612.5 MiB", for a number that has no heading to name its unit."""
     unit = RUN_COLUMNS[name].unit if name in RUN_COLUMNS else ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.circumstances import facts
-from hsal_bench.columns import cell, cell_with_unit, heading, meaning, names_in, value
+from hsal_bench.columns import cell, cell_with_unit, heading, interval, meaning, names_in, value
 from hsal_bench.comparison import NONE, inequality, label
 from hsal_bench.markdown import document
 from hsal_bench.markdown import table as markdown_table
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
+_INTERVALS = "[low to high]: 95 % t-interval of the mean over seeds"
 _TEXTS = ("meaning", "content")
 """Columns of texts, beside the first; the others hold numbers."""
 
@@ -40,20 +42,23 @@ class Sheet:
     bold: frozenset[tuple[int, int]] = frozenset()
 
 
-def metric_sheets(table: pd.DataFrame, *, asked: bool = False) -> list[Sheet]:
+def metric_sheets(
+    table: pd.DataFrame, *, asked: bool = False, intervals: bool = False
+) -> list[Sheet]:
     """Return what `tables.metric_table` made as one sheet per data set.
 
-    A cell holds "mean ± std (chance)": a metric's chance level stands beside it where the table
-    has both. The highest exact match is bold, those that cannot be told from it have a dagger. A
-    note says so where the rows were not trained under equal conditions. Columns that nobody `asked`
-    for are left out where no row of the data set has a number.
+    A cell holds "mean ± std (chance)", or "mean [low to high] (chance)" with `intervals`: a
+    metric's chance level stands beside it where the table has both. The highest exact match is
+    bold, those that cannot be told from it have a dagger. Notes say so where seeds are few, and
+    where the rows were not trained under equal conditions. Columns that nobody `asked` for are
+    left out where no row of the data set has a number.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
     sheets = []
     for title, group in table.groupby("data_set", sort=False):
         lines = group.to_dict("records")
         found = metrics if asked else _with_numbers(lines, metrics)
-        sheets.append(_metric_sheet(str(title), lines, found))
+        sheets.append(_metric_sheet(str(title), lines, found, intervals))
     return sheets
 
 
@@ -109,7 +114,7 @@ def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) ->
 
 
 def _metric_sheet(
-    title: str, lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]
+    title: str, lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str], intervals: bool
 ) -> Sheet:
     chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
     shown = [name for name in metrics if name not in chances.values()]
@@ -119,14 +124,15 @@ def _metric_sheet(
     rows = []
     for line in lines:
         mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
-        cells = [_cell(line, name, chances.get(name)) for name in shown]
+        cells = [_cell(line, name, chances.get(name), intervals) for name in shown]
         rows.append((line["method"] + mark, _seeds(line), *cells))
     numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
     sheet = Sheet(title, columns, tuple(rows), tuple(numbered))
     if SORT_BY in shown:
         sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
-    unequal = inequality(_given(lines))
-    return replace(sheet, notes=(*sheet.notes, *filter(None, [unequal])))
+    told = _INTERVALS if intervals and any(line["n"] > 1 for line in lines) else ""
+    notes = [*sheet.notes, told, inequality(_given(lines))]
+    return replace(sheet, notes=tuple(filter(None, notes)))
 
 
 def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sheet:
@@ -155,8 +161,10 @@ def _seeds(line: Mapping[Any, Any]) -> str:
     return str(line["n"]) if whole else f"{line['n']} of {line['seeds']}"
 
 
-def _cell(line: Mapping[Any, Any], name: str, chance: str | None) -> str:
-    text = cell(name, line[name], line[f"{name}_std"])
+def _cell(line: Mapping[Any, Any], name: str, chance: str | None, intervals: bool) -> str:
+    text = cell(name, line[name], math.nan if intervals else line[f"{name}_std"])
+    if intervals and not math.isnan(line[f"{name}_low"]):
+        text += f" [{interval(name, line[f'{name}_low'], line[f'{name}_high'])}]"
     if chance is None or math.isnan(line[chance]):
         return text
     return f"{text} ({cell(chance, line[chance])})"
@@ -215,7 +223,7 @@ def _narrow(sheet: Sheet, column: str, text: str) -> str:
     """Return a cell with line breaks that halve its width where a terminal needs it."""
     if column == "method":
         return text.replace("+", "\n+")
-    return text if is_text(sheet, column) else text.replace(" ± ", "\n±").replace(" (", "\n(")
+    return text if is_text(sheet, column) else re.sub(r" (?=[±(\[])", "\n", text).replace("± ", "±")
 
 
 def _markdown(sheet: Sheet) -> str:

@@ -53,7 +53,9 @@ def mean_std(values: Sequence[float]) -> tuple[float, float]:
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Return Student's t-interval of the mean of independent values, seeds' scores for instance.
 
-    NaN of fewer than two values.
+    NaN of fewer than two values. It is where the mean over ever more seeds would lie, not where
+    single seeds do. Of two values it reaches 12.7 standard errors to either side, so that it can
+    go beyond the values that a score can have; it is not cut there.
     """
     mean, std = mean_std(values)
     if math.isnan(std):

@@ -20,7 +20,7 @@ from hsal_bench.errors import UsageError, suggest
 from hsal_bench.ranking import ranking
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
-from hsal_bench.statistics import mean_std
+from hsal_bench.statistics import mean_interval, mean_std
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +42,14 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     """Return one row per data set and method (or variant of it), best exact match first.
 
     Columns: data_set, method, n (seeds behind the means), seeds (that some row of the data set
-    has, this one or another), for each metric its mean over seeds and `<metric>_std` (sample
-    standard deviation, NaN for fewer than two seeds), rank_best and rank_worst (the ranks by exact
-    match that the row can have), as_best (it cannot be told from the highest exact match, or is
-    it), ranked_by (the tests behind these, in words), note, and `given_*`: what the runs were given
-    that should be alike for a fair comparison. A mean is NaN where no run succeeded, or one of them
-    has no such number. If one seed was run several times, the latest run counts.
+    has, this one or another), for each metric its mean over seeds, `<metric>_std` (sample standard
+    deviation) and `<metric>_low` to `<metric>_high` (95 % t-interval of the mean,
+    `statistics.mean_interval`; all three NaN for fewer than two seeds), rank_best and rank_worst
+    (the ranks by exact match that the row can have), as_best (it cannot be told from the highest
+    exact match, or is it), ranked_by (the tests behind these, in words), note, and `given_*`: what
+    the runs were given that should be alike for a fair comparison. A mean is NaN where no run
+    succeeded, or one of them has no such number. If one seed was run several times, the latest run
+    counts.
 
     Raises:
         UsageError: a metric that none of the records has.
@@ -62,7 +64,7 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     rows = []
     for name, group in data_sets.items():
         rows += _rows(name, group, metrics)
-    means = [column for name in metrics for column in (name, f"{name}_std")]
+    means = [f"{name}{of}" for name in metrics for of in ("", "_std", "_low", "_high")]
     given = dict.fromkeys(f"given_{name}" for run in records for name in conditions(run))
     columns = ["data_set", "method", "n", "seeds", *means, *_RANK, "note", *given]
     table = pd.DataFrame([dict.fromkeys(given, NONE) | row for row in rows], columns=columns)
@@ -106,7 +108,9 @@ def _line(runs: Sequence[Record], metrics: Sequence[str]) -> dict[str, Any]:
     good = _good(runs)
     row: dict[str, Any] = {"n": len(good)}
     for name in metrics:
-        row[name], row[f"{name}_std"] = mean_std([value(run, name) for run in good])
+        values = [value(run, name) for run in good]
+        row[name], row[f"{name}_std"] = mean_std(values)
+        row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values)
     return row | {f"given_{name}": given for name, given in conditions(runs[0]).items()}
 
 

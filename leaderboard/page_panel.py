@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hsal_bench.circumstances import Fact, facts
-from hsal_bench.columns import cell, cell_with_unit, meaning, names_in, value
+from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, value
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 
@@ -20,11 +20,15 @@ NONE = "—"
 
 @dataclass(frozen=True)
 class Number:
-    """A number of every run; `mean` with its deviation where there are several."""
+    """A number of every run; `mean` with its deviation, and its interval, where there are several.
+
+    interval: the 95 % t-interval of the mean over seeds.
+    """
 
     name: str
     meaning: str
     mean: str
+    interval: str
     values: tuple[str, ...]
 
 
@@ -153,7 +157,8 @@ def _numbers(row: Row) -> Iterator[Number]:
         values = [value(record, name) for record in row.good]
         if any(number == number for number in values):
             texts = tuple(cell(name, number) for number in values)
-            yield Number(name, meaning(name), cell(name, *row.mean(name)), texts)
+            mean, reach = cell(name, *row.mean(name)), interval(name, *row.interval(name))
+            yield Number(name, meaning(name), mean, reach, texts)
 
 
 def _href(file: Path, page: Path) -> str:

@@ -16,7 +16,7 @@ from hsal_bench.columns import cell, heading, meaning, value
 from hsal_bench.comparison import conditions, inequality, latest_per_seed, seeds_asked, variants
 from hsal_bench.ranking import Rank, Ranking, ranking
 from hsal_bench.record import Record
-from hsal_bench.statistics import mean_std
+from hsal_bench.statistics import Interval, mean_interval, mean_std
 from hsal_bench.tables import data_set
 
 COLUMNS = (
@@ -83,6 +83,10 @@ class Row:
     def mean(self, name: str) -> tuple[float, float]:
         """Return the mean of a number over seeds, and its standard deviation; NaN for none."""
         return mean_std([value(run, name) for run in self.good])
+
+    def interval(self, name: str) -> Interval:
+        """Return the 95 % t-interval of the mean over seeds; NaN for fewer than two."""
+        return mean_interval([value(run, name) for run in self.good])
 
     def cell(self, name: str) -> Cell:
         """Return a number as the table shows it."""

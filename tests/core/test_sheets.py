@@ -230,6 +230,21 @@ def test_a_failed_run_says_why_below_its_numbers(bad):
     assert sheets.run_sheets(bad())[0].notes == ("failed: the loss is nan",)
 
 
+def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_path, looking, ok):
+    for seed, record in enumerate([looking(0), looking(1), ok("one")]):
+        write_record(record, tmp_path / f"{seed}.json")
+    shown = command(tmp_path, "--intervals", "--format", "markdown").output
+    # Deviation 0.0707 of two seeds: 12.706 * 0.0707 / sqrt(2) to either side.
+    assert "| 0.550 [-0.085 to 1.185] (0.175) |" in shown
+    assert "| 2.5 h [2.5 to 2.5 h] |" in shown
+    assert "| one (1) | 1 of 2 | 0.500 " in shown
+    note = "\n[low to high]: 95 % t-interval of the mean over seeds\n"
+    assert note in shown
+    assert "±" not in shown
+    assert note not in command(tmp_path / "2.json", "--intervals", "--format", "markdown").output
+    assert "[-0.085" in command(tmp_path, "--intervals").output
+
+
 def test_memory_is_shown_in_mebibytes(ok):
     record = ok(peak_memory_bytes=PeakMemory(5 * 2**20, None))
     means = tables.metric_table([record], ["peak_memory_process"])
@@ -325,7 +340,7 @@ def test_the_command_refuses(tmp_path, ok):
         write_record(ok(seed=seed), tmp_path / f"{seed}.json")
     assert "--all shows one run, not 2" in str(command(tmp_path, "--all").exception)
     assert str(command(tmp_path, "--all", "--metrics", "updates").exception) == (
-        "--all shows every number: leave it out, or --metrics"
+        "--all shows every number of one run: leave it out, or --metrics"
     )
     for nothing in ("", " , "):
         assert str(command(tmp_path, "--metrics", nothing).exception) == (

@@ -26,7 +26,16 @@ def test_means_and_sample_deviations(ok, values):
 def test_one_seed_has_no_deviation(ok):
     (row,) = tables.metric_table([ok()]).to_dict("records")
     assert (row["n"], row["exact_match"], row["note"]) == (1, 0.5, "")
-    assert math.isnan(row["exact_match_std"])
+    assert all(math.isnan(row[f"exact_match_{of}"]) for of in ("std", "low", "high"))
+
+
+def test_a_mean_has_its_interval(ok):
+    # Mean 0.3, deviation 0.1, t_(0.975, 2) = 4.3027.
+    records = [ok(seed=seed, exact_match=share) for seed, share in enumerate((0.2, 0.3, 0.4))]
+    (row,) = tables.metric_table(records, ["exact_match"]).to_dict("records")
+    reach = 4.3027 * 0.1 / math.sqrt(3)
+    found = row["exact_match_low"], row["exact_match_high"]
+    assert found == pytest.approx((0.3 - reach, 0.3 + reach), abs=1e-5)
 
 
 def test_best_method_first_and_failures_last(ok, bad):

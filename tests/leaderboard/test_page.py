@@ -148,6 +148,16 @@ def test_failures_are_shown_with_their_reason(run, bad):
     assert "1 of 2" in shown
 
 
+def test_means_over_several_seeds_have_an_interval(run):
+    def texts(entries):
+        return [text for _, text in parsed(entries).texts]
+
+    several = texts([run(seed=0, right=100), run(seed=1, right=300)])
+    assert "95 % of the mean" in several
+    assert "-2.677 to 3.677" in several
+    assert "95 % of the mean" not in texts([run()])
+
+
 def test_the_tests_behind_the_ranks_are_told_where_there_are_any(run, bad):
     def about(entries):
         return "".join(text for _, text in parsed(entries).texts)
