@@ -13,6 +13,7 @@ from hsal_bench.columns import cell, cell_with_unit, heading, interval, meaning,
 from hsal_bench.comparison import NONE, inequality, label
 from hsal_bench.markdown import document
 from hsal_bench.markdown import table as markdown_table
+from hsal_bench.ranking import few_seeds
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 from hsal_bench.tables import SORT_BY, data_set
@@ -150,9 +151,10 @@ def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sh
         if alike
         else f"{best} has the highest exact match: the others can be told from it"
     )
-    note = f"{told} ({ranked[0]['ranked_by']})"
+    few = few_seeds([line["n"] for line in ranked])
+    notes = [*sheet.notes, f"{told} ({ranked[0]['ranked_by']})", *filter(None, [few])]
     bold = frozenset({(lines.index(ranked[0]), column)})
-    return replace(sheet, rows=tuple(map(tuple, rows)), notes=(*sheet.notes, note), bold=bold)
+    return replace(sheet, rows=tuple(map(tuple, rows)), notes=tuple(notes), bold=bold)
 
 
 def _seeds(line: Mapping[Any, Any]) -> str:

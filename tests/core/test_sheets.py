@@ -82,6 +82,20 @@ def test_a_best_that_stands_alone_is_said_to(ok):
     )
 
 
+def test_so_few_seeds_are_told_below_the_table(ok):
+    records = [
+        ok(name, seed, exact_match=number / 200, correct=pack_correct(np.arange(200) < number))
+        for name, numbers in {"good": (150, 151), "poor": (1, 20)}.items()
+        for seed, number in enumerate(numbers)
+    ]
+    (sheet,) = sheets.metric_sheets(tables.metric_table(records, ["exact_match"]))
+    assert sheet.notes[-1].startswith(
+        "Few seeds: with 2 each, only means that lie about 4.3 standard dev"
+    )
+    (sheet,) = sheets.metric_sheets(tables.metric_table(records[::2], ["exact_match"]))
+    assert len(sheet.notes) == 1
+
+
 def test_without_the_exact_match_or_a_second_method_nothing_is_marked(ok):
     for means in (
         ranked(ok, good=150),

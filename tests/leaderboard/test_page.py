@@ -148,6 +148,22 @@ def test_failures_are_shown_with_their_reason(run, bad):
     assert "1 of 2" in shown
 
 
+def test_the_highest_is_bold_and_what_cannot_be_told_from_it_has_a_dagger(run):
+    found = parsed([run("a", right=300), run("b", right=297), run("c", right=10)])
+    places = [link["class"] for tag, link in found.elements if "best" in link.get("class", "")]
+    assert places == ["number best"]
+    daggers = [link for tag, link in found.elements if tag == "span" and "title" in link]
+    assert daggers == [{"title": "cannot be told from the highest"}]
+    shown = [text.strip() for tag, text in found.texts if tag in ("a", "span")]
+    assert shown[shown.index("0.743") :].index("†") < shown[shown.index("0.743") :].index("0.025")
+
+
+def test_so_few_seeds_are_told(run):
+    entries = [run(name, seed, right=100 + seed) for name in "ab" for seed in range(2)]
+    shown = "".join(text for _, text in parsed(entries).texts)
+    assert "Few seeds: with 2 each, only means that lie about 4.3 standard deviations" in shown
+
+
 def test_means_over_several_seeds_have_an_interval(run):
     def texts(entries):
         return [text for _, text in parsed(entries).texts]
