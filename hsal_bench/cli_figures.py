@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
+from hsal_bench.cli_datasets import FOLDER, datasets_option
 from hsal_bench.cli_records import named
 from hsal_bench.errors import UsageError
 from hsal_bench.options import listed
 
 FIGURES = ("2", "5", "6", "12")
 FORMATS = ("pdf", "png")
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -29,13 +29,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="pdf,png",
     help="Vectors, pixels (300 to the inch), or both.",
 )
-@click.option(
-    "--datasets",
-    default="data",
-    show_default=True,
-    type=FOLDER,
-    help="Where the data sets and activation models are that the runs were trained on.",
-)
+@datasets_option("Where the data sets and activation models are that the runs were trained on.")
 @click.option(
     "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU where there is one]"
 )
