@@ -118,6 +118,7 @@ def test_of_two_presets_only_the_names_are_told_and_what_differs_within_one(ok):
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=6), st.randoms())
 def test_every_run_is_in_one_row_whatever_the_order(ok, values, random):
     records = [
