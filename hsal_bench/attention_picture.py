@@ -189,7 +189,8 @@ def _draw_row_names(page: _Page, top: float) -> None:
     # The last one is of the labels below the images.
     middles.append(top + len(middles) * page.pitch + 0.05)
     for middle, name in zip(middles, ROWS, strict=True):
-        page.write(_ROW_NAMES - 0.07, middle, name, ha="right", va="center", linespacing=1.1)
+        place = {"ha": "right", "va": "center", "linespacing": 1.1}
+        page.write(_ROW_NAMES - 0.07, middle, name, parse_math=True, **place)
 
 
 def _draw_legend(page: _Page, top: float, glimpses: int) -> None:

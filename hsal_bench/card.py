@@ -6,7 +6,7 @@ What can be measured is measured from the file; the rest is what its generator t
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hsal_bench import background, registry, variants
@@ -114,7 +114,11 @@ def _facts(data: DataFile, about: About | None) -> str:
         ("File", f"`{data.path.name}`, HDF5, {data.path.stat().st_size / 1e6:.1f} MB"),
         ("Content SHA-256", f"`{header.content_sha256}`"),
     ]
-    return table(("", ""), rows, numbers=False)
+    return _texts(("", ""), rows)
+
+
+def _texts(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return table(header, rows, left=header)
 
 
 def _made(known: Background, notes: Sequence[str]) -> str:
@@ -123,7 +127,7 @@ def _made(known: Background, notes: Sequence[str]) -> str:
         f"```sh\n{known.command}\n```" if known.command else "",
         f"How is not known beyond its options: {known.missing}." if known.missing else "",
         numbered(known.about.made) if known.about else "",
-        table(("option", "value", "what it is"), known.options, numbers=False),
+        _texts(("option", "value", "what it is"), known.options),
         f"Noted when it was made:\n\n{bullets(notes)}" if notes else "",
     )
 
@@ -150,7 +154,7 @@ def _reading(data: DataFile) -> str:
     ]
     return document(
         "The groups `train`, `valid` and `test` hold these arrays; any HDF5 reader opens them.",
-        table(("array", "type", "what it is"), arrays, numbers=False),
+        _texts(("array", "type", "what it is"), arrays),
         f"```python\nfrom pathlib import Path\n\nfrom hsal_bench.datafile import open_data\n\n"
         f'with open_data(Path("{data.path.name}")) as data:\n'
         f'    images = data.read("train", "images")\n'

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hsal_bench.cli_datasets import data_set_path, datasets_option
 from hsal_bench.errors import HsalBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("data_set", metavar="NAME|FILE")
-@click.option(
-    "--datasets",
-    default="data",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the file of a NAME is, as NAME.h5.",
-)
+@datasets_option()
 @click.option(
     "--croissant",
     "out",
@@ -61,29 +56,6 @@ def card(
             click.echo(cards.card(data), nl=False)
     else:
         click.echo(cards.outline(data_set, path), nl=False)
-
-
-def data_set_path(data_set: str, datasets: Path) -> Path:
-    """Return the file of a data set: there, or, of one that can be generated, perhaps not yet.
-
-    Raises:
-        UsageError: neither a file nor a name.
-    """
-    from hsal_bench import registry, variants
-
-    if data_set.endswith(".h5") or Path(data_set).is_file():
-        if not Path(data_set).is_file():
-            raise UsageError(f"no data set file {data_set}: build it with `hsal-bench generate`")
-        return Path(data_set)
-    found = variants.find(data_set)
-    if found is not None:
-        own, spec = found
-        return datasets / f"{registry.load_generator(own).data_set_name(spec)}.h5"
-    path = datasets / f"{data_set}.h5"
-    if not path.is_file():
-        remedy = variants.unknown(data_set)
-        raise UsageError(f"no data set {data_set!r} and no file {path}: {remedy}")
-    return path
 
 
 def _write_croissant(path: Path, data_set: str, out: Path, url: str, published: str) -> str:

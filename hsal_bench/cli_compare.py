@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.cli_card import data_set_path
+from hsal_bench.cli_datasets import data_set_path, datasets_option
 from hsal_bench.cli_output import as_text
 from hsal_bench.schema import SPLITS
 
@@ -20,13 +20,7 @@ from hsal_bench.schema import SPLITS
     metavar="NAME|FILE",
     help="The data set that was predicted.  [default: the file in --datasets that records name]",
 )
-@click.option(
-    "--datasets",
-    default="data",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where data set files are.",
-)
+@datasets_option("Where data set files are.")
 @click.option(
     "--split",
     default="test",
@@ -62,6 +56,10 @@ def compare(
     """
     from hsal_bench import contest, contest_sheets
 
+    if output:
+        from hsal_bench.preview import picture_format
+
+        picture_format(output)  # refuses before the work what could not be drawn after it
     named = data_set_path(dataset, datasets) if dataset else None
     found = contest.hold(a, b, named, datasets, split)
     if as_json:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from hsal_bench.cli_datasets import FOLDER
 from hsal_bench.cli_outcomes import tell
 from hsal_bench.cli_specs import SpecCommand
 from hsal_bench.errors import UsageError
 from hsal_bench.schema import SPLITS
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 _data_dir = click.option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsal_bench.cli_card import data_set_path
+from hsal_bench.cli_datasets import data_set_path, datasets_option
 from hsal_bench.cli_output import SUFFIXES, as_text, format_of, format_option, give, output_option
 from hsal_bench.errors import UsageError
 from hsal_bench.schema import SPLITS
@@ -32,13 +32,7 @@ HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
 @click.option(
     "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Of which split."
 )
-@click.option(
-    "--datasets",
-    default="data",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the file of a NAME is, as NAME.h5.",
-)
+@datasets_option()
 @click.option("--all", "everything", is_flag=True, help="Every metric, not the headline alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print every metric as JSON.")
 @format_option

@@ -5,18 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from hsal_bench.cli_datasets import FOLDER, datasets_option
 from hsal_bench.errors import UsageError
-
-if TYPE_CHECKING:
-    from hsal_bench.figures import Run
+from hsal_bench.options import listed
 
 FIGURES = ("2", "5", "6", "12")
 FORMATS = ("pdf", "png")
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -31,13 +28,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="pdf,png",
     help="Vectors, pixels (300 to the inch), or both.",
 )
-@click.option(
-    "--datasets",
-    default="data",
-    show_default=True,
-    type=FOLDER,
-    help="Where the data sets and activation models are that the runs were trained on.",
-)
+@datasets_option("Where the data sets and activation models are that the runs were trained on.")
 @click.option(
     "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU where there is one]"
 )
@@ -64,9 +55,13 @@ def figures(
     several data sets, each has its own. What is missing for one is told, and the others are made.
     Exit code 1: a figure of --only, or every figure, could not be made.
     """
-    numbers = [int(number) for number in _parts(only or ",".join(FIGURES), FIGURES, "--only")]
+    wanted = FIGURES if only is None else _parts(only, FIGURES, "--only")
+    numbers = [int(number) for number in wanted]
     suffixes = _parts(formats, FORMATS, "--format")
-    runs = _runs(paths or (Path("runs"),))
+    from hsal_bench.record_files import read_records
+
+    found = read_records(paths or [Path("runs")])
+    runs = [(record, file) for file, record in found.items()]
     # Only now: they import torch, which takes seconds.
     from hsal_bench import device as devices
     from hsal_bench.figures import Wanted, make
@@ -81,15 +76,11 @@ def _parts(text: str, known: Sequence[str], option: str) -> list[str]:
     """Return the parts of a list with commas, each once.
 
     Raises:
-        UsageError: one that is not known.
+        UsageError: one that is not known, or none.
     """
-    parts = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    parts = listed(text)
+    if not parts:
+        raise UsageError(f"{option} names none: name some of {', '.join(known)}")
     if other := [part for part in parts if part not in known]:
         raise UsageError(f"{option} {text}: {other[0]!r} is none of {', '.join(known)}")
     return parts
-
-
-def _runs(paths: tuple[Path, ...]) -> list[Run]:
-    from hsal_bench.record_files import read_records
-
-    return [(record, file) for file, record in read_records(paths).items()]

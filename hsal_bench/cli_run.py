@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+from hsal_bench.cli_datasets import FOLDER, datasets_option
 
 
 @click.command()
@@ -46,13 +45,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU where there is one]"
 )
 @click.option("--out", default="runs", show_default=True, type=FOLDER, help="Where results go.")
-@click.option(
-    "--datasets",
-    default="data",
-    show_default=True,
-    type=FOLDER,
-    help="Where built data sets, activation models and activations are kept.",
-)
+@datasets_option("Where built data sets, activation models and activations are kept.")
 @click.option(
     "--data-dir",
     default="data",

@@ -9,6 +9,7 @@ import click
 
 from hsal_bench.cli_output import as_text, format_of, format_option, give, output_option
 from hsal_bench.errors import UsageError
+from hsal_bench.options import listed
 
 if TYPE_CHECKING:
     from hsal_bench.record import Record
@@ -26,12 +27,18 @@ if TYPE_CHECKING:
 @click.option(
     "--all", "everything", is_flag=True, help="Every number of one run, explained; how it was made."
 )
+@click.option(
+    "--intervals",
+    is_flag=True,
+    help="95 % t-intervals of the means over seeds in place of deviations; CSV has both.",
+)
 @output_option
 def table(
     paths: tuple[Path, ...],
     form: str | None,
     names: str | None,
     everything: bool,
+    intervals: bool,
     output: Path | None,
 ) -> None:
     """Show the metrics of the runs recorded in PATH: folders or record files (default: runs).
@@ -40,22 +47,27 @@ def table(
     the run's folder; brackets say in what else its runs differ. † marks an exact match that cannot
     be told from the highest; the note below says by which tests.
     """
+    if everything and (names is not None or intervals):
+        other = "--intervals" if names is None else "--metrics"
+        raise UsageError(f"--all shows every number of one run: leave it out, or {other}")
+    metrics = listed(names or "")
+    if names is not None and not metrics:
+        raise UsageError("--metrics names no metric: name some, or leave it out")
     form = form or format_of(output)
     from hsal_bench.record_files import read_records
 
-    records = list(read_records(paths or (Path("runs"),)).values())
-    give(_one_run(records, form) if everything else _all_runs(records, form, names), output)
+    records = list(read_records(paths or [Path("runs")]).values())
+    text = _one_run(records, form) if everything else _all_runs(records, form, metrics, intervals)
+    give(text, output)
 
 
-def _all_runs(records: list[Record], form: str, names: str | None) -> str:
+def _all_runs(records: list[Record], form: str, metrics: list[str], intervals: bool) -> str:
     from hsal_bench import sheets, tables
 
-    asked = [name.strip() for name in (names or "").split(",")]
-    metrics = list(dict.fromkeys(filter(None, asked))) or tables.HEADLINE
-    means = tables.metric_table(records, metrics)
-    return (
-        means.to_csv(index=False) if form == "csv" else as_text(sheets.metric_sheets(means), form)
-    )
+    means = tables.metric_table(records, metrics or tables.HEADLINE)
+    if form == "csv":
+        return means.to_csv(index=False)
+    return as_text(sheets.metric_sheets(means, asked=bool(metrics), intervals=intervals), form)
 
 
 def _one_run(records: list[Record], form: str) -> str:

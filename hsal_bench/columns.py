@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MIB = 2**20
 _DASH = "—"
+_TIMES = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0))
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ RUN_COLUMNS = {
         "the update whose state was best on the validation split, and tested",
     ),
     "wall_s": RunColumn(
-        lambda record: record.wall_s, "time (s)", "time of training, validation included", "s"
+        lambda record: record.wall_s, "time", "time of training, validation included"
     ),
     "parameters": RunColumn(
         lambda record: record.parameters,
@@ -106,15 +107,23 @@ def frame(record: Record) -> pd.DataFrame:
 
 
 def cell(name: str, mean: float, std: float = math.nan) -> str:
-    """Return "0.900 ± 0.012" in the column's unit; without what is NaN, a dash for no mean."""
+    """Return "0.900 ± 0.012" in the column's unit; without what is NaN, a dash for no mean.
+
+    A time has the unit that suits it: "12.5 s", "20.6 ± 0.3 min".
+    """
     if math.isnan(mean):
         return _DASH
-    size = RUN_COLUMNS[name].size if name in RUN_COLUMNS else 1
-    mean, std = mean / size, std / size
-    whole = name in ("updates", "selected_update", "parameters") or abs(mean) >= 1000
-    digits = 0 if whole else 3 if abs(mean) < 10 else 1
-    told = not math.isnan(std) and not (whole and std == 0)
-    return f"{mean:,.{digits}f}" + (f" ± {std:,.{digits}f}" if told else "")
+    form = _form(name, mean)
+    told = not math.isnan(std) and not (form.digits == 0 and std == 0)
+    return form.text(mean) + (f" ± {form.text(std)}" if told else "") + form.unit
+
+
+def interval(name: str, low: float, high: float) -> str:
+    """Return "0.871 to 0.929" as `cell` writes the number between them; a dash for none."""
+    if math.isnan(low):
+        return _DASH
+    form = _form(name, (low + high) / 2)
+    return f"{form.text(low)} to {form.text(high)}{form.unit}"
 
 
 def cell_with_unit(name: str, number: float) -> str:
@@ -122,3 +131,27 @@ def cell_with_unit(name: str, number: float) -> str:
     unit = RUN_COLUMNS[name].unit if name in RUN_COLUMNS else ""
     text = cell(name, number)
     return text if text == _DASH or not unit else f"{text} {unit}"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a number is written: in units of `size`; `unit` is what no heading names."""
+
+    size: float
+    digits: int
+    unit: str = ""
+
+    def text(self, number: float) -> str:
+        return f"{number / self.size:,.{self.digits}f}"
+
+
+def _form(name: str, mean: float) -> _Form:
+    """Return the form of a mean, and of what stands beside it."""
+    if name == "wall_s":
+        # Two of a unit at least: 90 s say more than 1.5 min.
+        unit, seconds = next((time for time in _TIMES if mean >= 2 * time[1]), _TIMES[-1])
+        return _Form(seconds, 1 if mean >= 2 else 2, f" {unit}")
+    size = RUN_COLUMNS[name].size if name in RUN_COLUMNS else 1
+    shown = abs(mean / size)
+    whole = name in ("updates", "selected_update", "parameters") or shown >= 1000
+    return _Form(size, 0 if whole else 3 if shown < 10 else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from hsal_bench.record import Record
@@ -30,6 +31,27 @@ def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
     for name in sorted(labels):
         for told, runs in _told_apart(labels[name]).items():
             yield f"{name} [{told}]" if told else name, runs
+
+
+def latest_per_seed(runs: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Return one run per seed, the latest started, in the seeds' order; and those before them.
+
+    A seed that was run again counts once, with what the method is now.
+    """
+    started = sorted(runs, key=lambda run: datetime.fromisoformat(run.started))
+    by_seed = {run.seed: run for run in started}
+    latest = [by_seed[seed] for seed in sorted(by_seed)]
+    superseded = [run for run in started if run is not by_seed[run.seed]]
+    return latest, superseded
+
+
+def seeds_asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
+    """Return the seeds that each method should have: all that were run; its own, made elsewhere."""
+    shared = {run.seed for runs in methods.values() for run in runs if run.stated is None}
+    return {
+        name: shared if runs[0].stated is None else {run.seed for run in runs}
+        for name, runs in methods.items()
+    }
 
 
 def conditions(record: Record) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,34 +10,17 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from hsal_bench.comparison import conditions, inequality, label
+from hsal_bench.comparison import conditions, inequality
+from hsal_bench.contest_sources import Source, sources
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.metrics import METRICS_VERSION, Counts, correct
-from hsal_bench.paired import Comparison, compare
-from hsal_bench.predictions import counts_sha256, read_predictions
-from hsal_bench.record import Record, read_record, unpack_correct
+from hsal_bench.metrics import Counts, correct
+from hsal_bench.paired import Comparison, compare, verdict
+from hsal_bench.predictions import BadPredictions, counts_sha256, read_predictions
+from hsal_bench.record import Record, unpack_correct
 
 SPLIT = "test"
 """The one that records are of."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One of the two: a record with the predictions beside it, if they are there, or those alone.
-
-    name: what it is called in what is printed, so that the two differ.
-    """
-
-    name: str
-    path: Path
-    record: Record | None
-    predictions: Path | None
-
-    @property
-    def metrics_version(self) -> int:
-        """The version of the metrics it is scored with: what has no record is scored now."""
-        return METRICS_VERSION if self.record is None else self.record.metrics_version
 
 
 @dataclass(frozen=True)
@@ -64,6 +47,18 @@ class Contest:
     file: Path | None
     comparison: Comparison
     cautions: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What comes of it in plain words, and what it is not of: the methods."""
+        a, b = self.sources
+        found = verdict(self.comparison, a.name, b.name)
+        if all(source.record and source.record.stated is None for source in self.sources):
+            return (
+                f"As trained here, {found}. This is of two trained models, not of the methods: "
+                "train several seeds of each, which `hsal-bench table` weighs."
+            )
+        return f"As predicted here, {found}. This is of two predictions, not of the methods."
 
 
 def hold(a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT) -> Contest:
@@ -93,45 +88,18 @@ def hold(a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT)
     )
 
 
-def sources(a: Path, b: Path) -> tuple[Source, Source]:
-    """Return what two paths name: record files, folders of runs, or predictions files.
-
-    Raises:
-        UsageError: a path names none of these, a run did not succeed, the two are not of the same
-            images or not scored alike.
-    """
-    one, other = _source(a), _source(b)
-    _refuse_unlike(one, other)
-    if one.name == other.name and one.record and other.record:
-        one, other = (
-            dataclasses.replace(source, name=f"{source.name}, seed {source.record.seed}")
-            for source in (one, other)
-            if source.record
-        )
-    if one.name == other.name:
-        names = _names(one.path, other.path)
-        one, other = (
-            dataclasses.replace(source, name=name)
-            for source, name in zip((one, other), names, strict=True)
-        )
-    return one, other
-
-
 def data_file(two: tuple[Source, Source], named: Path | None, folder: Path) -> Path | None:
     """Return the data set file of two sources: the one named, else the one of their content.
 
-    None where no file in `folder` has the content that the records name.
+    None where no file in `folder` has the content that the records name, which alone say enough.
 
     Raises:
-        UsageError: no file is named and a predictions file takes one; the one named is not there,
-            or is not what a record is of.
+        UsageError: no file is named or found and a predictions file takes one; the one named is
+            not there, or is not what a record is of.
     """
     records = [source.record for source in two if source.record]
     if named is None:
-        if len(records) < len(two):
-            alone = next(source.path for source in two if source.record is None)
-            raise UsageError(f"{alone} does not say what it is of: name it with --dataset")
-        return _with_content(records[0], folder)
+        return _found(two, records, folder)
     with open_data(named) as data:
         content = data.header.content_sha256
     for record in records:
@@ -153,7 +121,10 @@ def outcome(source: Source, data: DataFile | None, split: str) -> Outcome:
     """
     record, predictions = source.record, source.predictions
     if record is not None and split != SPLIT:
-        raise UsageError(f"{source.path} is of the {SPLIT} split: leave out --split {split}")
+        raise UsageError(
+            f"{source.path} is of the {SPLIT} split, and so must be what it is compared with: "
+            f"leave out --split {split}"
+        )
     scored = _scored(predictions, data, split) if predictions and data else None
     recorded = Outcome(unpack_correct(record.correct), None) if record and record.correct else None
     if record and scored and recorded and not _agree(record, recorded, scored):
@@ -186,13 +157,11 @@ def _left_out(
 
 
 def _cautions(two: tuple[Source, Source]) -> list[str]:
-    """Return what else differs, and what one model each cannot say."""
+    """Return what else differs."""
     a, b = (source.record for source in two)
     if a is None or b is None:
-        return ["These are the two predictions, not the methods behind them."]
-    told = [
-        "One seed each: these two trained models, not the methods; `hsal-bench table` weighs seeds."
-    ]
+        return []
+    told = []
     trained = [run.trained_on or run.data_set for run in (a, b)]
     if trained[0].content_sha256 != trained[1].content_sha256:
         pair = zip(two, trained, strict=True)
@@ -206,53 +175,20 @@ def _cautions(two: tuple[Source, Source]) -> list[str]:
     return [*told, *filter(None, [inequality(given)])]
 
 
-def _source(path: Path) -> Source:
-    if not path.exists():
-        raise UsageError(f"no record, run or predictions file {path}: name one that is there")
-    file = _record_in(path) if path.is_dir() else path
-    if file.suffix != ".json":
-        return Source(path.name, path, None, path)
-    record = read_record(file)
-    if record.status != "ok":
-        raise UsageError(f"{path} {record.status} ({record.reason}): there is nothing to compare")
-    beside = file.with_name("predictions.jsonl")
-    return Source(label(record), path, record, beside if beside.is_file() else None)
-
-
-def _names(a: Path, b: Path) -> tuple[str, str]:
-    """Return what of two paths differs; all of them where nothing of one would be left."""
-    one, other = list(a.absolute().parts), list(b.absolute().parts)
-    for end in (0, -1):
-        while one and other and one[end] == other[end]:
-            del one[end], other[end]
-    return (str(Path(*one)), str(Path(*other))) if one and other else (str(a), str(b))
-
-
-def _record_in(folder: Path) -> Path:
-    file = folder / "record.json"
-    if file.is_file():
-        return file
-    inside = sorted(folder.rglob("record.json"))
-    if inside:
-        runs = f"holds {len(inside)} runs" if len(inside) > 1 else "holds a run"
-        raise UsageError(f"{folder} {runs}: name one, as {inside[0].parent}")
-    raise UsageError(f"no record.json in {folder}: name a run's folder, or a predictions file")
-
-
-def _refuse_unlike(a: Source, b: Source) -> None:
-    if a.record and b.record:
-        one, other = a.record.data_set, b.record.data_set
-        if one.content_sha256 != other.content_sha256:
-            raise UsageError(
-                f"{a.path} is of {one.name} (content {one.content_sha256[:8]}), {b.path} of "
-                f"{other.name} (content {other.content_sha256[:8]}): compare what was tested on "
-                "the same data"
-            )
-    if a.metrics_version != b.metrics_version:
+def _found(two: tuple[Source, Source], records: Sequence[Record], folder: Path) -> Path | None:
+    """Return the file in `folder` that a record is of; refuse predictions alone without one."""
+    if not records:
+        raise UsageError(f"{two[0].path} does not say what it is of: name it with --dataset")
+    file = _with_content(records[0], folder)
+    alone = [source.path for source in two if source.record is None]
+    if alone and file is None:
+        of = records[0].data_set
         raise UsageError(
-            f"{a.path} was scored with metrics {a.metrics_version}, {b.path} with "
-            f"{b.metrics_version}: evaluate the older again"
+            f"{alone[0]} takes the data set that it is of, and no file in {folder} has the content "
+            f"{of.content_sha256[:8]} of {of.name}: name it with --dataset, or its folder with "
+            "--datasets"
         )
+    return file
 
 
 def _with_content(record: Record, folder: Path) -> Path | None:
@@ -275,7 +211,18 @@ def _content(path: Path) -> str:
 
 
 def _scored(path: Path, data: DataFile, split: str) -> Outcome:
-    counts, _ = read_predictions(path, data.layout.sizes[split], data.layout.num_classes)
+    sizes = data.layout.sizes
+    try:
+        counts, _ = read_predictions(path, sizes[split], data.layout.num_classes)
+    except BadPredictions as error:
+        lines = len(path.read_bytes().splitlines())
+        others = [name for name, size in sizes.items() if size == lines != sizes[split]]
+        if not others:
+            raise
+        raise UsageError(
+            f"{path} has {lines:,} lines, as many as {others[0]} has images, and {split} has "
+            f"{sizes[split]:,}: if it is of that split, say --split {others[0]}"
+        ) from error
     return Outcome(correct(data.read(split, "counts"), counts), counts)
 
 

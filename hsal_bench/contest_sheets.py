@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from hsal_bench.contest import Contest
-from hsal_bench.paired import Estimate, Scores, verdict
+from hsal_bench.paired import Estimate, Scores
 from hsal_bench.sheets import Sheet
 from hsal_bench.strict_json import without_nan
 
@@ -36,7 +36,7 @@ def contest_sheets(contest: Contest) -> list[Sheet]:
         lines = ((kind.name, f"{kind.images:,}", *_cells(kind.exact_match)) for kind in found.kinds)
         kinds = Sheet("Exact match by kind", ("images with", "images", *headings), tuple(lines))
         sheets.append(kinds)
-    notes = (f"{verdict(found, a, b)}.", *contest.cautions)
+    notes = (contest.verdict, *contest.cautions)
     return [*sheets[:-1], dataclasses.replace(sheets[-1], notes=notes)]
 
 
@@ -52,7 +52,7 @@ def plain(contest: Contest) -> dict[str, Any]:
             "split": contest.split,
             "metrics_version": a.metrics_version,
             **dataclasses.asdict(found),
-            "verdict": verdict(found, a.name, b.name),
+            "verdict": contest.verdict,
             "cautions": list(contest.cautions),
         }
     )

@@ -5,7 +5,7 @@ One line per method or variant: the mean over its seeds, and a band of their low
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 SALIENCY, MACRO_F1 = "attn_saliency", "macro_f1"
 AXES = {SALIENCY: "glimpse saliency (validation)", MACRO_F1: "macro F1 (validation)"}
-_LEGEND_LETTERS = 24
-"""Names up to this long stand two side by side above a panel."""
+_HANDLE, _PAD, _SPACING, _EDGE = 2.6, 0.8, 2.0, 0.9
+"""Of the legend, in ems: a line, from it to its name, between columns, left and right of all."""
+_ROW, _FURTHER = 0.15, 0.12
+"""Inches that a name takes, and each further line of it."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,13 @@ def curves_figure(records: Sequence[Record], metrics: Sequence[str]) -> Figure:
     width = style.ONE_COLUMN if len(panels) == 1 else style.TWO_COLUMNS
     with style.drawing():
         # The names stand above the panels: their lines take what height they need.
-        columns = _legend_columns(names, len(panels))
-        height = 1.95 + 0.14 * -(-len(names) // columns)
+        columns, labels = _legend(names, width, len(panels))
+        height = 1.95 + _legend_height(labels, columns)
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for axis, (metric, found) in zip(axes, panels.items(), strict=True):
             _draw(axis, found, names, metric)
-        _draw_legend(figure, axes, names, columns)
+        _draw_legend(figure, axes, dict(zip(names, labels, strict=True)), columns)
     return figure
 
 
@@ -122,15 +124,40 @@ def _draw(axis: Axes, found: Sequence[Curve], names: Sequence[str], metric: str)
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def _draw_legend(figure: Figure, axes: Sequence[Axes], names: Sequence[str], columns: int) -> None:
+def _draw_legend(
+    figure: Figure, axes: Sequence[Axes], labels: Mapping[str, Sequence[str]], columns: int
+) -> None:
+    """Draw the names, by which `labels` has their lines, above the panels."""
     drawn = {line.get_label(): line for axis in axes for line in axis.get_lines()}
-    handles = [drawn[name] for name in names]
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=2.6)
+    figure.legend(
+        handles=[drawn[name] for name in labels],
+        labels=["\n".join(lines) for lines in labels.values()],
+        loc="outside upper left",
+        ncols=columns,
+        handlelength=_HANDLE,
+        handletextpad=_PAD,
+        columnspacing=_SPACING,
+    )
 
 
-def _legend_columns(names: Sequence[str], panels: int) -> int:
-    longest = max(map(len, names))
-    return max(1, min(len(names), panels * (2 if longest <= _LEGEND_LETTERS else 1)))
+def _legend(names: Sequence[str], width: float, panels: int) -> tuple[int, list[list[str]]]:
+    """Return in how many columns the names stand in a figure `width` inches wide, and their lines.
+
+    Two above each panel where all have room in a line, else one.
+    """
+    for columns in (2 * panels, panels):
+        room = (72 * width / style.FONT - 2 * _EDGE - _SPACING * (columns - 1)) / columns
+        labels = [style.wrapped(name, room - _HANDLE - _PAD) for name in names]
+        if all(len(lines) == 1 for lines in labels):
+            break
+    return min(columns, len(names)), labels
+
+
+def _legend_height(labels: Sequence[Sequence[str]], columns: int) -> float:
+    """Return the inches of the tallest column; names are split among them as matplotlib does."""
+    lines = np.array([len(label) for label in labels])
+    parts = np.array_split(lines, columns)
+    return max(float(_ROW * len(part) + _FURTHER * (part.sum() - len(part))) for part in parts)
 
 
 def _line(index: int) -> tuple[str, object]:

@@ -80,9 +80,10 @@ def pictured(objects: np.ndarray) -> np.ndarray:
 def drawn(objects: np.ndarray, right: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
     """Return which images to show, drawn by `seed`, for every place of a grid, row by row.
 
-    objects int [N], right bool [N]. wanted: bool [R, C], whether the image there is to be one that
-    is predicted right. In every row of the grid they go from the fewest to the most objects. Where
-    too few are predicted as wanted, others stand in; none is drawn twice, and there are at most N.
+    objects int [N], right bool [N]. wanted: bool [R, C], whether an image of that row of the grid
+    is to be one that is predicted right. Where too few are predicted as wanted, others stand in;
+    none is drawn twice, and there are at most N. In every row of the grid they go from the fewest
+    to the most objects: an image moves from the place of its outcome where the order takes it.
     """
     order = np.random.default_rng(seed).permutation(len(objects))
     cardinalities = np.linspace(objects.min(), objects.max(), wanted.shape[1])
@@ -92,4 +93,6 @@ def drawn(objects: np.ndarray, right: np.ndarray, wanted: np.ndarray, seed: int)
         if len(free):
             keys = (np.abs(objects[free] - cardinalities[column]), right[free] != outcome)
             rows.append(int(free[np.lexsort(keys)[0]]))
-    return np.array(rows)
+    # Stable: images of as many objects stay in the places of their outcomes.
+    places = np.arange(len(rows)) // wanted.shape[1]
+    return np.array(rows)[np.lexsort((objects[rows], places))]

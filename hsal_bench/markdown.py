@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 
 def document(*parts: str) -> str:
@@ -26,9 +26,11 @@ def numbered(sentences: Iterable[str]) -> str:
     return "\n".join(f"{number}. {one}" for number, one in enumerate(sentences, 1))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
-    """Return a table; with `numbers`, every column but the first is set to the right."""
-    align = [":--", *["--:" if numbers else ":--"] * (len(header) - 1)]
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: Container[str] = ()
+) -> str:
+    """Return a table; the first column and those headed as in `left` are texts, set to the left."""
+    align = [":--", *(":--" if name in left else "--:" for name in header[1:])]
     return "\n".join(_row(cells) for cells in [header, align, *rows])
 
 

@@ -121,6 +121,11 @@ def _counted(part: str, kind: Any, where: str) -> list[str]:
     return list(map(str, range(low, high + 1)))
 
 
+def listed(text: str) -> list[str]:
+    """Return the parts of a list with commas, each once; none is empty."""
+    return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
+
+
 def as_text(value: Any) -> str:
     """Return a field's value as a user would write it: what `parse` makes the value from."""
     if isinstance(value, bool):

@@ -52,8 +52,8 @@ class Comparison:
     """What is known of A against B.
 
     both, only_a, only_b, neither: images that are right. p: McNemar's. smallest_difference: in
-    exact match, that these images would have shown (`statistics.smallest_difference`), NaN where
-    they could show none. Without the truth there are no kinds, without counts no macro-F1.
+    exact match, that these images would have shown, about (`statistics.smallest_difference`); NaN
+    where they could show none. Without the truth there are no kinds, without counts no macro-F1.
     """
 
     images: int
@@ -107,25 +107,33 @@ def compare(
 
 
 def verdict(comparison: Comparison, a: str, b: str) -> str:
-    """Return in plain words which of A and B, by their names, is better, if either is."""
+    """Return in plain words which of A and B, by their names, is better, if either is.
+
+    And, told apart or not, how small a difference these images would have shown.
+    """
     difference, p = comparison.exact_match.difference, p_value(comparison.p)
     winner, sign = (b, 1) if difference.value > 0 else (a, -1)
     points = _rounded(100 * abs(difference.value))
     low, high = sorted((100 * sign * difference.low, 100 * sign * difference.high))
     because = f"(95 % {_rounded(low)} to {_rounded(high)}), McNemar {p}"
-    if comparison.told_apart:
-        return f"{winner} is better by {points} points {because}"
-    leads = f"{winner} leads by {points} points" if points != "0.0" else "0.0 points between them"
-    return f"{a} and {b} cannot be told apart: {leads} {because}; {detectable(comparison)}"
+    told = f"{winner} is better by {points} points {because}"
+    if not comparison.told_apart:
+        by = f"{winner} leads by {points} points" if points != "0.0" else "0.0 points between them"
+        told = f"{a} and {b} cannot be told apart: {by} {because}"
+    return "; ".join(filter(None, [told, detectable(comparison)]))
 
 
 def detectable(comparison: Comparison) -> str:
-    """Return what these images could have shown, in words."""
+    """Return what these images could have shown, in words.
+
+    "About": the number is an approximation. "" where it has none although the two are told apart,
+    which very few images that differ can bring about.
+    """
     smallest = comparison.smallest_difference
     if math.isnan(smallest):
-        return "too few images differ for any difference to show"
+        return "" if comparison.told_apart else "too few images differ for any difference to show"
     return (
-        f"a true difference of {100 * smallest:.1f} points would have shown with "
+        f"a true difference of about {100 * smallest:.1f} points would have shown with "
         f"{100 * statistics.POWER:.0f} % probability"
     )
 

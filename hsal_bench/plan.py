@@ -111,7 +111,7 @@ def data_sets(text: str | None) -> tuple[str, ...]:
     """
     if text is None:
         return ()
-    named = tuple(dict.fromkeys(filter(None, (name.strip() for name in text.split(",")))))
+    named = tuple(options.listed(text))
     if not named:
         raise UsageError(
             f"--eval-on {text!r} names no data set: name some, with commas, or leave it out"

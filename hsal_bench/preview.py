@@ -72,7 +72,14 @@ def contact_sheet(
 
 
 def save(sheet: Image.Image, path: Path) -> None:
-    """Write the picture to `path`, in the format its suffix says.
+    """Write the picture to `path`, in the format its suffix says. Raises as `picture_format`."""
+    kind = picture_format(path)
+    with replacing(path) as temporary:
+        sheet.save(temporary, format=kind)
+
+
+def picture_format(path: Path) -> str:
+    """Return the format of a picture that can be written to `path`, by its suffix.
 
     Raises:
         UsageError: no picture has that suffix, or the folder cannot be written in.
@@ -81,8 +88,7 @@ def save(sheet: Image.Image, path: Path) -> None:
     if path.suffix.lower() not in formats:
         raise UsageError(f"{path} has no picture's suffix: call it {path.with_suffix('.png')}")
     writable_folder(path.parent)
-    with replacing(path) as temporary:
-        sheet.save(temporary, format=formats[path.suffix.lower()])
+    return formats[path.suffix.lower()]
 
 
 def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Image:

@@ -76,6 +76,11 @@ class Ranking:
     pairs: tuple[Pair, ...]
 
     @property
+    def few_seeds(self) -> str:
+        """What `few_seeds` says of them."""
+        return few_seeds([rank.seeds for rank in self.ranks])
+
+    @property
     def tests(self) -> str:
         """What the pairs were tested with, in words."""
         seeds = [rank.seeds for rank in self.ranks]
@@ -90,6 +95,24 @@ class Ranking:
             return f"{told}; one seed: these trained models, not the methods"
         single = [rank.name for rank in self.ranks if rank.seeds == 1]
         return f"{told}; one seed, so that model alone: {', '.join(single)}" if single else told
+
+
+def few_seeds(seeds: Sequence[int]) -> str:
+    """Return in words that methods of so many seeds each can hardly be told apart; "" if they can.
+
+    It is said of Welch's test, which takes two methods of several seeds; those of one take no part.
+    """
+    several = [number for number in seeds if number > 1]
+    pairs = math.comb(len(seeds), 2)
+    if len(several) < 2 or min(several) >= (enough := statistics.seeds_that_show(pairs)):
+        return ""
+    few, more = (statistics.gap_that_shows(n, pairs) for n in (min(several), enough))
+    over = f" and Holm's correction over {pairs} pairs" if pairs > 1 else ""
+    return (
+        f"Few seeds: with {min(several)} each{over}, only means that lie about {few:.1f} "
+        f"standard deviations of the seeds apart can be told apart; with {enough} each, {more:.1f} "
+        f"do. Train {enough} or more: `hsal-bench run --seeds 0-{enough - 1}`"
+    )
 
 
 def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:

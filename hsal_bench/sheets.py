@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hsal_bench.columns import cell, cell_with_unit, heading, meaning, names_in, value
+from hsal_bench.circumstances import facts
+from hsal_bench.columns import cell, cell_with_unit, heading, interval, meaning, names_in, value
 from hsal_bench.comparison import NONE, inequality, label
-from hsal_bench.options import as_text
+from hsal_bench.markdown import document
+from hsal_bench.markdown import table as markdown_table
+from hsal_bench.ranking import few_seeds
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 from hsal_bench.tables import SORT_BY, data_set
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
+_INTERVALS = "[low to high]: 95 % t-interval of the mean over seeds"
 _TEXTS = ("meaning", "content")
 """Columns of texts, beside the first; the others hold numbers."""
 
@@ -38,34 +43,24 @@ class Sheet:
     bold: frozenset[tuple[int, int]] = frozenset()
 
 
-def metric_sheets(table: pd.DataFrame) -> list[Sheet]:
+def metric_sheets(
+    table: pd.DataFrame, *, asked: bool = False, intervals: bool = False
+) -> list[Sheet]:
     """Return what `tables.metric_table` made as one sheet per data set.
 
-    A cell holds "mean ± std (chance)": a metric's chance level stands beside it where the table
-    has both. The highest exact match is bold, those that cannot be told from it have a dagger. A
-    note says so where the rows were not trained under equal conditions.
+    A cell holds "mean ± std (chance)", or "mean [low to high] (chance)" with `intervals`: a
+    metric's chance level stands beside it where the table has both. The highest exact match is
+    bold, those that cannot be told from it have a dagger. Notes say so where seeds are few, and
+    where the rows were not trained under equal conditions. Columns that nobody `asked` for are
+    left out where no row of the data set has a number.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
-    chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
-    shown = [name for name in metrics if name not in chances.values()]
-    headings = (heading(name) + (" (chance)" if name in chances else "") for name in shown)
-    columns = ("method", "seeds", *headings)
-    result = []
+    sheets = []
     for title, group in table.groupby("data_set", sort=False):
         lines = group.to_dict("records")
-        notes = tuple(dict.fromkeys(line["note"] for line in lines if line["note"]))
-        rows = []
-        for line in lines:
-            mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
-            cells = [_cell(line, name, chances.get(name)) for name in shown]
-            rows.append((line["method"] + mark, _seeds(line), *cells))
-        numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
-        sheet = Sheet(str(title), columns, tuple(rows), tuple(numbered))
-        if SORT_BY in shown:
-            sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
-        unequal = inequality(_given(lines))
-        result.append(replace(sheet, notes=(*sheet.notes, *filter(None, [unequal]))))
-    return result
+        found = metrics if asked else _with_numbers(lines, metrics)
+        sheets.append(_metric_sheet(str(title), lines, found, intervals))
+    return sheets
 
 
 def run_sheets(record: Record) -> list[Sheet]:
@@ -108,7 +103,37 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
 
 def markdown(sheets: Iterable[Sheet]) -> str:
     """Return the sheets as Markdown."""
-    return "\n".join("\n".join(_markdown_lines(sheet)) + "\n" for sheet in sheets)
+    return "\n".join(map(_markdown, sheets))
+
+
+def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) -> list[str]:
+    """Return the metrics that a row has a number of; all where no run succeeded."""
+    good = [line for line in lines if line["n"]]
+    if not good:
+        return list(metrics)
+    return [name for name in metrics if not all(math.isnan(line[name]) for line in good)]
+
+
+def _metric_sheet(
+    title: str, lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str], intervals: bool
+) -> Sheet:
+    chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
+    shown = [name for name in metrics if name not in chances.values()]
+    headings = (heading(name) + (" (chance)" if name in chances else "") for name in shown)
+    columns = ("method", "seeds", *headings)
+    notes = list(dict.fromkeys(line["note"] for line in lines if line["note"]))
+    rows = []
+    for line in lines:
+        mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
+        cells = [_cell(line, name, chances.get(name), intervals) for name in shown]
+        rows.append((line["method"] + mark, _seeds(line), *cells))
+    numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
+    sheet = Sheet(title, columns, tuple(rows), tuple(numbered))
+    if SORT_BY in shown:
+        sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
+    told = _INTERVALS if intervals and any(line["n"] > 1 for line in lines) else ""
+    notes = [*sheet.notes, told, inequality(_given(lines))]
+    return replace(sheet, notes=tuple(filter(None, notes)))
 
 
 def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sheet:
@@ -126,9 +151,10 @@ def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sh
         if alike
         else f"{best} has the highest exact match: the others can be told from it"
     )
-    note = f"{told} ({ranked[0]['ranked_by']})"
+    few = few_seeds([line["n"] for line in ranked])
+    notes = [*sheet.notes, f"{told} ({ranked[0]['ranked_by']})", *filter(None, [few])]
     bold = frozenset({(lines.index(ranked[0]), column)})
-    return replace(sheet, rows=tuple(map(tuple, rows)), notes=(*sheet.notes, note), bold=bold)
+    return replace(sheet, rows=tuple(map(tuple, rows)), notes=tuple(notes), bold=bold)
 
 
 def _seeds(line: Mapping[Any, Any]) -> str:
@@ -137,8 +163,10 @@ def _seeds(line: Mapping[Any, Any]) -> str:
     return str(line["n"]) if whole else f"{line['n']} of {line['seeds']}"
 
 
-def _cell(line: Mapping[Any, Any], name: str, chance: str | None) -> str:
-    text = cell(name, line[name], line[f"{name}_std"])
+def _cell(line: Mapping[Any, Any], name: str, chance: str | None, intervals: bool) -> str:
+    text = cell(name, line[name], math.nan if intervals else line[f"{name}_std"])
+    if intervals and not math.isnan(line[f"{name}_low"]):
+        text += f" [{interval(name, line[f'{name}_low'], line[f'{name}_high'])}]"
     if chance is None or math.isnan(line[chance]):
         return text
     return f"{text} ({cell(chance, line[chance])})"
@@ -160,15 +188,17 @@ def _given(lines: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, Any]]:
 
 def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
     """Yield what was run, on what and where, as (field, content)."""
-    data = record.data_set
-    yield "method", record.method
-    yield from _as_stated(record.stated) if record.stated else _given_to(record)
-    yield "data set", f"{data.name}, content {data.content_sha256}"
-    yield "images", _listed(data.sizes)
+    for fact in facts([record]):
+        yield fact.name, fact.told
     if record.stated:
+        yield from _as_stated(record.stated)
         yield "scored", record.started
     else:
-        yield from _surroundings(record)
+        yield "device", record.device
+        yield "started", record.started
+        if record.git:
+            yield "git", f"{record.git.revision}{', with changes' if record.git.dirty else ''}"
+        yield "command", record.command
 
 
 def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
@@ -178,35 +208,6 @@ def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
     yield "link", stated.link
     yield "extra data", ", ".join(stated.extra_data) or "none"
     yield "training", stated.training_compute
-
-
-def _given_to(record: Record) -> Iterator[tuple[str, str]]:
-    yield "settings", _listed(record.settings) or "none given"
-    yield "preset", record.preset or "none"
-    yield "config", _listed(record.config)
-    yield "budget", _listed(record.budget)
-
-
-def _surroundings(record: Record) -> Iterator[tuple[str, str]]:
-    activation, environment = record.activation, record.environment
-    if other := record.trained_on:
-        yield "trained on", f"{other.name}, content {other.content_sha256}"
-    if activation:
-        yield "activations", f"{activation.backbone}, {activation.weights}, {activation.sha256}"
-    yield "device", record.device
-    yield "started", record.started
-    if environment:
-        versions = {name: x for name, x in vars(environment).items() if x is not None}
-        yield "versions", _listed(versions)
-    if record.git:
-        dirty = ", with changes" if record.git.dirty else ""
-        yield "git", f"{record.git.revision}{dirty}"
-    yield "command", record.command
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    plain = {name: tuple(x) if isinstance(x, list) else x for name, x in values.items()}
-    return ", ".join(f"{name}={as_text(x)}" for name, x in plain.items())
 
 
 def _terminal_cells(sheet: Sheet, row: int) -> Iterator[tuple[str, str]]:
@@ -224,20 +225,13 @@ def _narrow(sheet: Sheet, column: str, text: str) -> str:
     """Return a cell with line breaks that halve its width where a terminal needs it."""
     if column == "method":
         return text.replace("+", "\n+")
-    return text if is_text(sheet, column) else text.replace(" ± ", "\n±").replace(" (", "\n(")
+    return text if is_text(sheet, column) else re.sub(r" (?=[±(\[])", "\n", text).replace("± ", "±")
 
 
-def _markdown_lines(sheet: Sheet) -> Iterator[str]:
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-    yield f"**{sheet.title}**"
-    yield ""
-    yield line(sheet.columns)
-    yield line(":--" if is_text(sheet, column) else "--:" for column in sheet.columns)
-    for number, row in enumerate(sheet.rows):
-        bold = [column for row_of, column in sheet.bold if row_of == number]
-        yield line(f"**{text}**" if at in bold else text for at, text in enumerate(row))
-    for note in sheet.notes:
-        yield ""
-        yield note
+def _markdown(sheet: Sheet) -> str:
+    rows = [
+        [f"**{text}**" if (number, at) in sheet.bold else text for at, text in enumerate(row)]
+        for number, row in enumerate(sheet.rows)
+    ]
+    shown = markdown_table(sheet.columns, rows, left=_TEXTS)
+    return document(f"**{sheet.title}**", shown, *sheet.notes)

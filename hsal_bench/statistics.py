@@ -8,6 +8,7 @@ score (all right, say) such an interval has no width.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -21,6 +22,8 @@ LEVEL = 0.05
 """Of the tests: a difference with a larger p-value is not told from chance."""
 POWER = 0.80
 RESAMPLES = 2_000
+CLEAR = 3.0
+"""Deviations over seeds between two means whose single seeds hardly overlap: it ought to show."""
 FEW = 100
 """Images that differ, up to which signs are flipped in place of trusting the normal limit."""
 
@@ -53,7 +56,9 @@ def mean_std(values: Sequence[float]) -> tuple[float, float]:
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Return Student's t-interval of the mean of independent values, seeds' scores for instance.
 
-    NaN of fewer than two values.
+    NaN of fewer than two values. It is where the mean over ever more seeds would lie, not where
+    single seeds do. Of two values it reaches 12.7 standard errors to either side, so that it can
+    go beyond the values that a score can have; it is not cut there.
     """
     mean, std = mean_std(values)
     if math.isnan(std):
@@ -169,6 +174,24 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
 
     first, second = ((*mean_std(scores), len(scores)) for scores in (a, b))
     return float(ttest_ind_from_stats(*first, *second, equal_var=False).pvalue)
+
+
+def gap_that_shows(seeds: int, pairs: int, *, level: float = LEVEL) -> float:
+    """Return how far apart two means must lie for `welch` after `holm`, in deviations over seeds.
+
+    seeds: of either method, two or more, which scatter alike, so that Welch's test has
+    2 seeds - 2 degrees of freedom. pairs: those that Holm's correction is over; the largest
+    difference of all has to pass level / pairs.
+    """
+    from scipy.special import stdtrit
+
+    t = float(stdtrit(2 * seeds - 2, 1 - level / (2 * pairs)))
+    return t * math.sqrt(2 / seeds)
+
+
+def seeds_that_show(pairs: int, *, gap: float = CLEAR, level: float = LEVEL) -> int:
+    """Return the fewest seeds of either method with which a gap of so many deviations shows."""
+    return next(n for n in itertools.count(2) if gap_that_shows(n, pairs, level=level) <= gap)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -6,6 +6,7 @@ colour vision tell apart, and nothing that only a colour tells.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -55,6 +56,8 @@ MARKS = {True: "✓", False: "✗"}
 _FACE = "DejaVu Sans"
 _RC: dict[Any, Any] = {
     "font.family": _FACE,
+    # A method or a class can have any name, dollars too: what is maths says so itself.
+    "text.parse_math": False,
     "mathtext.fontset": "dejavusans",
     "font.size": FONT,
     "axes.labelsize": FONT,
@@ -104,6 +107,27 @@ def font(size: int) -> FreeTypeFont:
 
     faces = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(faces / f"{_FACE.replace(' ', '')}.ttf", size)
+
+
+def ems(text: str) -> float:
+    """Return how wide a text is in the face of the figures, in units of its size."""
+    return font(100).getlength(text) / 100
+
+
+def wrapped(name: str, width: float) -> list[str]:
+    """Return a name in lines of at most `width` (in `ems`), all of its letters.
+
+    A line ends before a setting, or after a space, a slash or a colon, where it can.
+    """
+    lines = [""]
+    for piece in re.split(r"(?<=[ /:])|(?=\+)", name):
+        if lines[-1] and ems(lines[-1] + piece) > width:
+            lines.append("")
+        for letter in piece:
+            if lines[-1] and ems(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
 
 
 def shown(image: np.ndarray) -> np.ndarray:

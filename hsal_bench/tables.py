@@ -12,17 +12,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.columns import RUN_COLUMNS, value
-from hsal_bench.comparison import NONE, conditions, variants
+from hsal_bench.comparison import NONE, conditions, latest_per_seed, seeds_asked, variants
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.ranking import ranking
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
-from hsal_bench.statistics import mean_std
+from hsal_bench.statistics import mean_interval, mean_std
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +44,14 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     """Return one row per data set and method (or variant of it), best exact match first.
 
     Columns: data_set, method, n (seeds behind the means), seeds (that some row of the data set
-    has, this one or another), for each metric its mean over seeds and `<metric>_std` (sample
-    standard deviation, NaN for fewer than two seeds), rank_best and rank_worst (the ranks by exact
-    match that the row can have), as_best (it cannot be told from the highest exact match, or is
-    it), ranked_by (the tests behind these, in words), note, and `given_*`: what the runs were given
-    that should be alike for a fair comparison. A mean is NaN where no run succeeded, or one of them
-    has no such number. If one seed was run several times, the latest run counts.
+    has, this one or another), for each metric its mean over seeds, `<metric>_std` (sample standard
+    deviation) and `<metric>_low` to `<metric>_high` (95 % t-interval of the mean,
+    `statistics.mean_interval`; all three NaN for fewer than two seeds), rank_best and rank_worst
+    (the ranks by exact match that the row can have), as_best (it cannot be told from the highest
+    exact match, or is it), ranked_by (the tests behind these, in words), note, and `given_*`: what
+    the runs were given that should be alike for a fair comparison. A mean is NaN where no run
+    succeeded, or one of them has no such number. If one seed was run several times, the latest run
+    counts.
 
     Raises:
         UsageError: a metric that none of the records has.
@@ -66,7 +67,7 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     rows = []
     for name, group in data_sets.items():
         rows += _rows(name, group, metrics)
-    means = [column for name in metrics for column in (name, f"{name}_std")]
+    means = [f"{name}{of}" for name in metrics for of in ("", "_std", "_low", "_high")]
     given = dict.fromkeys(f"given_{name}" for run in records for name in conditions(run))
     columns = ["data_set", "method", "n", "seeds", *means, *_RANK, "note", *given]
     table = pd.DataFrame([dict.fromkeys(given, NONE) | row for row in rows], columns=columns)
@@ -101,18 +102,18 @@ def data_set(record: Record, digits: int = DIGITS) -> str:
 
 def _rows(data_set: str, records: Sequence[Record], metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows of a data set, best exact match first."""
-    found = {method: _latest(runs) for method, runs in variants(records)}
-    ranks = _ranks({method: runs for method, (runs, _) in found.items()})
-    shared = {run.seed for runs, _ in found.values() for run in runs if run.stated is None}
+    found = {method: latest_per_seed(runs) for method, runs in variants(records)}
+    latest = {method: runs for method, (runs, _) in found.items()}
+    ranks, asked = _ranks(latest), seeds_asked(latest)
     rows = []
-    for method, (runs, repeated) in sorted(found.items(), key=lambda item: _order(*item)):
-        seeds = shared if runs[0].stated is None else {run.seed for run in runs}
+    for method, (runs, superseded) in sorted(found.items(), key=lambda item: _order(*item)):
+        seeds = asked[method]
         row = {"data_set": data_set, "method": method, "seeds": len(seeds), **ranks[method]}
-        rows.append(row | _line(runs, metrics) | {"note": _note(runs, seeds, repeated)})
+        rows.append(row | _line(runs, metrics) | {"note": _note(runs, seeds, superseded)})
     return rows
 
 
-def _order(method: str, found: tuple[list[Record], list[int]]) -> tuple[float, str]:
+def _order(method: str, found: tuple[list[Record], list[Record]]) -> tuple[float, str]:
     """Return what the rows are sorted by: the highest first, those without a number last."""
     best, _ = mean_std([value(run, SORT_BY) for run in _good(found[0])])
     return (math.inf if math.isnan(best) else -best, method)
@@ -122,7 +123,9 @@ def _line(runs: Sequence[Record], metrics: Sequence[str]) -> dict[str, Any]:
     good = _good(runs)
     row: dict[str, Any] = {"n": len(good)}
     for name in metrics:
-        row[name], row[f"{name}_std"] = mean_std([value(run, name) for run in good])
+        values = [value(run, name) for run in good]
+        row[name], row[f"{name}_std"] = mean_std(values)
+        row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values)
     return row | {f"given_{name}": given for name, given in conditions(runs[0]).items()}
 
 
@@ -142,20 +145,9 @@ def _ranks(methods: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, Any]]
     }
 
 
-def _latest(records: Sequence[Record]) -> tuple[list[Record], list[int]]:
-    """Return one run per seed, the latest started, and the seeds that had several."""
-    by_seed: dict[int, Record] = {}
-    repeated = []
-    for record in sorted(records, key=lambda run: datetime.fromisoformat(run.started)):
-        if record.seed in by_seed:
-            repeated.append(record.seed)
-        by_seed[record.seed] = record
-    return [by_seed[seed] for seed in sorted(by_seed)], sorted(set(repeated))
-
-
-def _note(runs: Sequence[Record], seeds: set[int], repeated: Sequence[int]) -> str:
+def _note(runs: Sequence[Record], seeds: set[int], superseded: Sequence[Record]) -> str:
     causes = dict.fromkeys(_lacking(runs, seeds))
-    if repeated:
+    if repeated := sorted({run.seed for run in superseded}):
         causes[f"seed {', '.join(map(str, repeated))} run more than once: the latest counts"] = None
     untrained = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
     if untrained:

@@ -33,10 +33,12 @@ def leaderboard(paths: tuple[Path, ...], output: Path, pictures: bool) -> None:
     from hsal_bench.leaderboard.page_rows import Entry
     from hsal_bench.record_files import read_records
 
-    found = read_records(paths or (Path("runs"),))
+    found = read_records(paths or [Path("runs")])
     entries = [Entry(file, record) for file, record in found.items()]
     writable_folder(output.parent)
-    text = page(entries, output, with_pictures=pictures)
+    text, left_out = page(entries, output, with_pictures=pictures)
     write_text(output, text)
     runs = f"{len(entries)} run{'' if len(entries) == 1 else 's'}"
     click.echo(f"{output}: {runs}, {len(text.encode()) / 1e3:,.0f} kB")
+    for told in left_out:
+        click.echo(f"left out the picture of {told}", err=True)

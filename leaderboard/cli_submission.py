@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hsal_bench.cli_datasets import data_set_path, datasets_option
 from hsal_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,13 +24,7 @@ RECORDS = Path("leaderboard/records")
     metavar="NAME|FILE",
     help="The data set that was predicted.  [default: the one that submission.json names]",
 )
-@click.option(
-    "--datasets",
-    default="data",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the file of a NAME is, as NAME.h5.",
-)
+@datasets_option()
 @click.option(
     "--records",
     type=click.Path(path_type=Path),
@@ -77,8 +72,6 @@ def _data_file(name: str, datasets: Path) -> Path:
     Raises:
         UsageError: there is no such data set, or no such file.
     """
-    from hsal_bench.cli_card import data_set_path
-
     path = data_set_path(name, datasets)
     if not path.is_file():
         raise UsageError(

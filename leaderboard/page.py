@@ -10,7 +10,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
@@ -19,7 +19,7 @@ from hsal_bench import __version__
 from .page_bars import bars
 from .page_charts import charts, swatch
 from .page_panel import panel
-from .page_pictures import pictures
+from .page_pictures import Pictures, pictures
 from .page_rows import Entry, sections
 
 if TYPE_CHECKING:
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 
 
-def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -> str:
+class Page(NamedTuple):
+    """The page's text, and a line for each picture that it has no room for, or that is none."""
+
+    text: str
+    left_out: tuple[str, ...]
+
+
+def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -> Page:
     """Return the page of the records, with links that hold where it is written to `file`.
 
     with_pictures: show the attention pictures that lie beside the records, as far as
@@ -36,9 +43,10 @@ def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -
     """
     found = sections(entries)
     rows = [row for section in found for row in section.rows]
+    drawn = pictures(rows) if with_pictures else Pictures()
     panels = {row.anchor: panel(row, file) for row in rows}
     style, script = ((_HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    return _template().render(
+    text = _template().render(
         policy=_policy(style, script),
         style=Markup(style),
         script=Markup(script),
@@ -47,12 +55,19 @@ def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -
         sections=found,
         panels=panels,
         kinds=sorted({one.kind for one in panels.values()}),
-        pictures=pictures(rows) if with_pictures else {},
+        pictures=drawn,
         charts=charts,
         bars=bars,
         swatch=swatch,
         breakable=_breakable,
     )
+    left_out = (
+        f"{row.name} on {section.title}: {drawn.left_out[row.anchor]}"
+        for section in found
+        for row in section.rows
+        if row.anchor in drawn.left_out
+    )
+    return Page(text, tuple(left_out))
 
 
 def _template() -> Template:

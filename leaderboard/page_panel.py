@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from hsal_bench.columns import cell, cell_with_unit, meaning, names_in, value
-from hsal_bench.options import as_text
+from hsal_bench.circumstances import Fact, facts
+from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, value
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 
@@ -20,20 +19,16 @@ NONE = "—"
 
 
 @dataclass(frozen=True)
-class Fact:
-    """A line of what is known: `values` by name, or a text alone under the name ""."""
-
-    name: str
-    values: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Number:
-    """A number of every run; `mean` with its deviation where there are several."""
+    """A number of every run; `mean` with its deviation, and its interval, where there are several.
+
+    interval: the 95 % t-interval of the mean over seeds.
+    """
 
     name: str
     meaning: str
     mean: str
+    interval: str
     values: tuple[str, ...]
 
 
@@ -80,7 +75,7 @@ def panel(row: Row, page: Path) -> Panel:
         kind=_kind(first),
         summary=_summary(row, first),
         problems=tuple(_problems(row)),
-        facts=tuple(_facts([entry.record for entry in row.runs])),
+        facts=tuple(facts([entry.record for entry in row.runs])),
         runs=tuple(_run(entry, note, page) for entry, note in entries),
         seeds=tuple(run.seed for run in row.good),
         numbers=tuple(_numbers(row)),
@@ -125,44 +120,6 @@ def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _facts(records: Sequence[Record]) -> Iterator[Fact]:
-    """Yield what the runs were made of and with; where they differ, all that there was."""
-    first = records[0]
-    yield Fact("method", {"": first.method} | _known({"file sha256": first.method_sha256}))
-    if not first.stated:
-        yield Fact("settings", _texts(first.settings) or {"": "none: the preset's config as it is"})
-        yield Fact("config", _texts(first.config) or {"": "none"})
-        yield Fact("budget", _texts(first.budget))
-    data = first.data_set
-    yield Fact(
-        "data set",
-        {"": data.name, "content sha256": data.content_sha256, "file": data.file}
-        | _texts(data.sizes),
-    )
-    if other := first.trained_on:
-        yield Fact(
-            "trained on",
-            {"": other.name, "content sha256": other.content_sha256} | _texts(other.sizes),
-        )
-    yield from _surroundings(records)
-
-
-def _surroundings(records: Sequence[Record]) -> Iterator[Fact]:
-    first = records[0]
-    if first.activation:
-        yield Fact("activation model", _texts(_known(vars(first.activation))))
-    elif not first.stated:
-        yield Fact("activation model", {"": "none: the method is given images"})
-    told = [vars(record.environment) for record in records if record.environment]
-    names = dict.fromkeys(name for one in told for name in one)
-    versions = {
-        name: " or ".join(dict.fromkeys(str(one[name]) for one in told if one[name] is not None))
-        for name in names
-    }
-    if versions:
-        yield Fact("environment", _known({name: text or None for name, text in versions.items()}))
-
-
 def _run(entry: Entry, note: str, page: Path) -> Run:
     record = entry.record
     memory = "peak_memory_device" if record.peak_memory_bytes.device else "peak_memory_process"
@@ -200,18 +157,10 @@ def _numbers(row: Row) -> Iterator[Number]:
         values = [value(record, name) for record in row.good]
         if any(number == number for number in values):
             texts = tuple(cell(name, number) for number in values)
-            yield Number(name, meaning(name), cell(name, *row.mean(name)), texts)
+            mean, reach = cell(name, *row.mean(name)), interval(name, *row.interval(name))
+            yield Number(name, meaning(name), mean, reach, texts)
 
 
 def _href(file: Path, page: Path) -> str:
     """Return a link that no file name can make into anything but a path."""
     return f"./{quote(os.path.relpath(file.absolute(), page.absolute().parent))}"
-
-
-def _known(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: x for name, x in values.items() if x is not None}
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    plain = {name: tuple(x) if isinstance(x, list) else x for name, x in values.items()}
-    return {name: as_text(x) for name, x in plain.items()}

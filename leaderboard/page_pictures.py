@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .page_rows import Row
@@ -19,34 +20,55 @@ LARGEST_ALL = 2**20
 """Bytes of all pictures on a page."""
 
 
-def pictures(rows: Iterable[Row]) -> dict[str, str]:
-    """Return, by a row's anchor, the picture beside its first record that has one, as a data URI.
+@dataclass(frozen=True)
+class Pictures:
+    """By a row's anchor: its picture as a data URI, or why the one that it has is left out."""
 
-    They are given until `LARGEST_ALL` is reached; what is no picture is passed over.
+    shown: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+class _LeftOut(Exception):  # noqa: N818 - an outcome of reading a picture
+    """Raised with why a picture is not shown."""
+
+
+def pictures(rows: Iterable[Row]) -> Pictures:
+    """Return the picture beside the first record of each row that has one.
+
+    They are given until `LARGEST_ALL` is reached.
     """
-    found: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    left_out = {}
     for row in rows:
         files = (entry.path.with_name(NAME) for entry in row.runs)
         file = next((file for file in files if file.is_file()), None)
-        uri = data_uri(file) if file else None
-        if uri and sum(map(len, found.values())) + len(uri) <= LARGEST_ALL:
-            found[row.anchor] = uri
-    return found
+        if file is None:
+            continue
+        try:
+            uri = data_uri(file)
+            if sum(map(len, shown.values())) + len(uri) > LARGEST_ALL:
+                raise _LeftOut(f"with it, the pictures would be more than {LARGEST_ALL:,} bytes")
+            shown[row.anchor] = uri
+        except _LeftOut as reason:
+            left_out[row.anchor] = str(reason)
+    return Pictures(shown, left_out)
 
 
-def data_uri(file: Path) -> str | None:
-    """Return a picture, drawn anew at most `WIDTH` wide, as a data URI; None where it is none."""
+def data_uri(file: Path) -> str:
+    """Return a picture, drawn anew at most `WIDTH` wide, as a data URI."""
     from PIL import Image
 
     if file.stat().st_size > LARGEST_FILE:
-        return None
+        raise _LeftOut(f"{file.name} has more than {LARGEST_FILE:,} bytes")
     try:
         with Image.open(file) as image:
             if image.width * image.height > LARGEST_PICTURE:
-                return None
+                raise _LeftOut(f"{file.name} has more than {LARGEST_PICTURE:,} pixels")
             small = image.convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError):
-        return None  # a broken PNG is a SyntaxError to Pillow
+    except Image.DecompressionBombError:
+        raise _LeftOut(f"{file.name} has more than {LARGEST_PICTURE:,} pixels") from None
+    except (OSError, SyntaxError):  # a broken PNG is a SyntaxError to Pillow
+        raise _LeftOut(f"{file.name} is no picture that can be read") from None
     small.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     small.save(buffer, "webp", quality=70)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from hsal_bench.columns import cell, heading, meaning, value
-from hsal_bench.comparison import conditions, inequality, variants
+from hsal_bench.comparison import conditions, inequality, latest_per_seed, seeds_asked, variants
 from hsal_bench.ranking import Rank, Ranking, ranking
 from hsal_bench.record import Record
-from hsal_bench.statistics import mean_std
+from hsal_bench.statistics import Interval, mean_interval, mean_std
 from hsal_bench.tables import data_set, digits
 
 COLUMNS = (
@@ -36,6 +36,13 @@ class Entry:
 
     path: Path
     record: Record
+
+
+class Runs(NamedTuple):
+    """A method's entries: one per seed, and those that later ones of their seed stand above."""
+
+    latest: tuple[Entry, ...]
+    superseded: tuple[Entry, ...]
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,10 @@ class Row:
     def mean(self, name: str) -> tuple[float, float]:
         """Return the mean of a number over seeds, and its standard deviation; NaN for none."""
         return mean_std([value(run, name) for run in self.good])
+
+    def interval(self, name: str) -> Interval:
+        """Return the 95 % t-interval of the mean over seeds; NaN for fewer than two."""
+        return mean_interval([value(run, name) for run in self.good])
 
     def cell(self, name: str) -> Cell:
         """Return a number as the table shows it."""
@@ -168,63 +179,47 @@ class Anchors:
         return found
 
 
-def _methods(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+def _methods(entries: Iterable[Entry]) -> dict[str, Runs]:
     """Return the entries of each method or variant, by its name."""
     by_record = {id(entry.record): entry for entry in entries}
-    found = variants([entry.record for entry in by_record.values()])
-    return {name: [by_record[id(run)] for run in runs] for name, runs in found}
+    found = {}
+    for name, runs in variants([entry.record for entry in by_record.values()]):
+        parts = latest_per_seed(runs)
+        found[name] = Runs(*(tuple(by_record[id(run)] for run in part) for part in parts))
+    return found
 
 
 def _rows(
-    methods: Mapping[str, Sequence[Entry]], inks: Mapping[str, int], place: str, anchors: Anchors
+    methods: Mapping[str, Runs], inks: Mapping[str, int], place: str, anchors: Anchors
 ) -> tuple[tuple[Row, ...], Ranking | None]:
-    latest = {name: _latest(group) for name, group in methods.items()}
-    good = {
-        name: [entry.record for entry in runs if entry.record.status == "ok"]
-        for name, runs in latest.items()
-    }
+    records = {name: [entry.record for entry in runs.latest] for name, runs in methods.items()}
+    good = {name: [run for run in runs if run.status == "ok"] for name, runs in records.items()}
     ranks = (
         ranking({name: runs for name, runs in good.items() if runs}) if any(good.values()) else None
     )
     by_name = {rank.name: rank for rank in ranks.ranks} if ranks else {}
-    seeds = _asked({name: [entry.record for entry in runs] for name, runs in latest.items()})
+    seeds = seeds_asked(records)
     rows = [
         Row(
             anchor=anchors.new(f"{place}-{name}"),
             name=name,
             ink=inks[name],
-            runs=tuple(runs),
-            superseded=tuple(entry for entry in methods[name] if entry not in runs),
-            missing=tuple(sorted(seeds[name] - {entry.record.seed for entry in runs})),
+            runs=runs.latest,
+            superseded=runs.superseded,
+            missing=tuple(sorted(seeds[name] - {entry.record.seed for entry in runs.latest})),
             rank=by_name.get(name),
         )
-        for name, runs in latest.items()
+        for name, runs in methods.items()
     ]
     order = [*by_name]
-    place_of = {name: order.index(name) if name in by_name else len(order) for name in latest}
+    place_of = {name: order.index(name) if name in by_name else len(order) for name in methods}
     return tuple(sorted(rows, key=lambda row: (place_of[row.name], row.name))), ranks
-
-
-def _asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
-    """Return the seeds that each method should have: all that were run; its own, made elsewhere."""
-    shared = {run.seed for runs in methods.values() for run in runs if run.stated is None}
-    return {
-        name: shared if runs[0].stated is None else {run.seed for run in runs}
-        for name, runs in methods.items()
-    }
 
 
 def _inequality(rows: Iterable[Row]) -> str:
     """Return how the conditions of the rows differ, where they are known."""
     given = {row.name: conditions(row.good[0]) for row in rows if row.good}
     return inequality({name: told for name, told in given.items() if told})
-
-
-def _latest(entries: Sequence[Entry]) -> list[Entry]:
-    """Return one entry per seed, the latest started."""
-    started = sorted(entries, key=lambda entry: datetime.fromisoformat(entry.record.started))
-    by_seed = {entry.record.seed: entry for entry in started}
-    return [by_seed[seed] for seed in sorted(by_seed)]
 
 
 def _place(record: Record, digits: int) -> str:

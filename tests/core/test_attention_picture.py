@@ -73,6 +73,15 @@ def test_a_column_per_step_up_to_the_stop():
     assert len(figure.axes) == 5 * 4 + 1
 
 
+def test_symbols_are_set_as_maths_and_names_of_classes_are_not():
+    names = ("$\\lost$", "b", "c")
+    figure, texts = _drawn(_trace([[0, 3]]), [[0]], names=names)
+    maths = {text.get_text() for text in figure.texts if text.get_parse_math()}
+    assert "mask\n$M_t$" in maths
+    assert "true {$\\lost$}" in set(texts) - maths
+    figure.draw_without_rendering()
+
+
 def test_each_map_is_drawn_on_one_scale():
     trace = _trace([[3, 10]])
     figure, texts = _drawn(trace, [[3]])

@@ -101,10 +101,12 @@ def test_two_runs_in_full(run, truth):
         "3 objects",
         "no repeat",
     ]
-    assert found["verdict"].startswith("b is better by 30.0 points (95 % 1")
-    assert found["cautions"] == [
-        "One seed each: these two trained models, not the methods; `hsal-bench table` weighs seeds."
-    ]
+    assert found["verdict"].startswith("As trained here, b is better by 30.0 points (95 % 1")
+    assert found["verdict"].endswith(
+        " points would have shown with 80 % probability. This is of two trained models, not of the "
+        "methods: train several seeds of each, which `hsal-bench table` weighs."
+    )
+    assert found["cautions"] == []
 
 
 def test_what_is_printed(run):
@@ -113,7 +115,7 @@ def test_what_is_printed(run):
     lines = [line.strip() for line in done.output.splitlines()]
     assert lines[0].startswith("toy, 60 images of test (content ")
     assert "A right 39 1" in [" ".join(line.split()) for line in lines]
-    assert any(line.startswith("b is better by 30.0 points") for line in lines)
+    assert any(line.startswith("As trained here, b is better by 30.0") for line in lines)
     assert "\x1b" not in done.output
 
 
@@ -122,14 +124,28 @@ def test_a_predictions_file_against_a_run(run, predict, toy_file):
     found = told(run("a", [0, 1]), file, "--dataset", toy_file)
     assert (found["only_a"], found["only_b"]) == (0, 1)
     assert found["b"]["name"] == "elsewhere.jsonl"
-    assert found["cautions"] == ["These are the two predictions, not the methods behind them."]
-    assert refused(run("a", []), file) == (
-        f"{file} does not say what it is of: name it with --dataset"
+    assert found["verdict"].endswith("This is of two predictions, not of the methods.")
+    assert refused(file, file) == f"{file} does not say what it is of: name it with --dataset"
+
+
+def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file):
+    a, (file, _) = run("a", [0, 1]), predict("elsewhere.jsonl", [1])
+    for pair, alone in (((a, file), "only_b"), ((file, a), "only_a")):
+        assert told(*pair)[alone] == 1
+    content = read_record(a / "record.json").data_set.content_sha256[:8]
+    assert refused(a, file, "--datasets", "none") == (
+        f"{file} takes the data set that it is of, and no file in none has the content {content} "
+        "of toy: name it with --dataset, or its folder with --datasets"
     )
 
 
-def test_predictions_files_of_another_split(predict, toy_file):
+def test_predictions_of_another_split_are_told_apart_by_their_number(predict, toy_file):
     file, _ = predict("p.jsonl", [])
+    assert refused(file, file, "--dataset", toy_file, "--split", "valid") == (
+        f"{file} has 60 lines, as many as test has images, and valid has 40: if it is of that "
+        "split, say --split test"
+    )
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:50]))
     assert "ids go from 0 to 39" in refused(file, file, "--dataset", toy_file, "--split", "valid")
 
 
@@ -174,7 +190,7 @@ def test_conditions_that_differ_are_told(run):
     short = run("short", [0], budget={"updates": 7, "batch_size": 64})
     other = DataSet("other", "ee" * 32, {"test": 60}, "o.h5")
     found = told(run("a", [1], trained_on=other), short)
-    assert found["cautions"][1:] == [
+    assert found["cautions"] == [
         "Not trained on the same data: other (a) against toy (short)",
         "Not under equal conditions: updates 100 (a) against updates 7 (short)",
     ]
@@ -208,7 +224,7 @@ def test_what_cannot_be_compared_is_refused(run, bad, tmp_path, toy_file):
     assert refused(a, "failed.json") == (
         "failed.json failed (the loss is nan): there is nothing to compare"
     )
-    assert "is of the test split: leave out --split valid" in refused(
+    assert "is of the test split, and so must be what it is compared with: leave out" in refused(
         a, a, "--split", "valid", "--dataset", toy_file
     )
 
@@ -242,6 +258,20 @@ def test_the_sheet_shows_them(run, tmp_path):
         # 4 pictures of 24 pixels in a row, each over three lines, under the title.
         assert sheet.size == (4 * (24 + 6) + 6, 18 + 6 + 24 + 18 + 2 * 16 + 6)
     assert {style.RIGHT, style.WRONG} <= seen
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("sheet.txt", "sheet.txt has no picture's suffix: call it sheet.png"),
+        ("file/sheet.png", "cannot write in file (File exists): name another folder"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, tmp_path, output, told):
+    (tmp_path / "file").touch()
+    a, b = run("a", [0]), run("b", [1])
+    done = command(a, b, "--datasets", ".", "-o", output)
+    assert (str(done.exception), done.output) == (told, "")
 
 
 def test_where_nothing_can_be_drawn(run, toy_file):

@@ -90,16 +90,32 @@ def test_a_panel_is_a_column_wide_and_a_variant_has_one_line_in_all_of_them(run,
     assert curves_figure(records, [SALIENCY]).get_size_inches()[0] == style.ONE_COLUMN
 
 
-def test_many_methods_with_long_names_leave_the_panel_its_room(run):
-    records = [run(method=f"method+a_setting_with_a_long_name={i}") for i in range(12)]
-    figure = curves_figure(records, [MACRO_F1])
+LONG = "hsal-rl+class_loss=log-marginal+location_reward=no"
+LONGER = f"{LONG}+{'a_setting_that_does_not_end' * 3}=$1"
+
+
+@pytest.mark.parametrize("metrics", [[MACRO_F1], [SALIENCY, MACRO_F1]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"method+a_setting_with_a_long_name={i}" for i in range(12)],
+        [LONG, LONGER, "folder/a_method_of_a_file_of_its_own.py:AMethodOfAFileOfItsOwn"],
+        ["a", "b", LONG],
+    ],
+)
+def test_whatever_their_length_names_are_whole_and_leave_the_panels_their_room(run, names, metrics):
+    figure = curves_figure([run(method=name) for name in names], metrics)
     figure.draw_without_rendering()
     width, height = figure.get_size_inches()
-    (axis,), (legend,) = figure.axes, figure.legends
-    assert axis.get_position().height * height > 1.2
+    (legend,) = figure.legends
     box = legend.get_window_extent()
-    assert box.x1 / figure.dpi < width
-    assert box.y0 / figure.dpi > axis.get_position().y1 * height
+    assert 0 <= box.x0 < box.x1 <= width * figure.dpi
+    assert box.y1 <= height * figure.dpi
+    for axis in figure.axes:
+        assert axis.get_position().height * height > 1.2
+        assert box.y0 / figure.dpi > axis.get_position().y1 * height
+    shown = [text.get_text().replace("\n", "") for text in legend.get_texts()]
+    assert sorted(shown) == sorted(names)
 
 
 def test_no_glimpses_in_any_record_is_told_with_a_remedy(ok):

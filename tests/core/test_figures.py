@@ -218,6 +218,8 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
     ("arguments", "told"),
     [
         (("--only", "7"), "error: --only 7: '7' is none of 2, 5, 6, 12"),
+        (("--only", ""), "error: --only names none: name some of 2, 5, 6, 12"),
+        (("--format", ","), "error: --format names none: name some of pdf, png"),
         (("--format", "svg"), "error: --format svg: 'svg' is none of pdf, png"),
         (("nowhere",), "error: no folder or record nowhere: make a record with `hsal-bench run`"),
         ((), "error: no record in runs: make one with `hsal-bench run`"),

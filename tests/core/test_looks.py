@@ -74,6 +74,16 @@ def test_no_image_is_drawn_twice_and_others_stand_in_for_what_there_is_not(image
     assert len(set(rows.tolist())) == len(rows) == min(4, len(images))
     assert right[rows].sum() >= min(1, right.sum())
     assert (~right[rows]).sum() >= min(3, (~right).sum(), len(images))
+    for start in (0, 2):
+        assert (np.diff(objects[rows[start : start + 2]]) >= 0).all()
+
+
+def test_the_order_stands_above_the_place_of_an_outcome():
+    # The one mistake has the fewest objects, and its place is the last one.
+    objects, right = np.array([1, 2, 4, 4]), np.array([False, True, True, True])
+    rows = drawn(objects, right, np.array([[True, True, False]]), seed=0)
+    assert objects[rows].tolist() == [1, 2, 4]
+    assert right[rows].tolist() == [False, True, True]
 
 
 class _Looker:

@@ -104,24 +104,27 @@ def said():
         (
             (0.031, 0.024, 0.038),
             1e-9,
-            "B is better by 3.1 points (95 % 2.4 to 3.8), McNemar p < 0.0001",
+            "B is better by 3.1 points (95 % 2.4 to 3.8), McNemar p < 0.0001; a "
+            "true difference of about 1.2 points would have shown with 80 % probability",
         ),
         (
             (-0.031, -0.038, -0.024),
             0.00123,
-            "A is better by 3.1 points (95 % 2.4 to 3.8), McNemar p = 0.0012",
+            "A is better by 3.1 points (95 % 2.4 to 3.8), McNemar p = 0.0012; a "
+            "true difference of about 1.2 points would have shown with 80 % probability",
         ),
         (
             (-0.003, -0.01, 0.004),
             0.41,
             "A and B cannot be told apart: A leads by 0.3 points (95 % -0.4 to 1.0), McNemar "
-            "p = 0.41; a true difference of 1.2 points would have shown with 80 % probability",
+            "p = 0.41; a true difference of about 1.2 points would have shown with 80 % "
+            "probability",
         ),
         (
             (0.0, -0.0001, 0.0001),
             1.0,
             "A and B cannot be told apart: 0.0 points between them (95 % 0.0 to 0.0), McNemar "
-            "p = 1; a true difference of 1.2 points would have shown with 80 % probability",
+            "p = 1; a true difference of about 1.2 points would have shown with 80 % probability",
         ),
     ],
 )
@@ -132,6 +135,11 @@ def test_the_verdict_in_plain_words(said, difference, p, told):
 def test_images_that_could_show_nothing(said):
     told = detectable(said((0.0, 0.0, 0.0), 1.0, math.nan))
     assert told == "too few images differ for any difference to show"
+    # Six images for one and none for the other: told apart, though no formula says how surely.
+    found = compare(np.arange(1000) < 6, np.zeros(1000, bool))
+    assert found.told_apart
+    assert math.isnan(found.smallest_difference)
+    assert verdict(found, "A", "B").endswith("McNemar p = 0.031")
 
 
 def test_p_values_have_two_digits():

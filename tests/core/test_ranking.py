@@ -8,7 +8,7 @@ from scipy import stats
 
 from hsal_bench import statistics
 from hsal_bench.errors import UsageError
-from hsal_bench.ranking import ranking
+from hsal_bench.ranking import few_seeds, ranking
 from hsal_bench.record import DataSet, pack_correct
 
 
@@ -87,6 +87,24 @@ def test_the_tests_are_told_in_words(runs):
     assert ranking(several).tests == (
         "paired test over images and Welch's over seeds, Holm over 3 pairs, level 5 %"
     )
+
+
+def test_so_few_seeds_are_told_with_how_many_would_do(runs):
+    five = {name: runs(first(9), first(8)) for name in "abcde"}
+    assert ranking(five).few_seeds == (
+        "Few seeds: with 2 each and Holm's correction over 10 pairs, only means that lie about "
+        "14.1 standard deviations of the seeds apart can be told apart; with 5 each, 2.4 do. Train "
+        "5 or more: `hsal-bench run --seeds 0-4`"
+    )
+    assert few_seeds([2, 2]).startswith(
+        "Few seeds: with 2 each, only means that lie about 4.3 standard"
+    )
+    assert few_seeds([5, 2, 5, 1, 5]).startswith("Few seeds: with 2 each and Holm's correction ov")
+
+
+def test_of_one_seed_or_of_enough_nothing_is_said(runs):
+    assert ranking({"a": runs(first(9)), "b": runs(first(8))}).few_seeds == ""
+    assert [few_seeds(seeds) for seeds in ([5], [1, 5], [3, 3], [5] * 5)] == [""] * 4
 
 
 def test_one_method_has_the_first_rank(runs):

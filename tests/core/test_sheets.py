@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from hsal_bench import sheets, tables
+from hsal_bench import columns, sheets, tables
 from hsal_bench.cli_table import table
 from hsal_bench.record import (
     DataSet,
@@ -30,13 +30,22 @@ def test_markdown(ok, bad):
     assert sheets.markdown(sheets.metric_sheets(means)) == (
         "**mnist-multiset (content ab12ab12, metrics 1)**\n"
         "\n"
-        "| method | seeds | exact match | updates | time (s) |\n"
+        "| method | seeds | exact match | updates | time |\n"
         "| :-- | --: | --: | --: | --: |\n"
-        "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 1,234 |\n"
+        "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 20.6 ± 0.0 min |\n"
         "| a\\|b (1) | 0 of 2 | — | — | — |\n"
         "\n"
         "(1) 0 of 2 seeds; 1 failed: the loss is nan; no record of seed 1\n"
     )
+
+
+def test_a_row_of_markdown_is_a_line_whatever_a_cell_holds():
+    sheet = sheets.Sheet("made", ("field", "content"), (("command", "run \\\n  a|b"),))
+    assert sheets.markdown([sheet]).splitlines()[2:] == [
+        "| field | content |",
+        "| :-- | :-- |",
+        "| command | run \\ a\\|b |",
+    ]
 
 
 def test_a_method_that_cannot_run_is_a_dash_with_its_reason(bad):
@@ -71,6 +80,20 @@ def test_a_best_that_stands_alone_is_said_to(ok):
     assert sheet.notes[0].startswith(
         "good has the highest exact match: the others can be told from it (exact McNemar"
     )
+
+
+def test_so_few_seeds_are_told_below_the_table(ok):
+    records = [
+        ok(name, seed, exact_match=number / 200, correct=pack_correct(np.arange(200) < number))
+        for name, numbers in {"good": (150, 151), "poor": (1, 20)}.items()
+        for seed, number in enumerate(numbers)
+    ]
+    (sheet,) = sheets.metric_sheets(tables.metric_table(records, ["exact_match"]))
+    assert sheet.notes[-1].startswith(
+        "Few seeds: with 2 each, only means that lie about 4.3 standard dev"
+    )
+    (sheet,) = sheets.metric_sheets(tables.metric_table(records[::2], ["exact_match"]))
+    assert len(sheet.notes) == 1
 
 
 def test_without_the_exact_match_or_a_second_method_nothing_is_marked(ok):
@@ -111,6 +134,22 @@ def test_a_chance_level_stands_beside_its_metric(ok, looking):
     assert cells["hsal-rl"]["pointing hit (chance)"] == "0.550 ± 0.071 (0.175)"
     assert cells["blind"]["pointing hit (chance)"] == "—"
     assert "pointing hit chance" not in sheet.columns
+
+
+def test_a_column_without_a_number_is_shown_where_it_was_asked_for(tmp_path, ok, bad, looking):
+    write_record(ok("blind"), tmp_path / "blind.json")
+    write_record(bad(method="broken"), tmp_path / "broken.json")
+    header, _, *rows = command(tmp_path, "--format", "markdown").output.splitlines()[2:6]
+    assert header == "| method | seeds | exact match | macro f1 | updates | time |"
+    assert rows == [
+        "| blind | 1 | 0.500 | 0.750 | 100 | 20.6 min |",
+        "| broken (1) | 0 | — | — | — | — |",
+    ]
+    asked = command(tmp_path, "--format", "markdown", "--metrics", "exact_match,pointing_hit")
+    assert "| method | seeds | exact match | pointing hit |" in asked.output
+    assert "pointing_hit" in command(tmp_path, "--format", "csv").output
+    write_record(looking(), tmp_path / "looking.json")
+    assert "pointing hit (chance)" in command(tmp_path, "--format", "markdown").output
 
 
 def test_without_its_chance_level_a_metric_stands_alone(looking):
@@ -167,7 +206,7 @@ def test_every_number_of_one_run_has_a_meaning(ok):
     assert rows["macro_f1"][0] == "0.750"
     assert "mean over classes" in rows["macro_f1"][1]
     assert rows["updates"] == ("100", "gradient updates made")
-    assert rows["wall_s"] == ("1,234 s", "time of training, validation included")
+    assert rows["wall_s"] == ("20.6 min", "time of training, validation included")
     assert rows["throughput_train"][0] == "237.4 /s"
     assert rows["parameters"][0] == "604,241"
     assert rows["peak_memory_process"][0] == "612.0 MiB"
@@ -185,19 +224,39 @@ def test_how_one_run_was_made(ok):
     assert content["preset"] == "quick"
     assert content["config"] == "learning_rate=0.001, hidden=128,512, carry=yes"
     assert content["device"] == "cpu"
-    assert content["activations"] == f"small, from scratch on mnist-single, {'cd' * 32}"
-    assert "torch=2.8.0" in content["versions"]
+    assert content["activation model"].startswith("backbone=small, weights=from scratch on mnist-")
+    assert "torch=2.8.0" in content["environment"]
+    assert content["data set"] == (
+        f"mnist-multiset, content sha256={'ab12' * 16}, train=60, test=2, file=m.h5"
+    )
     assert content["command"] == "hsal-bench run --model hsal-rl"
     assert "git" not in content
     assert "trained on" not in content
     elsewhere = ok(trained_on=DataSet("mnist-set", "cd34" * 16, {"test": 2}, "s.h5"))
     content = dict(sheets.run_sheets(elsewhere)[1].rows)
-    assert content["trained on"] == f"mnist-set, content {'cd34' * 16}"
-    assert rows_of(sheets.run_sheets(ok())[1])["settings"] == ("none given",)
+    assert content["trained on"] == f"mnist-set, content sha256={'cd34' * 16}, test=2"
+    assert rows_of(sheets.run_sheets(ok())[1])["settings"] == (
+        "none: the preset's config as it is",
+    )
 
 
 def test_a_failed_run_says_why_below_its_numbers(bad):
     assert sheets.run_sheets(bad())[0].notes == ("failed: the loss is nan",)
+
+
+def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_path, looking, ok):
+    for seed, record in enumerate([looking(0), looking(1), ok("one")]):
+        write_record(record, tmp_path / f"{seed}.json")
+    shown = command(tmp_path, "--intervals", "--format", "markdown").output
+    # Deviation 0.0707 of two seeds: 12.706 * 0.0707 / sqrt(2) to either side.
+    assert "| 0.550 [-0.085 to 1.185] (0.175) |" in shown
+    assert "| 2.5 h [2.5 to 2.5 h] |" in shown
+    assert "| one (1) | 1 of 2 | 0.500 " in shown
+    note = "\n[low to high]: 95 % t-interval of the mean over seeds\n"
+    assert note in shown
+    assert "±" not in shown
+    assert note not in command(tmp_path / "2.json", "--intervals", "--format", "markdown").output
+    assert "[-0.085" in command(tmp_path, "--intervals").output
 
 
 def test_memory_is_shown_in_mebibytes(ok):
@@ -206,6 +265,23 @@ def test_memory_is_shown_in_mebibytes(ok):
     (sheet,) = sheets.metric_sheets(means)
     assert (sheet.columns[-1], sheet.rows[0][-1]) == ("memory (MiB)", "5.000")
     assert means["peak_memory_process"].tolist() == [5 * 2**20]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "std", "told"),
+    [
+        (0.0004, math.nan, "0.00 s"),
+        (0.25, 0.011, "0.25 ± 0.01 s"),
+        (12.5, 1.25, "12.5 ± 1.2 s"),
+        (119.9, math.nan, "119.9 s"),
+        (1234.5, 60.0, "20.6 ± 1.0 min"),
+        (7200, 0.0, "2.0 ± 0.0 h"),
+        (200_000, math.nan, "2.3 d"),
+        (math.nan, math.nan, "—"),
+    ],
+)
+def test_times_have_the_unit_that_suits_them(seconds, std, told):
+    assert columns.cell("wall_s", seconds, std) == told
 
 
 def command(*arguments):
@@ -277,6 +353,13 @@ def test_the_command_refuses(tmp_path, ok):
     for seed in range(2):
         write_record(ok(seed=seed), tmp_path / f"{seed}.json")
     assert "--all shows one run, not 2" in str(command(tmp_path, "--all").exception)
+    assert str(command(tmp_path, "--all", "--metrics", "updates").exception) == (
+        "--all shows every number of one run: leave it out, or --metrics"
+    )
+    for nothing in ("", " , "):
+        assert str(command(tmp_path, "--metrics", nothing).exception) == (
+            "--metrics names no metric: name some, or leave it out"
+        )
 
 
 def test_help_imports_nothing_heavy():
@@ -306,4 +389,4 @@ def test_what_is_stated_of_predictions_made_elsewhere(elsewhere):
     assert told["made"] == "elsewhere, unofficial entry, as stated"
     assert (told["authors"], told["extra data"]) == ("A. Author, B. Author", "none")
     assert told["training"] == "two days on one GPU"
-    assert set(told) & {"preset", "budget", "versions", "device", "command"} == set()
+    assert set(told) & {"preset", "budget", "environment", "device", "command"} == set()

@@ -161,6 +161,26 @@ def test_welch_by_hand_and_without_spread():
     assert statistics.welch([0.5, 0.5], [0.6, 0.6]) == 0.0
 
 
+@pytest.mark.parametrize(("seeds", "pairs"), [(2, 1), (2, 10), (3, 3), (5, 10), (7, 325)])
+def test_a_gap_shows_from_there_on_and_not_below(seeds, pairs):
+    a = stats.zscore(np.arange(seeds), ddof=1)
+    gap = statistics.gap_that_shows(seeds, pairs)
+    for times, shows in ((0.99, False), (1.01, True)):
+        p = statistics.welch(a, a + times * gap)
+        assert (statistics.holm([p] + [1.0] * (pairs - 1))[0] < statistics.LEVEL) == shows
+
+
+def test_how_many_seeds_show_three_deviations():
+    # t_(0.975, 2) = 4.303 of two seeds each, t_(0.9975, 2) = 14.089 over ten pairs.
+    assert statistics.gap_that_shows(2, 1) == pytest.approx(4.303, abs=1e-3)
+    assert statistics.gap_that_shows(2, 10) == pytest.approx(14.089, abs=1e-3)
+    assert [statistics.seeds_that_show(pairs) for pairs in (1, 10, 325)] == [3, 5, 7]
+    for pairs in (1, 10, 325):
+        enough = statistics.seeds_that_show(pairs)
+        assert statistics.gap_that_shows(enough, pairs) <= 3
+        assert statistics.gap_that_shows(enough - 1, pairs) > 3
+
+
 @pytest.mark.parametrize(("images", "psi"), [(10_000, 0.2), (10_000, 0.02), (1_000, 0.3)])
 def test_the_smallest_difference_is_found_four_times_in_five(images, psi):
     d = statistics.smallest_difference(images, round(psi * images))

@@ -12,7 +12,7 @@ from hsal_bench import style
 def _figure() -> Figure:
     with style.drawing():
         figure = Figure(figsize=(style.ONE_COLUMN, 1))
-        figure.text(0.1, 0.5, "priority $P_t$ ✓")
+        figure.text(0.1, 0.5, "priority $P_t$ ✓", parse_math=True)
     return figure
 
 
@@ -38,6 +38,15 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path, kind):
         style.save(_figure(), tmp_path / f"{name}.{kind}")
     assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
     assert b"CreationDate" not in (tmp_path / f"a.{kind}").read_bytes()
+
+
+def test_a_name_with_dollars_is_drawn_as_it_stands(tmp_path):
+    with style.drawing():
+        figure = Figure(figsize=(style.ONE_COLUMN, 1))
+        plain, dollars = (figure.text(0, 0, name) for name in ("a b", "$a b$"))
+        assert dollars.get_window_extent().width > 1.2 * plain.get_window_extent().width
+        figure.text(0, 0.5, r"$\no_such_command$")
+    style.save(figure, tmp_path / "x.png")
 
 
 def test_an_error_leaves_no_picture(tmp_path, monkeypatch):
@@ -83,6 +92,21 @@ def test_pixels_have_the_face_of_the_figures():
     assert style.font(24).getlength("{3, 7}") == pytest.approx(
         2 * style.font(12).getlength("{3, 7}"), rel=0.1
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("hsal-rl", ["hsal-rl"]),
+        ("hsal-rl+class_loss=x+carry=no", ["hsal-rl", "+class_loss=x", "+carry=no"]),
+        ("a+b=1+c=2+class_loss=x", ["a+b=1+c=2", "+class_loss=x"]),
+        ("m [preset=quick, rate=1]", ["m ", "[preset=quick, ", "rate=1]"]),
+        ("iiii" * 20, ["i" * 28, "i" * 28, "i" * 24]),
+        ("", [""]),
+    ],
+)
+def test_a_name_is_wrapped_before_its_settings(name, lines):
+    assert style.wrapped(name, 8.0) == lines
 
 
 def test_a_multiset_is_written_in_the_order_of_the_classes():

@@ -27,7 +27,16 @@ def test_means_and_sample_deviations(ok, rights):
 def test_one_seed_has_no_deviation(ok):
     (row,) = tables.metric_table([ok()]).to_dict("records")
     assert (row["n"], row["exact_match"], row["note"]) == (1, 0.5, "")
-    assert math.isnan(row["exact_match_std"])
+    assert all(math.isnan(row[f"exact_match_{of}"]) for of in ("std", "low", "high"))
+
+
+def test_a_mean_has_its_interval(ok):
+    # Mean 0.3, deviation 0.1, t_(0.975, 2) = 4.3027.
+    records = [ok(seed=seed, exact_match=share) for seed, share in enumerate((0.2, 0.3, 0.4))]
+    (row,) = tables.metric_table(records, ["exact_match"]).to_dict("records")
+    reach = 4.3027 * 0.1 / math.sqrt(3)
+    found = row["exact_match_low"], row["exact_match_high"]
+    assert found == pytest.approx((0.3 - reach, 0.3 + reach), abs=1e-5)
 
 
 def test_best_method_first_and_failures_last(ok, bad):
@@ -121,6 +130,7 @@ def test_of_two_presets_only_the_names_are_told_and_what_differs_within_one(ok):
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=6), st.randoms())
 def test_every_run_is_in_one_row_whatever_the_order(ok, values, random):
     records = [
@@ -238,6 +248,20 @@ def test_of_one_seed_run_twice_the_latest_counts(ok):
     (row,) = tables.metric_table([later, ok(exact_match=0.1)]).to_dict("records")
     assert (row["n"], row["exact_match"]) == (1, 0.9)
     assert row["note"] == "seed 0 run more than once: the latest counts"
+
+
+def test_a_run_is_superseded_by_later_ones_of_its_seed_whatever_the_clock_shows(ok):
+    first, second, last = (
+        ok(seed=3, started=started)
+        for started in (
+            "2025-01-02T09:00:00+09:00",  # midnight in Greenwich
+            "2025-01-02T01:00:00+00:00",
+            "2025-01-01T23:00:00-05:00",
+        )
+    )
+    other = ok(seed=1)
+    latest, superseded = comparison.latest_per_seed([last, first, other, second])
+    assert (latest, superseded) == ([other, last], [first, second])
 
 
 def test_a_number_that_one_seed_lacks_has_no_mean(ok):

@@ -26,6 +26,17 @@ def test_the_runs_in_runs_are_written_to_a_page(call, run, tmp_path):
     assert (done.exit_code, done.output) == (0, f"leaderboard.html: 2 runs, {size} kB\n")
 
 
+def test_pictures_that_are_left_out_are_told(call, run, tmp_path):
+    entry = run("a")
+    write_record(entry.record, tmp_path / entry.path)
+    (tmp_path / entry.path).with_name("attention.png").write_bytes(b"no picture")
+    assert call().stderr == ""
+    assert call("--pictures").stderr == (
+        "left out the picture of a on mnist-multiset (content ab12ab12, metrics 1): attention.png "
+        "is no picture that can be read\n"
+    )
+
+
 def test_links_hold_from_where_the_page_is(call, run, tmp_path):
     write_record(run().record, tmp_path / "records" / "a.json")
     # The file and its folder name one record.

@@ -58,7 +58,7 @@ class Parsed(HTMLParser):
 
 
 def parsed(entries, **options):
-    return Parsed(page(entries, FILE, **options))
+    return Parsed(page(entries, FILE, **options).text)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_no_name_takes_a_place_of_the_page_itself(run):
 
 
 def test_its_policy_allows_its_own_style_and_script_and_nothing_else(run):
-    text = page([run()], FILE)
+    text = page([run()], FILE).text
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
     rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
     for name, element in (("style-src", "style"), ("script-src", "script")):
@@ -137,7 +137,7 @@ def test_its_policy_allows_its_own_style_and_script_and_nothing_else(run):
 
 
 def test_it_refers_to_nothing_that_would_be_loaded(run):
-    text = page([run()], FILE)
+    text = page([run()], FILE).text
     assert re.findall(r"\b(?:src|srcset|action|poster)=", text) == []
     assert re.findall(r"url\(|@import|fetch\(|XMLHttpRequest|innerHTML", text) == []
     assert re.findall(r"https?:", text) == []
@@ -156,6 +156,32 @@ def test_failures_are_shown_with_their_reason(run, bad):
     shown = "".join(text for _, text in parsed([run(), bad(seed=1)]).texts)
     assert "seed 1 failed: the loss is nan" in shown
     assert "1 of 2" in shown
+
+
+def test_the_highest_is_bold_and_what_cannot_be_told_from_it_has_a_dagger(run):
+    found = parsed([run("a", right=300), run("b", right=297), run("c", right=10)])
+    places = [link["class"] for tag, link in found.elements if "best" in link.get("class", "")]
+    assert places == ["number best"]
+    daggers = [link for tag, link in found.elements if tag == "span" and "title" in link]
+    assert daggers == [{"title": "cannot be told from the highest"}]
+    shown = [text.strip() for tag, text in found.texts if tag in ("a", "span")]
+    assert shown[shown.index("0.743") :].index("†") < shown[shown.index("0.743") :].index("0.025")
+
+
+def test_so_few_seeds_are_told(run):
+    entries = [run(name, seed, right=100 + seed) for name in "ab" for seed in range(2)]
+    shown = "".join(text for _, text in parsed(entries).texts)
+    assert "Few seeds: with 2 each, only means that lie about 4.3 standard deviations" in shown
+
+
+def test_means_over_several_seeds_have_an_interval(run):
+    def texts(entries):
+        return [text for _, text in parsed(entries).texts]
+
+    several = texts([run(seed=0, right=100), run(seed=1, right=300)])
+    assert "95 % of the mean" in several
+    assert "-2.677 to 3.677" in several
+    assert "95 % of the mean" not in texts([run()])
 
 
 def test_the_tests_behind_the_ranks_are_told_where_there_are_any(run, bad):
@@ -191,7 +217,7 @@ def test_entries_can_be_told_apart_only_where_there_are_several_kinds(run, hosti
 
 
 def test_the_page_of_300_runs_stays_small(many):
-    assert len(page(many, FILE).encode()) < 2_000_000
+    assert len(page(many, FILE).text.encode()) < 2_000_000
 
 
 def beside(entry, folder):
@@ -210,15 +236,31 @@ def test_pictures_are_part_of_the_page_when_they_are_asked_for(run, tmp_path):
         assert small.size == (1000, 500)
 
 
-def test_what_is_no_picture_is_passed_over(run, tmp_path):
+def left_out(entries):
+    """Return the lines on pictures left out, each of which stands in the page too."""
+    made = page(entries, FILE, with_pictures=True)
+    shown = "".join(text for _, text in Parsed(made.text).texts)
+    for line in made.left_out:
+        assert f"Its picture is left out: {line.rsplit(': ', 1)[1]}." in shown
+    return list(made.left_out)
+
+
+ON = "on mnist-multiset (content ab12ab12, metrics 1)"
+
+
+def test_what_is_no_picture_is_left_out(run, tmp_path):
     (tmp_path / "attention.png").write_bytes(b"<svg onload=alert(1)>")
-    assert parsed([beside(run(), tmp_path)], with_pictures=True).values("src") == []
+    entry = beside(run(), tmp_path)
+    assert parsed([entry], with_pictures=True).values("src") == []
+    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png is no picture that can be read"]
 
 
-def test_a_picture_of_very_many_pixels_is_passed_over(run, tmp_path):
+def test_a_picture_of_very_many_pixels_is_left_out(run, tmp_path):
     Image.new("1", (7000, 7000)).save(tmp_path / "attention.png")
     assert (tmp_path / "attention.png").stat().st_size < 10_000
-    assert parsed([beside(run(), tmp_path)], with_pictures=True).values("src") == []
+    entry = beside(run(), tmp_path)
+    assert parsed([entry], with_pictures=True).values("src") == []
+    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png has more than 40,000,000 pixels"]
 
 
 def test_pictures_are_limited(run, tmp_path, monkeypatch):
@@ -228,7 +270,12 @@ def test_pictures_are_limited(run, tmp_path, monkeypatch):
         Image.effect_noise((400, 300), 90).save(tmp_path / str(k) / "attention.png")
         entries.append(beside(run(f"method-{k}", right=k), tmp_path / str(k)))
     one = len(page_pictures.data_uri(tmp_path / "0" / "attention.png"))
-    monkeypatch.setattr(page_pictures, "LARGEST_ALL", int(2.5 * one))
+    most = int(2.5 * one)
+    monkeypatch.setattr(page_pictures, "LARGEST_ALL", most)
     assert len(parsed(entries, with_pictures=True).values("src")) == 2
+    told = f"method-0 {ON}: with it, the pictures would be more than {most:,} bytes"
+    assert left_out(entries) == [told]
+    assert page(entries, FILE).left_out == ()
     monkeypatch.setattr(page_pictures, "LARGEST_FILE", 10)
     assert parsed(entries, with_pictures=True).values("src") == []
+    assert left_out(entries)[0] == f"method-2 {ON}: attention.png has more than 10 bytes"

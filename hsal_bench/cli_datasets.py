@@ -1,0 +1,41 @@
+"""Data sets that a command takes by name or as a file, and the folder they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hsal_bench.errors import UsageError
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def datasets_option(help: str = "Where the file of a NAME is, as NAME.h5.") -> Callable[..., Any]:
+    """Return the option --datasets, which every command has with the same default."""
+    return click.option("--datasets", default="data", show_default=True, type=FOLDER, help=help)
+
+
+def data_set_path(data_set: str, datasets: Path) -> Path:
+    """Return the file of a data set: there, or, of one that can be generated, perhaps not yet.
+
+    Raises:
+        UsageError: neither a file nor a name.
+    """
+    from hsal_bench import registry, variants
+
+    if data_set.endswith(".h5") or Path(data_set).is_file():
+        if not Path(data_set).is_file():
+            raise UsageError(f"no data set file {data_set}: build it with `hsal-bench generate`")
+        return Path(data_set)
+    found = variants.find(data_set)
+    if found is not None:
+        own, spec = found
+        return datasets / f"{registry.load_generator(own).data_set_name(spec)}.h5"
+    path = datasets / f"{data_set}.h5"
+    if not path.is_file():
+        remedy = variants.unknown(data_set)
+        raise UsageError(f"no data set {data_set!r} and no file {path}: {remedy}")
+    return path
