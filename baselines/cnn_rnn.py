@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch, Setup, Task, Unsupported
+from hsal_bench.method import Batch, Presets, Setup, Task, Unsupported
 from hsal_bench.options import option
 
 from . import sequence_losses as losses
 from .decoder import Choose, Decoded
 from .orders import Order, frequency_ranks, ordered_labels
 from .policy import sample
-from .sequence import ExecutedSequence, SequenceConfig, teacher_forced
+from .sequence import SMALL, ExecutedSequence, SequenceConfig, teacher_forced
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class CnnRnn(ExecutedSequence):
     """Cross-entropy on labels in a fixed or random order."""
 
     Config: ClassVar[type] = CnnRnnConfig
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "weight_decay": 0.01}}
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
         self.ranks: Int[Tensor, " classes"] | None = None

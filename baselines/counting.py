@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction
+from hsal_bench.method import Batch, Prediction, Presets
 from hsal_bench.options import option
 
 from .pooled import pooled_head
@@ -34,6 +34,7 @@ class _Counting(GradientMethod):
     """A head on the mean of V over its cells, with `outputs` numbers per class."""
 
     Config: ClassVar[type] = CountingConfig
+    presets: ClassVar[Presets] = {"quick": {"learning_rate": 3e-3, "hidden": 512}}
     capturable: ClassVar[bool] = True
 
     @property

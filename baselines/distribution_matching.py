@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction
+from hsal_bench.method import Batch, Prediction, Presets
 from hsal_bench.options import option
 
 from . import sequence_losses as losses
 from .decoder import Choose, Decoded
 from .policy import greedy
 from .pooled import pooled_head
-from .sequence import ExecutedSequence, SequenceConfig
+from .sequence import SMALL, ExecutedSequence, SequenceConfig
 
 Distance = Literal["kl", "l1"]
 
@@ -47,6 +47,7 @@ class DistributionMatching(ExecutedSequence):
     """D(Q, mean over t <= m of p_t), greedily executed."""
 
     Config: ClassVar[type] = DistributionMatchingConfig
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "weight_decay": 0.01}}
 
     def execution(self, batch: Batch) -> Choose:
         """Execute the policy's best labels."""
@@ -67,6 +68,7 @@ class OneStepMatching(GradientMethod):
     """Q and the number of objects from the pooled volume, in one step."""
 
     Config: ClassVar[type] = OneStepConfig
+    presets: ClassVar[Presets] = {"quick": {"learning_rate": 3e-3, "hidden": 1024}}
     capturable: ClassVar[bool] = True
 
     def build_network(self) -> nn.Module:

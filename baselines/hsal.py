@@ -87,11 +87,15 @@ class HsalMultisetConfig(HsalConfig):
     class_loss: ClassLossName = option("multiset", "what the class scores are trained on")
 
 
+SMALL = {"hidden": 256, "learning_rate": 3e-3}
+"""The network's size with the preset quick, and the step size that suits so short a training."""
+
+
 class HsalRL(GradientMethod):
     """The hierarchical saliency-based model, trained by REINFORCE."""
 
     Config: ClassVar[type] = HsalConfig
-    presets: ClassVar[Presets] = {"quick": {"hidden": 256}}
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "entropy_class": 0.05}}
     capturable: ClassVar[bool] = True
     any_cardinality: ClassVar[bool] = True
     network: HsalNetwork
@@ -244,9 +248,11 @@ class CrossEntropy(HsalRL):
     """The paper's baseline: the same network on cross-entropy with randomly ordered labels."""
 
     Config: ClassVar[type] = CrossEntropyConfig
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "weight_decay": 0.01}}
 
 
 class HsalMultiset(HsalRL):
     """HSAL with the multiset loss (arXiv 1711.05246) in place of the class reward."""
 
     Config: ClassVar[type] = HsalMultisetConfig
+    presets: ClassVar[Presets] = {"quick": SMALL}

@@ -6,11 +6,19 @@ publication of it is known; executed as the multiset loss.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from hsal_bench.method import Presets
+
 from .multiset_loss import MultisetLoss
+from .sequence import SMALL
 from .sequence_losses import log_marginal
 
 
 class LogMarginal(MultisetLoss):
     """-log sum over the labels still available of p(label)."""
 
+    presets: ClassVar[Presets] = {
+        "quick": {**SMALL, "learning_rate": 3e-3, "execution": "stochastic"}
+    }
     per_step = staticmethod(log_marginal)

@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hsal_bench.method import Batch
+from hsal_bench.method import Batch, Presets
 from hsal_bench.multiset import available
 from hsal_bench.options import option
 
 from . import sequence_losses as losses
 from .decoder import Choose, Decoded
 from .policy import greedy, sample
-from .sequence import ExecutedSequence, SequenceConfig
+from .sequence import SMALL, ExecutedSequence, SequenceConfig
 
 Execution = Literal["greedy", "stochastic", "oracle"]
 
@@ -38,6 +38,7 @@ class MultisetLoss(ExecutedSequence):
     """Cross-entropy to the labels still available, whichever were executed before."""
 
     Config: ClassVar[type] = MultisetLossConfig
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 3e-3}}
     per_step = staticmethod(losses.multiset_loss)
 
     def execution(self, batch: Batch) -> Choose:

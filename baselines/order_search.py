@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from hsal_bench.method import Batch, Setup, Task, Unsupported
+from hsal_bench.method import Batch, Presets, Setup, Task, Unsupported
 from hsal_bench.multiset import sequence_reward
 from hsal_bench.options import option
 
@@ -27,7 +27,7 @@ from .assignment import assign, on_host
 from .decoder import Decoded
 from .orders import distinct_orders
 from .policy import greedy
-from .sequence import SequenceConfig, SequenceMethod, teacher_forced
+from .sequence import SMALL, SequenceConfig, SequenceMethod, teacher_forced
 
 Search = Literal["aligned", "best", "marginal"]
 MOST_EXACT = 5
@@ -45,6 +45,7 @@ class OrderSearch(SequenceMethod):
     """Cross-entropy on an order that is found, not given."""
 
     Config: ClassVar[type] = OrderSearchConfig
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 3e-3, "weight_decay": 0.01}}
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
         if config.search == "aligned" and on_host(task.max_objects):

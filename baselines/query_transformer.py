@@ -68,7 +68,7 @@ class QueryTransformer(SetMatching):
     """A transformer decoder over learned queries, trained by matching (after DETR)."""
 
     Config: ClassVar[type] = QueryTransformerConfig
-    presets: ClassVar[Presets] = {"quick": {"hidden": 64, "heads": 4}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 64, "heads": 4, "learning_rate": 3e-3}}
 
     def build_network(self) -> nn.Module:
         """Return the decoder."""

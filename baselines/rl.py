@@ -12,14 +12,14 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch
+from hsal_bench.method import Batch, Presets
 from hsal_bench.multiset import sequence_reward
 from hsal_bench.options import option
 
 from . import sequence_losses as losses
 from .decoder import Decoded
 from .policy import RunningScale, sample
-from .sequence import SequenceConfig, SequenceMethod
+from .sequence import SMALL, SequenceConfig, SequenceMethod
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Rl(SequenceMethod):
     """REINFORCE on the reward of P§4.2."""
 
     Config: ClassVar[type] = RlConfig
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 3e-4}}
 
     def build_network(self) -> nn.ModuleDict:
         """Return the decoder, the value baseline, and the scale of the advantages."""

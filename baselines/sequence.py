@@ -30,6 +30,10 @@ class SequenceConfig(GradientConfig):
     embedding: int = option(64, "size of a label's embedding", at_least=1)
 
 
+SMALL = {"hidden": 256}
+"""The decoder's size with the preset quick."""
+
+
 class SequenceMethod(GradientMethod):
     """Labels one by one until a Bernoulli stop; a subclass says what they are trained on.
 
@@ -39,7 +43,7 @@ class SequenceMethod(GradientMethod):
     """
 
     Config: ClassVar[type] = SequenceConfig
-    presets: ClassVar[Presets] = {"quick": {"hidden": 256}}
+    presets: ClassVar[Presets] = {"quick": SMALL}
     capturable: ClassVar[bool] = True
     any_cardinality: ClassVar[bool] = True
     network: nn.ModuleDict

@@ -116,7 +116,7 @@ class SlotAttention(SetMatching):
     """Slots that compete for the cells by attention, trained by matching."""
 
     Config: ClassVar[type] = SlotAttentionConfig
-    presets: ClassVar[Presets] = {"quick": {"hidden": 64}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 64, "learning_rate": 3e-3}}
 
     def build_network(self) -> nn.Module:
         """Return the slots' network."""

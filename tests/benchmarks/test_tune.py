@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
-from hsal_bench import plan, registry
+from hsal_bench import options, plan, registry
 
 METHODS = registry.names(registry.METHODS)
 
@@ -67,3 +68,15 @@ def test_a_failed_trial_is_in_the_table_and_never_chosen(tune, trial):
     table = tune.tabulate([failed, trial("a", 0.2, [(0.1, 0.1)])])
     assert list(table["status"]) == ["failed", "ok"]
     assert list(table["chosen"]) == [False, True]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_quick_preset_has_what_won(tune, method):
+    table = pd.read_csv(tune.TABLE, dtype=str, keep_default_na=False)
+    tried = table[table["method"] == method]
+    assert len(tried) == len(tune.trials(method))
+    (won,) = tried[tried["chosen"] == "True"].to_dict("records")
+    config = plan.entry(method, "quick", {}).config
+    assert config.learning_rate == float(won["learning_rate"])
+    value = getattr(config, won["field"])
+    assert value == options.parse(won["value"], type(value), won["field"])
