@@ -70,7 +70,7 @@ def test_the_whole_plan_is_done_and_then_nothing(script, plan, options, tmp_path
     files = {path.name for path in out.iterdir() if path.is_file()}
     assert files == {"attempts.json", "records.tar.gz", "summary.md"}
     summary = (out / "summary.md").read_text()
-    assert "| set | hsal-rl | 1 | 0.950 (0.990) | 0.900 (0.960) |" in summary
+    assert "| set | hsal-rl | 1 | 0.950 (0.990) | 1.000 (0.960) |" in summary
     assert "| set | cross-entropy | 0 | — (0.735) | — (0.478) |" in summary
     assert "Plan: 3 of 3 done" in summary
     assert script.reproduce(options) == 0

@@ -227,7 +227,7 @@ def test_how_one_run_was_made(ok):
     assert content["activation model"].startswith("backbone=small, weights=from scratch on mnist-")
     assert "torch=2.8.0" in content["environment"]
     assert content["data set"] == (
-        f"mnist-multiset, content sha256={'ab12' * 16}, train=60, test=2, file=m.h5"
+        f"mnist-multiset, content sha256={'ab12' * 16}, train=60, test=20, file=m.h5"
     )
     assert content["command"] == "hsal-bench run --model hsal-rl"
     assert "git" not in content

@@ -251,7 +251,7 @@ def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(ca
         "FAILED   data set: no data set 'mnist-multiste' and no file data/mnist-multiste.h5" in out
     )
     assert "did you mean 'mnist-multiset'" in out
-    assert "skipped  predictions: they take the data set\n" in out
+    assert "skipped  predictions, claimed numbers, copies: they take the data set\n" in out
     assert err.startswith("error: entry: 2 of 6 checks failed: submission.json, data set")
 
 
@@ -299,7 +299,7 @@ def test_predictions_of_another_content_are_refused(call, hand_in):
         "FAILED   data set: submission.json states content cdcdcdcdcdcd, and data/toy.h5 has "
         "ab12ab12ab12: predict the images of that content\n" in out
     )
-    assert "skipped  predictions: they are of another data set" in out
+    assert "skipped  predictions, claimed numbers, copies: they are of another data set" in out
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,8 @@ def test_a_submission_that_states_nothing_is_told(call, hand_in, tmp_path):
     code, out, _ = call("entry")
     assert code == 1
     assert "FAILED   submission.json: it is missing: docs/submissions.md says what" in out
-    assert "skipped  predictions: submission.json does not say what was predicted" in out
+    waiting = "data set, predictions, claimed numbers, copies"
+    assert f"skipped  {waiting}: submission.json does not say what was predicted" in out
 
 
 def test_checks_as_json(call, hand_in):
