@@ -119,10 +119,15 @@ def cell(name: str, mean: float, std: float = math.nan) -> str:
 
 
 def interval(name: str, low: float, high: float) -> str:
-    """Return "0.871 to 0.929" as `cell` writes the number between them; a dash for none."""
+    """Return "0.871 to 0.929" as `cell` writes the number between them.
+
+    A dash where there is none, or where it is of a whole number that is the same for all seeds.
+    """
     if math.isnan(low):
         return _DASH
     form = _form(name, (low + high) / 2)
+    if form.digits == 0 and low == high:
+        return _DASH
     return f"{form.text(low)} to {form.text(high)}{form.unit}"
 
 

@@ -165,8 +165,9 @@ def _seeds(line: Mapping[Any, Any]) -> str:
 
 def _cell(line: Mapping[Any, Any], name: str, chance: str | None, intervals: bool) -> str:
     text = cell(name, line[name], math.nan if intervals else line[f"{name}_std"])
-    if intervals and not math.isnan(line[f"{name}_low"]):
-        text += f" [{interval(name, line[f'{name}_low'], line[f'{name}_high'])}]"
+    reach = interval(name, line[f"{name}_low"], line[f"{name}_high"])
+    if intervals and reach != NONE:
+        text += f" [{reach}]"
     if chance is None or math.isnan(line[chance]):
         return text
     return f"{text} ({cell(chance, line[chance])})"

@@ -250,7 +250,7 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
     shown = command(tmp_path, "--intervals", "--format", "markdown").output
     # Deviation 0.0707 of two seeds: 12.706 * 0.0707 / sqrt(2) to either side.
     assert "| 0.550 [-0.085 to 1.185] (0.175) |" in shown
-    assert "| 2.5 h [2.5 to 2.5 h] |" in shown
+    assert "| 18,750 | 2.5 h [2.5 to 2.5 h] |" in shown
     assert "| one (1) | 1 of 2 | 0.500 " in shown
     note = "\n[low to high]: 95 % t-interval of the mean over seeds\n"
     assert note in shown
