@@ -21,6 +21,7 @@ from hsal_bench.loader import ExampleSet
 from hsal_bench.looks import looks, pictured
 from hsal_bench.method import Method
 from hsal_bench.metrics import Counts, per_class
+from hsal_bench.plain_text import one_line
 from hsal_bench.record import Record, read_record
 
 
@@ -78,5 +79,5 @@ def _readable_records(folder: Path) -> list[Record]:
         try:
             records.append(read_record(path))
         except UsageError as error:
-            click.echo(f"warning: left out of the tables: {error}", err=True)
+            click.echo(f"warning: left out of the tables: {one_line(str(error))}", err=True)
     return records

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from hsal_bench.circumstances import Fact, facts
 from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, value
+from hsal_bench.plain_text import shown
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 
@@ -132,7 +133,7 @@ def _run(entry: Entry, note: str, page: Path) -> Run:
         device=record.device or NONE,
         git=_revision(record),
         started=record.started,
-        file=str(entry.path),
+        file=shown(str(entry.path)),
         href=_href(entry.path, page),
         note=note,
     )
@@ -163,4 +164,5 @@ def _numbers(row: Row) -> Iterator[Number]:
 
 def _href(file: Path, page: Path) -> str:
     """Return a link that no file name can make into anything but a path."""
-    return f"./{quote(os.path.relpath(file.absolute(), page.absolute().parent))}"
+    path = os.path.relpath(file.absolute(), page.absolute().parent)
+    return f"./{quote(os.fsencode(path))}"  # a file's name need not be UTF-8

@@ -85,8 +85,8 @@ def runs(tmp_path):
     write_record(_record(), tmp_path / "a" / "record.json")
     write_record(_record(seed=1, rare=0.125), tmp_path / "b" / "record.json")
     (tmp_path / "settings.json").write_text("{}")
-    (tmp_path / "foreign").mkdir()
-    (tmp_path / "foreign" / "record.json").write_text("[1]")
+    (tmp_path / "fore\x1bign").mkdir()
+    (tmp_path / "fore\x1bign" / "record.json").write_text("[1]")
     older = json.loads((tmp_path / "a" / "record.json").read_text()) | {"record_version": 0}
     (tmp_path / "older").mkdir()
     (tmp_path / "older" / "record.json").write_text(json.dumps(older))
@@ -98,7 +98,7 @@ def test_foreign_and_older_records_are_left_out_with_a_warning_each(runs, capsys
     captured = capsys.readouterr()
     warnings = [line for line in captured.err.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 2
-    assert f"{runs / 'foreign' / 'record.json'} is not a result record" in warnings[0]
+    assert f"{runs}/fore\\x1bign/record.json is not a result record" in warnings[0]
     assert "has record version 0" in warnings[1]
     (row,) = json.loads(captured.out)
     assert (row["method"], row["n"], row["macro_f1"]) == ("constant", 2, 0.25)

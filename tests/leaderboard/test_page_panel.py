@@ -43,11 +43,14 @@ def test_runs_are_told_with_their_records(run):
         ("runs/a/record.json", "site/board.html", "./../runs/a/record.json"),
         ("javascript:alert(1).json", "board.html", "./javascript%3Aalert%281%29.json"),
         ('a"><b>.json', "board.html", "./a%22%3E%3Cb%3E.json"),
+        ("\x1b\udcff.json", "board.html", "./%1B%FF.json"),
     ],
 )
 def test_a_link_to_a_record_is_a_path_whatever_its_name(file, page, href, run):
     entry = Entry(Path(file), run().record)
-    assert opened([entry], Path(page)).runs[0].href == href
+    (told,) = opened([entry], Path(page)).runs
+    assert told.href == href
+    assert told.file.isprintable()
 
 
 def test_what_went_wrong_is_said_with_its_reason(run, bad):
