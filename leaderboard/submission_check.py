@@ -22,7 +22,7 @@ from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 from .submission import Submission, named_data_set, parse
 from .submission_copies import comparable, copies, twins, untold
-from .submission_files import STATEMENT, Files, Refused, opened
+from .submission_files import STATEMENT, Files, Refused, listed, opened
 
 LARGEST_LINE = 512
 """Bytes that a predictions file may have for each image, on average."""
@@ -81,7 +81,7 @@ def check(
     outcome = Outcome()
     try:
         with opened(path) as files:
-            outcome.note("files", [], ", ".join(files.packed))
+            outcome.note("files", listed(files.problems), ", ".join(files.packed))
             submission, stated = _submission(files, outcome)
             found = file or _found(stated, find, outcome)
             if found is not None:

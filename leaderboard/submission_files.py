@@ -58,16 +58,25 @@ class Refused(Exception):  # noqa: N818 - an outcome of reading
     """Raised for files that are not taken; `problems` says why, a line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        more = [f"and {len(problems) - LISTED:,} more"] if len(problems) > LISTED else []
-        self.problems = (*problems[:LISTED], *more)
+        self.problems = listed(problems)
         super().__init__("; ".join(self.problems))
+
+
+def listed(problems: Sequence[str]) -> tuple[str, ...]:
+    """Return the problems as they are told, `LISTED` of them and how many more there are."""
+    more = [f"and {len(problems) - LISTED:,} more"] if len(problems) > LISTED else []
+    return (*problems[:LISTED], *more)
 
 
 @dataclass
 class Files:
-    """The files that are there: the bytes each takes up by its name, and how one is opened."""
+    """The files to be read: the bytes each takes up by its name, and how one is opened.
+
+    problems: what is wrong with files that are there beside, and are left unread.
+    """
 
     packed: dict[str, int]
+    problems: tuple[str, ...]
     _open: Callable[[str], IO[bytes]]
     _total: int = 0
 
@@ -109,7 +118,7 @@ def opened(path: Path) -> Iterator[Files]:
 
     Raises:
         UsageError: it is neither.
-        Refused: not a zip, too large, or with files in it that a submission does not hold.
+        Refused: not a zip, too large, or with very many files in it.
     """
     if path.is_dir():
         yield _in_folder(path)
@@ -146,15 +155,21 @@ class _Bounded(io.BufferedReader):
 def _in_folder(folder: Path) -> Files:
     with os.scandir(folder) as entries:
         found = list(islice(entries, MOST_FILES + 1))
-    problems = [_wrong_name(entry.name) for entry in found]
-    problems += [
-        f"{_shown(entry.name)} is a link, a folder or a device, not a file"
-        for entry in found
-        if not entry.is_file(follow_symlinks=False)
-    ]
-    _refuse(problems, len(found))
-    sizes = {entry.name: entry.stat(follow_symlinks=False).st_size for entry in found}
-    return Files(sizes, lambda name: _open_file(folder / name))
+    _refuse_many(len(found))
+    wrong = {entry: _wrong_name(entry.name) or _wrong_entry(entry) for entry in found}
+    sizes = {
+        entry.name: entry.stat(follow_symlinks=False).st_size
+        for entry, problem in wrong.items()
+        if not problem
+    }
+    problems = tuple(filter(None, wrong.values()))
+    return Files(sizes, problems, lambda name: _open_file(folder / name))
+
+
+def _wrong_entry(entry: os.DirEntry[str]) -> str:
+    if entry.is_file(follow_symlinks=False):
+        return ""
+    return f"{_shown(entry.name)} is a link, a folder or a device, not a file"
 
 
 def _open_file(path: Path) -> IO[bytes]:
@@ -170,16 +185,22 @@ def _in_archive(archive: zipfile.ZipFile) -> Files:
     members = archive.infolist()
     # zipfile cuts a name at a NUL; this is the name as it is listed.
     names = [member.orig_filename for member in members]
-    problems = [_wrong_name(name) for name in names]
-    problems += [_wrong_member(member) for member in members]
-    problems += [
-        f"{_shown(name)} is in it {names.count(name)} times"
-        for name in dict.fromkeys(names[:MOST_FILES])
-        if names.count(name) > 1
+    _refuse_many(len(members))
+    wrong = [
+        _wrong_name(name) or _wrong_member(member) or _wrong_number(name, names.count(name))
+        for name, member in zip(names, members, strict=True)
     ]
-    _refuse(problems, len(members))
-    packed = {member.filename: member.compress_size for member in members}
-    return Files(packed, archive.open)
+    packed = {
+        member.filename: member.compress_size
+        for member, problem in zip(members, wrong, strict=True)
+        if not problem
+    }
+    problems = tuple(dict.fromkeys(filter(None, wrong)))
+    return Files(packed, problems, archive.open)
+
+
+def _wrong_number(name: str, number: int) -> str:
+    return f"{_shown(name)} is in it {number} times" if number > 1 else ""
 
 
 def _wrong_member(member: zipfile.ZipInfo) -> str:
@@ -202,8 +223,6 @@ def _wrong_name(name: str) -> str:
     return f"{_shown(name)} does not belong there: {_HOLDS}"
 
 
-def _refuse(problems: Sequence[str], number: int) -> None:
+def _refuse_many(number: int) -> None:
     if number > MOST_FILES:
         raise Refused([f"it holds more than {MOST_FILES} files: {_HOLDS}"])
-    if told := list(filter(None, problems)):
-        raise Refused(told)

@@ -283,6 +283,15 @@ def test_of_a_file_that_cannot_be_read_the_others_are_told_too(call, hand_in):
     assert "checks failed: submission.json, predictions" in err
 
 
+def test_a_file_too_many_is_told_beside_what_is_wrong_with_the_others(call, hand_in):
+    folder = hand_in({"predictions.jsonl": lines() + "[]\n"}, link="x")
+    (folder / ".DS_Store").touch()
+    code, out, err = call("entry")
+    assert code == 1
+    assert "FAILED   files: .DS_Store does not belong there: a submission holds" in out
+    assert "checks failed: files, submission.json, predictions" in err
+
+
 def test_files_that_fit_no_seed_and_seeds_without_a_file_are_told(call, hand_in):
     hand_in({"seed-0.jsonl": lines(), "seed-2.jsonl": lines()}, seeds=[0, 1])
     code, out, _ = call("entry")
@@ -338,7 +347,7 @@ def test_a_hostile_zip_fails_with_its_names_escaped(call, tmp_path):
     assert code == 1
     assert "         ../x does not belong there: a submission holds" in out
     assert "         submission.json\\x1b[2J\\x1b]0;owned\\x07 does not belong there" in out
-    assert err == "error: e.zip: 1 of 1 checks failed: files\n"
+    assert err.startswith("error: e.zip: 2 of 6 checks failed: files, submission.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "e.zip"]
 
 

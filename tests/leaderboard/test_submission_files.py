@@ -39,6 +39,8 @@ def packed(tmp_path):
 
 def contents(path, limit=LIMIT):
     with opened(path) as files:
+        if files.problems:
+            raise Refused(files.problems)
         return {name: files.read(name, limit) for name in files.packed}
 
 
