@@ -40,7 +40,7 @@ def show(browser, tmp_path):
 
     def show(entries, viewport=DESK, scheme="light", place="", **options):
         file = tmp_path / "board.html"
-        file.write_text(page_of(entries, file), encoding="utf-8")
+        file.write_text(page_of(entries, file).text, encoding="utf-8")
         contexts.append(browser.new_context(viewport=viewport, color_scheme=scheme, **options))
         shown = contexts[-1].new_page()
         shown.on("console", lambda message: complaints.append(message.text))
