@@ -37,9 +37,6 @@ from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS
 from hsal_bench.verify import require_whole
 
-WEAK = 0.8
-"""Accuracy below which an activation model is remarked on: what is learnt on it says little."""
-
 BATCH_SIZE = 256
 HALF_MAX = 65504.0
 SCORE = "overall_precision"

@@ -16,7 +16,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.columns import RUN_COLUMNS, value
-from hsal_bench.comparison import NONE, conditions, latest_per_seed, seeds_asked, variants
+from hsal_bench.comparison import (
+    NONE,
+    conditions,
+    latest_per_seed,
+    seeds_asked,
+    variants,
+    weakness,
+)
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.ranking import ranking
 from hsal_bench.record import Record
@@ -155,6 +162,7 @@ def _note(runs: Sequence[Record], seeds: set[int], superseded: Sequence[Record])
             f"seed {', '.join(untrained)} tested at update 0: training did not help on validation"
         )
         causes[told] = None
+    causes |= dict.fromkeys(filter(None, map(weakness, _good(runs))))
     causes |= dict.fromkeys(_origin(run.stated) for run in runs if run.stated is not None)
     return "; ".join(causes)
 

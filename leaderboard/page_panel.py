@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from hsal_bench.circumstances import Fact, facts
 from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, value
+from hsal_bench.comparison import weakness
 from hsal_bench.plain_text import shown
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
@@ -108,6 +109,7 @@ def _problems(row: Row) -> Iterator[str]:
     for record in row.good:
         if record.selected_update == 0:
             yield f"seed {record.seed} tested at update 0: training did not help on validation"
+    yield from dict.fromkeys(filter(None, map(weakness, row.good)))
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hsal_bench import activations, backbones, cli, plan, registry
+from hsal_bench.comparison import WEAK
 from hsal_bench.predictions import counts_sha256, read_predictions
 from hsal_bench.record import read_record, unpack_correct
 
@@ -432,7 +433,7 @@ def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
     code, _, err = bench(*arguments, model="hsal-rl")
     assert code == 0
     record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
-    weak = record.activation.single_object_accuracy < activations.WEAK
+    weak = record.activation.single_object_accuracy < WEAK
     assert weak and "so weak an activation model" in err
     assert record.activation.backbone == "small"
     assert record.activation.weights.startswith("from scratch, fine-tuned on toy")

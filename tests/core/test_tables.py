@@ -1,5 +1,6 @@
 """Tables from records: what is averaged, what is kept apart and how it is named."""
 
+import dataclasses
 import math
 import statistics
 
@@ -286,3 +287,11 @@ def test_predictions_made_elsewhere_have_a_row_and_a_note(ok, elsewhere):
     assert "trained on the train and valid splits and ImageNet and SVHN, as st" in rows[1]["note"]
     assert math.isnan(rows[0]["updates"])
     assert (rows[0]["given_preset"], rows[2]["given_preset"]) == (comparison.NONE, "quick")
+
+
+def test_a_weak_activation_model_is_told_and_a_sound_one_is_not(ok):
+    weak = dataclasses.replace(ok().activation, single_object_accuracy=0.45)
+    rows = tables.metric_table([ok(), ok("rl", activation=weak)])
+    notes = dict(zip(rows["method"], rows["note"], strict=True))
+    assert "45.0 % of single objects right" in notes["rl"]
+    assert notes["hsal-rl"] == ""
