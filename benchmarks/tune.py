@@ -5,8 +5,10 @@
 Each method gets six trials with one seed: three learning rates times two values of one more field
 (`ALTERNATIVES`). Each trial is a run of `hsal-bench run --preset quick` on mnist-multiset, and the
 one whose best state scores highest on the validation split wins: exact match, then macro F1. The
-test split has no say. Runs that are there already are not made again. So short a training favours
-large learning rates: what wins here is each method's setting for the quick preset, and no more.
+test split has no say. Runs that are there already are not made again; where the presets, which
+decide what a variant is called, have changed since, give another --out. So short a training
+favours large learning rates: what wins here is each method's setting for the quick preset, and no
+more.
 """
 
 from __future__ import annotations

@@ -118,14 +118,14 @@ def cell(name: str, mean: float, std: float = math.nan) -> str:
     return form.text(mean) + (f" ± {form.text(std)}" if told else "") + form.unit
 
 
-def interval(name: str, low: float, high: float) -> str:
-    """Return "0.871 to 0.929" as `cell` writes the number between them.
+def interval(name: str, mean: float, low: float, high: float) -> str:
+    """Return "0.871 to 0.929" as `cell` writes the mean that it is the interval of.
 
     A dash where there is none, or where it is of a whole number that is the same for all seeds.
     """
     if math.isnan(low):
         return _DASH
-    form = _form(name, (low + high) / 2)
+    form = _form(name, mean)
     if form.digits == 0 and low == high:
         return _DASH
     return f"{form.text(low)} to {form.text(high)}{form.unit}"

@@ -10,9 +10,6 @@ from typing import Any
 from hsal_bench.record import Record
 
 NONE = "—"
-WEAK = 0.8
-"""Accuracy below which an activation model is remarked on: what is learnt on it says little."""
-
 _IMAGES = "none (images)"
 _WORDS = {"budget_eval_every": "updates between validations"}
 
@@ -59,10 +56,11 @@ def seeds_asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
 
 def weakness(record: Record) -> str:
     """Return what a table must say of a run whose activation model is weak; "" if it is not."""
-    right = record.activation.single_object_accuracy if record.activation else None
-    if right is None or right >= WEAK:
+    model = record.activation
+    if model is None or not model.weak:
         return ""
-    return f"the activation model has {100 * right:.1f} % of single objects right: a weak ground"
+    right = 100 * (model.single_object_accuracy or 0.0)
+    return f"the activation model has {right:.1f} % of single objects right: a weak ground"
 
 
 def conditions(record: Record) -> dict[str, Any]:

@@ -36,6 +36,10 @@ def check_scalars(method: object, call: str, scalars: Any) -> Mapping[str, Tenso
         names = ", ".join(map(repr, scalars)) or "nothing"
         raise Breach(f'{told} {names}: it lacks "loss"')
     for name, scalar in scalars.items():
+        if not isinstance(name, str) or not name.isprintable():
+            raise Breach(f"{told} a scalar under {name!r}: names are texts that print")
+        if name == "update" or name.startswith("valid_"):
+            raise Breach(f"{told} {name!r}, which the training curve holds itself: rename it")
         if not isinstance(scalar, Tensor) or scalar.numel() != 1:
             raise Breach(f"{told} {_kind(scalar)} as {name!r}: it takes a tensor of one number")
     return scalars

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CURVES = {5: SALIENCY, 6: MACRO_F1}
 LOOKS = {2: ((True, True, False),), 12: ((True,) * 4, (True,) * 4, (False,) * 4)}
-"""Whether the images are to be predicted right, in the places of the figure."""
+"""Whether the images of each row are to be predicted right."""
 
 Run = tuple[Record, Path]
 """A record and its file; the run's folder is the one that it lies in."""

@@ -27,6 +27,7 @@ from hsal_bench.files import write_state, write_text
 from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Method
 from hsal_bench.presets import Budget
+from hsal_bench.record_rules import LARGEST
 
 SELECT_BY = "exact_match"
 _FOLLOWED = (
@@ -208,11 +209,12 @@ def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:
     """Return the mean scalars since the last evaluation.
 
     Raises:
-        Diverged: one of them is not finite.
+        Diverged: one of them is not finite, or too large for a record.
     """
     since = run.update - (int(run.curve[-1]["update"]) if run.curve else 0)
     means = {name: total.item() / since for name, total in sums.items()}
-    bad = [name for name, value in means.items() if not math.isfinite(value)]
+    # Written so that NaN is among them.
+    bad = [name for name, value in means.items() if not abs(value) <= LARGEST]
     if bad:
         raise Diverged(
             f"{bad[0]} is {means[bad[0]]} between updates {run.update - since} and {run.update}: "

@@ -13,7 +13,6 @@ import torch
 
 from hsal_bench import activations, locate
 from hsal_bench.activations import FrozenModel, Tuning
-from hsal_bench.comparison import WEAK
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.files import writable_folder
 from hsal_bench.loader import ExampleSet, example_set
@@ -66,7 +65,7 @@ class Inputs:
             f"{model.trained_on}): {100 * model.accuracy:.1f} % of its test images right",
             err=True,
         )
-        if model.accuracy < WEAK:
+        if model.as_record().weak:
             click.echo(
                 "warning: so weak an activation model tells methods little of the objects; "
                 "--fine-tune-updates trains it for longer",

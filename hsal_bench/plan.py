@@ -17,6 +17,7 @@ from hsal_bench.checks import Failed
 from hsal_bench.conformance_class import check_class
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.presets import Budget, Preset
+from hsal_bench.record_rules import check_values
 
 if TYPE_CHECKING:
     from hsal_bench.method import Method
@@ -168,6 +169,7 @@ def entry(
         backbone = usual
     default = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
     config = options.replace(default, given := settings_of(name, settings) | own, name)
+    _check_recordable(config, name)
     # As the config holds them, and only what changes it: "true" and "yes" are one setting and one
     # folder, and a default that is spelt out is no variant.
     changed = {
@@ -254,6 +256,14 @@ def _with_updates(budget: Budget, updates: int | None) -> Budget:
         return budget
     eval_every = max(1, budget.eval_every * updates // budget.updates)
     return dataclasses.replace(budget, updates=updates, eval_every=eval_every)
+
+
+def _check_recordable(config: Any, name: str) -> None:
+    """Refuse, before any work, a value that the record of the run would not take."""
+    try:
+        check_values(options.as_json(config), name)
+    except ValueError as error:
+        raise UsageError(f"{error}: give it another value") from error
 
 
 def _check_class(cls: Any, model: str) -> None:

@@ -70,15 +70,14 @@ class Rank:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The methods, the highest exact match first, and the tests of all their pairs."""
+    """The methods, the highest exact match first, and the tests of all their pairs.
+
+    few_seeds: what `few_seeds` says of them.
+    """
 
     ranks: tuple[Rank, ...]
     pairs: tuple[Pair, ...]
-
-    @property
-    def few_seeds(self) -> str:
-        """What `few_seeds` says of them."""
-        return few_seeds([rank.seeds for rank in self.ranks])
+    few_seeds: str
 
     @property
     def tests(self) -> str:
@@ -97,21 +96,28 @@ class Ranking:
         return f"{told}; one seed, so that model alone: {', '.join(single)}" if single else told
 
 
-def few_seeds(seeds: Sequence[int]) -> str:
-    """Return in words that methods of so many seeds each can hardly be told apart; "" if they can.
+def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:
+    """Return in words which methods, by name, have too few seeds to be told apart; "" if none.
 
     It is said of Welch's test, which takes two methods of several seeds; those of one take no part.
+    pairs: that are tested.
     """
-    several = [number for number in seeds if number > 1]
-    pairs = math.comb(len(seeds), 2)
-    if len(several) < 2 or min(several) >= (enough := statistics.seeds_that_show(pairs)):
+    several = {name: number for name, number in seeds.items() if number > 1}
+    if len(several) < 2:
         return ""
-    few, more = (statistics.gap_that_shows(n, pairs) for n in (min(several), enough))
-    over = f" and Holm's correction over {pairs} pairs" if pairs > 1 else ""
+    enough = statistics.seeds_that_show(pairs)
+    few = {name: number for name, number in several.items() if number < enough}
+    if not few:
+        return ""
+    least = min(few.values())
+    gap, less = (statistics.gap_that_shows(n, pairs) for n in (least, enough))
+    of = "the largest of the differences" if pairs > 1 else "the difference"
+    holm = f", with Holm's correction over {pairs} pairs," if pairs > 1 else ""
+    who = "" if len(few) == len(seeds) else f" ({', '.join(few)})"
     return (
-        f"Few seeds: with {min(several)} each{over}, only means that lie about {few:.1f} "
-        f"standard deviations of the seeds apart can be told apart; with {enough} each, {more:.1f} "
-        f"do. Train {enough} or more: `hsal-bench run --seeds 0-{enough - 1}`"
+        f"Few seeds{who}: of two methods with {least} each{holm} {of} must be about {gap:.1f} "
+        f"standard deviations of the seeds to be told from chance, with {enough} each {less:.1f}. "
+        f"Train {enough} or more: `hsal-bench run --seeds 0-{enough - 1}`"
     )
 
 
@@ -144,7 +150,9 @@ def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
         )
         for name in order
     )
-    return Ranking(tuple(ranks), pairs)
+    # Of entries made elsewhere nobody here can train more seeds.
+    seeds = {name: len(runs) for name, runs in methods.items() if runs[0].stated is None}
+    return Ranking(tuple(ranks), pairs, few_seeds(seeds, len(pairs)))
 
 
 def _pairs(rights: Mapping[str, Right]) -> tuple[Pair, ...]:

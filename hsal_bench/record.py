@@ -70,6 +70,11 @@ class Activation:
     single_object_accuracy: float | None = None
     precision: str | None = None
 
+    @property
+    def weak(self) -> bool:
+        """Whether it has fewer than 80 % right, as far as is known: methods learn little on it."""
+        return self.single_object_accuracy is not None and self.single_object_accuracy < 0.8
+
 
 @dataclass(frozen=True)
 class Correct:

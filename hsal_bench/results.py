@@ -46,7 +46,7 @@ _DECISIVE = (
 def stub(entry: Entry, preset: str, budget: Budget, seed: int, data: DataFile) -> Record:
     """Return what is known of a run before all else, as the record of a failure.
 
-    `circumstances` completes it.
+    `surrounded` completes it.
     """
     return Record(
         status="failed",
@@ -90,7 +90,7 @@ def stub_elsewhere(trained: Record, data: DataFile) -> Record:
     )
 
 
-def circumstances(stub: Record, device: torch.device, command: str, git: Git | None) -> Record:
+def surrounded(stub: Record, device: torch.device, command: str, git: Git | None) -> Record:
     """Return the record with where and how it is made."""
     where = devices.describe(device)
     return dataclasses.replace(stub, device=where, command=shown(command), git=git)
@@ -145,7 +145,11 @@ def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) ->
         click.echo(f"{who}: the traceback of what follows is in {folder / 'error.txt'}", err=True)
     curve = tuple(harness.read_curve(folder))
     updates = int(curve[-1]["update"]) if curve else stub.updates
-    return dataclasses.replace(stub, reason=reason, curve=curve, updates=updates)
+    failed = dataclasses.replace(stub, reason=reason, updates=updates)
+    try:
+        return dataclasses.replace(failed, curve=curve)
+    except ValueError:  # the curve itself is what no record takes
+        return failed
 
 
 def scored(

@@ -197,7 +197,7 @@ class Bench:
     def _elsewhere(self, entry: Entry, trained: Record, folder: Path, other: DataFile) -> Record:
         """Return the record of the trained method on another data set."""
         stub = results.stub_elsewhere(trained, other)
-        stub = results.circumstances(stub, self.device, self.request.command, self.git)
+        stub = results.surrounded(stub, self.device, self.request.command, self.git)
         who = f"{entry.label} seed {trained.seed} on {other.header.name}"
         folder_there = writable_folder(folder / FOLDER / other.header.name)
         done = results.done_before(folder_there / RECORD, stub)
@@ -242,7 +242,7 @@ class Bench:
 
     def _stub(self, entry: Entry, seed: int) -> Record:
         stub = results.stub(entry, self.preset_name, self.preset.train, seed, self.data)
-        return results.circumstances(stub, self.device, self.request.command, self.git)
+        return results.surrounded(stub, self.device, self.request.command, self.git)
 
     def _known(self, entry: Entry, seed: int) -> dict[str, object]:
         """Return what decides a run, but for the activation model, which may not be made yet."""

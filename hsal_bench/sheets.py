@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hsal_bench.circumstances import facts
 from hsal_bench.columns import cell, cell_with_unit, heading, interval, meaning, names_in, value
 from hsal_bench.comparison import NONE, inequality, label
+from hsal_bench.facts import facts
 from hsal_bench.markdown import document
 from hsal_bench.markdown import table as markdown_table
-from hsal_bench.ranking import few_seeds
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 from hsal_bench.tables import SORT_BY, data_set
@@ -73,7 +72,7 @@ def run_sheets(record: Record) -> list[Sheet]:
     title = f"{label(record)}, seed {record.seed}, on {data_set(record)}"
     return [
         Sheet(title, ("metric", "value", "meaning"), tuple(numbers), notes),
-        Sheet("How it was made", ("field", "content"), tuple(_circumstances(record))),
+        Sheet("How it was made", ("field", "content"), tuple(_made_how(record))),
     ]
 
 
@@ -151,8 +150,8 @@ def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sh
         if alike
         else f"{best} has the highest exact match: the others can be told from it"
     )
-    few = few_seeds([line["n"] for line in ranked])
-    notes = [*sheet.notes, f"{told} ({ranked[0]['ranked_by']})", *filter(None, [few])]
+    few = filter(None, [ranked[0]["few_seeds"]])
+    notes = [*sheet.notes, f"{told} ({ranked[0]['ranked_by']})", *few]
     bold = frozenset({(lines.index(ranked[0]), column)})
     return replace(sheet, rows=tuple(map(tuple, rows)), notes=tuple(notes), bold=bold)
 
@@ -165,7 +164,7 @@ def _seeds(line: Mapping[Any, Any]) -> str:
 
 def _cell(line: Mapping[Any, Any], name: str, chance: str | None, intervals: bool) -> str:
     text = cell(name, line[name], math.nan if intervals else line[f"{name}_std"])
-    reach = interval(name, line[f"{name}_low"], line[f"{name}_high"])
+    reach = interval(name, line[name], line[f"{name}_low"], line[f"{name}_high"])
     if intervals and reach != NONE:
         text += f" [{reach}]"
     if chance is None or math.isnan(line[chance]):
@@ -187,7 +186,7 @@ def _given(lines: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, Any]]:
     return {row: given for row, given in conditions.items() if set(given.values()) != {NONE}}
 
 
-def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
+def _made_how(record: Record) -> Iterator[tuple[str, str]]:
     """Yield what was run, on what and where, as (field, content)."""
     for fact in facts([record]):
         yield fact.name, fact.told

@@ -44,7 +44,7 @@ HEADLINE = (
 )
 SORT_BY = "exact_match"
 DIGITS = 8
-_RANK = ("rank_best", "rank_worst", "as_best", "ranked_by")
+_RANK = ("rank_best", "rank_worst", "as_best", "ranked_by", "few_seeds")
 
 
 def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -> pd.DataFrame:
@@ -55,7 +55,8 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     deviation) and `<metric>_low` to `<metric>_high` (95 % t-interval of the mean,
     `statistics.mean_interval`; all three NaN for fewer than two seeds), rank_best and rank_worst
     (the ranks by exact match that the row can have), as_best (it cannot be told from the highest
-    exact match, or is it), ranked_by (the tests behind these, in words), note, and `given_*`: what
+    exact match, or is it), ranked_by (the tests behind these, in words), few_seeds
+    (`ranking.few_seeds`), note, and `given_*`: what
     the runs were given that should be alike for a fair comparison. A mean is NaN where no run
     succeeded, or one of them has no such number. If one seed was run several times, the latest run
     counts.
@@ -144,10 +145,10 @@ def _ranks(methods: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, Any]]
     """Return the columns `_RANK` of each method; of one without a number they are empty."""
     good = {name: _good(runs) for name, runs in methods.items()}
     order = ranking({name: runs for name, runs in good.items() if runs})
-    tests = order.tests if order.pairs else ""
-    none: dict[str, Any] = dict(zip(_RANK, (None, None, False, ""), strict=True))
+    told = (order.tests if order.pairs else "", order.few_seeds)
+    none: dict[str, Any] = dict(zip(_RANK, (None, None, False, "", ""), strict=True))
     return dict.fromkeys(methods, none) | {
-        rank.name: dict(zip(_RANK, (rank.best, rank.worst, rank.as_best, tests), strict=True))
+        rank.name: dict(zip(_RANK, (rank.best, rank.worst, rank.as_best, *told), strict=True))
         for rank in order.ranks
     }
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from hsal_bench.circumstances import Fact, facts
 from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, value
 from hsal_bench.comparison import weakness
+from hsal_bench.facts import Fact, facts
 from hsal_bench.plain_text import shown
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
@@ -160,8 +160,9 @@ def _numbers(row: Row) -> Iterator[Number]:
         values = [value(record, name) for record in row.good]
         if any(number == number for number in values):
             texts = tuple(cell(name, number) for number in values)
-            mean, reach = cell(name, *row.mean(name)), interval(name, *row.interval(name))
-            yield Number(name, meaning(name), mean, reach, texts)
+            mean, std = row.mean(name)
+            reach = interval(name, mean, *row.interval(name))
+            yield Number(name, meaning(name), cell(name, mean, std), reach, texts)
 
 
 def _href(file: Path, page: Path) -> str:

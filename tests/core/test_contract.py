@@ -88,3 +88,17 @@ def test_a_gradient_method_without_its_parts_cannot_be_made():
 
     with pytest.raises(TypeError, match=r"build_network.*predict"):
         Half(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("update", "returned 'update', which the training curve holds itself: rename it"),
+        ("valid_macro_f1", "returned 'valid_macro_f1', which the training curve holds"),
+        ("a\tb", r"a scalar under 'a\\tb': names are texts that print"),
+        (1, "a scalar under 1: names are texts that print"),
+    ],
+)
+def test_names_that_the_curve_or_a_record_cannot_take_are_refused(name, message):
+    with pytest.raises(Breach, match=message):
+        check_scalars("m", "update", {"loss": torch.tensor(1.0), name: torch.tensor(1.0)})

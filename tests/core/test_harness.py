@@ -221,3 +221,14 @@ def test_the_same_seed_gives_the_same_network_and_leaves_the_global_state_alone(
     state = torch.random.get_rng_state()
     assert _weights(_toy()) == _weights(_toy())
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_a_loss_too_large_for_a_record_is_told_as_diverged(tmp_path):
+    class Huge(Toy):
+        def update(self, batch):
+            return {"loss": torch.tensor(1e300, dtype=torch.float64)}
+
+    setup = Setup(torch.device("cpu"), 0, BUDGET.updates)
+    method = Huge(Task(CLASSES, 2, (CLASSES, 1, 1)), ToyConfig(), setup)
+    with pytest.raises(harness.Diverged, match=r"loss is 1e\+300 between updates 0 and 4"):
+        harness.train(method, DATA, BUDGET, 0, tmp_path, IDENTITY)

@@ -92,19 +92,25 @@ def test_the_tests_are_told_in_words(runs):
 def test_so_few_seeds_are_told_with_how_many_would_do(runs):
     five = {name: runs(first(9), first(8)) for name in "abcde"}
     assert ranking(five).few_seeds == (
-        "Few seeds: with 2 each and Holm's correction over 10 pairs, only means that lie about "
-        "14.1 standard deviations of the seeds apart can be told apart; with 5 each, 2.4 do. Train "
-        "5 or more: `hsal-bench run --seeds 0-4`"
+        "Few seeds: of two methods with 2 each, with Holm's correction over 10 pairs, the largest "
+        "of the differences must be about 14.1 standard deviations of the seeds to be told from "
+        "chance, with 5 each 2.4. Train 5 or more: `hsal-bench run --seeds 0-4`"
     )
-    assert few_seeds([2, 2]).startswith(
-        "Few seeds: with 2 each, only means that lie about 4.3 standard"
+    assert few_seeds({"a": 2, "b": 2}, 1).startswith(
+        "Few seeds: of two methods with 2 each the difference must be about 4.3 standard dev"
     )
-    assert few_seeds([5, 2, 5, 1, 5]).startswith("Few seeds: with 2 each and Holm's correction ov")
+
+
+def test_who_has_few_seeds_is_named_where_others_have_enough():
+    seeds = {"a": 10, "b": 2, "c": 10, "d": 1}
+    assert few_seeds(seeds, 6).startswith("Few seeds (b): of two methods with 2 each, with Holm")
 
 
 def test_of_one_seed_or_of_enough_nothing_is_said(runs):
     assert ranking({"a": runs(first(9)), "b": runs(first(8))}).few_seeds == ""
-    assert [few_seeds(seeds) for seeds in ([5], [1, 5], [3, 3], [5] * 5)] == [""] * 4
+    for seeds in ([5], [1, 5], [3, 3], [5] * 5):
+        pairs = len(seeds) * (len(seeds) - 1) // 2
+        assert few_seeds(dict(zip("abcde", seeds, strict=False)), pairs) == ""
 
 
 def test_one_method_has_the_first_rank(runs):

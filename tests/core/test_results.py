@@ -1,5 +1,7 @@
 """What goes into a record of what happened: one line, whatever a method or a user wrote."""
 
+import json
+
 import pytest
 import torch
 
@@ -28,5 +30,16 @@ def test_a_reason_is_one_line_that_prints(bad, error, status, reason, tmp_path):
 
 
 def test_a_command_is_one_line_that_prints(bad):
-    stub = results.circumstances(bad(), torch.device("cpu"), "run --set 'a=\n\x1b[2J'", None)
+    stub = results.surrounded(bad(), torch.device("cpu"), "run --set 'a=\n\x1b[2J'", None)
     assert stub.command == "run --set 'a=\\n\\x1b[2J'"
+
+
+def test_a_curve_that_no_record_takes_leaves_the_reason(bad, tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"update": 7, "loss": 1e300}) + "\n")
+
+    def work():
+        raise Breach("counts are odd")
+
+    record = results.attempt(work, bad(), tmp_path, "it")
+    assert (record.status, record.reason, record.updates) == ("failed", "counts are odd", 7)
+    assert record.curve == ()

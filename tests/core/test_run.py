@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from hsal_bench import activations, backbones, cli, plan, registry
-from hsal_bench.comparison import WEAK
 from hsal_bench.predictions import counts_sha256, read_predictions
 from hsal_bench.record import read_record, unpack_correct
 
@@ -27,6 +26,7 @@ class Config:
     unsupported: bool = False
     breaks: bool = False
     ends: bool = False
+    note: str = ""
 
 class Constant:
     Config = Config
@@ -395,6 +395,10 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         ),
         (["--model", "hsal-rl+hiden=3"], "hsal-rl has no option 'hiden': did you mean 'hidden'?"),
         (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it takes a whole number"),
+        (
+            ["--model", "constant.py:Constant+note=a\tb"],
+            "Constant.note holds characters that do not p",
+        ),
         (["--model", "hsal-rl+backbone=x"], "no activation model 'x': known: resnet34"),
         (["--dataset", "constant.py"], "constant.py is a file, but no data set: those end with"),
         (["--seeds", "0-9999"], "--seeds is '0-9999': at most 1,000 numbers in one range"),
@@ -433,8 +437,8 @@ def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
     code, _, err = bench(*arguments, model="hsal-rl")
     assert code == 0
     record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
-    weak = record.activation.single_object_accuracy < WEAK
-    assert weak and "so weak an activation model" in err
+    assert record.activation.weak
+    assert "so weak an activation model" in err
     assert record.activation.backbone == "small"
     assert record.activation.weights.startswith("from scratch, fine-tuned on toy")
     assert (_folder(tmp_path, "hsal-rl+hidden=8") / "attention.png").read_bytes()[1:4] == b"PNG"

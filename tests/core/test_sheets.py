@@ -90,7 +90,7 @@ def test_so_few_seeds_are_told_below_the_table(ok):
     ]
     (sheet,) = sheets.metric_sheets(tables.metric_table(records, ["exact_match"]))
     assert sheet.notes[-1].startswith(
-        "Few seeds: with 2 each, only means that lie about 4.3 standard dev"
+        "Few seeds: of two methods with 2 each the difference must be about 4.3 standard dev"
     )
     (sheet,) = sheets.metric_sheets(tables.metric_table(records[::2], ["exact_match"]))
     assert len(sheet.notes) == 1

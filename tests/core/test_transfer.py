@@ -133,6 +133,7 @@ def test_what_is_done_is_not_done_again_and_only_what_is_missing_is(
     assert code == 0
     assert path_of("Free", "near").read_text() == before
     assert f"Free seed 0 on near: done before, {path_of('Free', 'near')}" in err
+    assert "Free seed 0 on far: exact match " in err
     assert f", in {path_of('Free', 'far').parent}" in err
 
 

@@ -171,7 +171,10 @@ def test_the_highest_is_bold_and_what_cannot_be_told_from_it_has_a_dagger(run):
 def test_so_few_seeds_are_told(run):
     entries = [run(name, seed, right=100 + seed) for name in "ab" for seed in range(2)]
     shown = "".join(text for _, text in parsed(entries).texts)
-    assert "Few seeds: with 2 each, only means that lie about 4.3 standard deviations" in shown
+    assert (
+        "Few seeds: of two methods with 2 each the difference must be about 4.3 standard deviations"
+        in shown
+    )
 
 
 def test_means_over_several_seeds_have_an_interval(run):
@@ -179,9 +182,9 @@ def test_means_over_several_seeds_have_an_interval(run):
         return [text for _, text in parsed(entries).texts]
 
     several = texts([run(seed=0, right=100), run(seed=1, right=300)])
-    assert "95 % of the mean" in several
+    assert "95 % interval of the mean" in several
     assert "-2.677 to 3.677" in several
-    assert "95 % of the mean" not in texts([run()])
+    assert "95 % interval of the mean" not in texts([run()])
 
 
 def test_the_tests_behind_the_ranks_are_told_where_there_are_any(run, bad):

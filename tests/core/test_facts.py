@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hsal_bench.circumstances import facts
+from hsal_bench.facts import facts
 
 
 def told(records):
