@@ -1,5 +1,6 @@
-"""Presets: the scale of a run. A preset never changes what a method is, only how big and how long.
+"""Presets: the scale of a run: how big, how long, and a method's settings that suit such a length.
 
+A method's class names those settings for each preset (`presets`); what it does stays what it is.
 `paper` follows the paper's sizes; `quick` fits two CPU cores. What is not from the paper (it states
 no batch size, no number of updates) is marked in the comments.
 """
