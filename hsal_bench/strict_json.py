@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from hsal_bench.plain_text import shown
@@ -20,14 +20,18 @@ def parse(text: str, number: type[float] | type[Decimal] = float) -> Any:
     """Return the value that the text is; numbers with a point or an exponent are a `number`.
 
     Raises:
-        ValueError: it is not JSON; it holds NaN, an infinite number or one that a float cannot
-            hold, a key twice in an object, or more than `DEEPEST` lists and objects in each other.
+        ValueError: it is not JSON; it holds NaN, an infinite number or one that a float or a
+            `number` cannot hold, a key twice in an object, or more than `DEEPEST` lists and
+            objects in each other.
     """
 
     def finite(digits: str) -> float | Decimal:
         if math.isinf(float(digits)):
             _refuse(digits)
-        return number(digits)
+        try:
+            return number(digits)
+        except InvalidOperation:  # an exponent of some twenty digits, though a float is just 0 then
+            _refuse(digits)
 
     try:
         value = json.loads(

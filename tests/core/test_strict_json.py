@@ -54,5 +54,9 @@ def test_depth_has_a_limit_and_not_a_number_of_lists():
 
 def test_decimals_keep_the_digits_that_were_written():
     assert str(parse("0.800", Decimal)) == "0.800"
-    with pytest.raises(ValueError, match="it holds 1e999"):
-        parse("1e999", Decimal)
+
+
+@pytest.mark.parametrize("digits", ["1e999", "1e-99999999999999999999", "0e99999999999999999999"])
+def test_a_number_that_a_decimal_or_a_float_cannot_hold_is_refused(digits):
+    with pytest.raises(ValueError, match=f"it holds {digits}"):
+        parse(f"[{digits}]", Decimal)

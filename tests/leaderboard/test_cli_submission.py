@@ -230,6 +230,15 @@ def test_a_claim_is_held_to_the_digits_it_was_written_with(call, hand_in, claim,
         assert f"exact_match is claimed as {told}, and comes to 0.85: mend or drop" in out
 
 
+def test_a_claim_that_no_number_can_hold_is_told(call, hand_in):
+    stated = hand_in(claimed={"exact_match": "claim"}) / "submission.json"
+    stated.write_text(stated.read_text().replace('"claim"', "1e-99999999999999999999"))
+    code, out, err = call("entry")
+    assert code == 1
+    assert "submission.json: it is not JSON (it holds 1e-99999999999999999999)\n" in out
+    assert "checks failed: submission.json" in err
+
+
 def test_all_that_is_wrong_is_listed_and_nothing_is_written(call, hand_in, tmp_path):
     files = {"seed-0.jsonl": lines() + "{}\n[]\n", "seed-2.jsonl": lines()}
     hand_in(files, seeds=[0, 1], link="x", claimed={"macro_f1": 0.1})
