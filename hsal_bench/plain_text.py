@@ -13,6 +13,14 @@ def shown(text: str, longest: int | None = None) -> str:
     return plain if longest is None or len(text) <= longest else f"{plain}..."
 
 
+def file_name(name: str) -> str:
+    """Return a file's name with `_` for all that does not print, and for backslashes.
+
+    Not as `shown`: a backslash parts folders on some systems, and what is kept is a name alone.
+    """
+    return "".join(c if c.isprintable() and c != "\\" else "_" for c in name)
+
+
 def one_line(text: str) -> str:
     """Return the text as `shown`, its lines and runs of spaces folded into one space each."""
     return shown(" ".join(text.split()))

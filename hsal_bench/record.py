@@ -14,18 +14,20 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hsal_bench import record_rules, strict_json
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
+from hsal_bench.plain_text import file_name
 from hsal_bench.statement import Statement
 from hsal_bench.typed_json import typed
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from hsal_bench.datafile import DataFile
 
 RECORD_VERSION = 1
 _ROUNDING = 1e-9
@@ -55,6 +57,12 @@ class DataSet:
         if "/" in self.file or "\\" in self.file:
             raise ValueError(f"file is {self.file!r}: the name alone, without its folder")
         record_rules.check_not_negative({f"sizes.{name}": n for name, n in self.sizes.items()})
+
+    @classmethod
+    def of(cls, data: DataFile) -> DataSet:
+        """Return what a record says of an open data set file."""
+        header, sizes = data.header, dict(data.layout.sizes)
+        return cls(header.name, header.content_sha256, sizes, file_name(data.path.name))
 
 
 @dataclass(frozen=True)
@@ -200,7 +208,7 @@ class Record:
         if self.trained_on is not None and self.curve:
             raise ValueError("trained_on is given with a curve: that is of the data set trained on")
         self._check_origin()
-        self._check_started()
+        record_rules.check_time(self.started, "started")
 
     def _check_values(self) -> None:
         """Refuse what cannot be computed with or shown."""
@@ -229,14 +237,6 @@ class Record:
             raise ValueError(
                 f"metrics.exact_match is {exact_match}, and correct has {right} of {images} right"
             )
-
-    def _check_started(self) -> None:
-        try:
-            zone = datetime.fromisoformat(self.started).tzinfo
-        except ValueError:
-            raise ValueError(f"started is {self.started!r}: it is no time in ISO 8601") from None
-        if zone is None:
-            raise ValueError(f"started is {self.started!r}: it lacks the time zone")
 
     def _check_origin(self) -> None:
         """Refuse a run without what is known of every run, and an entry that claims to be one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from hsal_bench.plain_text import shown
@@ -41,6 +42,16 @@ def check_not_negative(values: Mapping[str, float | None]) -> None:
     for name, number in values.items():
         if number is not None and number < 0:
             raise ValueError(f"{name} is {number}: it cannot be negative")
+
+
+def check_time(text: str, place: str) -> None:
+    """Refuse what is no time in ISO 8601, or does not say its time zone."""
+    try:
+        zone = datetime.fromisoformat(text).tzinfo
+    except ValueError:
+        raise ValueError(f"{place} is {text!r}: it is no time in ISO 8601") from None
+    if zone is None:
+        raise ValueError(f"{place} is {text!r}: it lacks the time zone")
 
 
 def check_shares(metrics: Mapping[str, float], place: str, prefix: str = "") -> None:

@@ -29,7 +29,7 @@ from hsal_bench.plain_text import one_line, shown
 from hsal_bench.plan import Entry
 from hsal_bench.predictions import counts_sha256
 from hsal_bench.presets import Budget
-from hsal_bench.record import Git, PeakMemory, Record
+from hsal_bench.record import DataSet, Git, PeakMemory, Record
 
 _DECISIVE = (
     "method",
@@ -58,7 +58,7 @@ def stub(entry: Entry, preset: str, budget: Budget, seed: int, data: DataFile) -
         preset=preset,
         seed=seed,
         budget=vars(budget),
-        data_set=data_set(data),
+        data_set=DataSet.of(data),
         activation=None,
         device="",
         environment=surroundings.environment(),
@@ -75,7 +75,7 @@ def stub_elsewhere(trained: Record, data: DataFile) -> Record:
         trained,
         status="failed",
         reason="not finished",
-        data_set=data_set(data),
+        data_set=DataSet.of(data),
         trained_on=trained.data_set,
         metrics={},
         correct=None,
@@ -94,13 +94,6 @@ def surrounded(stub: Record, device: torch.device, command: str, git: Git | None
     """Return the record with where and how it is made."""
     where = devices.describe(device)
     return dataclasses.replace(stub, device=where, command=shown(command), git=git)
-
-
-def data_set(data: DataFile) -> records.DataSet:
-    """Return what a record says of a data set."""
-    header = data.header
-    sizes = dict(data.layout.sizes)
-    return records.DataSet(header.name, header.content_sha256, sizes, shown(data.path.name))
 
 
 def identity(record: Record) -> dict[str, Any]:

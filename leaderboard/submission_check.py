@@ -256,7 +256,6 @@ def _taken(submission: Submission, known: Mapping[str, Record]) -> Iterator[str]
 
 
 def _record(submission: Submission, seed: int, scored: Scored, data: DataFile) -> Record:
-    header, sizes = data.header, dict(data.layout.sizes)
     return Record(
         status="ok",
         method=submission.method,
@@ -264,7 +263,7 @@ def _record(submission: Submission, seed: int, scored: Scored, data: DataFile) -
         preset=None,
         seed=seed,
         budget={},
-        data_set=DataSet(header.name, header.content_sha256, sizes, data.path.name),
+        data_set=DataSet.of(data),
         activation=None,
         metrics=scored.metrics,
         correct=pack_correct(scored.correct),

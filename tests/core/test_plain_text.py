@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsal_bench.plain_text import one_line, shown
+from hsal_bench.plain_text import file_name, one_line, shown
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,14 @@ def test_what_is_long_is_cut():
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_whatever_is_shown_prints_and_can_be_written(text):
-    for told in (shown(text), one_line(text)):
+    for told in (shown(text), one_line(text), file_name(text)):
         assert told.isprintable()
         told.encode("utf-8")
+
+
+def test_the_name_of_a_file_has_no_backslash_and_all_its_characters():
+    assert file_name("é 1.h5") == "é 1.h5"
+    assert file_name("a\u00a0b\\c\x1b.h5") == "a_b_c_.h5"
 
 
 def test_lines_are_folded_before_anything_is_escaped():

@@ -7,6 +7,7 @@ import torch
 
 from hsal_bench import results
 from hsal_bench.contract import Breach
+from hsal_bench.datafile import open_data
 from hsal_bench.harness import Diverged
 from hsal_bench.method import Unsupported
 
@@ -27,6 +28,14 @@ def test_a_reason_is_one_line_that_prints(bad, error, status, reason, tmp_path):
 
     record = results.attempt(work, bad(), tmp_path, "it")
     assert (record.status, record.reason) == (status, reason)
+
+
+def test_a_data_set_file_of_any_name_is_recorded(bad, toy_file):
+    odd = toy_file.rename(toy_file.with_name("to\u00a0y\\x.h5"))
+    with open_data(odd) as data:
+        record = results.stub_elsewhere(bad(), data)
+    assert record.data_set.file == "to_y_x.h5"
+    assert record.data_set.content_sha256 == data.header.content_sha256
 
 
 def test_a_command_is_one_line_that_prints(bad):

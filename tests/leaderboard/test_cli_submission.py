@@ -104,6 +104,14 @@ def test_what_passes_becomes_a_record_of_the_recomputed_numbers(call, hand_in, t
     assert (row["method"], row["exact_match"]) == ("my-counter", 0.95)
 
 
+def test_a_data_set_file_of_any_name_is_recorded(call, hand_in, data_file, tmp_path):
+    hand_in()
+    odd = tmp_path / "to\u00a0y\\x.h5"
+    odd.symlink_to(data_file)
+    assert call("entry", "--dataset", odd, "-o", "record.json")[0] == 0
+    assert read_record(tmp_path / "record.json").data_set.file == "to_y_x.h5"
+
+
 def test_a_zip_is_as_good_as_its_folder(call, hand_in):
     shutil.make_archive("entry", "zip", hand_in())
     with zipfile.ZipFile("entry.zip") as archive:
