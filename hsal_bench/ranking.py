@@ -170,7 +170,8 @@ def _tests(a: Right, b: Right) -> tuple[float, float]:
     if len(a) == len(b) == 1:
         images = statistics.mcnemar(int((a & ~b).sum()), int((b & ~a).sum()))
     else:
-        images = statistics.paired_images(b.mean(0) - a.mean(0))
+        # The differences of the shares, times the seeds of both: whole, so the test is exact.
+        images = statistics.paired_images(len(a) * b.sum(0) - len(b) * a.sum(0))
     several = min(len(a), len(b)) > 1
     return images, statistics.welch(a.mean(1), b.mean(1)) if several else math.nan
 

@@ -78,6 +78,17 @@ def test_of_one_seed_against_several_the_images_alone_decide(runs):
     assert found.tests.endswith("; one seed, so that model alone: b")
 
 
+def test_any_number_of_seeds_is_tested_exactly(runs):
+    rng = np.random.default_rng(0)
+    a, b = rng.random((101, 12)) < 0.4, rng.random((103, 12)) < rng.random(12)
+    at = {"started": "2025-01-02T03:04:05+00:00"}
+    (pair,) = ranking({"a": runs(*a, **at), "b": runs(*b, **at)}).pairs
+    difference = b.mean(0) - a.mean(0)
+    signs = 1 - 2 * (np.arange(2**12)[:, None] >> np.arange(12) & 1)
+    found = np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9
+    assert pair.p_images == pytest.approx(found.mean())
+
+
 def test_the_tests_are_told_in_words(runs):
     one = {"a": runs(first(9)), "b": runs(first(8))}
     assert ranking(one).tests == (

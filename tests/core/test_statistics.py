@@ -116,39 +116,60 @@ def test_holm_lies_between_each_p_and_bonferronis(p):
 
 def test_flipping_signs_of_single_seeds_is_mcnemar():
     for ones, others in [(0, 5), (2, 9), (3, 3)]:
-        differences = np.repeat([1.0, -1.0, 0.0], [ones, others, 500])
+        differences = np.repeat([1, -1, 0], [ones, others, 500])
         assert statistics.paired_images(differences) == pytest.approx(
             statistics.mcnemar(ones, others)
         )
 
 
 def test_few_and_many_differing_images_agree_at_the_border():
-    few = np.concatenate([np.full(60, 1 / 3), np.full(40, -1 / 3), np.zeros(900)])
-    more = np.concatenate([few, [1 / 3, -1 / 3]])
+    few = np.repeat([1, -1, 0], [60, 40, 900])
+    more = np.concatenate([few, [1, -1]])
     by_flips, by_t = map(statistics.paired_images, (few, more))
     assert by_flips == pytest.approx(by_t, abs=0.02)
     assert 0.03 < by_t < 0.08
 
 
-def test_every_flip_of_the_signs_is_counted():
-    differences = np.array([1.0, 2 / 3, 2 / 3, 1 / 3, 1 / 3, -1 / 3, 0.5, -1.0, 1 / 6, 1.0])
+SIXTHS = [6, 4, 4, 2, 2, -2, 3, -6, 1, 6]
+# Of 101 seeds against 103: they have no factor in common.
+MANY_SEEDS = [10403, -9177, 4242, 101, -103, 7, 3054, -2, 8888, 5150]
+
+
+@pytest.mark.parametrize(
+    "differences", [SIXTHS, SIXTHS[:7], [2, -2], [5, -2, -3, 1], [-9, 1, 1], MANY_SEEDS]
+)
+def test_every_flip_of_the_signs_is_counted(differences):
+    differences = np.array(differences)
     sums = [
         sum(sign * value for sign, value in zip(signs, differences, strict=True))
         for signs in itertools.product((-1, 1), repeat=len(differences))
     ]
-    found = abs(differences.sum()) - 1e-9
-    expected = np.mean(np.abs(sums) >= found)
+    expected = np.mean(np.abs(sums) >= abs(differences.sum()))
+    assert statistics.paired_images(differences) == pytest.approx(expected)
+
+
+def test_neither_the_unit_of_differences_nor_their_direction_matters():
+    few, many = np.array(SIXTHS), np.repeat(SIXTHS, 20)
+    for differences in (few, many):
+        p = statistics.paired_images(differences)
+        for times in (-1, 2, 10**9):
+            assert statistics.paired_images(times * differences) == pytest.approx(p)
+
+
+def test_differences_too_fine_to_count_flips_of_are_left_to_the_t_test():
+    differences = np.array([10**8, -(10**7), 3 * 10**7 + 1, 5, 0, 0])
+    expected = stats.ttest_1samp(differences, 0.0).pvalue
     assert statistics.paired_images(differences) == pytest.approx(expected)
 
 
 def test_many_images_one_way_leave_no_doubt():
-    assert statistics.paired_images(np.full(60, 1 / 3)) == pytest.approx(2 * 0.5**60)
+    assert statistics.paired_images(np.full(60, 3)) == pytest.approx(2 * 0.5**60)
 
 
 def test_images_without_a_difference_are_not_told_apart():
-    assert statistics.paired_images(np.zeros(100)) == 1.0
-    assert statistics.paired_images(np.full(3, 0.5)) == 2 / 8
-    assert statistics.paired_images(np.full(500, 0.5)) == 0.0
+    assert statistics.paired_images(np.zeros(100, int)) == 1.0
+    assert statistics.paired_images(np.full(3, 5)) == 2 / 8
+    assert statistics.paired_images(np.full(500, 5)) == 0.0
 
 
 def test_welch_by_hand_and_without_spread():
