@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 RECORD_VERSION = 1
 _ROUNDING = 1e-9
+_HASHES = ("method_sha256", "predictions_sha256")
 _NOT_NEGATIVE = (
     "updates",
     "selected_update",
@@ -56,6 +57,7 @@ class DataSet:
     def __post_init__(self) -> None:
         if "/" in self.file or "\\" in self.file:
             raise ValueError(f"file is {self.file!r}: the name alone, without its folder")
+        record_rules.check_sha256({"content_sha256": self.content_sha256})
         record_rules.check_not_negative({f"sizes.{name}": n for name, n in self.sizes.items()})
 
     @classmethod
@@ -77,6 +79,9 @@ class Activation:
     sha256: str
     single_object_accuracy: float | None = None
     precision: str | None = None
+
+    def __post_init__(self) -> None:
+        record_rules.check_sha256({"sha256": self.sha256})
 
     @property
     def weak(self) -> bool:
@@ -213,6 +218,7 @@ class Record:
     def _check_values(self) -> None:
         """Refuse what cannot be computed with or shown."""
         record_rules.check_values(self)
+        record_rules.check_sha256({name: getattr(self, name) for name in _HASHES})
         record_rules.check_not_negative({name: getattr(self, name) for name in _NOT_NEGATIVE})
         memory = vars(self.peak_memory_bytes)
         record_rules.check_not_negative(

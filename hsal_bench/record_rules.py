@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ _ROUNDING = 1e-6
 """Chance levels are computed in single precision."""
 
 _SHOWN = 40
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def check_values(value: Any, place: str = "") -> None:
@@ -42,6 +44,19 @@ def check_not_negative(values: Mapping[str, float | None]) -> None:
     for name, number in values.items():
         if number is not None and number < 0:
             raise ValueError(f"{name} is {number}: it cannot be negative")
+
+
+def check_sha256(hashes: Mapping[str, str | None]) -> None:
+    """Refuse a text that is no SHA-256 as `hashlib` writes it."""
+    for name, text in hashes.items():
+        if text is not None and not is_sha256(text):
+            told = shown(text, _SHOWN)
+            raise ValueError(f"{name} is '{told}': it must be 64 digits 0-9 and a-f, a SHA-256")
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text is a SHA-256 as `hashlib` writes it."""
+    return _SHA256.fullmatch(text) is not None
 
 
 def check_time(text: str, place: str) -> None:

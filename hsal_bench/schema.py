@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from hsal_bench.plain_text import shown
+from hsal_bench.record_rules import check_sha256
+
 SCHEMA_VERSION = 1
 SPLITS = ("train", "valid", "test")
 PAD = -1
@@ -101,7 +104,7 @@ class Header:
         """Return the header that `attributes` made.
 
         Raises:
-            KeyError, ValueError: an attribute is missing or is not what it should be.
+            KeyError, TypeError, ValueError: an attribute is missing or is not what it should be.
         """
         # A file may have no notes.
         present = {"notes": "[]", **attributes}
@@ -117,6 +120,9 @@ class Header:
         values["schema_version"] = int(values["schema_version"])
         if int(attributes["num_classes"]) != len(values["class_names"]):
             raise ValueError("num_classes is not the number of class_names")
+        check_sha256({"content_sha256": values["content_sha256"]})
+        if not values["name"].isprintable():
+            raise ValueError(f"name holds characters that do not print ({shown(values['name'])})")
         return cls(**values)
 
 

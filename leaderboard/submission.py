@@ -15,13 +15,13 @@ from hsal_bench import strict_json
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics import MEANINGS, meaning
 from hsal_bench.plain_text import shown
+from hsal_bench.record_rules import is_sha256
 from hsal_bench.statement import Statement, wrong
 from hsal_bench.typed_json import typed
 
 from .submission_files import LISTED, MOST_SEEDS, SINGLE, STATEMENT
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME = 60
 _LARGEST_SEED = 2**31 - 1
 _LARGEST_CLAIM = 10**6
@@ -128,7 +128,7 @@ def _method(name: str) -> Iterator[str]:
 def _data_set(predicted: Predicted) -> Iterator[str]:
     if not SLUG.fullmatch(predicted.name):
         yield f"data_set.name is {predicted.name[:_LONGEST_NAME]!r}: it must be a data set's name"
-    if not _SHA256.fullmatch(predicted.content_sha256):
+    if not is_sha256(predicted.content_sha256):
         yield (
             "data_set.content_sha256 is not a SHA-256: copy the 64 digits that "
             "`hsal-bench card` tells of the data set"

@@ -63,7 +63,16 @@ def test_another_schema_version(toy_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("config", "{"), ("config", 3), ("class_names", "[]"), ("citation", None)]
+    ("name", "value"),
+    [
+        ("config", "{"),
+        ("config", 3),
+        ("class_names", "[]"),
+        ("citation", None),
+        ("content_sha256", "ab"),
+        ("content_sha256", 3),
+        ("name", "toy\u200b"),
+    ],
 )
 def test_a_damaged_header(toy_file: Path, name: str, value: object) -> None:
     with h5py.File(toy_file, "r+") as file:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hsal_bench import metrics
 from hsal_bench.errors import UsageError
+from hsal_bench.plain_text import shown
 from hsal_bench.record import (
     Activation,
     Correct,
@@ -254,6 +255,29 @@ def test_a_data_set_tells_its_sizes(sizes, said, tmp_path):
     data_set = {**dataclasses.asdict(make_record().data_set), "sizes": sizes}
     with pytest.raises(UsageError, match=said):
         read_record(edited(tmp_path / "record.json", data_set=data_set))
+
+
+@pytest.mark.parametrize("text", ["", "AB" * 32, "ab" * 31, "ab" * 31 + "a ", "ab" * 100_000])
+@pytest.mark.parametrize(
+    ("place", "field"),
+    [
+        ("data_set", "content_sha256"),
+        ("trained_on", "content_sha256"),
+        ("activation", "sha256"),
+        ("", "method_sha256"),
+        ("", "predictions_sha256"),
+    ],
+)
+def test_a_hash_is_one_or_is_refused(place, field, text, tmp_path):
+    parts = dataclasses.asdict(make_record(trained_on=make_record().data_set, curve=()))
+    changes = {place: parts[place] | {field: text}} if place else {field: text}
+    path = edited(tmp_path / "record.json", **changes)
+    with pytest.raises(UsageError) as caught:
+        read_record(path)
+    opening = f"{path}: {place}: {field}" if place else f"{path}: {field}"
+    assert str(caught.value) == (
+        f"{opening} is '{shown(text, 40)}': it must be 64 digits 0-9 and a-f, a SHA-256"
+    )
 
 
 def test_names_in_a_file_are_told_without_what_does_not_print(tmp_path):
