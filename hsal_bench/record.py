@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 RECORD_VERSION = 1
 _ROUNDING = 1e-9
 _HASHES = ("method_sha256", "predictions_sha256")
-_NOT_NEGATIVE = (
-    "updates",
-    "selected_update",
-    "wall_s",
-    "throughput_train",
-    "throughput_predict",
-    "parameters",
-)
 
 
 @dataclass(frozen=True)
@@ -217,13 +209,11 @@ class Record:
 
     def _check_values(self) -> None:
         """Refuse what cannot be computed with or shown."""
+        if not self.method:
+            raise ValueError("method is empty: it takes a name")
         record_rules.check_values(self)
         record_rules.check_sha256({name: getattr(self, name) for name in _HASHES})
-        record_rules.check_not_negative({name: getattr(self, name) for name in _NOT_NEGATIVE})
-        memory = vars(self.peak_memory_bytes)
-        record_rules.check_not_negative(
-            {f"peak_memory_bytes.{kind}": memory[kind] for kind in memory}
-        )
+        record_rules.check_amounts(self)
         record_rules.check_shares(self.metrics, "metrics")
         record_rules.check_curve(self.curve)
         if "test" not in self.data_set.sizes:

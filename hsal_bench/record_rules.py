@@ -10,9 +10,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsal_bench.plain_text import shown
+
+if TYPE_CHECKING:
+    from hsal_bench.record import Record
 
 LARGEST_WHOLE = 2**63 - 1
 LARGEST = 3.5e38
@@ -22,6 +25,15 @@ is larger by far, as a deviation over seeds takes it, is infinite."""
 _ROUNDING = 1e-6
 """Chance levels are computed in single precision."""
 
+_AMOUNTS = (
+    "seed",
+    "updates",
+    "selected_update",
+    "wall_s",
+    "throughput_train",
+    "throughput_predict",
+    "parameters",
+)
 _SHOWN = 40
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -44,6 +56,17 @@ def check_not_negative(values: Mapping[str, float | None]) -> None:
     for name, number in values.items():
         if number is not None and number < 0:
             raise ValueError(f"{name} is {number}: it cannot be negative")
+
+
+def check_amounts(record: Record) -> None:
+    """Refuse a number of a record's own below 0, and an update selected that was not made."""
+    check_not_negative({name: getattr(record, name) for name in _AMOUNTS})
+    parts = {"budget": record.budget, "peak_memory_bytes": vars(record.peak_memory_bytes)}
+    for part, numbers in parts.items():
+        check_not_negative({f"{part}.{name}": number for name, number in numbers.items()})
+    selected, made = record.selected_update, record.updates
+    if selected is not None and made is not None and selected > made:
+        raise ValueError(f"selected_update is {selected}, and updates, those made, is {made}")
 
 
 def check_sha256(hashes: Mapping[str, str | None]) -> None:

@@ -82,6 +82,10 @@ def test_what_is_written_is_read_again(record, tmp_path):
     assert read_record(path) == record
 
 
+def test_the_last_update_may_be_the_one_selected():
+    assert make_record(updates=100, selected_update=100).selected_update == 100
+
+
 def test_settings_are_kept_and_older_records_have_none(tmp_path):
     path = tmp_path / "record.json"
     record = make_record(settings={"teacher_forcing": "true"})
@@ -222,6 +226,10 @@ HUGE = 1.7e308
         ({"wall_s": -1}, "wall_s is -1.0: it cannot be negative"),
         ({"parameters": 10**400}, "parameters is 1000"),
         ({"parameters": -5}, "parameters is -5: it cannot be negative"),
+        ({"seed": -1}, "seed is -1: it cannot be negative"),
+        ({"method": ""}, "method is empty: it takes a name"),
+        ({"budget": {"updates": 1, "batch_size": -2}}, "budget.batch_size is -2: it cannot be neg"),
+        ({"selected_update": 101}, "selected_update is 101, and updates, those made, is 100"),
         ({"peak_memory_bytes": {"process": -1}}, "peak_memory_bytes.process is -1: it cannot be n"),
         (
             {"budget": {"updates": 1, "batch_size": 2**63}},
