@@ -24,18 +24,27 @@ def data_set_path(data_set: str, datasets: Path) -> Path:
     Raises:
         UsageError: neither a file nor a name.
     """
-    from hsal_bench import registry, variants
-
     if data_set.endswith(".h5") or Path(data_set).is_file():
         if not Path(data_set).is_file():
             raise UsageError(f"no data set file {data_set}: build it with `hsal-bench generate`")
         return Path(data_set)
-    found = variants.find(data_set)
+    return named_path(data_set, datasets)
+
+
+def named_path(name: str, datasets: Path) -> Path:
+    """Return the file of the data set of that name, as `data_set_path`; nothing else is opened.
+
+    Raises:
+        UsageError: there is no such data set.
+    """
+    from hsal_bench import registry, variants
+
+    found = variants.find(name)
     if found is not None:
         own, spec = found
         return datasets / f"{registry.load_generator(own).data_set_name(spec)}.h5"
-    path = datasets / f"{data_set}.h5"
+    path = datasets / f"{name}.h5"
     if not path.is_file():
-        remedy = variants.unknown(data_set)
-        raise UsageError(f"no data set {data_set!r} and no file {path}: {remedy}")
+        remedy = variants.unknown(name)
+        raise UsageError(f"no data set {name!r} and no file {path}: {remedy}")
     return path

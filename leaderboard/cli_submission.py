@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.cli_datasets import data_set_path, datasets_option
+from hsal_bench.cli_datasets import data_set_path, datasets_option, named_path
 from hsal_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,21 +58,25 @@ def check_submission(
 
     from .submission_check import check
 
-    file = _data_file(dataset, datasets) if dataset else None
-    outcome = check(submission, file, lambda name: _data_file(name, datasets), _known(records))
+    file = _there(dataset, data_set_path(dataset, datasets)) if dataset else None
+
+    def stated(name: str) -> Path:
+        # A stranger's word: it names a data set, not whatever file is called so.
+        return _there(name, named_path(name, datasets))
+
+    outcome = check(submission, file, stated, _known(records))
     tell("submission", shown(str(submission)), outcome.checks, as_json=as_json)
     if output is not None:
         for path in _write(outcome.records, output):
             click.echo(f"record written: {path}", err=True)
 
 
-def _data_file(name: str, datasets: Path) -> Path:
+def _there(name: str, path: Path) -> Path:
     """Return the file of a data set.
 
     Raises:
-        UsageError: there is no such data set, or no such file.
+        UsageError: there is no such file.
     """
-    path = data_set_path(name, datasets)
     if not path.is_file():
         raise UsageError(
             f"no data set file {path}: build it with "

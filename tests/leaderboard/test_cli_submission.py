@@ -272,6 +272,16 @@ def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(ca
     assert err.startswith("error: entry: 2 of 6 checks failed: submission.json, data set")
 
 
+def test_a_name_that_is_stated_is_not_taken_for_a_file(call, hand_in, tmp_path):
+    for name in ("toy", "secret"):
+        (tmp_path / name).write_text("no data set")
+    hand_in()
+    assert call("entry")[0] == 0
+    assert "toy cannot be read as HDF5" in call("entry", "--dataset", "toy")[2]
+    hand_in(name="other", data_set={"name": "secret", "content_sha256": CONTENT})
+    assert "data set: no data set 'secret' and no file data/secret.h5" in call("other")[1]
+
+
 def test_a_data_set_that_is_not_there_is_told_with_how_it_is_made(call, hand_in):
     hand_in(data_set={"name": "mnist-multiset", "content_sha256": CONTENT})
     code, out, _ = call("entry")
