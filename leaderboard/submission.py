@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from hsal_bench import strict_json
 from hsal_bench.errors import UsageError, suggest
@@ -67,30 +67,34 @@ class Submission(Statement):
         return Statement(**{name: getattr(self, name) for name in names})
 
 
-def parse(content: bytes) -> tuple[Submission | None, list[str]]:
-    """Return the submission that `content` describes, or None and its problems, a line each.
+class Parsed(NamedTuple):
+    """What `submission.json` says: the submission, or None and its problems, a line each.
 
-    They are all of them, unless there are more than `LISTED`.
+    data_set: the name of the one predicted, whatever else is wrong; None where none is told.
     """
+
+    submission: Submission | None
+    problems: list[str]
+    data_set: str | None = None
+
+
+def parse(content: bytes) -> Parsed:
+    """Return what `content` says, with all its problems unless there are more than `LISTED`."""
     try:
         values = strict_json.parse(content.decode("utf-8"), Decimal)
     except ValueError as error:
-        return None, [f"it is not JSON ({error})"]
+        return Parsed(None, [f"it is not JSON ({error})"])
     if not isinstance(values, dict):
-        return None, ['it is not an object: write {"method": ..., "authors": [...], ...}']
+        return Parsed(None, ['it is not an object: write {"method": ..., "authors": [...], ...}'])
     problems = list(islice(_problems(values), LISTED + 1))
-    if problems:
-        return None, [*problems[:LISTED], *["and more"] * (len(problems) > LISTED)]
-    return typed(Submission, values, STATEMENT), []
+    if len(problems) > LISTED:
+        problems[LISTED] = "and more"
+    submission = None if problems else typed(Submission, values, STATEMENT)
+    return Parsed(submission, problems, _named(values))
 
 
-def named_data_set(content: bytes) -> str | None:
-    """Return the data set that `content` names, whatever else is wrong with it; None for none."""
-    try:
-        values = strict_json.parse(content.decode("utf-8"), Decimal)
-    except ValueError:
-        return None
-    found = values.get("data_set") if isinstance(values, dict) else None
+def _named(values: dict[str, Any]) -> str | None:
+    found = values.get("data_set")
     name = found.get("name") if isinstance(found, dict) else None
     # Only what can be a name: it becomes a part of a path.
     return name if isinstance(name, str) and SLUG.fullmatch(name) else None

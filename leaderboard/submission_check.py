@@ -20,7 +20,7 @@ from hsal_bench.record import DataSet, Record, pack_correct
 from hsal_bench.surroundings import utc_now
 from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
-from .submission import Submission, named_data_set, parse
+from .submission import Submission, parse
 from .submission_copies import comparable, copies, twins, untold
 from .submission_files import STATEMENT, Files, Refused, listed, opened
 
@@ -106,10 +106,10 @@ def _submission(files: Files, outcome: Outcome) -> tuple[Submission | None, str 
     except Refused as error:
         outcome.note(STATEMENT, error.problems)
         return None, None
-    submission, problems = parse(content)
+    submission, problems, named = parse(content)
     seen = f"{submission.entry} entry of {', '.join(submission.authors)}" if submission else ""
     outcome.note(STATEMENT, problems, seen)
-    return submission, named_data_set(content)
+    return submission, named
 
 
 def _found(stated: str | None, find: Callable[[str], Path], outcome: Outcome) -> Path | None:

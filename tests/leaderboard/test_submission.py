@@ -22,14 +22,14 @@ GOOD = {
 
 
 def problems(text):
-    submission, found = parse(text if isinstance(text, bytes) else text.encode())
+    submission, found, _ = parse(text if isinstance(text, bytes) else text.encode())
     assert submission is None
     return found
 
 
 def test_what_is_stated_is_kept():
-    submission, found = parse(json.dumps({**GOOD, "claimed": {"exact_match": 0.5}}).encode())
-    assert found == []
+    submission, found, named = parse(json.dumps({**GOOD, "claimed": {"exact_match": 0.5}}).encode())
+    assert (found, named) == ([], "mnist-multiset")
     assert (submission.method, submission.parameters) == ("my-counter", 1000)
     assert submission.claimed == {"exact_match": Decimal("0.5")}
     assert submission.statement.authors == ("Ada Lovelace",)
@@ -38,7 +38,7 @@ def test_what_is_stated_is_kept():
 
 def test_a_claim_keeps_the_digits_that_were_written():
     text = json.dumps({**GOOD, "claimed": {"exact_match": 7, "macro_f1": 8}})
-    submission, _ = parse(text.replace("7", "0.800").replace("8}", "1}").encode())
+    submission = parse(text.replace("7", "0.800").replace("8}", "1}").encode()).submission
     assert {name: str(claim) for name, claim in submission.claimed.items()} == {
         "exact_match": "0.800",
         "macro_f1": "1",
@@ -46,9 +46,9 @@ def test_a_claim_keeps_the_digits_that_were_written():
 
 
 def test_each_seed_has_a_file():
-    one, _ = parse(json.dumps({**GOOD, "seeds": [7]}).encode())
+    one = parse(json.dumps({**GOOD, "seeds": [7]}).encode()).submission
     assert one.files == {7: "predictions.jsonl"}
-    more, _ = parse(json.dumps({**GOOD, "seeds": [0, 7]}).encode())
+    more = parse(json.dumps({**GOOD, "seeds": [0, 7]}).encode()).submission
     assert more.files == {0: "seed-0.jsonl", 7: "seed-7.jsonl"}
 
 
@@ -132,6 +132,22 @@ def test_all_that_is_wrong_is_told_at_once():
 def test_what_is_no_json_object_is_refused(text, said):
     (problem,) = problems(text)
     assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("data_set", "named"),
+    [
+        ({"name": "m"}, "m"),
+        ({"name": "../m"}, None),
+        ({"name": 3}, None),
+        ("m", None),
+        (None, None),
+    ],
+)
+def test_the_data_set_is_named_though_all_else_is_wrong(data_set, named):
+    found = parse(json.dumps({"data_set": data_set, "seeds": "all"}).encode())
+    assert found.problems
+    assert (found.submission, found.data_set) == (None, named)
 
 
 def test_what_is_told_of_thousands_of_problems_is_short():

@@ -19,7 +19,7 @@ def _blocks(kind):
 
 def test_the_example_is_taken_as_it_stands():
     (example,) = _blocks("json")
-    submission, problems = parse(example.encode())
+    submission, problems, _ = parse(example.encode())
     assert problems == []
     assert submission.files == {0: "predictions.jsonl"}
     assert json.loads(example).keys() == Submission.__dataclass_fields__.keys()
