@@ -28,6 +28,7 @@ from hsal_bench.conformance_told import described
 from hsal_bench.conformance_trial import Trial
 from hsal_bench.contract import Breach
 from hsal_bench.method import Unsupported
+from hsal_bench.plain_text import one_line
 from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 PRESET = "quick"
@@ -111,7 +112,7 @@ def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> C
         with torch.random.fork_rng(devices=[]):
             return Check(name, PASSED, step.check(trial))
     except Skipped as reason:
-        return Check(name, SKIPPED, str(reason))
+        return Check(name, SKIPPED, one_line(str(reason)))
     except Exception as error:
         return Check(name, FAILED, _told(error))
 
@@ -133,4 +134,4 @@ def _told(error: Exception) -> str:
     if isinstance(error, Unsupported):
         task = f"{CLASSES} classes and 0 to {MAX_OBJECTS} objects"
         return f"{described(error)}; a method is checked on {task}"
-    return " ".join(str(error).split()) if isinstance(error, Failed | Breach) else described(error)
+    return one_line(str(error)) if isinstance(error, Failed | Breach) else described(error)

@@ -13,6 +13,7 @@ from typing import Any
 from hsal_bench import options
 from hsal_bench.checks import Failed
 from hsal_bench.errors import UsageError
+from hsal_bench.plain_text import one_line
 
 INPUTS = ("images", "activations")
 _PARTS = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
@@ -66,7 +67,7 @@ def _made(make: Callable[[], Any], name: str) -> Any:
     try:
         return make()
     except Exception as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+        told = one_line(f"{type(error).__name__}: {error}")
         raise Failed(f"{name} raises {told}; expected that it raises nothing") from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from hsal_bench.checks import Failed
 from hsal_bench.gradient import GradientMethod
 from hsal_bench.method import Method
+from hsal_bench.plain_text import one_line
 
 CONTRACT = "hsal_bench/method.py"
 
@@ -43,7 +44,7 @@ def broken(cls: Any, call: str, error: BaseException) -> Failed:
 
 def described(error: BaseException) -> str:
     """Return an error in a line."""
-    message = " ".join(str(error).split())
+    message = one_line(str(error))
     if isinstance(error, SystemExit):
         return f"SystemExit: {message}: a method does not end the program"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

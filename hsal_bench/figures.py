@@ -18,6 +18,7 @@ from hsal_bench.curves import MACRO_F1, SALIENCY, curves, curves_figure
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder, write_text
 from hsal_bench.looks import drawn, looks
+from hsal_bench.plain_text import one_line
 from hsal_bench.record import Record, unpack_correct
 from hsal_bench.trained import trained
 
@@ -133,7 +134,7 @@ def _with_states(runs: Sequence[Run]) -> list[Run]:
 
 
 def _told(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(str(error))
     return text if isinstance(error, HsalBenchError) else f"{type(error).__name__}: {text}"
 
 

@@ -102,7 +102,7 @@ class RefusedPreset(Sound):
 
         def __post_init__(self):
             if self.rate > 3:
-                raise ValueError("the rate is too large")
+                raise ValueError("the rate is\n\x1b[2Jtoo large")
 
 
 class UnknownType(Sound):
@@ -293,7 +293,7 @@ class OtherTrace(Looks):
 
 class Raises(Sound):
     def predict(self, batch, *, trace=False):
-        raise IndexError("out of\nreach")
+        raise IndexError("out of\n\x1b[2Jreach")
 
 
 class Exits(Sound):
@@ -346,7 +346,7 @@ class Reaches(Sound):
 
     def __init__(self, task, config, setup):
         if task.max_objects > 5:
-            raise Unsupported("five objects are the most it can count")
+            raise Unsupported("five objects are\n\x1b[2Jthe most it can count")
         super().__init__(task, config, setup)
 
 
@@ -379,7 +379,7 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         (
             RefusedPreset,
             "class",
-            r"RefusedPreset\.presets\['quick'\] raises ValueError: the rate is too large; exp",
+            r"RefusedPreset\.presets\['quick'\] raises ValueError: the rate is \\x1b\[2Jtoo large",
         ),
         (
             UnknownType,
@@ -389,6 +389,12 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
         (OtherInputs, "class", "OtherInputs.inputs is 'volumes'; expected 'images' or 'activat"),
         (Open, "class", "Open has no `build_network` and no `predict`; its base class leaves it "),
         (int, "class", "int has no `Config` and no `inputs` and no `update`"),
+        pytest.param(
+            type("odd\u202e", (int,), {}),
+            "class",
+            r"odd\\u202e has no `Config` and no `inputs` and no",
+            id="a-name-that-does-not-print",
+        ),
         (NeedsMore, "made", "Unsupported: it needs ten classes; a method is checked on 4 classes"),
         (
             Attached,
@@ -409,7 +415,7 @@ TWO = r"\[[\d, ]+\] and \[[\d, ]+\] of image \d+"
             r"NotSure\.predict returned confidence inf for image 0: it takes finite",
         ),
         (NeedsLabels, "prediction", f"{FILE} .*ValueError: this batch carries no labels: it was d"),
-        (Raises, "prediction", rf"{FILE} \d+: IndexError: out of reach$"),
+        (Raises, "prediction", rf"{FILE} \d+: IndexError: out of \\x1b\[2Jreach$"),
         (Exits, "prediction", rf"{FILE} \d+: SystemExit: 3: a method does not end the program$"),
         (
             TakesTheTaskAlone,
@@ -578,7 +584,7 @@ def test_more_objects_than_a_method_can_see_are_a_reason_and_no_failure():
     assert conformance.failures(checks.values()) == []
     assert (checks["more objects"].outcome, checks["more objects"].detail) == (
         "skipped",
-        "with up to 6 it says it cannot: five objects are the most it can count",
+        "with up to 6 it says it cannot: five objects are \\x1b[2Jthe most it can count",
     )
 
 

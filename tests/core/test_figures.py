@@ -44,7 +44,7 @@ class Looker:
 
     def predict(self, batch, *, trace=False):
         if self.breaks:
-            raise RuntimeError("no such\nlook")
+            raise RuntimeError("no such\n\x1b[2Jlook")
         count = len(batch.inputs)
         maps = torch.full((count, 2, 3, 3), 0.5)
         glimpses = torch.full((count, 2, 2), 4)
@@ -271,7 +271,7 @@ def test_a_method_that_fails_is_told_and_the_others_are_made(of_toy, figures_com
     of_toy(config={"breaks": True})
     code, out, err = figures_command("--format", "png")
     assert (code, len(out)) == (0, 2)
-    assert err[0] == "figure-2 is not made: RuntimeError: no such look"
+    assert err[0] == "figure-2 is not made: RuntimeError: no such \\x1b[2Jlook"
 
 
 def test_activations_are_those_of_the_record(of_toy, tmp_path):
