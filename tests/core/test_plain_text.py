@@ -1,7 +1,7 @@
 """What may be shown of texts that nobody vouches for: it prints, and stands in a line."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsal_bench.plain_text import file_name, one_line, shown
@@ -25,6 +25,7 @@ def test_what_is_long_is_cut():
     assert shown("x" * 81, 80) == "x" * 80 + "..."
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=())))
 def test_whatever_is_shown_prints_and_can_be_written(text):
     for told in (shown(text), one_line(text), file_name(text)):

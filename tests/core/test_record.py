@@ -222,6 +222,8 @@ HUGE = 1.7e308
             {"curve": [{"update": 0, "valid_macro_f1": 3}]},
             "curve[0].valid_macro_f1 is 3.0: it is a share, from 0 to 1",
         ),
+        ({"curve": [{"update": 0, "loss": 3.6e38}]}, "curve[0].loss is 3.6e+38: it must be fini"),
+        ({"metrics": {"pointing_hit": 1 + 2e-6}}, "metrics.pointing_hit is 1.000002: it is a sh"),
         ({"wall_s": HUGE}, "wall_s is 1.7e+308: it must be finite, and not that large"),
         ({"wall_s": -1}, "wall_s is -1.0: it cannot be negative"),
         ({"parameters": 10**400}, "parameters is 1000"),
@@ -253,6 +255,17 @@ def test_what_cannot_be_computed_with_or_shown_is_refused(changes, said, tmp_pat
         read_record(path)
     assert str(caught.value).startswith(f"{path}: {said}")
     assert str(caught.value).isprintable()
+
+
+def test_what_rounding_and_single_precision_come_to_is_taken(tmp_path):
+    path = edited(
+        tmp_path / "record.json",
+        metrics={"exact_match": 2 / 3, "pointing_hit_chance": 1 + 5e-7},
+        curve=[{"update": 0, "loss": 3.4e38, "valid_macro_f1": -5e-7}],
+    )
+    record = read_record(path)
+    assert record.metrics["pointing_hit_chance"] == 1 + 5e-7
+    assert record.curve[0]["loss"] == 3.4e38
 
 
 @pytest.mark.parametrize(
@@ -298,6 +311,7 @@ def test_names_in_a_file_are_told_without_what_does_not_print(tmp_path):
 counts = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(counts, st.data())
 def test_what_the_metrics_come_to_is_what_a_record_takes(truth, data):
     predicted = data.draw(st.permutations(truth))
