@@ -49,6 +49,7 @@ class Brightness:
 def call(tmp_path, toy_file, known_generators, monkeypatch, capsys):
     """Return a function that runs `hsal-bench` in the toy file's folder: (code, out, err)."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")  # as wide as in a log, wherever the tests run
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["hsal-bench", *map(str, arguments)])
