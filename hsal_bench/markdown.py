@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Sequence
+
+_SPECIAL = re.compile(r"[\\`*~<&$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[])")
+"""Opens code, emphasis, HTML, an entity, a formula or, `](`, a link; `_` does not within a word."""
 
 
 def document(*parts: str) -> str:
     """Return the parts that say something, one empty line between two of them."""
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return Markdown that GitHub shows as the text stands, in a paragraph or a table's cell.
+
+    In a cell `|` ends it: `table` escapes that one, whatever the cells hold.
+    """
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def section(title: str, *parts: str, level: int = 2) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hsal_bench.columns import cell, cell_with_unit, heading, interval, meaning, names_in, value
 from hsal_bench.comparison import NONE, inequality, label
 from hsal_bench.facts import facts
-from hsal_bench.markdown import document
+from hsal_bench.markdown import document, escaped
 from hsal_bench.markdown import table as markdown_table
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
@@ -101,7 +101,7 @@ def terminal(sheets: Iterable[Sheet]) -> Group:
 
 
 def markdown(sheets: Iterable[Sheet]) -> str:
-    """Return the sheets as Markdown."""
+    """Return the sheets as Markdown that shows their texts as they stand."""
     return "\n".join(map(_markdown, sheets))
 
 
@@ -231,7 +231,11 @@ def _narrow(sheet: Sheet, column: str, text: str) -> str:
 def _markdown(sheet: Sheet) -> str:
     rows = [
         [f"**{text}**" if (number, at) in sheet.bold else text for at, text in enumerate(row)]
-        for number, row in enumerate(sheet.rows)
+        for number, row in enumerate(map(_escaped, sheet.rows))
     ]
-    shown = markdown_table(sheet.columns, rows, left=_TEXTS)
-    return document(f"**{sheet.title}**", shown, *sheet.notes)
+    shown = markdown_table(_escaped(sheet.columns), rows, left=_TEXTS)
+    return document(f"**{escaped(sheet.title)}**", shown, *_escaped(sheet.notes))
+
+
+def _escaped(texts: Iterable[str]) -> list[str]:
+    return [escaped(text) for text in texts]

@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from hsal_bench import columns, sheets, tables
 from hsal_bench.cli_table import table
+from hsal_bench.markdown import escaped
 from hsal_bench.record import (
     DataSet,
     PeakMemory,
@@ -44,8 +48,33 @@ def test_a_row_of_markdown_is_a_line_whatever_a_cell_holds():
     assert sheets.markdown([sheet]).splitlines()[2:] == [
         "| field | content |",
         "| :-- | :-- |",
-        "| command | run \\ a\\|b |",
+        "| command | run \\\\ a\\|b |",
     ]
+
+
+def read(text):
+    """Return what a reader sees of Markdown, a text for each cell or paragraph, and its styles."""
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    parts = [token.children for token in tokens if token.type == "inline"]
+    seen = ["".join(part.content for part in children) for children in parts]
+    return seen, {part.type for children in parts for part in children} - {"text", "text_special"}
+
+
+@settings(deadline=None)
+@given(st.text("\\`*_~<>&;|[]()!/ab1 ", min_size=1, max_size=12).filter(str.strip))
+@example("*a* _b_ `c` <d> [e](f) | \\| ~g~ &lt; __h__ a_b")
+def test_markdown_shows_names_as_they_stand(name):
+    name = " ".join(name.split())
+    sheet = sheets.Sheet(f"of {name} all", (f"A: {name}", "n"), ((name, "1"),), (f"(1) {name}",))
+    seen, styles = read(sheets.markdown([sheet]))
+    assert seen == [f"of {name} all", f"A: {name}", "n", name, "1", f"(1) {name}"]
+    assert styles == {"strong_open", "strong_close"}  # of the title
+
+
+def test_names_that_markdown_leaves_alone_are_not_escaped():
+    text = "hsal-rl+teacher_forcing=true [a=0.1] 0.5 [-0.1 to 1.1] (0.2), 3 > 2!"
+    assert escaped(text) == text
+    assert escaped("cost: $1, _a_") == r"cost: \$1, \_a\_"
 
 
 def test_a_method_that_cannot_run_is_a_dash_with_its_reason(bad):
