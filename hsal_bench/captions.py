@@ -10,6 +10,7 @@ import numpy as np
 from hsal_bench import comparison
 from hsal_bench.curves import MACRO_F1, SALIENCY
 from hsal_bench.looks import Looks
+from hsal_bench.plain_text import shown
 from hsal_bench.record import Record
 
 _ABOUT = {
@@ -68,7 +69,10 @@ def of_looks(
 
 def sources(runs: Sequence[tuple[Record, Path]]) -> str:
     """Return a line per record: where it is, and the commit that made it."""
-    lines = [f"- {path}: {comparison.label(r)} seed {r.seed}, {_commit(r)}" for r, path in runs]
+    lines = [
+        f"- {shown(str(path))}: {comparison.label(r)} seed {r.seed}, {_commit(r)}"
+        for r, path in runs
+    ]
     return "\n".join(["Records:", *lines]) + "\n"
 
 

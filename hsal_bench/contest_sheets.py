@@ -7,6 +7,7 @@ from typing import Any
 
 from hsal_bench.contest import Contest
 from hsal_bench.paired import Estimate, Scores
+from hsal_bench.plain_text import shown
 from hsal_bench.sheets import Sheet
 from hsal_bench.strict_json import without_nan
 
@@ -16,7 +17,7 @@ def contest_sheets(contest: Contest) -> list[Sheet]:
 
     Of B minus A, in points of a hundred; brackets hold 95 % bootstrap intervals over the images.
     """
-    found, (a, b) = contest.comparison, (source.name for source in contest.sources)
+    found, (a, b) = contest.comparison, (shown(source.name) for source in contest.sources)
     headings = (f"A: {a}", f"B: {b}", "B-A (points)")
     title = (
         f"{contest.data_set}, {found.images:,} images of {contest.split} (content "
@@ -36,7 +37,7 @@ def contest_sheets(contest: Contest) -> list[Sheet]:
         lines = ((kind.name, f"{kind.images:,}", *_cells(kind.exact_match)) for kind in found.kinds)
         kinds = Sheet("Exact match by kind", ("images with", "images", *headings), tuple(lines))
         sheets.append(kinds)
-    notes = (contest.verdict, *contest.cautions)
+    notes = tuple(map(shown, (contest.verdict, *contest.cautions)))
     return [*sheets[:-1], dataclasses.replace(sheets[-1], notes=notes)]
 
 
@@ -46,14 +47,14 @@ def plain(contest: Contest) -> dict[str, Any]:
     a, b = contest.sources
     return without_nan(
         {
-            "a": {"name": a.name, "path": str(a.path)},
-            "b": {"name": b.name, "path": str(b.path)},
+            "a": {"name": shown(a.name), "path": shown(str(a.path))},
+            "b": {"name": shown(b.name), "path": shown(str(b.path))},
             "data_set": {"name": contest.data_set, "content_sha256": contest.content},
             "split": contest.split,
             "metrics_version": a.metrics_version,
             **dataclasses.asdict(found),
-            "verdict": contest.verdict,
-            "cautions": list(contest.cautions),
+            "verdict": shown(contest.verdict),
+            "cautions": list(map(shown, contest.cautions)),
         }
     )
 

@@ -128,6 +128,17 @@ def test_a_predictions_file_against_a_run(run, predict, toy_file):
     assert refused(file, file) == f"{file} does not say what it is of: name it with --dataset"
 
 
+def test_files_are_named_without_what_does_not_print(run, predict, toy_file):
+    a, (file, _) = run("a", [0, 1]), predict("else\u202ewhere.jsonl", [1])
+    found = told(a, file, "--dataset", toy_file)
+    assert found["b"]["name"] == "else\\u202ewhere.jsonl"
+    assert found["b"]["path"].endswith("/else\\u202ewhere.jsonl")
+    assert found["verdict"].isprintable()
+    done = command(a, file, "--dataset", toy_file)
+    assert done.exit_code == 0, done.exception
+    assert all(line.isprintable() for line in done.output.splitlines())
+
+
 def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file):
     a, (file, _) = run("a", [0, 1]), predict("elsewhere.jsonl", [1])
     for pair, alone in (((a, file), "only_b"), ((file, a), "only_a")):

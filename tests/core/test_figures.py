@@ -206,6 +206,13 @@ def test_each_data_set_has_its_own(of_toy, ok, figures_command, tmp_path):
     assert (code, out) == (0, ["figures/figure-6-mnist-multiset.pdf", "figures/figure-6-toy.pdf"])
 
 
+def test_a_caption_names_records_without_what_does_not_print(of_toy, figures_command, tmp_path):
+    of_toy("seed\u202e-0")
+    assert figures_command("--only", "6", "--format", "pdf")[0] == 0
+    text = (tmp_path / "figures/figure-6.txt").read_text()
+    assert "- runs/seed\\u202e-0/record.json: looker seed 0" in text
+
+
 def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_command, tmp_path):
     path = of_toy()
     trained_on = json.loads(path.read_text())["data_set"]
