@@ -56,8 +56,9 @@ def of_looks(
         f"{'glimpsed cell is' if glimpses == 1 else f'{glimpses} glimpsed cells are'} marked on "
         "the priority map and on the image. All maps are on one scale, from 0 to 1.",
         f"The images are numbers {numbers} of the test split, in the order shown, drawn with seed "
-        f"{seed} to have from few to many objects, and to show mistakes more often than they are: "
-        f"{right} of {len(rows)} are predicted right, {100 * share:.1f} % of the whole split.",
+        f"{seed} to have from few to many objects and to show right and wrong ones, not as often "
+        f"as they are: {right} of {len(rows)} are predicted right, {100 * share:.1f} % of "
+        "the split.",
     ]
     if out_of > 1:
         text.append(

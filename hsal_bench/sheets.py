@@ -140,20 +140,31 @@ def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sh
     ranked = [line for line in lines if line["ranked_by"]]
     if not ranked:
         return sheet
-    best = ranked[0]["method"]
-    alike = {line["method"] for line in ranked if line["as_best"]} - {best}
+    highest = [line for line in ranked if line[SORT_BY] == ranked[0][SORT_BY]]
+    best = {line["method"] for line in highest}
+    alike = {line["method"] for line in ranked if line["as_best"]} - best
     rows = [list(row) for row in sheet.rows]
     for row, line in zip(rows, lines, strict=True):
         row[column] += f" {DAGGER}" if line["method"] in alike else ""
-    told = (
-        f"{DAGGER} cannot be told from {best}, the highest exact match"
-        if alike
-        else f"{best} has the highest exact match: the others can be told from it"
-    )
+    told = _told_best([line["method"] for line in highest], len(ranked), bool(alike))
     few = filter(None, [ranked[0]["few_seeds"]])
     notes = [*sheet.notes, f"{told} ({ranked[0]['ranked_by']})", *few]
-    bold = frozenset({(lines.index(ranked[0]), column)})
+    bold = frozenset((lines.index(line), column) for line in highest)
     return replace(sheet, rows=tuple(map(tuple, rows)), notes=tuple(notes), bold=bold)
+
+
+def _told_best(best: Sequence[str], of: int, others_alike: bool) -> str:
+    """Return in words which of so many rows are the best, and what the dagger is, if there is one.
+
+    best: the names of those with the very highest number; most often one.
+    """
+    names = " and ".join(best)
+    if others_alike:
+        return f"{DAGGER} cannot be told from {names}, the highest exact match"
+    if len(best) == of > 1:
+        return f"{names} have the same exact match"
+    has = "has" if len(best) == 1 else "have"
+    return f"{names} {has} the highest exact match: the others can be told from it"
 
 
 def _seeds(line: Mapping[Any, Any]) -> str:

@@ -44,6 +44,7 @@ HEADLINE = (
 )
 SORT_BY = "exact_match"
 DIGITS = 8
+_ORDER = (SORT_BY, "macro_f1")
 _RANK = ("rank_best", "rank_worst", "as_best", "ranked_by", "few_seeds")
 
 
@@ -121,10 +122,10 @@ def _rows(data_set: str, records: Sequence[Record], metrics: Sequence[str]) -> l
     return rows
 
 
-def _order(method: str, found: tuple[list[Record], list[Record]]) -> tuple[float, str]:
+def _order(method: str, found: tuple[list[Record], list[Record]]) -> tuple[float | str, ...]:
     """Return what the rows are sorted by: the highest first, those without a number last."""
-    best, _ = mean_std([value(run, SORT_BY) for run in _good(found[0])])
-    return (math.inf if math.isnan(best) else -best, method)
+    scores = [mean_std([value(run, name) for run in _good(found[0])])[0] for name in _ORDER]
+    return (*(math.inf if math.isnan(score) else -score for score in scores), method)
 
 
 def _line(runs: Sequence[Record], metrics: Sequence[str]) -> dict[str, Any]:

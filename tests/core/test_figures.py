@@ -137,7 +137,7 @@ def test_the_caption_of_looks_says_which_run_and_images(of_toy, figures_command,
     assert text.startswith("How looker (seed 1) looks at 3 test images of toy. Each column is a st")
     assert "The 2 glimpsed cells are marked on the priority map and on the image." in text
     assert "drawn with seed 0 to have from few to many objects" in text
-    assert ": 2 of 3 are predicted right, 33.3 % of the whole split." in text
+    assert ": 2 of 3 are predicted right, 33.3 % of the split." in text
     assert "Of the 2 runs at hand that have a trace, this is the one with the highest" in text
     (line,) = (line for line in text.splitlines() if line.startswith("- "))
     told = f"looker seed 1, commit {'f' * 10} with changes not committed"

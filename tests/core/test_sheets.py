@@ -280,7 +280,7 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
     # Deviation 0.0707 of two seeds: 12.706 * 0.0707 / sqrt(2) to either side.
     assert "| 0.550 [-0.085 to 1.185] (0.175) |" in shown
     assert "| 18,750 | 2.5 h [2.5 to 2.5 h] |" in shown
-    assert "| one (1) | 1 of 2 | 0.500 " in shown
+    assert "| one (1) | 1 of 2 | **0.500** |" in shown
     note = "\n[low to high]: 95 % t-interval of the mean over seeds\n"
     assert note in shown
     assert "±" not in shown
@@ -408,7 +408,7 @@ def test_predictions_made_elsewhere_make_no_conditions_unequal(ok, elsewhere):
     assert [row[0] for row in sheet.rows] == ["hsal-rl", "theirs (1)"]
     assert sheet.rows[1][-2:] == ("—", "—")
     note, tests = sheet.notes
-    assert tests.startswith("† cannot be told from")
+    assert tests.startswith("hsal-rl and theirs have the same exact match (")
     assert note.startswith("(1) predictions made elsewhere, unofficial; trained on the train and")
 
 
@@ -419,3 +419,13 @@ def test_what_is_stated_of_predictions_made_elsewhere(elsewhere):
     assert (told["authors"], told["extra data"]) == ("A. Author, B. Author", "none")
     assert told["training"] == "two days on one GPU"
     assert set(told) & {"preset", "budget", "environment", "device", "command"} == set()
+
+
+def test_of_equal_exact_matches_none_is_the_highest_alone(ok):
+    tied = [ok("a", metrics={"macro_f1": 0.2}), ok("b", metrics={"macro_f1": 0.3})]
+    (sheet,) = sheets.metric_sheets(tables.metric_table(tied))
+    assert [row[0] for row in sheet.rows] == ["b", "a"]
+    assert sheet.bold == {(0, 2), (1, 2)}
+    assert sheet.notes[0].startswith("b and a have the same exact match (exact McNemar")
+    (sheet,) = sheets.metric_sheets(tables.metric_table([*tied, ok("c", exact_match=0.45)]))
+    assert sheet.notes[0].startswith("† cannot be told from b and a, the highest exact match (")
