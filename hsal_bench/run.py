@@ -134,9 +134,7 @@ class Bench:
                 f"{'is' if len(lost) == 1 else 'are'} no longer there: --restart trains again"
             )
 
-    def run(
-        self, entry: Entry, seed: int, others: Sequence[DataFile], place: str = "1 of 1"
-    ) -> list[Record]:
+    def run(self, entry: Entry, seed: int, others: Sequence[DataFile], place: str) -> list[Record]:
         """Return the records of one method and seed: on its data set, then on the others.
 
         They are from disk where this very run or evaluation is done. `place`: of the run among
@@ -250,11 +248,10 @@ class Bench:
         return {name: fact for name, fact in facts.items() if name != "activation"}
 
     def _difference(self, entry: Entry, seed: int, checkpoint: harness.Checkpoint) -> str:
-        known = self._known(entry, seed)
         before = checkpoint.identity.get("method_sha256")
         if entry.sha256 and before and before != entry.sha256:
             return f"{entry.file} as it was before it was changed"
-        other = harness.difference(checkpoint.identity, known)
+        other = harness.difference(checkpoint.identity, self._known(entry, seed))
         activation = checkpoint.identity.get("activation")
         if other or entry.cls.inputs != "activations" or not activation:
             return other
