@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -54,13 +54,6 @@ class Submission(Statement):
     claimed: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
-    def files(self) -> dict[int, str]:
-        """The predictions file of each seed."""
-        if len(self.seeds) == 1:
-            return {self.seeds[0]: SINGLE}
-        return {seed: f"seed-{seed}.jsonl" for seed in self.seeds}
-
-    @property
     def statement(self) -> Statement:
         """What a record keeps of it."""
         names = [part.name for part in dataclasses.fields(Statement)]
@@ -68,14 +61,20 @@ class Submission(Statement):
 
 
 class Parsed(NamedTuple):
-    """What `submission.json` says: the submission, or None and its problems, a line each.
+    """What `submission.json` says, and what is wrong in it, a line each.
 
-    data_set: the name of the one predicted, whatever else is wrong; None where none is told.
+    fields: those that are as they should be, by name, whatever is wrong with the others.
+    data_set: the name of the one predicted, though its content is not told; None where none is.
     """
 
-    submission: Submission | None
+    fields: Mapping[str, Any]
     problems: list[str]
     data_set: str | None = None
+
+    @property
+    def submission(self) -> Submission | None:
+        """The submission, None if anything is wrong in what it says."""
+        return None if self.problems else Submission(**self.fields)
 
 
 def parse(content: bytes) -> Parsed:
@@ -83,14 +82,26 @@ def parse(content: bytes) -> Parsed:
     try:
         values = strict_json.parse(content.decode("utf-8"), Decimal)
     except ValueError as error:
-        return Parsed(None, [f"it is not JSON ({error})"])
+        return Parsed({}, [f"it is not JSON ({error})"])
     if not isinstance(values, dict):
-        return Parsed(None, ['it is not an object: write {"method": ..., "authors": [...], ...}'])
-    problems = list(islice(_problems(values), LISTED + 1))
+        return Parsed({}, ['it is not an object: write {"method": ..., "authors": [...], ...}'])
+    kinds = typing.get_type_hints(Submission)
+    fields, problems = {}, list(islice(_unknown(values), LISTED + 1))
+    for part in dataclasses.fields(Submission):
+        value, found = _read(part, kinds[part.name], values)
+        problems += found
+        if not found:
+            fields[part.name] = value
     if len(problems) > LISTED:
-        problems[LISTED] = "and more"
-    submission = None if problems else typed(Submission, values, STATEMENT)
-    return Parsed(submission, problems, _named(values))
+        problems[LISTED:] = ["and more"]
+    return Parsed(fields, problems, _named(values))
+
+
+def files_of(seeds: Sequence[int]) -> dict[int, str]:
+    """Return the predictions file of each seed."""
+    if len(seeds) == 1:
+        return {seeds[0]: SINGLE}
+    return {seed: f"seed-{seed}.jsonl" for seed in seeds}
 
 
 def _named(values: dict[str, Any]) -> str | None:
@@ -100,25 +111,32 @@ def _named(values: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) and SLUG.fullmatch(name) else None
 
 
-def _problems(values: dict[str, Any]) -> Iterator[str]:
-    kinds = typing.get_type_hints(Submission)
-    parts = {part.name: part for part in dataclasses.fields(Submission)}
+def _unknown(values: dict[str, Any]) -> Iterator[str]:
+    known = [part.name for part in dataclasses.fields(Submission)]
     for name in values:
-        if name not in parts:
-            yield f"no field is named {name!r}: {suggest(name, parts)}"
-    for name, part in parts.items():
-        if name not in values:
-            if part.default_factory is dataclasses.MISSING:
-                yield f"the field {name!r} is missing"
-            continue
-        try:
-            value = typed(kinds[name], values[name], f"{STATEMENT}: {name}")
-        except UsageError as error:
-            yield str(error).removeprefix(f"{STATEMENT}: ")
-            continue
-        yield from wrong(name, value)
-        if name in _RULES:
-            yield from _RULES[name](value)
+        if name not in known:
+            yield f"no field is named {name!r}: {suggest(name, known)}"
+
+
+def _read(part: dataclasses.Field[Any], kind: Any, values: dict[str, Any]) -> tuple[Any, list[str]]:
+    """Return the value of a field, and what is wrong with it."""
+    name = part.name
+    if name not in values:
+        if part.default_factory is dataclasses.MISSING:
+            return None, [f"the field {name!r} is missing"]
+        return part.default_factory(), []
+    try:
+        value = typed(kind, values[name], f"{STATEMENT}: {name}")
+    except UsageError as error:
+        return None, [str(error).removeprefix(f"{STATEMENT}: ")]
+    # Not more than are told: to find the nearest name for each of thousands takes long.
+    return value, list(islice(_misstated(name, value), LISTED + 1))
+
+
+def _misstated(name: str, value: Any) -> Iterator[str]:
+    yield from wrong(name, value)
+    if name in _RULES:
+        yield from _RULES[name](value)
 
 
 def _method(name: str) -> Iterator[str]:

@@ -7,53 +7,55 @@ same right, they may be the same or not, and nothing can be told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from hsal_bench.record import Record
+from hsal_bench.record import Record, pack_correct
+
+from .submission_scores import Scored
+
+Seeds = Mapping[int, Scored]
+"""What the predictions of an entry come to, by seed."""
 
 
-def comparable(entry: Sequence[Record], known: Mapping[str, Record]) -> dict[str, Record]:
+def comparable(
+    method: str, seeds: Seeds, content: str, known: Mapping[str, Record]
+) -> dict[str, Record]:
     """Return the known records that hold predictions of the same images, but for the entry's own.
 
     They are by their files' names. An entry that is checked again may be among the known.
     """
-    contents = {record.data_set.content_sha256 for record in entry}
-    own = {(record.method, record.seed) for record in entry}
     return {
         file: record
         for file, record in known.items()
         if record.status == "ok"
-        and record.data_set.content_sha256 in contents
-        and not (record.stated and (record.method, record.seed) in own)
+        and record.data_set.content_sha256 == content
+        and not (record.stated and record.method == method and record.seed in seeds)
     }
 
 
-def twins(entry: Sequence[Record]) -> Iterator[str]:
+def twins(seeds: Seeds) -> Iterator[str]:
     """Yield which seeds of an entry predict what another of its seeds does."""
-    first: dict[str | None, int] = {}
-    for record in entry:
-        other = first.setdefault(record.predictions_sha256, record.seed)
-        if other != record.seed:
-            yield (
-                f"seed {record.seed} predicts what seed {other} does, everywhere: hand in one of "
-                "them"
-            )
+    first: dict[str, int] = {}
+    for seed, scored in seeds.items():
+        other = first.setdefault(scored.sha256, seed)
+        if other != seed:
+            yield f"seed {seed} predicts what seed {other} does, everywhere: hand in one of them"
 
 
-def copies(entry: Sequence[Record], others: Mapping[str, Record]) -> Iterator[str]:
+def copies(seeds: Seeds, others: Mapping[str, Record]) -> Iterator[str]:
     """Yield which seeds of an entry predict what another record's method does."""
     for file, other in others.items():
-        for record in entry:
-            if record.predictions_sha256 == other.predictions_sha256:
+        for seed, scored in seeds.items():
+            if scored.sha256 == other.predictions_sha256:
                 yield (
-                    f"seed {record.seed} predicts what {other.method} seed {other.seed} ({file}) "
+                    f"seed {seed} predicts what {other.method} seed {other.seed} ({file}) "
                     "does, everywhere: an entry has predictions of its own"
                 )
 
 
-def untold(entry: Sequence[Record], others: Mapping[str, Record]) -> list[str]:
+def untold(seeds: Seeds, others: Mapping[str, Record]) -> list[str]:
     """Return the files of records of which it cannot be told if the entry is a copy of them."""
-    right = [record.correct for record in entry]
+    right = [pack_correct(scored.correct) for scored in seeds.values()]
     return [
         file
         for file, other in others.items()

@@ -1,19 +1,27 @@
-"""Records for the board: runs whose numbers are known, and a board's worth of them."""
+"""Records for the board, of runs whose numbers are known; submissions, and what they predict."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
+from hsal_bench import cli
 from hsal_bench.leaderboard.page_rows import Entry
 from hsal_bench.record import Activation, DataSet, Environment, Git, Record, pack_correct
+from hsal_bench.schema import PAD, SPLITS, Header, Layout
 from hsal_bench.statement import Statement
 
 IMAGES = 400
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
+
+LABELS = np.array([[image % 3, PAD if image % 2 else 1] for image in range(20)])
+LAYOUT = Layout((1, 4, 4), 2, 3, dict.fromkeys(SPLITS, len(LABELS)))
+CONTENT = "ab12" * 16
 
 STATED = Statement(
     entry="unofficial",
@@ -135,3 +143,83 @@ def many(run: Callable[..., Entry]) -> list[Entry]:
                     )
                 )
     return found
+
+
+@pytest.fixture(scope="session")
+def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 20 images, one or two objects each, in `data/toy.h5`."""
+    path = tmp_path_factory.mktemp("data") / "toy.h5"
+    counts = np.stack([np.bincount(row[row >= 0], minlength=3) for row in LABELS])
+    with h5py.File(path, "w") as file:
+        for split in SPLITS:
+            for name, (dtype, shape) in LAYOUT.arrays().items():
+                array = {"labels": LABELS, "counts": counts}.get(
+                    name, np.zeros((len(LABELS), *shape))
+                )
+                file[f"{split}/{name}"] = array.astype(dtype)
+        header = Header("toy", "1", ("a", "b", "c"), {}, 0, "toy", "5" * 64, "1", "CC0", "x")
+        file.attrs.update({**header.attributes(), "content_sha256": CONTENT})
+    return path
+
+
+@pytest.fixture
+def submit(
+    tmp_path: Path,
+    data_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs `check-submission` beside the data: code, out, err."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").symlink_to(data_file.parent)
+
+    def submit(*arguments):
+        monkeypatch.setattr("sys.argv", ["hsal-bench", "check-submission", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        assert all(part.isprintable() for part in (captured.out + captured.err).split("\n"))
+        return ended.value.code, captured.out, captured.err
+
+    return submit
+
+
+@pytest.fixture(scope="session")
+def lines() -> Callable[..., str]:
+    """Return what writes a predictions file that is right but for some images of 20."""
+
+    def lines(wrong=()):
+        rows = [
+            {"id": image, "labels": [] if image in wrong else [int(y) for y in row if y >= 0]}
+            for image, row in enumerate(LABELS)
+        ]
+        return "".join(json.dumps(row) + "\n" for row in rows)
+
+    return lines
+
+
+@pytest.fixture
+def hand_in(tmp_path: Path, lines: Callable[..., str]) -> Callable[..., Path]:
+    """Return a function that makes a submission's folder, with changes to what it states."""
+
+    def hand_in(files=None, name="entry", **changes):
+        stated = {
+            "method": "my-counter",
+            "authors": ["Ada Lovelace"],
+            "link": "https://example.org/paper",
+            "entry": "official",
+            "data_set": {"name": "toy", "content_sha256": CONTENT},
+            "split": "test",
+            "seeds": [0],
+            "extra_data": [],
+            "parameters": 1000,
+            "training_compute": "2 h on one GPU",
+        }
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "submission.json").write_text(json.dumps(stated | changes))
+        for file, text in (files or {"predictions.jsonl": lines([3])}).items():
+            (folder / file).write_text(text)
+        return folder
+
+    return hand_in

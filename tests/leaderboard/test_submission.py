@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from hsal_bench.leaderboard.submission import parse
+from hsal_bench.leaderboard.submission import files_of, parse
 
 GOOD = {
     "method": "my-counter",
@@ -22,14 +22,15 @@ GOOD = {
 
 
 def problems(text):
-    submission, found, _ = parse(text if isinstance(text, bytes) else text.encode())
-    assert submission is None
-    return found
+    found = parse(text if isinstance(text, bytes) else text.encode())
+    assert found.submission is None
+    return found.problems
 
 
 def test_what_is_stated_is_kept():
-    submission, found, named = parse(json.dumps({**GOOD, "claimed": {"exact_match": 0.5}}).encode())
-    assert (found, named) == ([], "mnist-multiset")
+    found = parse(json.dumps({**GOOD, "claimed": {"exact_match": 0.5}}).encode())
+    assert (found.problems, found.data_set) == ([], "mnist-multiset")
+    submission = found.submission
     assert (submission.method, submission.parameters) == ("my-counter", 1000)
     assert submission.claimed == {"exact_match": Decimal("0.5")}
     assert submission.statement.authors == ("Ada Lovelace",)
@@ -46,10 +47,8 @@ def test_a_claim_keeps_the_digits_that_were_written():
 
 
 def test_each_seed_has_a_file():
-    one = parse(json.dumps({**GOOD, "seeds": [7]}).encode()).submission
-    assert one.files == {7: "predictions.jsonl"}
-    more = parse(json.dumps({**GOOD, "seeds": [0, 7]}).encode()).submission
-    assert more.files == {0: "seed-0.jsonl", 7: "seed-7.jsonl"}
+    assert files_of([7]) == {7: "predictions.jsonl"}
+    assert files_of([0, 7]) == {0: "seed-0.jsonl", 7: "seed-7.jsonl"}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +147,15 @@ def test_the_data_set_is_named_though_all_else_is_wrong(data_set, named):
     found = parse(json.dumps({"data_set": data_set, "seeds": "all"}).encode())
     assert found.problems
     assert (found.submission, found.data_set) == (None, named)
+
+
+@pytest.mark.parametrize("field", [*GOOD, "claimed"])
+@pytest.mark.parametrize("value", [None, "\x1b", ["\x1b"], {"\x1b": "\x1b"}])
+def test_a_field_is_told_whatever_is_wrong_with_another(field, value):
+    right = parse(json.dumps(GOOD).encode()).fields
+    found = parse(json.dumps({**GOOD, field: value}).encode())
+    assert found.problems
+    assert found.fields == {name: told for name, told in right.items() if name != field}
 
 
 def test_what_is_told_of_thousands_of_problems_is_short():

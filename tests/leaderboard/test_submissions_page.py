@@ -7,8 +7,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from hsal_bench import cli
-from hsal_bench.leaderboard import submission_check, submission_files
-from hsal_bench.leaderboard.submission import Submission, parse
+from hsal_bench.leaderboard import submission_files, submission_rules, submission_scores
+from hsal_bench.leaderboard.submission import Submission, files_of, parse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "submissions.md").read_text()
 
@@ -19,9 +19,9 @@ def _blocks(kind):
 
 def test_the_example_is_taken_as_it_stands():
     (example,) = _blocks("json")
-    submission, problems, _ = parse(example.encode())
-    assert problems == []
-    assert submission.files == {0: "predictions.jsonl"}
+    found = parse(example.encode())
+    assert found.problems == []
+    assert files_of(found.submission.seeds) == {0: "predictions.jsonl"}
     assert json.loads(example).keys() == Submission.__dataclass_fields__.keys()
 
 
@@ -38,10 +38,16 @@ def test_the_commands_are_commands():
             assert CliRunner().invoke(cli.hsal_bench, [command, "--help"]).exit_code == 0
 
 
+def test_every_check_is_explained_in_the_order_in_which_it_is_told():
+    (section,) = re.findall(r"^## What is checked\n(.*?)^##", PAGE, re.S | re.M)
+    explained = re.findall(r"^- \*\*`(.*?)`\.\*\*", section, re.M)
+    assert explained == list(submission_rules.RULES)
+
+
 def test_the_limits_are_those_of_the_code():
     assert f"At most {submission_files.MOST_FILES} files" in PAGE
     assert f"{submission_files.LARGEST_ARCHIVE // 2**20} MiB as a zip" in PAGE
-    assert f"{submission_check.LARGEST_LINE:,} bytes per image" in PAGE
-    assert f"{submission_check.LONGEST_LINE // 2**10} KiB in one line" in PAGE
+    assert f"{submission_scores.LARGEST_LINE:,} bytes per image" in PAGE
+    assert f"{submission_scores.LONGEST_LINE // 2**10} KiB in one line" in PAGE
     assert f"{submission_files.LARGEST_TOTAL // 2**20} MiB in all" in PAGE
     assert f"at most {submission_files.MOST_RATIO} times the packed size" in PAGE
