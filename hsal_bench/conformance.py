@@ -58,11 +58,11 @@ _STEPS = {
     "more objects": _Step(predict.check_more_objects, ("training",)),
     "trace": _Step(predict.check_trace, ("predicts the same twice",)),
     "same seed, same result": _Step(train.check_seed, ("update", "prediction")),
-    "predicting changes nothing": _Step(
-        train.check_predict_aside, ("same seed, same result", "predicts the same twice")
-    ),
     "random numbers of its own": _Step(train.check_randomness, ("same seed, same result",)),
     "saved and gone on with": _Step(train.check_state, ("same seed, same result",)),
+    "predicting changes nothing": _Step(
+        train.check_predict_aside, ("saved and gone on with", "predicts the same twice")
+    ),
     "empty and full images": _Step(train.check_odd_batches, ("update", "prediction")),
 }
 

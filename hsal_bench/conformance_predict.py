@@ -39,7 +39,7 @@ def check_twice(trial: Trial) -> str:
         ("with trace=True", _predicted(trial, trace=True)),
     ):
         if found := trial.difference(first, other):
-            trial.refuse("predict", f"the same images predicted {told}: {found}", "the same")
+            trial.refuse_other(f"the same images predicted {told}: {found}")
     return "once more and with trace=True: the same"
 
 
@@ -50,10 +50,7 @@ def check_single(trial: Trial) -> str:
         trial.predicted(method, Batch(inputs[row : row + 1].clone())) for row in range(PREDICTED)
     ]
     if found := trial.difference(_predicted(trial), _joined(ones), ROUNDING):
-        came = f"in a batch of {PREDICTED} and alone: {found}"
-        trial.refuse(
-            "predict", came, "the same: is the network in eval mode (self.network.eval())?"
-        )
+        trial.refuse_other(f"in a batch of {PREDICTED} and alone: {found}")
     return f"{PREDICTED} images, alone and together: the same"
 
 

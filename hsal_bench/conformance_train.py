@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hsal_bench.checks import Failed
+from hsal_bench.conformance_snapshot import changed, snapshot
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS
 from hsal_bench.conformance_told import where
 from hsal_bench.conformance_trial import MARGIN, PREDICTED, Trial
@@ -77,14 +78,18 @@ def check_seed(trial: Trial) -> str:
 
 
 def check_predict_aside(trial: Trial) -> str:
-    """Predicting between two updates changes nothing that comes after."""
+    """Predicting between two updates changes nothing: neither what is held nor what comes after."""
 
     def look(method: Method) -> None:
+        before = snapshot(method, trial.state(method))
         trial.predicted(method, Batch(trial.tiny.inputs(PREDICTED)), trace=True)
+        if name := changed(before, snapshot(method, trial.state(method))):
+            remedy = trial.advice or "only update changes what a method holds"
+            trial.refuse("predict", f"predict changed {name}", f"that it stays: {remedy}")
 
     told = "without and with a prediction after every update, the runs give"
     _equal(trial, _run(trial), _run(trial, between=look), told, "predict")
-    return "updates after a prediction are those without it"
+    return "what is held stays, and updates after a prediction are those without it"
 
 
 def check_randomness(trial: Trial) -> str:
@@ -103,7 +108,9 @@ def check_randomness(trial: Trial) -> str:
         part()
         if not torch.equal(before, torch.get_rng_state()):
             came = f"{call} moved torch's global random state"
-            trial.refuse(call, came, "that it stays: draw from a torch.Generator of its own")
+            advice = trial.advice if call == "predict" else ""
+            remedy = advice or "draw from a torch.Generator of its own"
+            trial.refuse(call, came, f"that it stays: {remedy}")
     return "torch's global state is neither read nor moved"
 
 
@@ -213,5 +220,9 @@ def _equal(
     expected: str = "the same",
     first: int = 1,
 ) -> None:
-    if found := trial.unequal(one[0], other[0], first) or trial.difference(one[1], other[1]):
+    if found := trial.unequal(one[0], other[0], first):
+        trial.refuse(call, f"{told} {found}", expected)
+    if found := trial.difference(one[1], other[1]):
+        if trial.advice:
+            trial.refuse_other(f"{told} {found}")
         trial.refuse(call, f"{told} {found}", expected)

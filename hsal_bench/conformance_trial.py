@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hsal_bench.checks import Failed
+from hsal_bench.conformance_layers import advice, run_in_training
 from hsal_bench.conformance_task import TinyTask
 from hsal_bench.conformance_told import broken, failure
 from hsal_bench.contract import (
@@ -35,6 +37,9 @@ MARGIN = 0.1
 PREDICTED = 24
 """Images whose predictions are compared."""
 
+_ONE_VALUE = "more than 1 value per channel when training"
+"""What torch says where it would normalise one image by its own statistics."""
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -45,14 +50,19 @@ class Learned:
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trial:
-    """A class with the config, the device and the task that it is tried with."""
+    """A class with the config, the device and the task that it is tried with.
+
+    advice: what is to be done about layers that ran in training mode in the last prediction; "" if
+    none did.
+    """
 
     cls: Any
     config: Any
     device: torch.device
     tiny: TinyTask
+    advice: str = field(default="", init=False)
 
     def made(self, task: Task | None = None) -> Method:
         """Return a new instance, for the tiny task unless another is given."""
@@ -95,7 +105,7 @@ class Trial:
     def predicted(self, method: Method, batch: Batch, *, trace: bool = False) -> Prediction:
         """Return a prediction that is whole numbers >= 0 of the right shapes, on the CPU."""
         size, before = len(batch.inputs), batch.inputs.clone()
-        with self._call("predict"):
+        with self._watched(method), self._call("predict"):
             found = method.predict(batch, trace=trace)
         check_prediction(method, found, size, self.tiny.task.num_classes)
         check_counts(method, found.counts.cpu().numpy())
@@ -106,6 +116,19 @@ class Trial:
             came = "predict changed batch.inputs in place"
             self.refuse("predict", came, "that they stay: work on a copy")
         return Prediction(found.counts.cpu(), sure, found.trace)
+
+    @contextmanager
+    def _watched(self, method: Method) -> Iterator[None]:
+        """Keep the advice on a prediction, and add it where a single image cannot be normalised."""
+        with run_in_training() as ran:
+            try:
+                yield
+            except Failed as failure:
+                told = advice(method, ran)
+                if told and _ONE_VALUE in str(failure):
+                    raise Failed(f"{failure}: {told}") from failure
+                raise
+        self.advice = advice(method, ran)
 
     def state(self, method: Method) -> dict[str, Any]:
         """Return the state of a method."""
@@ -138,6 +161,14 @@ class Trial:
             Failed: always.
         """
         raise failure(self.cls, call, came, expected)
+
+    def refuse_other(self, came: str) -> NoReturn:
+        """Raise Failed for predictions that are not the same, with the advice on them.
+
+        Raises:
+            Failed: always.
+        """
+        self.refuse("predict", came, f"the same: {self.advice}" if self.advice else "the same")
 
     def difference(self, one: Prediction, other: Prediction, tolerance: float = 0.0) -> str:
         """Return in what two predictions of the same images differ, "" if in nothing.

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hsal_bench.method import Unsupported
 
@@ -52,6 +53,40 @@ class PredictTrains:
     def predict(self, batch, *, trace=False):
         self.updates_done += 50
         return super().predict(batch)
+
+
+class PredictCounts:
+    """What it counts is in no state, and in every loss."""
+
+    asked = 0
+
+    def loss(self, batch):
+        return {"loss": super().loss(batch)["loss"] * (1.0 + self.asked)}
+
+    def predict(self, batch, *, trace=False):
+        self.asked += 1
+        return super().predict(batch)
+
+
+class PredictMovesBuffers:
+    """A BatchNorm that no prediction depends on, and a buffer that no state_dict holds."""
+
+    def build_network(self):
+        self.norm = nn.BatchNorm2d(self.task.input_shape[0])
+        self.norm.register_buffer("seen", torch.zeros(()), persistent=False)
+        return super().build_network()
+
+    def predict(self, batch, *, trace=False):
+        self.look(batch)
+        return super().predict(batch)
+
+    def look(self, batch):
+        self.norm(batch.inputs)
+
+
+class PredictMovesNoState(PredictMovesBuffers):
+    def look(self, batch):
+        self.norm.seen += len(batch.inputs)
 
 
 class GlobalNoise:
@@ -137,8 +172,25 @@ class NeedsAnObject:
         (
             PredictTrains,
             "predicting changes nothing",
+            r"predict changed state_dict\(\)\['updates_done'\]; expected that it stays: only upda"
+            r"te changes what a method holds \(PredictTrains\.predict",
+        ),
+        (
+            PredictCounts,
+            "predicting changes nothing",
             r"without and with a prediction after every update, the runs give \w+ [\d.]+ and [\d.]"
-            r"+ at update \d; expected the same \(PredictTrains\.predict",
+            r"+ at update \d; expected the same \(PredictCounts\.predict",
+        ),
+        (
+            PredictMovesBuffers,
+            "predicting changes nothing",
+            r"predict changed self\.norm\.running_mean; expected that it stays: BatchNorm2d of sel"
+            r"f\.norm ran in training mode: call self\.norm\.eval\(\) in predict, and self\.norm\.",
+        ),
+        (
+            PredictMovesNoState,
+            "predicting changes nothing",
+            r"predict changed self\.norm\.seen; expected that it stays: only update changes what a",
         ),
         (
             GlobalNoise,
