@@ -16,6 +16,10 @@ from hsal_bench.errors import UsageError
 from hsal_bench.plain_text import one_line
 
 INPUTS = ("images", "activations")
+_NEW_CONFIG = (
+    "write `Config = Settings` in the method, Settings being a class under "
+    "@dataclass(frozen=True), empty if there is nothing to set"
+)
 _PARTS = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
 
 
@@ -25,11 +29,14 @@ def check_class(cls: Any) -> str:
     Raises:
         Failed: it lacks something, or has it otherwise.
     """
+    if not issubclass(kind := type(cls), type):
+        raise Failed(f"an instance of {kind.__name__} is given; expected a method's class")
     name = cls.__name__
     if missing := [part for part in _PARTS if not hasattr(cls, part)]:
+        remedy = f": {_NEW_CONFIG}" if "Config" in missing else ""
         raise Failed(
             f"{name} has no `{'` and no `'.join(missing)}`; expected by Method "
-            "(hsal_bench/method.py)"
+            f"(hsal_bench/method.py){remedy}"
         )
     if unwritten := sorted(getattr(cls, "__abstractmethods__", ())):
         raise Failed(
@@ -49,7 +56,7 @@ def _default(cls: Any) -> Any:
     name = f"{cls.__name__}.Config"
     if not isinstance(cls.Config, type) or not dataclasses.is_dataclass(cls.Config):
         raise Failed(
-            f"{name} is {cls.Config!r}; expected a dataclass: put @dataclass(frozen=True) over it"
+            f"{name} is {one_line(repr(cls.Config))}; expected a dataclass: {_remedy(cls.Config)}"
         )
     if not cls.Config.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise Failed(f"{name} can be changed after it is made; expected @dataclass(frozen=True)")
@@ -61,6 +68,15 @@ def _default(cls: Any) -> Any:
     if required:
         raise Failed(f"{name}.{required[0]} has no default; expected one for every field")
     return _made(cls.Config, f"{name}()")
+
+
+def _remedy(config: Any) -> str:
+    """Return how a Config that is no dataclass becomes one."""
+    if isinstance(config, type):
+        return "put @dataclass(frozen=True) over it"
+    if dataclasses.is_dataclass(config):
+        return f"name the class {type(config).__name__}, and not an instance of it"
+    return _NEW_CONFIG
 
 
 def _made(make: Callable[[], Any], name: str) -> Any:

@@ -8,9 +8,12 @@ way: through the entry points `hsal_bench.generators`, `hsal_bench.methods` and
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.util
+import inspect
 import sys
 import traceback
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -108,9 +111,12 @@ def _from_file(path: Path, class_name: str) -> Any:
     if not path.is_file():
         raise UsageError(f"no file {path}: give a method as path/to/file.py:ClassName")
     module = _import_file(path)
-    found = vars(module).get(class_name)
-    if not isinstance(found, type):
+    if class_name not in vars(module):
         raise UsageError(_no_class(path, class_name, _methods_of(module)))
+    found = vars(module)[class_name]
+    if other := _other_kind(found, module):
+        known = _known(path, _methods_of(module))
+        raise UsageError(f"{path}: {class_name} is {other}, not a method's class: {known}")
     if unwritten := sorted(getattr(found, "__abstractmethods__", ())):
         raise UsageError(
             f"{path} line {_line_of(path, class_name)}: {class_name} has no "
@@ -140,13 +146,32 @@ def _methods_of(module: ModuleType) -> list[str]:
     ]
 
 
+def _other_kind(found: Any, module: ModuleType) -> str:
+    """Return what is named in place of a method's class; "" if it may be one."""
+    if inspect.isroutine(found):
+        return "a function"
+    if not isinstance(found, type):
+        return f"an instance of {type(found).__name__}"
+    if hasattr(found, "update") or hasattr(found, "predict"):
+        return ""
+    kind = "a dataclass" if dataclasses.is_dataclass(found) else "a class"
+    for name in _methods_of(module):
+        if getattr(vars(module)[name], "Config", None) is found:
+            return f"{kind}, the Config of {name}"
+    return f"{kind} without `update` and `predict`"
+
+
+def _known(path: Path, methods: Sequence[str]) -> str:
+    """Return the end of an error about what is no method: which classes of the file are."""
+    if not methods:
+        return "no class in it is a method, with `update` and `predict`"
+    return f"name the class, as in {' or '.join(f'{path}:{one}' for one in methods)}"
+
+
 def _no_class(path: Path, class_name: str, known: list[str]) -> str:
     missing = f"{path} has no class {class_name!r}" if class_name else str(path)
-    if not known:
-        return f"{missing}: no class in it is a method, with `update` and `predict`"
-    if not class_name:
-        return f"{missing}: name the class, as in {' or '.join(f'{path}:{one}' for one in known)}"
-    return f"{missing}: {suggest(class_name, known)}"
+    told = suggest(class_name, known) if class_name and known else _known(path, known)
+    return f"{missing}: {told}"
 
 
 def _import_file(path: Path) -> ModuleType:

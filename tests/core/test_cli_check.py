@@ -99,6 +99,7 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
     code, out, err = call("--set", "a=1", method="bare.py:Nothing")
     assert code == 1
     assert out.startswith("FAILED   class: Nothing has no `Config`; expected by Method (hsal_ben")
+    assert out.splitlines()[0].endswith(", empty if there is nothing to set")
     waiting = f"skipped  {', '.join(conformance.NAMES[1:])}: says nothing until this passes: class"
     assert out.splitlines()[1:] == [waiting]
     assert err == (f"error: bare.py:Nothing: 1 of {len(conformance.NAMES)} checks failed: class\n")
@@ -118,6 +119,11 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
         ([], "hsal-rl+hidden", "hsal-rl+hidden: 'hidden' is no setting; write hsal-rl+KEY=VALUE"),
         ([], "nothing.py:Nothing+widht=4", "Nothing has no option 'widht': did you mean 'width'?"),
         ([], "nothing.py:Nothin", "nothing.py has no class 'Nothin': did you mean 'Nothing'?"),
+        (
+            [],
+            "nothing.py:Config",
+            "Config is a dataclass, the Config of Nothing, not a method's c",
+        ),
         (["--device", "gpu"], "nothing.py:Nothing", "--device gpu: give cpu, cuda or cuda:NUMBER"),
     ],
 )

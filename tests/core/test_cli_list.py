@@ -33,7 +33,7 @@ class Mine:
     def predict(self, batch): ...
 
 class Bare:
-    pass
+    def update(self, batch): ...
 '''
 
 

@@ -109,11 +109,39 @@ def refusal(name: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["MyMethd", "Path", "dataclass"])
+@pytest.mark.parametrize("name", ["MyMethd", "Path"])
 def test_a_file_without_the_class_tells_its_methods_alone(method_file: Path, name: str) -> None:
     guess = "did you mean 'MyMethod'? " if name == "MyMethd" else ""
     assert refusal(f"{method_file}:{name}") == (
         f"{method_file} has no class {name!r}: {guess}known: MyMethod"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("MyConfig", "a dataclass, the Config of MyMethod"),
+        ("Other", "a dataclass without `update` and `predict`"),
+        ("Net", "a class without `update` and `predict`"),
+        ("build", "a function"),
+        ("made", "an instance of MyMethod"),
+        ("dataclass", "a function"),
+    ],
+)
+def test_what_is_named_in_place_of_a_method_is_told(
+    method_file: Path, name: str, told: str
+) -> None:
+    with method_file.open("a") as file:
+        file.write(
+            "MyMethod.Config = MyConfig\n"
+            "made = MyMethod()\n"
+            "@dataclass\nclass Other: ...\n"
+            "class Net: ...\n"
+            "def build(): ...\n"
+        )
+    assert refusal(f"{method_file}:{name}") == (
+        f"{method_file}: {name} is {told}, not a method's class: name the class, as in "
+        f"{method_file}:MyMethod"
     )
 
 
@@ -129,6 +157,9 @@ def test_a_file_with_no_method_in_it(method_file: Path) -> None:
     told = "no class in it is a method, with `update` and `predict`"
     assert refusal(str(method_file)) == f"{method_file}: {told}"
     assert refusal(f"{method_file}:X") == f"{method_file} has no class 'X': {told}"
+    method_file.write_text("class Bare: ...\n")
+    bare = "Bare is a class without `update` and `predict`, not a method's class"
+    assert refusal(f"{method_file}:Bare") == f"{method_file}: {bare}: {told}"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -17,6 +17,19 @@ class LooseConfig:
         learning_rate: float = 0.01
 
 
+class NoConfig:
+    Config = None
+
+
+class PlainConfig:
+    class Config:
+        learning_rate = 0.01
+
+
+class MadeConfig:
+    Config = GradientConfig()
+
+
 class DictConfig:
     @dataclass(frozen=True)
     class Config(GradientConfig):
@@ -49,6 +62,10 @@ class OtherInputs:
     inputs = "volumes"
 
 
+PARTS = ("inputs", "update", "predict", "state_dict", "load_state_dict")
+BARE = type("Bare", (), dict.fromkeys(PARTS))
+
+
 class Open(GradientMethod):
     def loss(self, batch): ...
 
@@ -56,6 +73,20 @@ class Open(GradientMethod):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
+        (
+            NoConfig,
+            r"NoConfig\.Config is None; expected a dataclass: write `Config = Settings` in the meth"
+            r"od, Settings being a class under @dataclass\(frozen=True\), empty if there is nothi",
+        ),
+        (
+            PlainConfig,
+            r"PlainConfig\.Config is <class .*>; expected a dataclass: put @dataclass\(frozen=Tru",
+        ),
+        (
+            MadeConfig,
+            r"MadeConfig\.Config is GradientConfig\(.*\); expected a dataclass: name the class Grad"
+            r"ientConfig, and not an instance of it$",
+        ),
         (LooseConfig, r"LooseConfig.Config can be changed .* @dataclass\(frozen=True\)$"),
         (DictConfig, r"DictConfig\.Config\.sizes is \{\}, a field of type dict that --se"),
         (StrangePreset, r"StrangePreset\.presets\['quick'\] changes 'hiden'; expected a "),
@@ -79,6 +110,11 @@ def test_one_thing_wrong_fails_the_check_of_it_alone(failed, fault, said):
 @pytest.mark.parametrize(
     ("cls", "said"),
     [
+        (
+            BARE,
+            r"Bare has no `Config`; expected by Method \(.*\): write `Config = Settings` in the ",
+        ),
+        (object(), "an instance of object is given; expected a method's class$"),
         (Open, "Open has no `build_network` and no `predict`; its base class leaves it "),
         (int, "int has no `Config` and no `inputs` and no `update`"),
         pytest.param(
