@@ -58,9 +58,11 @@ def as_text(shown: list[Sheet], form: str) -> str:
         return sheets.markdown(shown)
     from rich.console import Console
 
-    buffer = io.StringIO()
-    console = Console(file=buffer, highlight=False, width=_width(), force_terminal=True)
-    console.print(sheets.terminal(shown))
+    from hsal_bench.terminal import terminal
+
+    buffer, width = io.StringIO(), _width()
+    console = Console(file=buffer, highlight=False, width=width, force_terminal=True)
+    console.print(terminal(shown, width))
     return buffer.getvalue()
 
 

@@ -11,6 +11,8 @@ from hsal_bench.record import Record
 
 NONE = "—"
 _IMAGES = "none (images)"
+_NAMED = 3
+"""Rows that were given the same are named as far as this; of more it is enough to name the rest."""
 _WORDS = {"budget_eval_every": "updates between validations"}
 
 
@@ -81,7 +83,7 @@ def conditions(record: Record) -> dict[str, Any]:
 def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return in a line how the conditions of a table's rows, by their names, differ; "" if not.
 
-    "Not under equal conditions: updates 6,000 (a, b) against updates 400 (c)"
+    "Not under equal conditions: updates 6,000 (a, b) against updates 400 (the others)"
     """
     names = dict.fromkeys(name for given in rows.values() for name in given)
     unequal = [name for name in names if len({given.get(name) for given in rows.values()}) > 1]
@@ -89,6 +91,10 @@ def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for row, given in rows.items():
         told = ", ".join(_spoken(name, given.get(name, NONE)) for name in unequal)
         sides.setdefault(told, []).append(row)
+    most = max(sides, key=lambda told: len(sides[told]), default="")
+    if len(sides.get(most, ())) > _NAMED:
+        del sides[most]
+        sides[most] = ["the others"]
     against = " against ".join(f"{told} ({', '.join(rows)})" for told, rows in sides.items())
     return f"Not under equal conditions: {against}" if unequal else ""
 

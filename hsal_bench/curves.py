@@ -15,6 +15,7 @@ import numpy as np
 from hsal_bench import style
 from hsal_bench.comparison import variants
 from hsal_bench.errors import UsageError
+from hsal_bench.plain_text import wrapped
 from hsal_bench.record import Record
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _legend(names: Sequence[str], width: float, panels: int) -> tuple[int, list[
     """
     for columns in (2 * panels, panels):
         room = (72 * width / style.FONT - 2 * _EDGE - _SPACING * (columns - 1)) / columns
-        labels = [style.wrapped(name, room - _HANDLE - _PAD) for name in names]
+        labels = [wrapped(name, room - _HANDLE - _PAD, style.ems) for name in names]
         if all(len(lines) == 1 for lines in labels):
             break
     return min(columns, len(names)), labels

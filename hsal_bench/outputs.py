@@ -23,6 +23,7 @@ from hsal_bench.method import Method
 from hsal_bench.metrics import Counts, per_class
 from hsal_bench.plain_text import one_line
 from hsal_bench.record import Record, read_record
+from hsal_bench.terminal import terminal
 
 
 def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
@@ -35,7 +36,8 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(means.to_json(orient="records", indent=1))
     else:
-        Console(highlight=False).print(sheets.terminal(sheets.metric_sheets(means)))
+        console = Console(highlight=False)
+        console.print(terminal(sheets.metric_sheets(means), console.width))
     everything = _readable_records(out)
     names = list(dict.fromkeys(name for record in everything for name in record.metrics))
     headline = sheets.metric_sheets(tables.metric_table(everything))

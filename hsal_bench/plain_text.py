@@ -6,6 +6,12 @@ characters do not print.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
+
+_BREAKS = (r"(?<=[ /:])|(?=\+)", r"(?<=[-_=,])", r"(?s)(?<=.)")
+"""Where a name may go on in another line, the best places first: a setting, a word, any letter."""
+
 
 def shown(text: str, longest: int | None = None) -> str:
     """Return the text with what does not print escaped, cut after `longest` characters."""
@@ -24,3 +30,26 @@ def file_name(name: str) -> str:
 def one_line(text: str) -> str:
     """Return the text as `shown`, its lines and runs of spaces folded into one space each."""
     return shown(" ".join(text.split()))
+
+
+def wrapped(
+    text: str,
+    width: float,
+    measure: Callable[[str], float] = len,
+    breaks: Sequence[str] = _BREAKS,
+) -> list[str]:
+    """Return the text in lines of at most `width`, all of its letters.
+
+    A line ends before a setting (`+`), or after a space, a slash or a colon, where it can; else
+    after a mark within a word, and within the word only where that alone is too long. `measure`
+    says how wide a text is.
+    """
+    lines = [""]
+    for piece in re.split(breaks[0], text):
+        if measure(lines[-1] + piece) <= width:
+            lines[-1] += piece
+        elif measure(piece) <= width or len(breaks) == 1:
+            lines.append(piece)
+        else:
+            lines += wrapped(piece, width, measure, breaks[1:])
+    return [line for line in lines if line] or [""]

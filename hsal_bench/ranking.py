@@ -65,19 +65,26 @@ class Rank:
     @property
     def told(self) -> str:
         """The ranks it can have, as "2" or "1-3"."""
-        return str(self.best) if self.best == self.worst else f"{self.best}-{self.worst}"
+        return span(self.best, self.worst)
 
 
 @dataclass(frozen=True)
 class Ranking:
     """The methods, the highest exact match first, and the tests of all their pairs.
 
-    few_seeds: what `few_seeds` says of them.
+    Of equal exact matches macro F1 decides which stands first; their ranks are the same all the
+    same. few_seeds: what `few_seeds` says of them.
     """
 
     ranks: tuple[Rank, ...]
     pairs: tuple[Pair, ...]
     few_seeds: str
+
+    @property
+    def highest(self) -> tuple[str, ...]:
+        """The names of those with the very highest exact match; most often one."""
+        first = self.ranks[0].exact_match
+        return tuple(rank.name for rank in self.ranks if rank.exact_match == first)
 
     @property
     def tests(self) -> str:
@@ -94,6 +101,11 @@ class Ranking:
             return f"{told}; one seed: these trained models, not the methods"
         single = [rank.name for rank in self.ranks if rank.seeds == 1]
         return f"{told}; one seed, so that model alone: {', '.join(single)}" if single else told
+
+
+def span(best: int, worst: int) -> str:
+    """Return the ranks from one to another as "2" or "1-3"."""
+    return str(best) if best == worst else f"{best}-{worst}"
 
 
 def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:
@@ -130,7 +142,7 @@ def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
     """
     _refuse(methods)
     rights = {name: _right(runs) for name, runs in methods.items()}
-    order = sorted(rights, key=lambda name: (-rights[name].mean(), name))
+    order = sorted(methods, key=lambda name: _order(name, rights[name], methods[name]))
     pairs = _pairs({name: rights[name] for name in order})
     better = dict.fromkeys(order, 0)
     worse = dict(better)
@@ -153,6 +165,12 @@ def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
     # Of entries made elsewhere nobody here can train more seeds.
     seeds = {name: len(runs) for name, runs in methods.items() if runs[0].stated is None}
     return Ranking(tuple(ranks), pairs, few_seeds(seeds, len(pairs)))
+
+
+def _order(name: str, right: Right, runs: Sequence[Record]) -> tuple[float, float, str]:
+    """Return what methods are sorted by: exact match, where it is equal macro F1, then the name."""
+    macro_f1, _ = statistics.mean_std([run.metrics.get("macro_f1", math.nan) for run in runs])
+    return -right.mean(), math.inf if math.isnan(macro_f1) else -macro_f1, name
 
 
 def _pairs(rights: Mapping[str, Right]) -> tuple[Pair, ...]:

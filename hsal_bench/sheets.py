@@ -1,9 +1,8 @@
-"""Tables as texts: what stands in each cell, and how a terminal and Markdown show it."""
+"""Tables as texts: what stands in each cell, and how Markdown shows it."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,13 @@ from hsal_bench.comparison import NONE, inequality, label
 from hsal_bench.facts import facts
 from hsal_bench.markdown import document, escaped
 from hsal_bench.markdown import table as markdown_table
+from hsal_bench.ranking import span
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
 from hsal_bench.tables import SORT_BY, data_set
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Group
 
 DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
@@ -48,10 +47,11 @@ def metric_sheets(
     """Return what `tables.metric_table` made as one sheet per data set.
 
     A cell holds "mean ± std (chance)", or "mean [low to high] (chance)" with `intervals`: a
-    metric's chance level stands beside it where the table has both. The highest exact match is
-    bold, those that cannot be told from it have a dagger. Notes say so where seeds are few, and
-    where the rows were not trained under equal conditions. Columns that nobody `asked` for are
-    left out where no row of the data set has a number.
+    metric's chance level stands beside it where the table has both. Where methods are ranked
+    "2-4" says which ranks one can have. The highest exact match is bold, those that cannot be told
+    from it have a dagger. Notes say so where seeds are few, and where the rows were not trained
+    under equal conditions. Columns that nobody `asked` for are left out where no row of the data
+    set has a number.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
     sheets = []
@@ -76,70 +76,51 @@ def run_sheets(record: Record) -> list[Sheet]:
     ]
 
 
-def terminal(sheets: Iterable[Sheet]) -> Group:
-    """Return the sheets as something rich can print; the headline fits into 80 columns."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    parts: list[Table | Text] = []
-    for number, sheet in enumerate(sheets):
-        table = Table(box=SIMPLE_HEAD)
-        table.padding, table.pad_edge, table.show_edge = 0, False, False
-        for column in sheet.columns:
-            table.add_column(
-                Text(column.replace(" ", "\n")),
-                justify="left" if is_text(sheet, column) else "right",
-                overflow="fold",
-            )
-        for row in range(len(sheet.rows)):
-            table.add_row(*(Text(text, style) for text, style in _terminal_cells(sheet, row)))
-        title = Text(sheet.title, style="italic")
-        parts += [Text()] * (number > 0) + [title, table, *map(Text, sheet.notes)]
-    return Group(*parts)
-
-
 def markdown(sheets: Iterable[Sheet]) -> str:
     """Return the sheets as Markdown that shows their texts as they stand."""
     return "\n".join(map(_markdown, sheets))
 
 
 def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) -> list[str]:
-    """Return the metrics that a row has a number of; all where no run succeeded."""
-    good = [line for line in lines if line["n"]]
-    if not good:
-        return list(metrics)
-    return [name for name in metrics if not all(math.isnan(line[name]) for line in good)]
+    """Return the metrics that a row has a number of; the first where no run succeeded."""
+    found = [name for name in metrics if not all(math.isnan(line[name]) for line in lines)]
+    return found or [*metrics[:1]]
 
 
 def _metric_sheet(
     title: str, lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str], intervals: bool
 ) -> Sheet:
+    ranked = _ranked(lines)
     chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
     shown = [name for name in metrics if name not in chances.values()]
     headings = (heading(name) + (" (chance)" if name in chances else "") for name in shown)
-    columns = ("method", "seeds", *headings)
-    notes = list(dict.fromkeys(line["note"] for line in lines if line["note"]))
+    columns = ("method", *(["rank"] if ranked else []), "seeds", *headings)
+    marks, noted = _noted(lines)
     rows = []
-    for line in lines:
-        mark = f" ({notes.index(line['note']) + 1})" if line["note"] else ""
+    for line, mark in zip(lines, marks, strict=True):
         cells = [_cell(line, name, chances.get(name), intervals) for name in shown]
-        rows.append((line["method"] + mark, _seeds(line), *cells))
-    numbered = [f"({number}) {note}" for number, note in enumerate(notes, 1)]
-    sheet = Sheet(title, columns, tuple(rows), tuple(numbered))
-    if SORT_BY in shown:
+        rank = [_rank(line)] if ranked else []
+        rows.append((line["method"] + mark, *rank, _seeds(line), *cells))
+    sheet = Sheet(title, columns, tuple(rows), tuple(noted))
+    if ranked and SORT_BY in shown:
         sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
     told = _INTERVALS if intervals and any(line["n"] > 1 for line in lines) else ""
-    notes = [*sheet.notes, told, inequality(_given(lines))]
+    notes = [*sheet.notes, *_rank_notes(ranked), told, inequality(_given(lines))]
     return replace(sheet, notes=tuple(filter(None, notes)))
+
+
+def _noted(lines: Sequence[Mapping[Any, Any]]) -> tuple[list[str], list[str]]:
+    """Return a mark for each row that has a note, and the notes; one of all rows needs no mark."""
+    notes = list(dict.fromkeys(line["note"] for line in lines if line["note"]))
+    if len(notes) == 1 and len(lines) > 1 and all(line["note"] for line in lines):
+        return [""] * len(lines), [f"every row: {notes[0]}"]
+    marks = [f" ({notes.index(line['note']) + 1})" if line["note"] else "" for line in lines]
+    return marks, [f"({number}) {note}" for number, note in enumerate(notes, 1)]
 
 
 def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sheet:
     """Return the sheet with the best of that column, and what cannot be told from it, marked."""
-    ranked = [line for line in lines if line["ranked_by"]]
-    if not ranked:
-        return sheet
+    ranked = _ranked(lines)
     highest = [line for line in ranked if line[SORT_BY] == ranked[0][SORT_BY]]
     best = {line["method"] for line in highest}
     alike = {line["method"] for line in ranked if line["as_best"]} - best
@@ -147,10 +128,8 @@ def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sh
     for row, line in zip(rows, lines, strict=True):
         row[column] += f" {DAGGER}" if line["method"] in alike else ""
     told = _told_best([line["method"] for line in highest], len(ranked), bool(alike))
-    few = filter(None, [ranked[0]["few_seeds"]])
-    notes = [*sheet.notes, f"{told} ({ranked[0]['ranked_by']})", *few]
     bold = frozenset((lines.index(line), column) for line in highest)
-    return replace(sheet, rows=tuple(map(tuple, rows)), notes=tuple(notes), bold=bold)
+    return replace(sheet, rows=tuple(map(tuple, rows)), notes=(*sheet.notes, told), bold=bold)
 
 
 def _told_best(best: Sequence[str], of: int, others_alike: bool) -> str:
@@ -165,6 +144,25 @@ def _told_best(best: Sequence[str], of: int, others_alike: bool) -> str:
         return f"{names} have the same exact match"
     has = "has" if len(best) == 1 else "have"
     return f"{names} {has} the highest exact match: the others can be told from it"
+
+
+def _ranked(lines: Iterable[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
+    """Return the rows whose exact match was tested against others'."""
+    return [line for line in lines if line["ranked_by"]]
+
+
+def _rank_notes(ranked: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Return what ranks are, and where seeds are few to tell them."""
+    if not ranked:
+        return []
+    told = f"rank: from the best to the worst that the tests leave open ({ranked[0]['ranked_by']})"
+    return [told, ranked[0]["few_seeds"]]
+
+
+def _rank(line: Mapping[Any, Any]) -> str:
+    """Return the ranks that a row can have; a dash where it has no number."""
+    best, worst = line["rank_best"], line["rank_worst"]
+    return NONE if line["n"] == 0 else span(best, worst)
 
 
 def _seeds(line: Mapping[Any, Any]) -> str:
@@ -221,22 +219,9 @@ def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
     yield "training", stated.training_compute
 
 
-def _terminal_cells(sheet: Sheet, row: int) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a row, with their styles."""
-    for number, (column, text) in enumerate(zip(sheet.columns, sheet.rows[row], strict=True)):
-        yield _narrow(sheet, column, text), "bold" if (row, number) in sheet.bold else ""
-
-
 def is_text(sheet: Sheet, column: str) -> bool:
     """Whether a column holds texts: it is set to the left, numbers to the right."""
     return column in (sheet.columns[0], *_TEXTS)
-
-
-def _narrow(sheet: Sheet, column: str, text: str) -> str:
-    """Return a cell with line breaks that halve its width where a terminal needs it."""
-    if column == "method":
-        return text.replace("+", "\n+")
-    return text if is_text(sheet, column) else re.sub(r" (?=[±(\[])", "\n", text).replace("± ", "±")
 
 
 def _markdown(sheet: Sheet) -> str:

@@ -6,7 +6,6 @@ colour vision tell apart, and nothing that only a colour tells.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -112,22 +111,6 @@ def font(size: int) -> FreeTypeFont:
 def ems(text: str) -> float:
     """Return how wide a text is in the face of the figures, in units of its size."""
     return font(100).getlength(text) / 100
-
-
-def wrapped(name: str, width: float) -> list[str]:
-    """Return a name in lines of at most `width` (in `ems`), all of its letters.
-
-    A line ends before a setting, or after a space, a slash or a colon, where it can.
-    """
-    lines = [""]
-    for piece in re.split(r"(?<=[ /:])|(?=\+)", name):
-        if lines[-1] and ems(lines[-1] + piece) > width:
-            lines.append("")
-        for letter in piece:
-            if lines[-1] and ems(lines[-1] + letter) > width:
-                lines.append("")
-            lines[-1] += letter
-    return lines
 
 
 def shown(image: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ exact match (`ranking`).
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
@@ -25,6 +24,7 @@ from hsal_bench.comparison import (
     weakness,
 )
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.metrics import MEANINGS
 from hsal_bench.ranking import ranking
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
@@ -44,7 +44,6 @@ HEADLINE = (
 )
 SORT_BY = "exact_match"
 DIGITS = 8
-_ORDER = (SORT_BY, "macro_f1")
 _RANK = ("rank_best", "rank_worst", "as_best", "ranked_by", "few_seeds")
 
 
@@ -113,19 +112,13 @@ def _rows(data_set: str, records: Sequence[Record], metrics: Sequence[str]) -> l
     """Return the rows of a data set, best exact match first."""
     found = {method: latest_per_seed(runs) for method, runs in variants(records)}
     latest = {method: runs for method, (runs, _) in found.items()}
-    ranks, asked = _ranks(latest), seeds_asked(latest)
+    asked = seeds_asked(latest)
     rows = []
-    for method, (runs, superseded) in sorted(found.items(), key=lambda item: _order(*item)):
-        seeds = asked[method]
-        row = {"data_set": data_set, "method": method, "seeds": len(seeds), **ranks[method]}
+    for method, rank in _ranks(latest).items():
+        (runs, superseded), seeds = found[method], asked[method]
+        row = {"data_set": data_set, "method": method, "seeds": len(seeds), **rank}
         rows.append(row | _line(runs, metrics) | {"note": _note(runs, seeds, superseded)})
     return rows
-
-
-def _order(method: str, found: tuple[list[Record], list[Record]]) -> tuple[float | str, ...]:
-    """Return what the rows are sorted by: the highest first, those without a number last."""
-    scores = [mean_std([value(run, name) for run in _good(found[0])])[0] for name in _ORDER]
-    return (*(math.inf if math.isnan(score) else -score for score in scores), method)
 
 
 def _line(runs: Sequence[Record], metrics: Sequence[str]) -> dict[str, Any]:
@@ -143,15 +136,19 @@ def _good(runs: Sequence[Record]) -> list[Record]:
 
 
 def _ranks(methods: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, Any]]:
-    """Return the columns `_RANK` of each method; of one without a number they are empty."""
+    """Return the columns `_RANK` of each method, the best first.
+
+    Those of a method without a number are empty, and it comes last.
+    """
     good = {name: _good(runs) for name, runs in methods.items()}
     order = ranking({name: runs for name, runs in good.items() if runs})
     told = (order.tests if order.pairs else "", order.few_seeds)
     none: dict[str, Any] = dict(zip(_RANK, (None, None, False, "", ""), strict=True))
-    return dict.fromkeys(methods, none) | {
+    ranked = {
         rank.name: dict(zip(_RANK, (rank.best, rank.worst, rank.as_best, *told), strict=True))
         for rank in order.ranks
     }
+    return ranked | {name: none for name in methods if name not in ranked}
 
 
 def _note(runs: Sequence[Record], seeds: set[int], superseded: Sequence[Record]) -> str:
@@ -190,8 +187,8 @@ def _origin(stated: Statement) -> str:
 
 
 def _check_metrics(records: Sequence[Record], metrics: Sequence[str]) -> None:
-    # The headline columns are always allowed: a method that does not attend has a dash there.
-    known = {*HEADLINE, *RUN_COLUMNS, *(name for run in records for name in run.metrics)}
+    # What no record has all the same is a column of dashes: a method need not show where it looks.
+    known = {*MEANINGS, *RUN_COLUMNS, *(name for run in records for name in run.metrics)}
     for name in metrics:
         if name not in known:
             raise UsageError(f"no record has a metric {name!r}: {suggest(name, known)}")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsal_bench.plain_text import file_name, one_line, shown
+from hsal_bench.plain_text import file_name, one_line, shown, wrapped
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,31 @@ def test_the_name_of_a_file_has_no_backslash_and_all_its_characters():
 
 def test_lines_are_folded_before_anything_is_escaped():
     assert one_line("  no\n  memory:\t\x1b[2J ") == "no memory: \\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("hsal-rl", ["hsal-rl"]),
+        ("hsal-rl+class_loss=x+carry=no", ["hsal-rl", "+class_loss=x", "+carry=no"]),
+        ("a+b=1+c=2+class_loss=x", ["a+b=1+c=2", "+class_loss=x"]),
+        ("m [preset=quick, rate=1]", ["m ", "[preset=quick, ", "rate=1]"]),
+        ("count-classifier-of-all", ["count-", "classifier-of-", "all"]),
+        ("a [learning_rate=0.001, b]", ["a ", "[learning_rate=", "0.001, b]"]),
+        ("iiii" * 8, ["i" * 15, "i" * 15, "ii"]),
+        ("", [""]),
+    ],
+)
+def test_a_name_is_wrapped_where_it_has_a_joint(name, lines):
+    assert wrapped(name, 15) == lines
+
+
+@given(st.text(), st.integers(1, 20))
+def test_a_wrapped_text_has_all_its_letters_in_lines_that_fit(text, width):
+    lines = wrapped(text, width)
+    assert "".join(lines) == text
+    assert all(len(line) <= width for line in lines)
+
+
+def test_a_letter_wider_than_the_line_stands_alone():
+    assert wrapped("abc", 1.5, lambda text: 2.0 * len(text)) == ["a", "b", "c"]

@@ -47,6 +47,18 @@ def test_methods_that_cannot_be_told_apart_share_a_rank(runs):
     assert [rank.exact_match for rank in found.ranks] == [0.75, 0.73, 0.21, 0.2]
 
 
+def test_of_equal_exact_matches_macro_f1_orders_the_ranks_and_decides_none(runs):
+    scores = {"a": {"macro_f1": 0.2}, "b": {"macro_f1": 0.3}, "c": {"macro_f1": 0.1}}
+    found = ranking({name: runs(first(50), metrics=told) for name, told in scores.items()})
+    assert [(rank.name, rank.told) for rank in found.ranks] == [
+        ("b", "1-3"),
+        ("a", "1-3"),
+        ("c", "1-3"),
+    ]
+    assert found.highest == ("b", "a", "c")
+    assert ranking({"a": runs(first(50)), "b": runs(first(51))}).highest == ("b",)
+
+
 def test_one_seed_each_is_mcnemar_with_holm(runs):
     a, b = np.repeat([1, 0, 1], [1, 9, 40]), np.repeat([0, 1, 1], [1, 9, 40])
     (pair,) = ranking({"a": runs(a), "b": runs(b)}).pairs

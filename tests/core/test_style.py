@@ -94,21 +94,6 @@ def test_pixels_have_the_face_of_the_figures():
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "lines"),
-    [
-        ("hsal-rl", ["hsal-rl"]),
-        ("hsal-rl+class_loss=x+carry=no", ["hsal-rl", "+class_loss=x", "+carry=no"]),
-        ("a+b=1+c=2+class_loss=x", ["a+b=1+c=2", "+class_loss=x"]),
-        ("m [preset=quick, rate=1]", ["m ", "[preset=quick, ", "rate=1]"]),
-        ("iiii" * 20, ["i" * 28, "i" * 28, "i" * 24]),
-        ("", [""]),
-    ],
-)
-def test_a_name_is_wrapped_before_its_settings(name, lines):
-    assert style.wrapped(name, 8.0) == lines
-
-
 def test_a_multiset_is_written_in_the_order_of_the_classes():
     assert style.multiset([7, 3, 3], "0123456789") == "{3, 3, 7}"
     assert style.multiset([], "0123456789") == "{}"
