@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,8 +85,9 @@ def _template() -> Template:
 
 
 def _breakable(name: str) -> Markup:
-    """Return a method's name that can go on in another line before each of its settings."""
-    return Markup("<wbr>+").join(name.split("+"))
+    """Return a method's name that can go on in another line at its joints."""
+    before = Markup("<wbr>+").join(name.split("+"))
+    return Markup(re.sub(r"(?<=[_=,])", "<wbr>", before))
 
 
 def _policy(style: str, script: str) -> str:

@@ -20,10 +20,11 @@ _TOP, _HEIGHT = 16, 58
 
 @dataclass(frozen=True)
 class Bars:
-    """A method's exact match by the number of objects."""
+    """A method's exact match by the number of objects, of which there are so many `sizes`."""
 
     row: Row
     svg: Markup
+    sizes: int
 
 
 def bars(section: Section) -> list[Bars]:
@@ -31,7 +32,8 @@ def bars(section: Section) -> list[Bars]:
     names = {name for row in section.rows for run in row.good for name in run.metrics}
     found = (re.fullmatch(r"exact_match_m([0-9]+)", name) for name in names)
     sizes = sorted(int(match[1]) for match in found if match)
-    return [Bars(row, _bars(row, sizes)) for row in section.rows if row.good] if sizes else []
+    rows = [row for row in section.rows if row.good] if sizes else []
+    return [Bars(row, _bars(row, sizes), len(sizes)) for row in rows]
 
 
 def _bars(row: Row, sizes: Sequence[int]) -> Markup:

@@ -131,7 +131,7 @@ def _cost(section: Section, name: str) -> Chart | None:
 def _point(one: Reached, plot: Plot, label: Markup | None) -> Iterator[Markup]:
     place = x, y = plot.at(one.cost, one.mean)
     if one.reach > 0:
-        low, high = (plot.y.at(one.mean + side * one.reach) for side in (-1, 1))
+        low, high = (plot.y.at(min(max(one.mean + side * one.reach, 0), 1)) for side in (-1, 1))
         yield tag("line", x1=x, x2=x, y1=low, y2=high)
     yield tag("circle", cx=x, cy=y, r=11, class_="reach")
     yield mark(one.row.ink, *place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -69,9 +69,10 @@ def across(values: Sequence[float], *, log: bool = False) -> Axis:
     return around(values, LEFT, WIDTH - RIGHT, log=log)
 
 
-def upwards(values: Sequence[float]) -> Axis:
-    """Return the vertical axis with room for the values."""
-    return around(values, HEIGHT - BOTTOM, TOP)
+def upwards(shares: Sequence[float]) -> Axis:
+    """Return the vertical axis with room for shares, of what lies in [0, 1]."""
+    axis = around([min(max(share, 0.0), 1.0) for share in shares], HEIGHT - BOTTOM, TOP)
+    return replace(axis, low=max(axis.low, 0.0), high=min(axis.high, 1.0))
 
 
 def series(row: Row, parts: Iterable[Markup]) -> Markup:
@@ -105,13 +106,14 @@ def names(places: Sequence[tuple[Row, Point]]) -> dict[str, Markup]:
 
 
 def _beside(row: Row, place: Point) -> Iterator[tuple[Box, Markup]]:
-    """Yield a method's name to the right of its mark, to the left, above and below."""
+    """Yield a method's name to the right of its mark, to the left, above, below, and aslant."""
     x, y = place
     name = _short(row.name)
     wide = LETTER * len(name)
     right, left = (8, 0, "start", 0.0), (-8, 0, "end", 1.0)
     above, below = (0, -13, "middle", 0.5), (0, 13, "middle", 0.5)
-    for dx, dy, anchor, before in (right, left, above, below):
+    aslant = [(dx, dy, *side[2:]) for dy in (-10, 10) for dx, side in ((7, right), (-7, left))]
+    for dx, dy, anchor, before in (right, left, above, below, *aslant):
         start, middle = x + dx - before * wide, y + dy
         label = text(name, round(x + dx, 1), round(middle + 4, 1), anchor, class_="name")
         yield (start, middle - 6, start + wide, middle + 6), label

@@ -126,6 +126,12 @@ class Section:
         return sum(len(row.runs) for row in self.rows)
 
     @property
+    def highest(self) -> tuple[Row, ...]:
+        """The rows with the very highest exact match; most often one, none without a number."""
+        names = self.ranking.highest if self.ranking else ()
+        return tuple(row for row in self.rows if row.name in names)
+
+    @property
     def headings(self) -> list[tuple[str, str, str]]:
         """Name, heading and meaning of each of `COLUMNS`."""
         return [(name, heading(name), meaning(name)) for name in COLUMNS]

@@ -168,6 +168,17 @@ def test_the_highest_is_bold_and_what_cannot_be_told_from_it_has_a_dagger(run):
     assert shown[shown.index("0.743") :].index("†") < shown[shown.index("0.743") :].index("0.025")
 
 
+def test_those_with_the_same_highest_are_bold_alike_and_the_contents_say_how_many(run):
+    low, high = ({"macro_f1": macro_f1} for macro_f1 in (0.2, 0.3))
+    found = parsed([run("a", metrics=low), run("b", metrics=high), run("c", right=199)])
+    assert [link["class"] for _, link in found.elements if "best" in link.get("class", "")] == [
+        "number best"
+    ] * 2
+    told = " ".join("".join(text for _, text in found.texts).split())
+    assert "highest exact match 0.500, b and 1 more" in told
+    assert told.count("†") == 2  # c, and what it means
+
+
 def test_so_few_seeds_are_told(run):
     entries = [run(name, seed, right=100 + seed) for name in "ab" for seed in range(2)]
     shown = "".join(text for _, text in parsed(entries).texts)

@@ -90,11 +90,26 @@ def test_every_mark_leads_to_its_records_and_names_itself(run):
         assert links["b"].find("g/title").text == "b: 0.025"
 
 
+@pytest.mark.parametrize(("right", "low", "high"), [(0, "0", "0.06"), (400, "0.94", "1")])
+def test_no_axis_of_shares_goes_beyond_what_they_can_be(run, right, low, high):
+    svg = svg_of([run("a", right=right), run("b", right=right)], "training time")
+    ends = (text for text in svg.iter("text") if text.get("text-anchor") == "end")
+    ticks = [text.text for text in ends if text.get("class") is None]
+    assert (ticks[0], ticks[-1]) == (low, high)
+
+
+def test_a_deviation_ends_where_shares_do(run):
+    entries = [run("a", seed=seed, right=right) for seed, right in enumerate((0, 4))]
+    svg = svg_of([*entries, run("b", right=200)], "training time")
+    (whisker,) = series(svg)["a"].iter("line")
+    assert whisker.get("y1") == "222.0"  # 0.005 - 0.007 is none
+
+
 def test_names_beside_points_cover_no_other(run):
-    entries = [run(f"method-{k}", right=100 + 7 * k, wall_s=10.0 + k / 2) for k in range(12)]
+    entries = [run(f"method-{k}", right=100 + 3 * k, wall_s=10.0 + k / 4) for k in range(30)]
     svg = svg_of(entries, "training time")
     named = [text for text in svg.iter("text") if text.get("class") == "name"]
-    assert 2 <= len(named) < 12
+    assert 2 <= len(named) < 30
     boxes = []
     for text in named:
         wide = LETTER * len(text.text)
