@@ -207,7 +207,7 @@ def test_the_command_is_copied(show, entries):
     row = shown.locator("tbody[data-name=slow]").first
     row.locator("summary").click()
     row.get_by_role("button", name="Copy").click()
-    assert row.get_by_role("button", name="Copied").is_visible()
+    row.get_by_role("button", name="Copied").wait_for()
     assert shown.evaluate("navigator.clipboard.readText()") == "hsal-bench run --model slow"
 
 
