@@ -118,7 +118,9 @@ def _draw(axis: Axes, found: Sequence[Curve], names: Sequence[str], metric: str)
     axis.set_xlabel("updates")
     axis.set_ylabel(AXES[metric])
     axis.set_xlim(0, max(int(curve.updates[-1]) for curve in found) or 1)
-    axis.set_ylim(bottom=0, top=1 if metric == MACRO_F1 else None)
+    axis.set_ylim(bottom=0)
+    if metric == MACRO_F1:
+        axis.set_ylim(top=min(1.0, axis.get_ylim()[1]))
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if metric == SALIENCY:

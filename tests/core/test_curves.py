@@ -66,7 +66,14 @@ def test_a_line_is_the_mean_and_the_band_goes_from_the_lowest_to_the_highest_see
     (band,) = axis.collections
     x, y = band.get_paths()[0].vertices.T
     assert (min(y[x == 10]), max(y[x == 10])) == pytest.approx((0.5, 0.55))
-    assert axis.get_ylim() == (0, 1)
+
+
+@pytest.mark.parametrize(("shift", "highest"), [(0.1, 1.0), (-0.1, 0.8)])
+def test_the_axis_of_shares_ends_above_the_curves_and_at_1_at_most(run, shift, highest):
+    (axis,) = curves_figure([run(shift=shift)], [MACRO_F1]).axes
+    low, high = axis.get_ylim()
+    assert low == 0
+    assert highest <= high <= min(1.0, highest + 0.1)
 
 
 def test_one_seed_has_no_band(run):
