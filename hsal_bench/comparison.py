@@ -65,6 +65,13 @@ def weakness(record: Record) -> str:
     return f"the activation model has {right:.1f} % of single objects right: a weak ground"
 
 
+def unhelped(runs: Sequence[Record]) -> str:
+    """Return what a table must say of runs that were best before they were trained; "" of none."""
+    seeds = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
+    told = f"seed {', '.join(seeds)} tested at update 0: training did not help on validation"
+    return told if seeds else ""
+
+
 def conditions(record: Record) -> dict[str, Any]:
     """Return what a run was given that a fair comparison gives to all alike, by name.
 

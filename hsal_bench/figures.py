@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from hsal_bench.files import writable_folder, write_text
 from hsal_bench.looks import drawn, looks
 from hsal_bench.plain_text import one_line
 from hsal_bench.record import Record, unpack_correct
+from hsal_bench.tables import digits
 from hsal_bench.trained import trained
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def make(runs: Sequence[Run], wanted: Wanted) -> list[int]:
     return [number for number in wanted.numbers if number not in made]
 
 
-def _by_data_set(runs: Iterable[Run]) -> dict[str, list[Run]]:
+def _by_data_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Return the runs by the names of their data sets, "" where there is one data set."""
     found: dict[tuple[str, str], list[Run]] = {}
     for record, path in runs:
@@ -80,8 +81,9 @@ def _by_data_set(runs: Iterable[Run]) -> dict[str, list[Run]]:
     if len(found) == 1:
         return {"": next(iter(found.values()))}
     names = [name for name, _ in found]
+    known = digits(record for record, _ in runs)
     return {
-        name if names.count(name) == 1 else f"{name}-{content[:8]}": mine
+        name if names.count(name) == 1 else f"{name}-{content[:known]}": mine
         for (name, content), mine in found.items()
     }
 

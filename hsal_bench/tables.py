@@ -20,6 +20,7 @@ from hsal_bench.comparison import (
     conditions,
     latest_per_seed,
     seeds_asked,
+    unhelped,
     variants,
     weakness,
 )
@@ -155,13 +156,7 @@ def _note(runs: Sequence[Record], seeds: set[int], superseded: Sequence[Record])
     causes = dict.fromkeys(_lacking(runs, seeds))
     if repeated := sorted({run.seed for run in superseded}):
         causes[f"seed {', '.join(map(str, repeated))} run more than once: the latest counts"] = None
-    untrained = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
-    if untrained:
-        told = (
-            f"seed {', '.join(untrained)} tested at update 0: training did not help on validation"
-        )
-        causes[told] = None
-    causes |= dict.fromkeys(filter(None, map(weakness, _good(runs))))
+    causes |= dict.fromkeys(filter(None, [unhelped(runs), *map(weakness, _good(runs))]))
     causes |= dict.fromkeys(_origin(run.stated) for run in runs if run.stated is not None)
     return "; ".join(causes)
 

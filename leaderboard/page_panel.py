@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, value
-from hsal_bench.comparison import weakness
+from hsal_bench.comparison import unhelped, weakness
 from hsal_bench.facts import Fact, facts
 from hsal_bench.plain_text import shown
 from hsal_bench.record import Record
@@ -106,10 +106,7 @@ def _problems(row: Row) -> Iterator[str]:
         yield f"seed {record.seed} {record.status}: {record.reason}"
     if row.missing:
         yield f"no run of seed {_listed(row.missing)}, which other methods have"
-    for record in row.good:
-        if record.selected_update == 0:
-            yield f"seed {record.seed} tested at update 0: training did not help on validation"
-    yield from dict.fromkeys(filter(None, map(weakness, row.good)))
+    yield from dict.fromkeys(filter(None, [unhelped(row.good), *map(weakness, row.good)]))
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -206,6 +206,15 @@ def test_each_data_set_has_its_own(of_toy, ok, figures_command, tmp_path):
     assert (code, out) == (0, ["figures/figure-6-mnist-multiset.pdf", "figures/figure-6-toy.pdf"])
 
 
+def test_contents_that_begin_alike_have_figures_of_their_own(ok, figures_command, tmp_path):
+    for k, last in enumerate("ab"):
+        data_set = DataSet("toy", "ab" * 5 + last * 54, {"test": 20}, "t.h5")
+        write_record(ok(curve=CURVE, data_set=data_set), tmp_path / "runs" / str(k) / "record.json")
+    code, out, _ = figures_command("--only", "6", "--format", "pdf")
+    names = ["figures/figure-6-toy-abababababa.pdf", "figures/figure-6-toy-abababababb.pdf"]
+    assert (code, sorted(out)) == (0, sorted(names))
+
+
 def test_a_caption_names_records_without_what_does_not_print(of_toy, figures_command, tmp_path):
     of_toy("seed\u202e-0")
     assert figures_command("--only", "6", "--format", "pdf")[0] == 0
