@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -31,8 +32,17 @@ class SourceUnavailable(UsageError):  # noqa: N818 - it says what is the matter
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error about an unknown `name`: the nearest known one, then all."""
+    """Return the end of an error about an unknown `name`: the nearest known one, then all.
+
+    Near is what begins like it, else what has much the same letters; case and dashes do not count.
+    """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    plain = {_plain(one): one for one in reversed(known)}
+    begun = [one for one in sorted(plain) if _plain(name) and one.startswith(_plain(name))]
+    near = begun or difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
+    hint = f"did you mean {plain[near[0]]!r}? " if near else ""
     return f"{hint}known: {', '.join(known) if known else 'none'}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_\s]", "", name).casefold()

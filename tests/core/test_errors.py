@@ -1,0 +1,31 @@
+"""What is suggested for a name that is not known."""
+
+import pytest
+
+from hsal_bench.errors import suggest
+
+KNOWN = ("hsal-rl", "hsal-multiset", "rl", "cross-entropy", "exact_match", "exact_match_m1")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("hsal_rl", "hsal-rl"),
+        ("HSAL-RL", "hsal-rl"),
+        ("hsalrl", "hsal-rl"),
+        ("RL", "rl"),
+        ("crossentropy", "cross-entropy"),
+        ("cross", "cross-entropy"),
+        ("corss-entropy", "cross-entropy"),
+        ("Exact Match", "exact_match"),
+        ("exact-match", "exact_match"),
+    ],
+)
+def test_the_nearest_name_is_told_first(name, near):
+    assert suggest(name, KNOWN).startswith(f"did you mean {near!r}? known: cross-entropy, exact")
+
+
+@pytest.mark.parametrize("name", ["", "-", "zzz"])
+def test_nothing_is_told_where_nothing_is_near(name):
+    assert suggest(name, KNOWN).startswith("known: cross-entropy, exact_match, ")
+    assert suggest(name, ()) == "known: none"
