@@ -44,7 +44,7 @@ class OneStepConfig(GradientConfig):
 
 
 class DistributionMatching(ExecutedSequence):
-    """D(Q, mean over t <= m of p_t), greedily executed."""
+    """The mean of p_t over the steps t <= m is matched to the labels' distribution Q, by D."""
 
     Config: ClassVar[type] = DistributionMatchingConfig
     presets: ClassVar[Presets] = {"quick": {**SMALL, "weight_decay": 0.01}}

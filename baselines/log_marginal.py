@@ -16,7 +16,7 @@ from .sequence_losses import log_marginal
 
 
 class LogMarginal(MultisetLoss):
-    """-log sum over the labels still available of p(label)."""
+    """-log of the summed probability of the labels still available."""
 
     presets: ClassVar[Presets] = {
         "quick": {**SMALL, "learning_rate": 3e-3, "execution": "stochastic"}

@@ -34,7 +34,7 @@ class RlConfig(SequenceConfig):
 
 
 class Rl(SequenceMethod):
-    """REINFORCE on the reward of P§4.2."""
+    """REINFORCE on the paper's class reward (P§4.2), on the plain decoder."""
 
     Config: ClassVar[type] = RlConfig
     presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 3e-4}}

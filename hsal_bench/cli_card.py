@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 def card(
     data_set: str, datasets: Path, out: Path | None, url: str, published: datetime | None
 ) -> None:
-    """Print a data set's card in Markdown, measured from its file.
+    """Print a data set's card, measured from its file.
 
-    Without a file, a data set that can be generated gets the part of the card that needs none.
-    Exit code 1: the file is damaged; 2: there is no such data set.
+    It is in Markdown. Without a file, a data set that can be generated gets the part of the card
+    that needs none. Exit code 1: the file is damaged; 2: there is no such data set.
     """
     if out is None and (url or published):
         raise UsageError("--url and --published are written by --croissant OUT.json: name the file")

@@ -21,11 +21,11 @@ from hsal_bench.options import assignments
 @click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu or cuda.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def check_method(method: str, settings: tuple[str, ...], device: str, as_json: bool) -> None:
-    """Try a method on a tiny task drawn in memory: a minute on a CPU, often seconds.
+    """Try on a tiny task whether a method keeps the contract.
 
-    What is looked at: the class, its updates and predictions, learning, random numbers, states.
-    A check that rests on one which did not pass is skipped. Exit code 1: a check failed; 2: there
-    is no such method, or setting.
+    The task is drawn in memory: a minute on a CPU, often seconds. What is looked at: the class, its
+    updates and predictions, learning, random numbers, states. A check that rests on one which did
+    not pass is skipped. Exit code 1: a check failed; 2: there is no such method, or setting.
     """
     from hsal_bench import plan, registry
 

@@ -48,11 +48,11 @@ def compare(
     output: Path | None,
     count: int,
 ) -> None:
-    """Compare A with B, image by image: records, folders of runs, or predictions files.
+    """Compare A with B, image by image.
 
-    Exact match and macro F1 with 95 % bootstrap intervals over the images, the difference with
-    McNemar's exact test, and by kinds of images. Of records without the predictions or the data
-    set, what can be told is told.
+    They are records, folders of runs, or predictions files. Told are exact match and macro F1 with
+    95 % bootstrap intervals over the images, the difference with McNemar's exact test, and by kinds
+    of images. Of records without the predictions or the data set, what can be told is told.
     """
     from hsal_bench import contest, contest_sheets
 

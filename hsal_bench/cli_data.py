@@ -49,10 +49,11 @@ def generate(
     force: bool,
     **options: str | bool | None,
 ) -> None:
-    """Build data sets into HDF5: those named, or all whose sources are to be had.
+    """Build data sets into HDF5: those named, or all.
 
-    A file that is there already and has the same config is left as it is. Interrupted at any
-    moment, the same command goes on from where it stopped.
+    Of all, those are built whose sources are to be had. A file that is there already and has the
+    same config is left as it is. Interrupted at any moment, the same command goes on from where it
+    stopped.
     """
     from hsal_bench import making
 
@@ -83,7 +84,7 @@ def generate(
 @_data_dir
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def verify(file: Path, remake: int, data_dir: Path, as_json: bool) -> None:
-    """Prove a data set file whole, leak-free, and as its config says.
+    """Prove a data set whole, leak-free, as its config says.
 
     A check that cannot be made here (the glyph source is not to be had) is skipped; the others
     decide. Exit code 1: a check failed; 2: there is no such file.

@@ -47,10 +47,11 @@ def evaluate(
     form: str | None,
     output: Path | None,
 ) -> None:
-    """Score PREDICTIONS, one line {"id": 17, "labels": [3, 3, 7]} per image of the split.
+    """Score predictions, wherever they were made.
 
-    The id is the image's row in the split; "-" reads standard input. A file in which
-    anything is wrong or missing is not scored: what is wrong is listed, exit code 2.
+    They have one line {"id": 17, "labels": [3, 3, 7]} per image of the split. The id is the image's
+    row in the split; "-" reads standard input. A file in which anything is wrong or missing is not
+    scored: what is wrong is listed, exit code 2.
     """
     form = _form(form, as_json, output)
     path = data_set_path(dataset, datasets)

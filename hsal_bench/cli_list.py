@@ -13,6 +13,7 @@ from typing import Any, Literal
 import click
 
 from hsal_bench import registry, variants
+from hsal_bench.commands import docstring
 from hsal_bench.errors import UsageError
 from hsal_bench.options import as_json as plain
 from hsal_bench.options import as_text, bounds, field_types
@@ -56,7 +57,7 @@ class _Row:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_all(name: str | None, as_json: bool) -> None:
-    """List the data sets, methods and presets there are, or the options of one.
+    """List data sets, methods and presets, or one's options.
 
     NAME: a data set, a method, a preset, or path/to/file.py:ClassName.
     """
@@ -77,20 +78,34 @@ def _list_names(as_json: bool) -> None:
     if as_json:
         methods = registry.names(registry.METHODS)
         found = {"data sets": variants.known(), "methods": methods, "presets": list(PRESETS)}
-        click.echo(json.dumps(found, indent=1))
+        own = {name: variants.summary(name) for name in registry.names(registry.GENERATORS)}
+        varied = {name: line for one in own for name, line in variants.listed(one).items()}
+        click.echo(json.dumps({**found, "about": own | varied | _methods()}, indent=1))
         return
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
     click.secho("data sets", bold=True)
     for own in registry.names(registry.GENERATORS):
-        click.echo(f"  {own}")
+        _print_about(own, variants.summary(own), width)
         for name, line in variants.listed(own).items():
-            click.echo(f"    {name}: {line}")
+            _print_about(name, line, width, indent=4)
     click.secho("methods", bold=True)
-    for name in registry.names(registry.METHODS):
-        click.echo(f"  {name}")
+    for name, about in _methods().items():
+        _print_about(name, about, width)
     click.secho("presets", bold=True)
     for name, preset in PRESETS.items():
         click.echo(f"  {name}: {preset.summary}")
     click.echo("hsal-bench list NAME shows what can be set on it; of a preset, its numbers")
+
+
+def _methods() -> dict[str, str]:
+    """Return what each method's class says of itself in a line, read from its source."""
+    targets = registry.targets(registry.METHODS)
+    return {name: docstring(target).partition("\n")[0] for name, target in targets.items()}
+
+
+def _print_about(name: str, about: str, width: int, indent: int = 2) -> None:
+    told = f"{name}: {about}" if about else name
+    _print_filled(told, width, first=" " * indent, below=" " * (indent + 4))
 
 
 def _list_preset(name: str, as_json: bool) -> None:

@@ -88,7 +88,7 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train and evaluate methods; write records and the metric table.
+    """Train and evaluate methods; write records and tables.
 
     What is missing (the data set, the activation model, the activations) is made first. Interrupted
     at any moment, the same command goes on from the last checkpoint.

@@ -41,11 +41,12 @@ def table(
     intervals: bool,
     output: Path | None,
 ) -> None:
-    """Show the metrics of the runs recorded in PATH: folders or record files (default: runs).
+    """Show the metrics of recorded runs, and their ranks.
 
-    One table per data set; means over seeds, ± their sample standard deviation. A row is named as
-    the run's folder; brackets say in what else its runs differ. † marks an exact match that cannot
-    be told from the highest; the note below says by which tests.
+    PATH: folders or record files (default: runs). One table per data set; means over seeds, ± their
+    sample standard deviation. A row is named as the run's folder; brackets say in what else its
+    runs differ. † marks an exact match that cannot be told from the highest; the note below says by
+    which tests.
     """
     if everything and (names is not None or intervals):
         other = "--intervals" if names is None else "--metrics"

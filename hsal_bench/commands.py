@@ -1,7 +1,6 @@
-"""What a command says of itself, read from its source: telling of it imports nothing.
+"""What a command or a method says of itself, read from its source: telling of it imports nothing.
 
-A command is named as an entry point names it, `module:attribute`: a function with a docstring that
-click has made a command of.
+It is named as an entry point names it, `module:attribute`: a function or class with a docstring.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 
 
 def docstring(target: str) -> str:
-    """Return the docstring of the function `module:attribute`; "" where it cannot be read."""
+    """Return the docstring of `module:attribute`; "" where there is none that can be read."""
     module, _, attribute = target.partition(":")
     try:
         source = _source(module)
@@ -24,7 +23,7 @@ def docstring(target: str) -> str:
     found = [
         ast.get_docstring(node) or ""
         for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name == attribute
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute
     ]
     return found[-1] if found else ""
 

@@ -59,6 +59,12 @@ def listed(own: str) -> dict[str, str]:
     return {name: line for name, line in family.items() if name != own}
 
 
+def summary(own: str) -> str:
+    """Return in a line what the generator `own` makes; "" where it cannot be imported."""
+    generator = _loaded(own)
+    return generator.summary if generator else ""
+
+
 def about(own: str, name: str, spec: Any) -> str:
     """Return in a line what the data set `name` is, which the generator `own` makes of `spec`."""
     generator: Any = registry.load_generator(own)

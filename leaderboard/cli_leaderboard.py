@@ -23,10 +23,11 @@ import click
     help="Show each method's attention.png that lies beside its record, made small; 1 MiB in all.",
 )
 def leaderboard(paths: tuple[Path, ...], output: Path, pictures: bool) -> None:
-    """Write the runs recorded in PATH (folders or record files; default: runs) as one HTML page.
+    """Write recorded runs as one HTML page.
 
-    One table per data set, with ranks, charts, and every number down to its record. The page loads
-    nothing: it can be opened from a disk, mailed, or put on any server as it is.
+    PATH: folders or record files (default: runs). One table per data set, with ranks, charts, and
+    every number down to its record. The page loads nothing: it can be opened from a disk, mailed,
+    or put on any server as it is.
     """
     from hsal_bench.files import writable_folder, write_text
     from hsal_bench.leaderboard.page import page

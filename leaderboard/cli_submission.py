@@ -47,11 +47,12 @@ def check_submission(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Check predictions made elsewhere and what is stated of them; make records of them.
+    """Check predictions made elsewhere; make records of them.
 
-    A submission is a folder or zip of submission.json and predictions.jsonl, or for several seeds
-    seed-0.jsonl, seed-1.jsonl and so on. docs/submissions.md has the rules. Exit code 1: it fails
-    a check, every problem is listed; 2: there is no such submission, or no file of --dataset.
+    What is stated of them is checked, too. A submission is a folder or zip of submission.json and
+    predictions.jsonl, or for several seeds seed-0.jsonl, seed-1.jsonl and so on.
+    docs/submissions.md has the rules. Exit code 1: it fails a check, every problem is listed; 2:
+    there is no such submission, or no file of --dataset.
     """
     from hsal_bench.cli_outcomes import tell
     from hsal_bench.plain_text import shown

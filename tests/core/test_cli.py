@@ -33,6 +33,15 @@ def test_help_names_every_command(monkeypatch, capsys):
         assert f"\n  {name} " in out
 
 
+def test_help_says_in_whole_lines_of_80_columns_what_each_command_does(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = _main(monkeypatch, capsys, "--help")
+    told = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(told) >= len(cli.COMMANDS)
+    assert [line for line in told if len(line) > 80 or not line.endswith(".")] == []
+    assert [line for line in told if line.endswith("..")] == []
+
+
 def test_an_unknown_command_suggests_the_nearest(monkeypatch, capsys):
     code, _, err = _main(monkeypatch, capsys, "genrate")
     assert code == 2

@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from hsal_bench import registry
 from hsal_bench.cli_list import list_all
 from hsal_bench.errors import UsageError
 
@@ -65,8 +66,28 @@ def _option(output, name):
 
 def test_without_a_name_the_names_are_listed(known_generators):
     lines = _call().splitlines()
-    assert lines[:3] == ["data sets", "  toy", "  toy-large"]
-    assert "  hsal-rl" in lines
+    assert lines[:3] == ["data sets", "  toy: squares", "  toy-large: squares"]
+    assert any(line.startswith("  hsal-rl: ") for line in lines)
+
+
+def test_everything_listed_says_what_it_is_within_the_width():
+    found = json.loads(_call("--json"))
+    assert set(found["about"]) == {*found["data sets"], *found["methods"]}
+    assert all(found["about"].values())
+    lines = _call(columns=60).splitlines()
+    names = lines[: lines.index("presets")]
+    assert max(map(len, names)) <= 60
+    told = " ".join(" ".join(lines).split())
+    for name, about in found["about"].items():
+        assert f"{name}: {about}" in told
+
+
+def test_what_cannot_be_read_is_listed_by_its_name_alone(monkeypatch):
+    targets = {"theirs": "no_such_module:Theirs", "bare": "json.decoder:JSONDecodeError"}
+    monkeypatch.setattr(registry, "targets", lambda group: targets)
+    lines = _call().splitlines()
+    assert "  theirs" in lines
+    assert "  bare: Subclass of ValueError with the following additional properties:" in lines
 
 
 def test_the_options_of_a_method_from_a_file(mine):
@@ -132,7 +153,7 @@ def test_an_unknown_name_is_refused(known_generators, mine):
 
 def test_what_a_generator_makes_under_other_names_is_listed():
     lines = _call().splitlines()
-    at = lines.index("  mnist-multiset")
+    at = lines.index("  mnist-multiset: MNIST Multiset: 1 to 4 digits per image, repeats allowed")
     assert "    mnist-multiset-5to8: 5 to 8 digits of 20 to 24 px" in lines[at : at + 9]
     assert "mnist-multiset-5to8" in json.loads(_call("--json"))["data sets"]
     output = _call("kmnist-multiset-5to8")

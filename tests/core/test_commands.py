@@ -103,7 +103,7 @@ def test_two_packages_with_one_name_are_both_named(installed):
 def test_a_name_of_hsal_bench_stays_its_own_and_the_clash_is_told(installed):
     done = installed({"list": "parcel.tools:greet"}, "--help")
     assert done.returncode == 0
-    assert "List the data sets" in done.stdout
+    assert "List data sets" in done.stdout
     assert done.stderr == (
         "warning: command 'list' of package parcel cannot be called: "
         "hsal-bench has one of that name; rename or uninstall it\n"
