@@ -71,4 +71,6 @@ def compare(
         from hsal_bench.preview import save
 
         save(contest_picture(found, count), output)
-        click.echo(f"{output}: images that one alone has right", err=True)
+        there = found.comparison.only_a + found.comparison.only_b
+        told = f"the first {count:,} of the {there:,}" if count < there else f"the {there:,}"
+        click.echo(f"{output}: {told} images that one alone has right", err=True)

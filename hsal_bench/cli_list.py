@@ -78,9 +78,11 @@ def _list_names(as_json: bool) -> None:
     if as_json:
         methods = registry.names(registry.METHODS)
         found = {"data sets": variants.known(), "methods": methods, "presets": list(PRESETS)}
-        own = {name: variants.summary(name) for name in registry.names(registry.GENERATORS)}
-        varied = {name: line for one in own for name, line in variants.listed(one).items()}
-        click.echo(json.dumps({**found, "about": own | varied | _methods()}, indent=1))
+        told = {name: variants.summary(name) for name in registry.names(registry.GENERATORS)}
+        varied = [variants.listed(name) for name in told]
+        for lines in (*varied, _methods()):
+            told |= lines
+        click.echo(json.dumps({**found, "about": told}, indent=1))
         return
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     click.secho("data sets", bold=True)

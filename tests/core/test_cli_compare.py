@@ -264,6 +264,9 @@ def test_the_sheet_shows_them(run, tmp_path):
     a, b = run("a", range(20)), run("b", [0, 30])
     done = command(a, b, "--datasets", ".", "-o", "new/sheet.png", "--count", 4)
     assert done.exit_code == 0, done.exception
+    assert done.stderr == "new/sheet.png: the first 4 of the 20 images that one alone has right\n"
+    every = command(a, b, "--datasets", ".", "-o", "all.png", "--count", 20)
+    assert every.stderr == "all.png: the 20 images that one alone has right\n"
     with Image.open(tmp_path / "new/sheet.png") as sheet:
         seen = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.asarray(sheet).reshape(-1, 3)}
         # 4 pictures of 24 pixels in a row, each over three lines, under the title.
