@@ -34,7 +34,8 @@ class SourceUnavailable(UsageError):  # noqa: N818 - it says what is the matter
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error about an unknown `name`: the nearest known one, then all.
 
-    Near is what begins like it, else what has much the same letters; case and dashes do not count.
+    Near is what begins like it, else what has much the same letters; case does not count, and a
+    low line is a dash.
     """
     known = sorted(known)
     plain = {_plain(one): one for one in reversed(known)}
@@ -45,4 +46,4 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[-_\s]", "", name).casefold()
+    return re.sub(r"[_\s]", "-", name).casefold()

@@ -139,8 +139,15 @@ def test_predictions_from_standard_input(call, perfect, monkeypatch):
 def test_another_split_has_other_images(call, perfect):
     code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5", "--split", "valid")
     assert (code, out) == (2, "")
+    assert err == (
+        f"error: {perfect} has no answers to the 40 images of valid, but fits the 60 of test: "
+        "--split test\n"
+    )
+    perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:50]))
+    code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5", "--split", "valid")
+    assert (code, out) == (2, "")
     assert err.startswith("line 41: id 40 is not of this split: ids go from 0 to 39\n")
-    assert err.endswith(f"error: {perfect}: 20 problems, nothing is scored\n")
+    assert err.endswith(f"error: {perfect}: 10 problems, nothing is scored\n")
 
 
 def test_problems_stand_on_lines_of_their_own(call, perfect):

@@ -386,6 +386,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--model", "nothing.py:X"], "no file nothing.py"),
         (["--backbone", "resnet43"], "no activation model 'resnet43': did you mean 'resnet34'?"),
         (["--dataset", "mnist-multi"], "no data set 'mnist-multi'"),
+        (["--dataset", "a,b"], "a,b is several data sets: runs are of one, name one at a time"),
         (["--dataset", "missing.h5"], "no data set file missing.h5"),
         (["--eval-on", "mnist-multi"], "no data set 'mnist-multi'"),
         (["--eval-on", "missing.h5"], "no data set file missing.h5"),
