@@ -63,7 +63,7 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     counts.
 
     Raises:
-        UsageError: a metric that none of the records has.
+        UsageError: a name that is none of this project's metrics, and that no record has.
     """
     import pandas as pd
 

@@ -280,6 +280,12 @@ def test_a_number_that_one_seed_lacks_has_no_mean(ok):
     assert row["exact_match"] == 0.5
 
 
+def test_a_metric_that_no_record_has_is_a_column_without_numbers(ok):
+    table = tables.metric_table([ok()], ["coverage", "exact_match"])
+    assert table["coverage"].isna().all()
+    assert table["exact_match"].tolist() == [0.5]
+
+
 def test_an_unknown_metric_is_refused(ok):
     with pytest.raises(UsageError, match="no record has a metric 'macro_f2': did you mean 'macro_"):
         tables.metric_table([ok()], ["macro_f2"])
