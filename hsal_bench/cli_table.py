@@ -45,8 +45,8 @@ def table(
 
     PATH: folders or record files (default: runs). One table per data set; means over seeds, ± their
     sample standard deviation. A row is named as the run's folder; brackets say in what else its
-    runs differ. † marks an exact match that cannot be told from the highest; the note below says by
-    which tests.
+    runs differ. A rank is what the tests leave open, a note below says which tests; † marks an
+    exact match that cannot be told from the highest. What a terminal has no room for follows below.
     """
     if everything and (names is not None or intervals):
         other = "--intervals" if names is None else "--metrics"

@@ -12,7 +12,7 @@ from hsal_bench.record import Record
 NONE = "—"
 _IMAGES = "none (images)"
 _NAMED = 3
-"""Rows that were given the same are named as far as this; of more it is enough to name the rest."""
+"""Rows that were given the same are named as far as this; of more, the others are enough."""
 _WORDS = {"budget_eval_every": "updates between validations"}
 
 
@@ -90,7 +90,7 @@ def conditions(record: Record) -> dict[str, Any]:
 def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return in a line how the conditions of a table's rows, by their names, differ; "" if not.
 
-    "Not under equal conditions: updates 6,000 (a, b) against updates 400 (the others)"
+    "Not under equal conditions: updates 6,000 (a, b) against updates 400 (9 others)"
     """
     names = dict.fromkeys(name for given in rows.values() for name in given)
     unequal = [name for name in names if len({given.get(name) for given in rows.values()}) > 1]
@@ -100,8 +100,7 @@ def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
         sides.setdefault(told, []).append(row)
     most = max(sides, key=lambda told: len(sides[told]), default="")
     if len(sides.get(most, ())) > _NAMED:
-        del sides[most]
-        sides[most] = ["the others"]
+        sides[most] = [f"{len(sides.pop(most))} others"]
     against = " against ".join(f"{told} ({', '.join(rows)})" for told, rows in sides.items())
     return f"Not under equal conditions: {against}" if unequal else ""
 

@@ -50,7 +50,8 @@ def check_single(trial: Trial) -> str:
         trial.predicted(method, Batch(inputs[row : row + 1].clone())) for row in range(PREDICTED)
     ]
     if found := trial.difference(_predicted(trial), _joined(ones), ROUNDING):
-        trial.refuse_other(f"in a batch of {PREDICTED} and alone: {found}")
+        came = f"in a batch of {PREDICTED} and alone: {found}"
+        trial.refuse_other(came, "is every layer in eval mode (self.network.eval())?")
     return f"{PREDICTED} images, alone and together: the same"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from hsal_bench.conformance_layers import held
 
@@ -28,6 +29,7 @@ def snapshot(method: object, state: Mapping[str, Any]) -> Snapshot:
     return {
         name: part.detach().clone() if isinstance(part, Tensor) else part
         for name, part in chain(modules, _leaves("state_dict()", state))
+        if not is_lazy(part)  # nothing is there yet
     }
 
 

@@ -223,6 +223,4 @@ def _equal(
     if found := trial.unequal(one[0], other[0], first):
         trial.refuse(call, f"{told} {found}", expected)
     if found := trial.difference(one[1], other[1]):
-        if trial.advice:
-            trial.refuse_other(f"{told} {found}")
-        trial.refuse(call, f"{told} {found}", expected)
+        trial.refuse(call, f"{told} {found}", "; ".join(filter(None, [expected, trial.advice])))

@@ -123,10 +123,10 @@ class Trial:
         with run_in_training() as ran:
             try:
                 yield
-            except Failed as failure:
+            except Failed as error:
                 told = advice(method, ran)
-                if told and _ONE_VALUE in str(failure):
-                    raise Failed(f"{failure}: {told}") from failure
+                if told and _ONE_VALUE in str(error):
+                    raise Failed(f"{error}: {told}") from error
                 raise
         self.advice = advice(method, ran)
 
@@ -162,13 +162,16 @@ class Trial:
         """
         raise failure(self.cls, call, came, expected)
 
-    def refuse_other(self, came: str) -> NoReturn:
+    def refuse_other(self, came: str, otherwise: str = "") -> NoReturn:
         """Raise Failed for predictions that are not the same, with the advice on them.
+
+        `otherwise` is said where there is none.
 
         Raises:
             Failed: always.
         """
-        self.refuse("predict", came, f"the same: {self.advice}" if self.advice else "the same")
+        remedy = self.advice or otherwise
+        self.refuse("predict", came, f"the same: {remedy}" if remedy else "the same")
 
     def difference(self, one: Prediction, other: Prediction, tolerance: float = 0.0) -> str:
         """Return in what two predictions of the same images differ, "" if in nothing.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
 _INTERVALS = "[low to high]: 95 % t-interval of the mean over seeds"
+_NAMED = 3
+"""Of rows that share the highest number, so many are named."""
 _TEXTS = ("meaning", "content")
 """Columns of texts, beside the first; the others hold numbers."""
 
@@ -82,7 +84,7 @@ def markdown(sheets: Iterable[Sheet]) -> str:
 
 
 def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) -> list[str]:
-    """Return the metrics that a row has a number of; the first where no run succeeded."""
+    """Return the metrics that a row has a number of; the first where there is none."""
     found = [name for name in metrics if not all(math.isnan(line[name]) for line in lines)]
     return found or [*metrics[:1]]
 
@@ -137,7 +139,10 @@ def _told_best(best: Sequence[str], of: int, others_alike: bool) -> str:
 
     best: the names of those with the very highest number; most often one.
     """
-    names = " and ".join(best)
+    if len(best) == of > _NAMED:
+        return f"all {of} have the same exact match"
+    more = [f"{len(best) - _NAMED} more"] if len(best) > _NAMED else []
+    names = " and ".join([*best[:_NAMED], *more])
     if others_alike:
         return f"{DAGGER} cannot be told from {names}, the highest exact match"
     if len(best) == of > 1:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LEAST = 14
-"""Letters of a line that a row's name gets however wide its numbers are."""
+"""Letters of a line that a longer name gets however wide its numbers are."""
 _HEADING = 14
 """Letters of a heading's line, where there is little room."""
 
@@ -71,11 +71,12 @@ def _laid_out(columns: list[Column], width: int) -> Iterator[list[Column]]:
         yield columns
         return
     names, *numbers = columns
+    least = min(_LEAST, names.width)
     while numbers:
         narrow = [_narrow(column) for column in numbers]
-        room = width - _LEAST - 1
+        room = width - least - 1
         fitting = next((k for k in range(len(narrow), 1, -1) if _wide(narrow[:k]) <= room), 1)
-        room = max(_LEAST, width - 1 - _wide(narrow[:fitting]))
+        room = max(least, width - 1 - _wide(narrow[:fitting]))
         yield [_wrapped(names, room), *narrow[:fitting]]
         numbers = numbers[fitting:]
 

@@ -24,14 +24,6 @@ from .submission_scores import Scored, score
 
 LARGEST_STATEMENT = 2**16
 
-_UNTOLD = {
-    "method": "does not say what the method is called",
-    "seeds": "does not say which seeds were trained",
-    "data_set": "does not say what was predicted",
-    "claimed": "claims what cannot be compared",
-}
-"""What is the matter where a field that a check takes is missing or wrong."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -54,7 +46,7 @@ class Entry:
             Skipped: it is missing or wrong.
         """
         if name not in self.stated.fields:
-            raise Skipped(f"{STATEMENT} {_UNTOLD[name]}")
+            raise Skipped(_untold(name))
         return self.stated.fields[name]
 
     def predicted(self) -> DataFile:
@@ -66,7 +58,7 @@ class Entry:
         if self.not_found:
             raise Skipped("they take the data set")
         if self.data is None:
-            raise Skipped(f"{STATEMENT} {_UNTOLD['data_set']}")
+            raise Skipped(_untold("data_set"))
         if self.other_data:
             raise Skipped("they are of another data set")
         return self.data
@@ -96,6 +88,10 @@ class Entry:
         if problems or scored.keys() != set(wanted.values()):
             raise Skipped("there are no numbers of the whole submission")
         return {seed: scored[name] for seed, name in wanted.items()}
+
+
+def _untold(name: str) -> str:
+    return f"the field {name!r} of {STATEMENT} is missing or wrong"
 
 
 def _other_data(stated: Parsed, data: DataFile) -> Iterator[str]:

@@ -60,15 +60,18 @@ def _name(entry: Entry) -> str:
     name, authors = entry.told("method"), entry.stated.fields.get("authors")
     if name in registry.names(registry.METHODS):
         raise Failed(f"{name!r} is a method of this benchmark: choose another name")
+    doubtful = []
     for file, record in entry.known.items():
         others = record.stated.authors if record.stated else None
         if record.method != name or (others and others == authors):
             continue
         taken = f"{name!r} is the name of an entry of "
         taken += f"{', '.join(others) if others else 'a run'} ({file})"
-        if others and authors is None:
-            raise Skipped(f"{taken}, and {STATEMENT} does not say whose this one is")
-        _refuse([f"{taken}: choose another"])
+        if not others or authors is not None:
+            raise Failed(f"{taken}: choose another")
+        doubtful.append(taken)
+    if doubtful:
+        raise Skipped(f"{doubtful[0]}, and {STATEMENT} does not say whose this one is")
     return str(name)
 
 

@@ -430,3 +430,13 @@ def test_of_equal_exact_matches_none_is_the_highest_alone(ok):
     assert sheet.notes[0] == "b and a have the same exact match"
     (sheet,) = sheets.metric_sheets(tables.metric_table([*tied, ok("c", exact_match=0.45)]))
     assert sheet.notes[0] == "† cannot be told from b and a, the highest exact match"
+
+
+def test_of_many_with_the_same_highest_three_are_named(ok):
+    tied = [ok(name, metrics={"macro_f1": 0.9 - k / 10}) for k, name in enumerate("abcde")]
+    (sheet,) = sheets.metric_sheets(tables.metric_table(tied))
+    assert sheet.notes[0] == "all 5 have the same exact match"
+    lower = ok("f", correct=pack_correct(np.arange(20) < 9))
+    (sheet,) = sheets.metric_sheets(tables.metric_table([*tied, lower]))
+    told = "† cannot be told from a and b and c and 2 more, the highest exact match"
+    assert sheet.notes[0] == told

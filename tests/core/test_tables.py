@@ -176,7 +176,7 @@ def test_of_many_rows_that_were_given_the_same_it_is_enough_to_name_the_rest(ok)
     short = comparison.conditions(ok(budget={"updates": 6000, "batch_size": 64}))
     rows = dict.fromkeys("abcd", comparison.conditions(ok()))
     assert comparison.inequality(rows | {"e": short}) == (
-        "Not under equal conditions: updates 6,000 (e) against updates 100 (the others)"
+        "Not under equal conditions: updates 6,000 (e) against updates 100 (4 others)"
     )
 
 

@@ -75,6 +75,14 @@ def test_columns_without_room_follow_below_beside_the_names(headline, width):
     assert sum(line.split()[:1] == ["hsal-rl"] for line in lines) == len(heads)
 
 
+def test_short_names_leave_their_room_to_the_numbers():
+    numbers = ("0.912 ± 0.010 (0.175)", "18,750")
+    sheet = Sheet("t", ("method", "a", "b"), (("rl", *numbers),))
+    # method, 6; ±0.010 and (0.175), 7; 18,750, 6; two spaces.
+    assert sum(line.startswith("method") for line in printed([sheet], 21)) == 1
+    assert sum(line.startswith("method") for line in printed([sheet], 20)) == 2
+
+
 @given(
     names=st.lists(st.text("ab+-_=, [.漢", min_size=1, max_size=60), min_size=1, max_size=3),
     numbers=st.lists(

@@ -137,6 +137,10 @@ def skipped(checks):
 ALONE = {"copies": "there are no other records of these images to compare with"}
 
 
+def untold(field):
+    return f"the field '{field}' of submission.json is missing or wrong"
+
+
 UNPREDICTED = ("data set", "predictions", "claimed numbers", "copies")
 
 
@@ -146,9 +150,9 @@ def test_a_submission_that_states_nothing_is_told(submit, hand_in):
     missing = "it is missing: docs/submissions.md says what stands in it"
     assert checks["submission.json"] == ("failed", missing)
     assert skipped(checks) == {
-        "name": "submission.json does not say what the method is called",
-        "seeds": "submission.json does not say which seeds were trained",
-        **dict.fromkeys(UNPREDICTED, "submission.json does not say what was predicted"),
+        "name": untold("method"),
+        "seeds": untold("seeds"),
+        **dict.fromkeys(UNPREDICTED, untold("data_set")),
     }
 
 
@@ -160,28 +164,26 @@ def test_a_submission_that_states_nothing_is_told(submit, hand_in):
         ({"autors": ["Ada"]}, ALONE),
         (
             {"method": "My Method"},
-            dict.fromkeys(
-                ["name", "copies"], "submission.json does not say what the method is called"
-            ),
+            dict.fromkeys(["name", "copies"], untold("method")),
         ),
         (
             {"claimed": {"accuracy": 1}},
-            {"claimed numbers": "submission.json claims what cannot be compared"} | ALONE,
+            {"claimed numbers": untold("claimed")} | ALONE,
         ),
         (
             {"seeds": "all"},
             dict.fromkeys(
                 ["seeds", "claimed numbers", "copies"],
-                "submission.json does not say which seeds were trained",
+                untold("seeds"),
             ),
         ),
         (
             {"data_set": {"name": "toy"}},
-            {"data set": "submission.json does not say what was predicted"} | ALONE,
+            {"data set": untold("data_set")} | ALONE,
         ),
         (
             {"data_set": {"content_sha256": CONTENT}},
-            dict.fromkeys(UNPREDICTED, "submission.json does not say what was predicted"),
+            dict.fromkeys(UNPREDICTED, untold("data_set")),
         ),
     ],
 )

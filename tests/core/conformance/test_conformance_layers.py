@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hsal_bench.conformance_layers import advice, run_in_training
+from hsal_bench.conformance_layers import advice, held, run_in_training
 from hsal_bench.method import Prediction
 
 RATES = torch.ones(2, 3, 4)
@@ -26,6 +26,7 @@ def told(method, layer):
         nn.InstanceNorm1d(3, track_running_stats=True),
         nn.Dropout(0.1),
         nn.AlphaDropout(0.1),
+        nn.RReLU(),
         nn.GRU(4, 4, num_layers=2, dropout=0.1),
         nn.MultiheadAttention(4, 2, dropout=0.1),
     ],
@@ -148,3 +149,16 @@ def test_what_comes_of_a_layer_in_training_mode_is_told_with_its_remedy(
     assert list(found) == list(said)
     for name, told in said.items():
         assert re.match(f"{told}.*{mended}", found[name]), found[name]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ({"nets": [nn.Linear(4, 4), nn.Dropout(0.1)]}, "self.nets[1]"),
+        ({"nets": {"a": nn.Dropout(0.1)}}, "self.nets['a']"),
+    ],
+)
+def test_layers_in_lists_and_dicts_are_found(attributes, name):
+    method = SimpleNamespace(**attributes)
+    layer = held(method)[name]
+    assert told(method, layer).startswith(f"Dropout of {name} ran in training mode: call {name}.e")

@@ -135,7 +135,7 @@ class ScalesInputs:
         (
             OfTheBatch,
             "one image = a batch",
-            rf"in a batch of 24 and alone: counts {TWO}; expected the same \(OfTheBatch",
+            rf"in a batch of 24 and alone: counts {TWO}; expected the same: is every layer in eval",
         ),
         (
             OfTheOrder,

@@ -53,3 +53,11 @@ def test_a_method_that_is_a_module_is_held_itself(state):
     before = snapshot(module, state)
     module.bias.data.add_(1)
     assert changed(before, snapshot(module, state)) == "self.bias"
+
+
+def test_what_is_not_there_yet_is_no_part_until_it_is(method, state):
+    method.later = nn.LazyLinear(3)
+    before = snapshot(method, state)
+    assert changed(before, snapshot(method, state)) == ""
+    method.later(torch.ones(1, 2))
+    assert changed(before, snapshot(method, state)) == "self.later.weight"
