@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hsal_bench.leaderboard.submission_check import NAMES
+from hsal_bench.record import write_record
 
 CONTENT = "ab12" * 16
 
@@ -231,6 +232,18 @@ def test_whose_a_name_is_is_not_told_of_an_entry_without_authors(submit, hand_in
         }
         | ALONE
     )
+
+
+def test_a_name_that_is_surely_taken_fails_whatever_else_is_doubtful(
+    submit, hand_in, lines, run, tmp_path
+):
+    hand_in()
+    submit("entry", "-o", "records/a.json")
+    write_record(run("my-counter").record, tmp_path / "records" / "b.json")
+    hand_in({"predictions.jsonl": lines([7])}, "again", authors=[])
+    outcome, why = told(submit, "again", "--records", "records")["name"]
+    assert outcome == "failed"
+    assert why == "'my-counter' is the name of an entry of a run (records/b.json): choose another"
 
 
 def test_where_no_file_can_be_read_no_other_check_is_made(submit, tmp_path):
