@@ -97,39 +97,19 @@ def _predictions(path: Path, size: int, num_classes: int) -> Predictions:
 def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
     """Return every metric of a predictions file; its problems are printed, one per line."""
     from hsal_bench import metrics
+    from hsal_bench.other_split import refuse_other_split
     from hsal_bench.predictions import BadPredictions
 
     layout = data.layout
     try:
         predicted, _ = _predictions(path, layout.sizes[split], layout.num_classes)
     except BadPredictions as error:
+        refuse_other_split(error, layout.sizes, split)
         if len(error.problems) > 1:
-            if other := _fitting(path, data, split):
-                raise UsageError(
-                    f"{path} has no answers to the {layout.sizes[split]:,} images of {split}, but "
-                    f"fits the {layout.sizes[other]:,} of {other}: --split {other}"
-                ) from error
             click.echo("\n".join(error.problems), err=True)
             raise UsageError(error.told) from error
         raise
     return metrics.score(data.read(split, "counts"), predicted, layout.max_objects)
-
-
-def _fitting(path: Path, data: DataFile, split: str) -> str | None:
-    """Return another split, not of the same size, whose images the predictions are of."""
-    from hsal_bench.predictions import BadPredictions
-
-    if path == _STANDARD_INPUT:
-        return None  # it is read, and cannot be read again
-    sizes = data.layout.sizes
-    for other, size in sizes.items():
-        if size != sizes[split]:
-            try:
-                _predictions(path, size, data.layout.num_classes)
-            except BadPredictions:
-                continue
-            return other
-    return None
 
 
 def _facts(path: Path, data: DataFile, split: str) -> dict[str, Any]:

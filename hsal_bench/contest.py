@@ -15,6 +15,7 @@ from hsal_bench.contest_sources import Source, sources
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics import Counts, correct
+from hsal_bench.other_split import refuse_other_split
 from hsal_bench.paired import Comparison, compare, verdict
 from hsal_bench.predictions import BadPredictions, counts_sha256, read_predictions
 from hsal_bench.record import Record, unpack_correct
@@ -215,14 +216,8 @@ def _scored(path: Path, data: DataFile, split: str) -> Outcome:
     try:
         counts, _ = read_predictions(path, sizes[split], data.layout.num_classes)
     except BadPredictions as error:
-        lines = len(path.read_bytes().splitlines())
-        others = [name for name, size in sizes.items() if size == lines != sizes[split]]
-        if not others:
-            raise
-        raise UsageError(
-            f"{path} has {lines:,} lines, as many as {others[0]} has images, and {split} has "
-            f"{sizes[split]:,}: if it is of that split, say --split {others[0]}"
-        ) from error
+        refuse_other_split(error, sizes, split)
+        raise
     return Outcome(correct(data.read(split, "counts"), counts), counts)
 
 

@@ -40,9 +40,15 @@ Predictions = tuple[Int[np.ndarray, "images classes"], Float[np.ndarray, " image
 
 
 class BadPredictions(UsageError):  # noqa: N818 - it says what is the matter
-    """A predictions file that is not taken; `problems` says why, a line each, at most `LISTED`."""
+    """A predictions file that is not taken; `problems` says why, a line each, at most `LISTED`.
 
-    def __init__(self, where: str, problems: Sequence[str], number: int) -> None:
+    lines, last: how many it has and the highest id; 0 and -1 where its lines were not read.
+    """
+
+    def __init__(
+        self, where: str, problems: Sequence[str], number: int, lines: int = 0, last: int = -1
+    ) -> None:
+        self.where, self.lines, self.last = where, lines, last
         more = [f"and {number - len(problems):,} more"] if number > len(problems) else []
         self.problems = (*problems, *more)
         self.told = f"{where}: {number:,} problem{'s' if number > 1 else ''}, nothing is scored"
@@ -61,6 +67,8 @@ class _Reading:
     num_classes: int
     problems: list[str] = field(default_factory=list)
     number: int = 0
+    lines: int = 0
+    last: int = -1
     line_of: dict[int, int] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -110,6 +118,7 @@ def parse_predictions(
         if number == 1 and (form := _other_form(line)):
             raise BadPredictions(where, [form], 1)
         _take(reading, number, line)
+        reading.lines = number
     if not reading.number and not reading.line_of:
         reading.refuse(
             f'the file is empty: write {{"id": 0, "labels": [...]}}, for {size:,} images'
@@ -118,7 +127,7 @@ def parse_predictions(
         _refuse_missing(reading)
         _refuse_part_confidence(reading)
     if reading.number:
-        raise BadPredictions(where, reading.problems, reading.number)
+        raise BadPredictions(where, reading.problems, reading.number, reading.lines, reading.last)
     counts = np.zeros((size, num_classes), np.int64)
     np.add.at(counts, (reading.rows, reading.labels), 1)
     if not reading.confidence:
@@ -180,6 +189,7 @@ def _row(line: dict[str, Any], reading: _Reading, number: int) -> int:
     row = line["id"]
     if not _whole(row):
         raise _Wrong(f"id is {_short(row)}: it must be a whole number")
+    reading.last = max(reading.last, row)
     if not 0 <= row < reading.size:
         raise _Wrong(
             f"id {_short(row)} is not of this split: ids go from 0 to {reading.size - 1:,}"

@@ -156,8 +156,10 @@ def test_predictions_of_another_split_are_told_apart_by_their_number(predict, to
         f"{file} has 60 lines, as many as test has images, and valid has 40: if it is of that "
         "split, say --split test"
     )
-    file.write_text("".join(file.read_text().splitlines(keepends=True)[:50]))
-    assert "ids go from 0 to 39" in refused(file, file, "--dataset", toy_file, "--split", "valid")
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
+    assert "has ids up to 59, as test has, and valid has them up to 39: if it is" in refused(
+        file, file, "--dataset", toy_file, "--split", "valid"
+    )
 
 
 def test_without_predictions_the_bits_of_the_records(run, toy_file):
