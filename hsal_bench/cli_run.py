@@ -94,12 +94,12 @@ def run(
     at any moment, the same command goes on from the last checkpoint.
     """
     from hsal_bench import plan
-    from hsal_bench.options import assignments, parse
+    from hsal_bench.options import assignments
 
     request = plan.Request(
         models=plan.models(models),
         eval_on=plan.data_sets(eval_on),
-        seeds=tuple(dict.fromkeys(parse(seeds, tuple[int, ...], "--seeds"))),
+        seeds=plan.seeds(seeds),
         settings=assignments(settings),
         command=shlex.join(["hsal-bench", *sys.argv[1:]]),
         **options,

@@ -55,8 +55,6 @@ def require_known(name: str, datasets: Path) -> None:
     elif Path(name).is_file():
         raise UsageError(f"{name} is a file, but no data set: those end with .h5")
     elif not (datasets / f"{name}.h5").exists() and variants.find(name) is None:
-        if "," in name:
-            raise UsageError(f"{name} is several data sets: runs are of one, name one at a time")
         built = [file.stem for file in datasets.glob("*.h5")]
         raise UsageError(f"no data set {name!r} in {datasets}: {variants.unknown(name, built)}")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,6 +22,8 @@ from hsal_bench.record_rules import check_values
 
 if TYPE_CHECKING:
     from hsal_bench.method import Method
+
+Name = TypeVar("Name", str, int)
 
 MOST_SEED = 2**32 - 1
 ALL = "all"
@@ -84,6 +87,9 @@ def models(texts: Iterable[str]) -> tuple[str, ...]:
 
     A method may have settings of its own, NAME+KEY=VALUE+KEY=VALUE. Commas stand between methods,
     and between the numbers of a value.
+
+    Raises:
+        UsageError: one is named more than once.
     """
     named: list[str] = []
     for text in texts:
@@ -94,7 +100,22 @@ def models(texts: Iterable[str]) -> tuple[str, ...]:
             else:
                 parts.append(part.strip())
         named += parts
-    return tuple(dict.fromkeys(named))
+    return _once(named, "--model")
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that the text of `--seeds` names.
+
+    Raises:
+        UsageError: it names none, one that is no whole number, or one more than once.
+    """
+    return _once(options.parse(text, tuple[int, ...], "--seeds"), "--seeds")
+
+
+def _once(named: Sequence[Name], option: str) -> tuple[Name, ...]:
+    if twice := [one for one, number in Counter(named).items() if number > 1]:
+        raise UsageError(f"{option} names {twice[0]} more than once: name it once")
+    return tuple(named)
 
 
 def expanded(models: Iterable[str]) -> tuple[str, ...]:
@@ -224,6 +245,11 @@ def check_names(request: Request) -> None:
     for seed in request.seeds:
         if not 0 <= seed <= MOST_SEED:
             raise UsageError(f"--seeds {seed}: seeds go from 0 to {MOST_SEED:,}")
+    if "," in request.dataset and not Path(request.dataset).is_file():
+        raise UsageError(
+            f"--dataset {request.dataset}: a run trains on one data set; give a command for each, "
+            "or name the others with --eval-on to evaluate on them without training"
+        )
     if request.preset is not None:
         presets.preset(request.preset)
     methods = {source.rpartition(":")[2] for source in sources}
