@@ -67,10 +67,8 @@ def compare(
     else:
         click.echo(as_text(contest_sheets.contest_sheets(found), "terminal"), nl=False)
     if output:
-        from hsal_bench.contest_picture import contest_picture
+        from hsal_bench.contest_picture import contest_picture, drawn
         from hsal_bench.preview import save
 
         save(contest_picture(found, count), output)
-        there = found.comparison.only_a + found.comparison.only_b
-        told = f"the first {count:,} of the {there:,}" if count < there else f"the {there:,}"
-        click.echo(f"{output}: {told} images that one alone has right", err=True)
+        click.echo(f"{output}: {drawn(found, count)}", err=True)

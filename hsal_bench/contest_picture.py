@@ -38,7 +38,7 @@ def contest_picture(contest: Contest, count: int) -> Image.Image:
             ]
             for row in rows
         ]
-        title = f"A: {a}   B: {b}   on {contest.data_set}: images that one alone has right"
+        title = f"A: {a}   B: {b}   on {contest.data_set}: {drawn(contest, count)}"
         return contact_sheet(data, contest.split, rows.tolist(), title=title, lines=lines)
 
 
@@ -51,6 +51,18 @@ def differing(contest: Contest, count: int) -> np.ndarray:
     only_a, only_b = np.flatnonzero(a & ~b), np.flatnonzero(b & ~a)
     of_b = min(len(only_b), max(count // 2, count - len(only_a)))
     return np.sort(np.concatenate([only_a[: count - of_b], only_b[:of_b]]))
+
+
+def drawn(contest: Contest, count: int) -> str:
+    """Return in words which images `contest_picture` draws, and of how many."""
+    rows, found = differing(contest, count), contest.comparison
+    of_a = int(contest.outcomes[0].right[rows].sum())
+    of_b, every = len(rows) - of_a, found.only_a + found.only_b
+    which = "the first of each" if len(rows) < every else "all of them"
+    return (
+        f"images that A alone has right, {of_a:,} of {found.only_a:,}, and B alone, {of_b:,} of "
+        f"{found.only_b:,}: {which}"
+    )
 
 
 def _line(letter: str, outcome: Outcome, row: int, names: Sequence[str]) -> Line:

@@ -14,7 +14,7 @@ from PIL import Image
 from hsal_bench import metrics, style
 from hsal_bench.cli_compare import compare
 from hsal_bench.contest import hold
-from hsal_bench.contest_picture import contest_picture, differing
+from hsal_bench.contest_picture import contest_picture, differing, drawn
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.predictions import counts_sha256
@@ -262,13 +262,19 @@ def test_the_images_that_are_drawn_are_of_both_kinds(run):
     assert len(differing(found, 99)) == 21
 
 
+def test_which_images_are_drawn_is_told(run):
+    found = hold(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+    told = "images that A alone has right, 2 of 2, and B alone, {} of 19: {}"
+    assert drawn(found, 5) == told.format(3, "the first of each")
+    assert drawn(found, 21) == told.format(19, "all of them")
+
+
 def test_the_sheet_shows_them(run, tmp_path):
     a, b = run("a", range(20)), run("b", [0, 30])
     done = command(a, b, "--datasets", ".", "-o", "new/sheet.png", "--count", 4)
     assert done.exit_code == 0, done.exception
-    assert done.stderr == "new/sheet.png: the first 4 of the 20 images that one alone has right\n"
-    every = command(a, b, "--datasets", ".", "-o", "all.png", "--count", 20)
-    assert every.stderr == "all.png: the 20 images that one alone has right\n"
+    told = "images that A alone has right, 1 of 1, and B alone, 3 of 19: the first of each"
+    assert done.stderr == f"new/sheet.png: {told}\n"
     with Image.open(tmp_path / "new/sheet.png") as sheet:
         seen = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.asarray(sheet).reshape(-1, 3)}
         # 4 pictures of 24 pixels in a row, each over three lines, under the title.
