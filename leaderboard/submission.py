@@ -65,11 +65,13 @@ class Parsed(NamedTuple):
 
     fields: those that are as they should be, by name, whatever is wrong with the others.
     data_set: the name of the one predicted, though its content is not told; None where none is.
+    has_fields: whether there are fields at all, right or wrong: not where it cannot be read.
     """
 
     fields: Mapping[str, Any]
     problems: list[str]
     data_set: str | None = None
+    has_fields: bool = True
 
     @property
     def submission(self) -> Submission | None:
@@ -82,9 +84,9 @@ def parse(content: bytes) -> Parsed:
     try:
         values = strict_json.parse(content.decode("utf-8"), Decimal)
     except ValueError as error:
-        return Parsed({}, [f"it is not JSON ({error})"])
+        return unread([f"it is not JSON ({error})"])
     if not isinstance(values, dict):
-        return Parsed({}, ['it is not an object: write {"method": ..., "authors": [...], ...}'])
+        return unread(['it is not an object: write {"method": ..., "authors": [...], ...}'])
     kinds = typing.get_type_hints(Submission)
     fields, problems = {}, list(islice(_unknown(values), LISTED + 1))
     for part in dataclasses.fields(Submission):
@@ -95,6 +97,11 @@ def parse(content: bytes) -> Parsed:
     if len(problems) > LISTED:
         problems[LISTED:] = ["and more"]
     return Parsed(fields, problems, _named(values))
+
+
+def unread(problems: Sequence[str]) -> Parsed:
+    """Return what a submission says whose `submission.json` cannot be read, and why not."""
+    return Parsed({}, list(problems), has_fields=False)
 
 
 def files_of(seeds: Sequence[int]) -> dict[int, str]:
@@ -141,9 +148,10 @@ def _misstated(name: str, value: Any) -> Iterator[str]:
 
 def _method(name: str) -> Iterator[str]:
     if not SLUG.fullmatch(name) or len(name) > _LONGEST_NAME:
+        cut = "..." if len(name) > _LONGEST_NAME else ""
         yield (
-            f"method is {name[:_LONGEST_NAME]!r}: it must be a name of small letters, digits and "
-            f"single hyphens between them, {_LONGEST_NAME} at most"
+            f"method is {name[:_LONGEST_NAME]!r}{cut}: it must be a name of small letters, digits "
+            f"and single hyphens between them, {_LONGEST_NAME} at most"
         )
 
 

@@ -18,7 +18,7 @@ from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.record import Record
 
-from .submission import Parsed, files_of, parse
+from .submission import Parsed, files_of, parse, unread
 from .submission_files import STATEMENT, Files, Refused, opened
 from .submission_scores import Scored, score
 
@@ -46,7 +46,7 @@ class Entry:
             Skipped: it is missing or wrong.
         """
         if name not in self.stated.fields:
-            raise Skipped(_untold(name))
+            raise Skipped(self._untold(name))
         return self.stated.fields[name]
 
     def predicted(self) -> DataFile:
@@ -58,10 +58,15 @@ class Entry:
         if self.not_found:
             raise Skipped("they take the data set")
         if self.data is None:
-            raise Skipped(_untold("data_set"))
+            raise Skipped(self._untold("data_set"))
         if self.other_data:
             raise Skipped("they are of another data set")
         return self.data
+
+    def _untold(self, name: str) -> str:
+        if not self.stated.has_fields:
+            return f"{STATEMENT} cannot be read"
+        return f"the field {name!r} of {STATEMENT} is missing or wrong"
 
     @cached_property
     def other_data(self) -> list[str]:
@@ -88,10 +93,6 @@ class Entry:
         if problems or scored.keys() != set(wanted.values()):
             raise Skipped("there are no numbers of the whole submission")
         return {seed: scored[name] for seed, name in wanted.items()}
-
-
-def _untold(name: str) -> str:
-    return f"the field {name!r} of {STATEMENT} is missing or wrong"
 
 
 def _other_data(stated: Parsed, data: DataFile) -> Iterator[str]:
@@ -127,11 +128,11 @@ def opened_entry(
 
 def _stated(files: Files) -> Parsed:
     if STATEMENT not in files.packed:
-        return Parsed({}, ["it is missing: docs/submissions.md says what stands in it"])
+        return unread(["it is missing: docs/submissions.md says what stands in it"])
     try:
         return parse(files.read(STATEMENT, LARGEST_STATEMENT))
     except Refused as error:
-        return Parsed({}, list(error.problems))
+        return unread(error.problems)
 
 
 def _found(name: str | None, find: Callable[[str], Path]) -> tuple[Path | None, str]:

@@ -113,9 +113,9 @@ def _headline(scored: Mapping[str, Scored]) -> Iterator[str]:
 
 def _claims(entry: Entry) -> str:
     """The numbers that are claimed are those that the predictions come to."""
-    seeds = entry.seeds()
-    _refuse(list(_belied(entry.told("claimed"), seeds)))
-    return "none is belied"
+    seeds, claimed = entry.seeds(), entry.told("claimed")
+    _refuse(list(_belied(claimed, seeds)))
+    return f"{', '.join(claimed)}: none is belied" if claimed else "none is claimed"
 
 
 def _belied(claimed: Mapping[str, Decimal], seeds: Mapping[int, Scored]) -> Iterator[str]:

@@ -59,7 +59,7 @@ def test_each_seed_has_a_file():
         ({"method": "a\x1b[31m"}, "method is 'a\\x1b[31m': it must be a name of small letters"),
         ({"method": "a--b"}, "method is 'a--b': it must be a name of small letters"),
         ({"method": "a\n"}, "method is 'a\\n': it must be a name of small letters"),
-        ({"method": "a" * 61}, "method is 'aaa"),
+        ({"method": "a" * 61}, f"method is '{'a' * 60}'...: it must be a name"),
         ({"method": 3}, "method is 3: it must be a text"),
         ({"authors": []}, "authors is empty: name at least one"),
         ({"authors": "Ada"}, "authors is 'Ada': it must be a list"),
