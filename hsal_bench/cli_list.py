@@ -76,13 +76,7 @@ def list_all(name: str | None, as_json: bool) -> None:
 
 def _list_names(as_json: bool) -> None:
     if as_json:
-        methods = registry.names(registry.METHODS)
-        found = {"data sets": variants.known(), "methods": methods, "presets": list(PRESETS)}
-        told = {name: variants.summary(name) for name in registry.names(registry.GENERATORS)}
-        varied = [variants.listed(name) for name in told]
-        for lines in (*varied, _methods()):
-            told |= lines
-        click.echo(json.dumps({**found, "about": told}, indent=1))
+        click.echo(json.dumps(_names_json(), indent=1))
         return
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     click.secho("data sets", bold=True)
@@ -90,13 +84,26 @@ def _list_names(as_json: bool) -> None:
         _print_about(own, variants.summary(own), width)
         for name, line in variants.listed(own).items():
             _print_about(name, line, width, indent=4)
-    click.secho("methods", bold=True)
-    for name, about in _methods().items():
-        _print_about(name, about, width)
-    click.secho("presets", bold=True)
-    for name, preset in PRESETS.items():
-        click.echo(f"  {name}: {preset.summary}")
-    click.echo("hsal-bench list NAME shows what can be set on it; of a preset, its numbers")
+    for heading, abouts in (("methods", _methods()), ("presets", _presets())):
+        click.secho(heading, bold=True)
+        for name, line in abouts.items():
+            _print_about(name, line, width)
+    closing = "hsal-bench list NAME shows what can be set on it; of a preset, its numbers"
+    _print_filled(closing, width, below="")
+
+
+def _names_json() -> dict[str, Any]:
+    about: dict[str, str] = {}
+    for own in registry.names(registry.GENERATORS):
+        about |= {own: variants.summary(own), **variants.listed(own)}
+    data_sets, methods, presets = list(about), _methods(), _presets()
+    about |= methods | presets
+    kinds = {"data sets": data_sets, "methods": list(methods), "presets": list(presets)}
+    return {**kinds, "about": about}
+
+
+def _presets() -> dict[str, str]:
+    return {name: preset.summary for name, preset in PRESETS.items()}
 
 
 def _methods() -> dict[str, str]:

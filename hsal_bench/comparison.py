@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from hsal_bench.plain_text import named
 from hsal_bench.record import Record
 
 NONE = "—"
 _IMAGES = "none (images)"
-_NAMED = 3
-"""Rows that were given the same are named as far as this; of more, the others are enough."""
 _WORDS = {"budget_eval_every": "updates between validations"}
 
 
@@ -90,7 +89,7 @@ def conditions(record: Record) -> dict[str, Any]:
 def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return in a line how the conditions of a table's rows, by their names, differ; "" if not.
 
-    "Not under equal conditions: updates 6,000 (a, b) against updates 400 (9 others)"
+    "Not under equal conditions: updates 6,000 (a and b) against updates 400 (c, d, e and 9 more)"
     """
     names = dict.fromkeys(name for given in rows.values() for name in given)
     unequal = [name for name in names if len({given.get(name) for given in rows.values()}) > 1]
@@ -98,10 +97,7 @@ def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for row, given in rows.items():
         told = ", ".join(_spoken(name, given.get(name, NONE)) for name in unequal)
         sides.setdefault(told, []).append(row)
-    most = max(sides, key=lambda told: len(sides[told]), default="")
-    if len(sides.get(most, ())) > _NAMED:
-        sides[most] = [f"{len(sides.pop(most))} others"]
-    against = " against ".join(f"{told} ({', '.join(rows)})" for told, rows in sides.items())
+    against = " against ".join(f"{told} ({named(rows)})" for told, rows in sides.items())
     return f"Not under equal conditions: {against}" if unequal else ""
 
 

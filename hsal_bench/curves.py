@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,7 +58,8 @@ def curves(records: Sequence[Record], metric: str) -> list[Curve]:
 def curves_figure(records: Sequence[Record], metrics: Sequence[str]) -> Figure:
     """Return a figure with a panel for each of `metrics` that some record of one data set has.
 
-    A panel is one column of a page wide. A variant has the same line in all of them.
+    A panel is one column of a page wide. A variant has the same line in all of them, and in every
+    figure of the same records, whatever is drawn.
 
     Raises:
         UsageError: no record has such a curve, or they are of several data sets.
@@ -72,7 +73,10 @@ def curves_figure(records: Sequence[Record], metrics: Sequence[str]) -> Figure:
     panels = {metric: found for metric in metrics if (found := curves(records, metric))}
     if not panels:
         raise UsageError(_without(metrics))
-    names = list(dict.fromkeys(curve.name for found in panels.values() for curve in found))
+    drawn = {curve.name for found in panels.values() for curve in found}
+    every = [name for name, _ in variants([run for run in records if run.status == "ok"])]
+    lines = {name: _line(k) for k, name in enumerate(every)}
+    names = [name for name in every if name in drawn]
     width = style.ONE_COLUMN if len(panels) == 1 else style.TWO_COLUMNS
     with style.drawing():
         # The names stand above the panels: their lines take what height they need.
@@ -81,7 +85,7 @@ def curves_figure(records: Sequence[Record], metrics: Sequence[str]) -> Figure:
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for axis, (metric, found) in zip(axes, panels.items(), strict=True):
-            _draw(axis, found, names, metric)
+            _draw(axis, found, lines, metric)
         _draw_legend(figure, axes, dict(zip(names, labels, strict=True)), columns)
     return figure
 
@@ -105,11 +109,13 @@ def _without(metrics: Sequence[str]) -> str:
     return "no record has a training curve: name records of finished runs"
 
 
-def _draw(axis: Axes, found: Sequence[Curve], names: Sequence[str], metric: str) -> None:
+def _draw(
+    axis: Axes, found: Sequence[Curve], lines: Mapping[str, tuple[str, Any]], metric: str
+) -> None:
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     for curve in found:
-        colour, dashes = _line(names.index(curve.name))
+        colour, dashes = lines[curve.name]
         mean = np.nanmean(curve.values, axis=0)
         axis.plot(curve.updates, mean, color=colour, linestyle=dashes, label=curve.name)
         if len(curve.values) > 1:
@@ -163,5 +169,5 @@ def _legend_height(labels: Sequence[Sequence[str]], columns: int) -> float:
     return max(float(_ROW * len(part) + _FURTHER * (part.sum() - len(part))) for part in parts)
 
 
-def _line(index: int) -> tuple[str, object]:
+def _line(index: int) -> tuple[str, Any]:
     return style.LINES[index % len(style.LINES)], style.DASHES[index % len(style.DASHES)]

@@ -51,9 +51,15 @@ def make(runs: Sequence[Run], wanted: Wanted) -> list[int]:
 
     FIGURE.txt lies beside FIGURE.pdf. What a figure lacks is told, and the others are made.
     """
+    trained_here = [run for run in runs if run[0].trained_on is None]
+    if not trained_here:
+        raise UsageError(
+            "these records are of evaluations on other data sets, without training: name those of "
+            "the runs that were evaluated"
+        )
     writable_folder(wanted.out)
     made = set()
-    for name, mine in _by_data_set(runs).items():
+    for name, mine in _by_data_set(trained_here).items():
         for number in wanted.numbers:
             called = "-".join(filter(None, [f"figure-{number}", name]))
             try:
@@ -74,10 +80,8 @@ def _by_data_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Return the runs by the names of their data sets, "" where there is one data set."""
     found: dict[tuple[str, str], list[Run]] = {}
     for record, path in runs:
-        if record.trained_on is None:
-            data_set = record.data_set
-            key = data_set.name, data_set.content_sha256
-            found.setdefault(key, []).append((record, path))
+        key = record.data_set.name, record.data_set.content_sha256
+        found.setdefault(key, []).append((record, path))
     if len(found) == 1:
         return {"": next(iter(found.values()))}
     names = [name for name, _ in found]

@@ -32,6 +32,13 @@ def one_line(text: str) -> str:
     return shown(" ".join(text.split()))
 
 
+def named(names: Sequence[str], most: int = 3) -> str:
+    """Return "a", "a and b", "a, b and c"; "a, b, c and 2 more" of more than `most`."""
+    rest = len(names) - most
+    *first, last = [*names[:most], f"{rest} more"] if rest > 0 else names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def wrapped(
     text: str,
     width: float,

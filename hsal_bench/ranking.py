@@ -83,7 +83,7 @@ class Ranking:
     @property
     def highest(self) -> tuple[str, ...]:
         """The names of those with the very highest exact match; most often one."""
-        first = self.ranks[0].exact_match
+        first = max((rank.exact_match for rank in self.ranks), default=math.nan)
         return tuple(rank.name for rank in self.ranks if rank.exact_match == first)
 
     @property

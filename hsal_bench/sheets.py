@@ -12,6 +12,7 @@ from hsal_bench.comparison import NONE, inequality, label
 from hsal_bench.facts import facts
 from hsal_bench.markdown import document, escaped
 from hsal_bench.markdown import table as markdown_table
+from hsal_bench.plain_text import named
 from hsal_bench.ranking import span
 from hsal_bench.record import Record
 from hsal_bench.statement import Statement
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
 _INTERVALS = "[low to high]: 95 % t-interval of the mean over seeds"
-_NAMED = 3
-"""Of rows that share the highest number, so many are named."""
+_NO_INTERVALS = "no intervals: they are of means over several seeds, and every row has one"
 _TEXTS = ("meaning", "content")
 """Columns of texts, beside the first; the others hold numbers."""
 
@@ -86,7 +86,7 @@ def markdown(sheets: Iterable[Sheet]) -> str:
 def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) -> list[str]:
     """Return the metrics that a row has a number of; the first where there is none."""
     found = [name for name in metrics if not all(math.isnan(line[name]) for line in lines)]
-    return found or [*metrics[:1]]
+    return found or list(metrics[:1])
 
 
 def _metric_sheet(
@@ -106,7 +106,8 @@ def _metric_sheet(
     sheet = Sheet(title, columns, tuple(rows), tuple(noted))
     if ranked and SORT_BY in shown:
         sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
-    told = _INTERVALS if intervals and any(line["n"] > 1 for line in lines) else ""
+    several = any(line["n"] > 1 for line in lines)
+    told = (_INTERVALS if several else _NO_INTERVALS) if intervals else ""
     notes = [*sheet.notes, *_rank_notes(ranked), told, inequality(_given(lines))]
     return replace(sheet, notes=tuple(filter(None, notes)))
 
@@ -139,10 +140,7 @@ def _told_best(best: Sequence[str], of: int, others_alike: bool) -> str:
 
     best: the names of those with the very highest number; most often one.
     """
-    if len(best) == of > _NAMED:
-        return f"all {of} have the same exact match"
-    more = [f"{len(best) - _NAMED} more"] if len(best) > _NAMED else []
-    names = " and ".join([*best[:_NAMED], *more])
+    names = named(best)
     if others_alike:
         return f"{DAGGER} cannot be told from {names}, the highest exact match"
     if len(best) == of > 1:

@@ -1,4 +1,4 @@
-"""Tables as a terminal shows them: whole, on as few lines as its width leaves."""
+"""Tables as a terminal shows them: whole, and as they are where there is room."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _columns(sheet: Sheet) -> list[Column]:
 
 
 def _laid_out(columns: list[Column], width: int) -> Iterator[list[Column]]:
-    """Yield columns that have room beside each other, of texts as many as there are."""
+    """Yield columns that have room beside each other; several of texts as they are, to flow."""
     # Texts beside the names flow into what room there is.
     if sum(column.text for column in columns) > 1 or _wide(columns) <= width:
         yield columns

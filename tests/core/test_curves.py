@@ -76,6 +76,15 @@ def test_the_axis_of_shares_ends_above_the_curves_and_at_1_at_most(run, shift, h
     assert highest <= high <= min(1.0, highest + 0.1)
 
 
+def test_a_variant_has_the_same_line_in_every_figure_of_the_same_records(run, ok):
+    blind = ok(method="a-blind-one", curve=({"update": 0, "valid_macro_f1": 0.1},))
+    records = [run(), blind]
+    of_both, of_one = (curves_figure(records, [name]).axes[0] for name in (MACRO_F1, SALIENCY))
+    colours = {line.get_label(): line.get_color() for line in of_both.get_lines()}
+    (line,) = of_one.get_lines()
+    assert line.get_color() == colours["hsal-rl"] != colours["a-blind-one"]
+
+
 def test_one_seed_has_no_band(run):
     (axis,) = curves_figure([run(0)], [MACRO_F1]).axes
     assert len(axis.collections) == 0

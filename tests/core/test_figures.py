@@ -228,6 +228,11 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
     there = ok(trained_on=DataSet(**trained_on))
     write_record(there, path.parent / "on" / "mnist-multiset" / "record.json")
     assert figures_command("--only", "6", "--format", "pdf")[1] == ["figures/figure-6.pdf"]
+    path.unlink()
+    code, out, err = figures_command("--only", "6")
+    assert (code, out) == (2, [])
+    assert err[-1].startswith("error: these records are of evaluations on other data sets, without")
+    assert not (tmp_path / "figures" / "figure-6.png").exists()
 
 
 @pytest.mark.parametrize(

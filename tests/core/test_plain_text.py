@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsal_bench.plain_text import file_name, one_line, shown, wrapped
+from hsal_bench.plain_text import file_name, named, one_line, shown, wrapped
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,17 @@ def test_a_wrapped_text_has_all_its_letters_in_lines_that_fit(text, width):
 
 def test_a_letter_wider_than_the_line_stands_alone():
     assert wrapped("abc", 1.5, lambda text: 2.0 * len(text)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ("a", "a"),
+        ("ab", "a and b"),
+        ("abc", "a, b and c"),
+        ("abcd", "a, b, c and 1 more"),
+        ("abcdefg", "a, b, c and 4 more"),
+    ],
+)
+def test_of_many_names_three_are_told(names, told):
+    assert named(names) == told

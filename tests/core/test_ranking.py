@@ -57,6 +57,7 @@ def test_of_equal_exact_matches_macro_f1_orders_the_ranks_and_decides_none(runs)
     ]
     assert found.highest == ("b", "a", "c")
     assert ranking({"a": runs(first(50)), "b": runs(first(51))}).highest == ("b",)
+    assert ranking({}).highest == ()
 
 
 def test_one_seed_each_is_mcnemar_with_holm(runs):

@@ -285,7 +285,9 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
     note = "\n[low to high]: 95 % t-interval of the mean over seeds\n"
     assert note in shown
     assert "±" not in shown
-    assert note not in command(tmp_path / "2.json", "--intervals", "--format", "markdown").output
+    alone = command(tmp_path / "2.json", "--intervals", "--format", "markdown").output
+    assert note not in alone
+    assert "no intervals: they are of means over several seeds" in alone
     assert "[-0.085" in command(tmp_path, "--intervals").output
 
 
@@ -435,8 +437,8 @@ def test_of_equal_exact_matches_none_is_the_highest_alone(ok):
 def test_of_many_with_the_same_highest_three_are_named(ok):
     tied = [ok(name, metrics={"macro_f1": 0.9 - k / 10}) for k, name in enumerate("abcde")]
     (sheet,) = sheets.metric_sheets(tables.metric_table(tied))
-    assert sheet.notes[0] == "all 5 have the same exact match"
+    assert sheet.notes[0] == "a, b, c and 2 more have the same exact match"
     lower = ok("f", correct=pack_correct(np.arange(20) < 9))
     (sheet,) = sheets.metric_sheets(tables.metric_table([*tied, lower]))
-    told = "† cannot be told from a and b and c and 2 more, the highest exact match"
+    told = "† cannot be told from a, b, c and 2 more, the highest exact match"
     assert sheet.notes[0] == told

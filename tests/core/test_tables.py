@@ -167,16 +167,16 @@ def test_unequal_conditions_are_told_with_the_rows_they_concern(ok):
     short = ok(budget={"updates": 6000, "batch_size": 32})
     rows = {"a": comparison.conditions(ok()), "b": comparison.conditions(ok())}
     assert comparison.inequality(rows | {"c": comparison.conditions(short)}) == (
-        "Not under equal conditions: updates 100, batch size 64 (a, b) "
+        "Not under equal conditions: updates 100, batch size 64 (a and b) "
         "against updates 6,000, batch size 32 (c)"
     )
 
 
-def test_of_many_rows_that_were_given_the_same_it_is_enough_to_name_the_rest(ok):
+def test_of_many_rows_that_were_given_the_same_three_are_named(ok):
     short = comparison.conditions(ok(budget={"updates": 6000, "batch_size": 64}))
     rows = dict.fromkeys("abcd", comparison.conditions(ok()))
     assert comparison.inequality(rows | {"e": short}) == (
-        "Not under equal conditions: updates 6,000 (e) against updates 100 (4 others)"
+        "Not under equal conditions: updates 100 (a, b, c and 1 more) against updates 6,000 (e)"
     )
 
 
