@@ -133,9 +133,13 @@ def interval(name: str, mean: float, low: float, high: float) -> str:
 
 def cell_with_unit(name: str, number: float) -> str:
     """Return "612.5 MiB", for a number that has no heading to name its unit."""
-    unit = RUN_COLUMNS[name].unit if name in RUN_COLUMNS else ""
     text = cell(name, number)
-    return text if text == _DASH or not unit else f"{text} {unit}"
+    return text if text == _DASH or not unit(name) else f"{text} {unit(name)}"
+
+
+def unit(name: str) -> str:
+    """Return the unit that `cell` writes a number in, "" for none or where the cell has it."""
+    return RUN_COLUMNS[name].unit if name in RUN_COLUMNS else ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, value
+from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
 from hsal_bench.comparison import unhelped, weakness
 from hsal_bench.facts import Fact, facts
 from hsal_bench.plain_text import shown
@@ -159,7 +159,8 @@ def _numbers(row: Row) -> Iterator[Number]:
             texts = tuple(cell(name, number) for number in values)
             mean, std = row.mean(name)
             reach = interval(name, mean, *row.interval(name))
-            yield Number(name, meaning(name), cell(name, mean, std), reach, texts)
+            said = f"{meaning(name)}, {unit(name)}".removesuffix(", ")
+            yield Number(name, said, cell(name, mean, std), reach, texts)
 
 
 def _href(file: Path, page: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from markupsafe import Markup
 
@@ -15,6 +17,8 @@ LEFT, RIGHT, TOP, BOTTOM = 42, 12, 14, 40
 LETTER = 6.1
 """Pixels, of a label's letters on average."""
 _LONGEST = 24
+_CLEARER = 2.0
+"""Pixels by which a name is nearer to its own mark than to others."""
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -92,31 +96,65 @@ def pointed_at(row: Row, place: Point) -> Markup:
     return text(_short(row.name), *side, class_="name shown")
 
 
+@dataclass(frozen=True)
+class _Label:
+    """A method's name in the place that `box` takes; `led`: with a line from its mark to it."""
+
+    box: Box
+    drawn: Markup
+    led: bool = False
+
+
 def names(places: Sequence[tuple[Row, Point]]) -> dict[str, Markup]:
-    """Return, by the rows' anchors, those names that cover no mark and no other name."""
-    taken = [(x - 6, y - 6, x + 6, y + 6) for _, (x, y) in places]
+    """Return, by the rows' anchors, those names that cover no mark and no other name.
+
+    One stands nearer to its own mark than to any other, or a line leads to it.
+    """
+    marks = [place for _, place in places]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in marks]
     found = {}
     for row, place in places:
-        for box, label in _beside(row, place):
-            if _inside(box) and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                found[row.anchor] = label
+        for label in _beside(row, place):
+            free = not any(_overlap(label.box, other) for other in taken)
+            if _inside(label.box) and free and (label.led or _nearest(place, label.box, marks)):
+                taken.append(label.box)
+                found[row.anchor] = label.drawn
                 break
     return found
 
 
-def _beside(row: Row, place: Point) -> Iterator[tuple[Box, Markup]]:
-    """Yield a method's name to the right of its mark, to the left, above, below, and aslant."""
+def _beside(row: Row, place: Point) -> Iterator[_Label]:
+    """Yield a method's name right of its mark, left, above and below; then aslant, led to."""
     x, y = place
     name = _short(row.name)
-    wide = LETTER * len(name)
     right, left = (8, 0, "start", 0.0), (-8, 0, "end", 1.0)
     above, below = (0, -13, "middle", 0.5), (0, 13, "middle", 0.5)
-    aslant = [(dx, dy, *side[2:]) for dy in (-10, 10) for dx, side in ((7, right), (-7, left))]
-    for dx, dy, anchor, before in (right, left, above, below, *aslant):
-        start, middle = x + dx - before * wide, y + dy
-        label = text(name, round(x + dx, 1), round(middle + 4, 1), anchor, class_="name")
-        yield (start, middle - 6, start + wide, middle + 6), label
+    for dx, dy, anchor, before in (right, left, above, below):
+        yield _Label(*_written(name, x + dx, y + dy, anchor, before))
+    for dx, dy in product((18, 34), (-18, 18, -32, 32)):
+        for towards, anchor, before in ((1, "start", 0.0), (-1, "end", 1.0)):
+            end = round(x + towards * dx, 1), round(y + dy, 1)
+            box, written = _written(name, end[0] + 2 * towards, end[1], anchor, before)
+            lead = tag("line", x1=x, y1=y, x2=end[0], y2=end[1], class_="lead")
+            yield _Label(box, lead + written, led=True)
+
+
+def _written(name: str, x: float, y: float, anchor: str, before: float) -> tuple[Box, Markup]:
+    """Return the place of a name at (x, y), of which the share `before` lies to the left of it."""
+    start, wide = x - before * LETTER * len(name), LETTER * len(name)
+    label = text(name, round(x, 1), round(y + 4, 1), anchor, class_="name")
+    return (start, y - 6, start + wide, y + 6), label
+
+
+def _nearest(place: Point, box: Box, marks: Iterable[Point]) -> bool:
+    """Whether no mark is as near to a name's place as its own."""
+    own = _distance(place, box)
+    return all(mark == place or _distance(mark, box) > own + _CLEARER for mark in marks)
+
+
+def _distance(place: Point, box: Box) -> float:
+    (x, y), (left, top, right, bottom) = place, box
+    return math.hypot(max(left - x, 0.0, x - right), max(top - y, 0.0, y - bottom))
 
 
 def _inside(box: Box) -> bool:

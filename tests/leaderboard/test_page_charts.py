@@ -123,6 +123,34 @@ def test_names_beside_points_cover_no_other(run):
     assert len([text for text in svg.iter("text") if "shown" in (text.get("class") or "")]) > 0
 
 
+def test_a_name_is_nearest_to_its_own_mark_or_led_to(run):
+    entries = [
+        run(f"method-{k}", right=100 + 3 * (k % 5), wall_s=10.0 + k / 4, parameters=None)
+        for k in range(15)
+    ]
+    links = series(svg_of(entries, "training time"))
+    marks = {name: link.find("g/circle[@class='reach']") for name, link in links.items()}
+    at = {name: (float(one.get("cx")), float(one.get("cy"))) for name, one in marks.items()}
+    led = 0
+    for name, link in links.items():
+        label = link.find("g/text[@class='name']")
+        if label is None:
+            continue
+        x, y, wide = float(label.get("x")), float(label.get("y")) - 4, LETTER * len(label.text)
+        left = x - {"start": 0, "middle": wide / 2, "end": wide}[label.get("text-anchor")]
+        if (lead := link.find("g/line[@class='lead']")) is not None:
+            led += 1
+            assert (float(lead.get("x1")), float(lead.get("y1"))) == at[name]
+            assert abs(float(lead.get("x2")) - x) == pytest.approx(2)
+            continue
+        away = {
+            other: math.hypot(max(left - a, 0, a - left - wide), max(y - 6 - b, 0, b - y - 6))
+            for other, (a, b) in at.items()
+        }
+        assert min(away, key=away.get) == name
+    assert led > 0
+
+
 def test_a_long_name_is_cut_beside_its_point_but_whole_in_its_title(run):
     name = "count-classifier+hidden=512+learning_rate=0.003"
     svg = svg_of([run(name, parameters=10), run("b")], "parameters")

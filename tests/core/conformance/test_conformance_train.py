@@ -101,6 +101,16 @@ class MovesGlobal:
         return super().predict(batch)
 
 
+class EveryThird:
+    """What it counts comes again with every third update, and is in no state."""
+
+    steps = 0
+
+    def loss(self, batch):
+        self.steps += 1
+        return {"loss": super().loss(batch)["loss"] / (1 + self.steps % 3)}
+
+
 class Forgets:
     def load_state_dict(self, state):
         super().load_state_dict(state)
@@ -207,6 +217,11 @@ class NeedsAnObject:
             Forgets,
             "saved and gone on with",
             r"without and with a break, training gives \w+ [\d.]+ and [\d.]+ at update 5; expecte",
+        ),
+        (
+            EveryThird,
+            "saved and gone on with",
+            r"without and with a break, training gives \w+ [\d.]+ and [\d.]+ at update 3; expecte",
         ),
         (
             StrangeState,
