@@ -50,11 +50,11 @@ def figures(
 ) -> None:
     """Draw the paper's figures from recorded runs.
 
-    RUNS: folders or record files (default: runs). 2 and 12: how a trained method looks at images,
-    step by step. 5 and 6: the glimpses' saliency and macro F1 over training. Each comes with a
-    caption that names its records, figure-N.txt; of several data sets, each has its own. What is
-    missing for one is told, and the others are made. Exit code 1: a figure of --only, or every
-    figure, could not be made.
+    RUNS: record files, or folders with every record.json below and every .json right in them
+    (default: runs). 2 and 12: how a trained method looks at images, step by step. 5 and 6: the
+    glimpses' saliency and macro F1 over training. Each comes with a caption that names its records,
+    figure-N.txt; of several data sets, each has its own. What is missing for one is told, and the
+    others are made. Exit code 1: a figure of --only, or every figure, could not be made.
     """
     wanted = FIGURES if only is None else _parts(only, FIGURES, "--only")
     numbers = [int(number) for number in wanted]

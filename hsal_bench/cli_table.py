@@ -43,10 +43,11 @@ def table(
 ) -> None:
     """Show the metrics of recorded runs, and their ranks.
 
-    PATH: folders or record files (default: runs). One table per data set; means over seeds, ± their
-    sample standard deviation. A row is named as the run's folder; brackets say in what else its
-    runs differ. A rank is what the tests leave open, a note below says which tests; † marks an
-    exact match that cannot be told from the highest. What a terminal has no room for follows below.
+    PATH: record files, or folders with every record.json below and every .json right in them
+    (default: runs). One table per data set; means over seeds, ± their sample standard deviation. A
+    row is named as the run's folder; brackets say in what else its runs differ. A rank is what the
+    tests leave open, a note below says which tests; † marks an exact match that cannot be told from
+    the highest. What a terminal has no room for follows below.
     """
     if everything and (names is not None or intervals):
         other = "--intervals" if names is None else "--metrics"

@@ -10,6 +10,7 @@ from hsal_bench.comparison import label
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics import METRICS_VERSION
 from hsal_bench.record import Record, read_record
+from hsal_bench.record_files import CHECKPOINT, GOES_ON
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def _record_in(folder: Path) -> Path:
     if inside:
         runs = f"holds {len(inside)} runs" if len(inside) > 1 else "holds a run"
         raise UsageError(f"{folder} {runs}: name one, as {inside[0].parent}")
-    raise UsageError(f"no record.json in {folder}: name a run's folder, or a predictions file")
+    stopped = (folder / CHECKPOINT).exists()
+    remedy = GOES_ON if stopped else "name a run's folder, or a predictions file"
+    raise UsageError(f"no record.json in {folder}: {remedy}")
 
 
 def _refuse_unlike(a: Source, b: Source) -> None:

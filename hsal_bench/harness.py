@@ -27,6 +27,7 @@ from hsal_bench.files import write_state, write_text
 from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Method
 from hsal_bench.presets import Budget
+from hsal_bench.record_files import CHECKPOINT
 from hsal_bench.record_rules import LARGEST
 
 SELECT_BY = "exact_match"
@@ -39,7 +40,7 @@ _FOLLOWED = (
     "pointing_hit",
 )
 _SHOWN = 3
-_CHECKPOINT, _BEST = "checkpoint.pt", "best.pt"
+_BEST = "best.pt"
 
 Progress = Callable[[int, str], None]
 
@@ -119,7 +120,7 @@ def checkpoint(folder: Path) -> Checkpoint | None:
     Raises:
         UsageError: it cannot be read.
     """
-    path = folder / _CHECKPOINT
+    path = folder / CHECKPOINT
     if not path.exists():
         return None
     state = _load(path)
@@ -165,7 +166,7 @@ def read_curve(folder: Path) -> list[dict[str, float]]:
 
 def restart(folder: Path) -> None:
     """Remove a training folder's states, so that `train` starts anew."""
-    for name in (_CHECKPOINT, _BEST):
+    for name in (CHECKPOINT, _BEST):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -229,7 +230,7 @@ def _status(run: Progression, select_by: str) -> str:
 
 
 def _resume(method: Method, folder: Path, identity: Mapping[str, Any]) -> Progression:
-    path = folder / _CHECKPOINT
+    path = folder / CHECKPOINT
     if not path.exists():
         return Progression()
     state = _load(path)
@@ -258,7 +259,7 @@ def _save(method: Method, run: Progression, folder: Path, identity: Mapping[str,
     # As text: what is read back is what JSON makes of it, whatever types went in.
     identified = json.dumps(identity, sort_keys=True)
     state = {"identity": identified, "run": vars(run), "method": method.state_dict()}
-    write_state(folder / _CHECKPOINT, state)
+    write_state(folder / CHECKPOINT, state)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import click
+
 from hsal_bench.errors import UsageError
+from hsal_bench.plain_text import named
 from hsal_bench.record import Record, read_record
+
+GOES_ON = "a run stopped there, and the same `hsal-bench run` goes on"
+"""What is told of a folder with a checkpoint and no record."""
+CHECKPOINT = "checkpoint.pt"
+"""What a run leaves in its folder while it trains; `record.json` lies beside it at the end."""
 
 
 def read_records(paths: Iterable[Path]) -> dict[Path, Record]:
     """Return each record that folders and files name, once, by its file. Raises as `find_records`.
 
+    Runs in the folders that stopped before they had a record are told of.
+
     Raises:
         UsageError: there is none.
     """
     asked = list(paths)
-    if not (found := find_records(asked)):
-        where = ", ".join(map(str, asked))
-        raise UsageError(f"no record in {where}: make one with `hsal-bench run`")
+    found, stopped = find_records(asked), _stopped(asked)
+    if not found:
+        raise UsageError(f"no record in {', '.join(map(str, asked))}: {_remedy(asked, stopped)}")
+    if stopped:
+        click.echo(f"no record of {named(stopped)}: {GOES_ON}", err=True)
     return found
 
 
@@ -46,3 +58,18 @@ def record_paths(folder: Path) -> list[Path]:
     if folder.is_file():
         return [folder]
     return sorted({*folder.rglob("record.json"), *folder.glob("*.json")})
+
+
+def _stopped(paths: Iterable[Path]) -> list[str]:
+    """Return, sorted, the folders of runs that have a checkpoint and no record."""
+    folders = {file.parent for path in paths for file in path.rglob(CHECKPOINT)}
+    return sorted(str(folder) for folder in folders if not (folder / "record.json").exists())
+
+
+def _remedy(paths: Iterable[Path], stopped: Sequence[str]) -> str:
+    if stopped:
+        return f"{named(stopped)} {'has' if len(stopped) == 1 else 'have'} none, {GOES_ON}"
+    below = sorted({str(file.parent) for path in paths for file in path.rglob("*.json")})
+    if below:
+        return f"of folders below, name those that hold records (.json in {named(below)})"
+    return "make one with `hsal-bench run`"

@@ -25,9 +25,10 @@ import click
 def leaderboard(paths: tuple[Path, ...], output: Path, pictures: bool) -> None:
     """Write recorded runs as one HTML page.
 
-    PATH: folders or record files (default: runs). One table per data set, with ranks, charts, and
-    every number down to its record. The page loads nothing: it can be opened from a disk, mailed,
-    or put on any server as it is.
+    PATH: record files, or folders with every record.json below and every .json right in them
+    (default: runs). One table per data set, with ranks, charts, and every number down to its
+    record. The page loads nothing: it can be opened from a disk, mailed, or put on any server as it
+    is.
     """
     from hsal_bench.files import writable_folder, write_text
     from hsal_bench.leaderboard.page import page

@@ -42,6 +42,30 @@ def test_no_record_at_all_is_an_error_where_one_is_needed(tmp_path):
         read_records([tmp_path])
 
 
+def test_runs_that_stopped_before_they_had_a_record_are_told_of(ok, tmp_path, capsys):
+    (tmp_path / "a" / "seed-0").mkdir(parents=True)
+    (tmp_path / "a" / "seed-0" / "checkpoint.pt").touch()
+    stopped = tmp_path / "a" / "seed-0"
+    goes_on = "a run stopped there, and the same `hsal-bench run` goes on"
+    with pytest.raises(UsageError) as refused:
+        read_records([tmp_path])
+    assert str(refused.value) == f"no record in {tmp_path}: {stopped} has none, {goes_on}"
+    write_record(ok(), tmp_path / "b" / "record.json")
+    (tmp_path / "b" / "checkpoint.pt").touch()
+    assert len(read_records([tmp_path])) == 1
+    assert capsys.readouterr().err == f"no record of {stopped}: {goes_on}\n"
+
+
+def test_records_that_lie_further_below_are_pointed_to(ok, tmp_path):
+    write_record(ok(), tmp_path / "kept" / "one.json")
+    with pytest.raises(UsageError) as refused:
+        read_records([tmp_path])
+    assert str(refused.value) == (
+        f"no record in {tmp_path}: of folders below, name those that hold records "
+        f"(.json in {tmp_path / 'kept'})"
+    )
+
+
 def test_a_record_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "a.json").write_text("[")
     with pytest.raises(UsageError, match=r"a\.json is not JSON"):
