@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hsal_bench.errors import UsageError
-from hsal_bench.plain_text import named
+from hsal_bench.plain_text import named, shown
 from hsal_bench.record import Record, read_record
 
 GOES_ON = "a run stopped there, and the same `hsal-bench run` goes on"
@@ -30,7 +30,7 @@ def read_records(paths: Iterable[Path]) -> dict[Path, Record]:
     if not found:
         raise UsageError(f"no record in {', '.join(map(str, asked))}: {_remedy(asked, stopped)}")
     if stopped:
-        click.echo(f"no record of {named(stopped)}: {GOES_ON}", err=True)
+        click.echo(shown(f"no record of {named(stopped)}: {GOES_ON}"), err=True)
     return found
 
 

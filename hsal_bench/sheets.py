@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
 _INTERVALS = "[low to high]: 95 % t-interval of the mean over seeds"
-_NO_INTERVALS = "no intervals: they are of means over several seeds, and every row has one"
+_NO_INTERVALS = "no intervals: they take several seeds, which no row has"
 _TEXTS = ("meaning", "content")
 """Columns of texts, beside the first; the others hold numbers."""
 

@@ -43,9 +43,9 @@ def test_no_record_at_all_is_an_error_where_one_is_needed(tmp_path):
 
 
 def test_runs_that_stopped_before_they_had_a_record_are_told_of(ok, tmp_path, capsys):
-    (tmp_path / "a" / "seed-0").mkdir(parents=True)
-    (tmp_path / "a" / "seed-0" / "checkpoint.pt").touch()
     stopped = tmp_path / "a" / "seed-0"
+    stopped.mkdir(parents=True)
+    (stopped / "checkpoint.pt").touch()
     goes_on = "a run stopped there, and the same `hsal-bench run` goes on"
     with pytest.raises(UsageError) as refused:
         read_records([tmp_path])
@@ -54,6 +54,9 @@ def test_runs_that_stopped_before_they_had_a_record_are_told_of(ok, tmp_path, ca
     (tmp_path / "b" / "checkpoint.pt").touch()
     assert len(read_records([tmp_path])) == 1
     assert capsys.readouterr().err == f"no record of {stopped}: {goes_on}\n"
+    stopped.rename(tmp_path / "a" / "\x1b[2J")
+    read_records([tmp_path])
+    assert "a/\\x1b[2J: a run stopped" in capsys.readouterr().err
 
 
 def test_records_that_lie_further_below_are_pointed_to(ok, tmp_path):

@@ -287,7 +287,7 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
     assert "±" not in shown
     alone = command(tmp_path / "2.json", "--intervals", "--format", "markdown").output
     assert note not in alone
-    assert "no intervals: they are of means over several seeds" in alone
+    assert "no intervals: they take several seeds, which no row has" in alone
     assert "[-0.085" in command(tmp_path, "--intervals").output
 
 
