@@ -102,7 +102,7 @@ def _other_data(stated: Parsed, data: DataFile) -> Iterator[str]:
     if predicted and predicted.content_sha256 != header.content_sha256:
         yield (
             f"{STATEMENT} states content {predicted.content_sha256[:12]}, and {data.path} has "
-            f"{header.content_sha256[:12]}: predict the images of that content"
+            f"{header.content_sha256[:12]}: predict the images of that file, or mend what is stated"
         )
 
 

@@ -33,8 +33,9 @@ LARGEST_ARCHIVE, LARGEST_TOTAL = 2**26, 2**28
 LISTED = 20
 """Problems of one kind that are told one by one."""
 
-_NAMES = re.compile(r"submission\.json|predictions\.jsonl|seed-(0|[1-9][0-9]{0,9})\.jsonl")
+_NAMES = re.compile(r"(?:submission\.json|predictions\.jsonl|seed-(0|[1-9][0-9]{0,9})\.jsonl)")
 _HOLDS = f"a submission holds {STATEMENT} and {SINGLE}, or seed-0.jsonl, seed-1.jsonl, ..."
+_OUTSIDE = {"", ".", ".."}
 _STEP = 2**16
 _UNTESTED = 2**20
 """Bytes up to which a file may have any ratio."""
@@ -133,7 +134,8 @@ def opened(path: Path) -> Iterator[Files]:
         try:
             archive = zipfile.ZipFile(file)
         except _BROKEN as error:
-            raise Refused([f"it is not a zip that can be read ({_shown(str(error))})"]) from error
+            told = f"it is not a zip that can be read ({_shown(str(error))})"
+            raise Refused([f"{told}: name a zip, or the folder of {STATEMENT}"]) from error
         yield _in_archive(archive)
 
 
@@ -186,6 +188,7 @@ def _in_archive(archive: zipfile.ZipFile) -> Files:
     # zipfile cuts a name at a NUL; this is the name as it is listed.
     names = [member.orig_filename for member in members]
     _refuse_many(len(members))
+    _refuse_in_folder(names)
     wrong = [
         _wrong_name(name) or _wrong_member(member) or _wrong_number(name, names.count(name))
         for name, member in zip(names, members, strict=True)
@@ -197,6 +200,14 @@ def _in_archive(archive: zipfile.ZipFile) -> Files:
     }
     problems = tuple(dict.fromkeys(filter(None, wrong)))
     return Files(packed, problems, archive.open)
+
+
+def _refuse_in_folder(names: Sequence[str]) -> None:
+    """Refuse an archive of a folder in one line, whatever is in it."""
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    if len(folders) == 1 and all("/" in name for name in names) and folders.isdisjoint(_OUTSIDE):
+        folder = _shown(folders.pop())
+        raise Refused([f"all lie in the folder {folder}: pack the files, not what holds them"])
 
 
 def _wrong_number(name: str, number: int) -> str:
@@ -218,7 +229,7 @@ def _wrong_member(member: zipfile.ZipInfo) -> str:
 def _wrong_name(name: str) -> str:
     if _NAMES.fullmatch(name):
         return ""
-    if re.fullmatch(rf"[^./][^/]*/{STATEMENT}", name):
+    if re.fullmatch(rf"[^./][^/]*/{_NAMES.pattern}", name):
         return f"{_shown(name)} lies in a folder: pack the files, not the folder that holds them"
     return f"{_shown(name)} does not belong there: {_HOLDS}"
 

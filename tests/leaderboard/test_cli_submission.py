@@ -149,7 +149,7 @@ def test_predictions_of_another_content_are_refused(submit, hand_in):
     assert code == 1
     assert (
         "FAILED   data set: submission.json states content cdcdcdcdcdcd, and data/toy.h5 has "
-        "ab12ab12ab12: predict the images of that content\n" in out
+        "ab12ab12ab12: predict the images of that file, or mend what is stated\n" in out
     )
     assert "skipped  predictions, claimed numbers, copies: they are of another data set" in out
 

@@ -20,6 +20,7 @@ from hsal_bench.leaderboard.submission_files import (
 )
 
 LIMIT = 10**7
+REMEDY = "name a zip, or the folder of submission.json"
 GOOD = {"submission.json": b"{}", "predictions.jsonl": b'{"id": 0, "labels": [1]}\n' * 50}
 
 
@@ -91,13 +92,15 @@ def test_any_other_name_is_refused(packed, name):
     assert "does not belong there: a submission holds submission.json and predictions.jso" in told
 
 
-def test_a_packed_folder_is_told_how_to_be_packed(packed):
-    told = refusal(packed([("mine/submission.json", b"{}")]))
-    assert (
-        told
-        == "mine/submission.json lies in a folder: pack the files, not the folder that h"
-        + ("olds them")
+def test_a_packed_folder_is_told_in_a_line_how_to_be_packed(packed):
+    files = [("mine/", b""), *((f"mine/{name}", content) for name, content in GOOD.items())]
+    assert refusal(packed(files)) == (
+        "all lie in the folder mine: pack the files, not what holds them"
     )
+    beside = refusal(packed([*files, ("__MACOSX/x", b"")]))
+    assert "mine/predictions.jsonl lies in a folder: pack the files, not the folder that" in beside
+    for outside in ("../x", "/x"):
+        assert f"{outside} does not belong there" in refusal(packed([(outside, b"")]))
 
 
 def test_a_nul_in_a_name_does_not_cut_it(packed):
@@ -218,7 +221,9 @@ def test_a_hundred_thousand_members_are_refused_before_they_are_listed(packed, c
     told = refusal(path)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert told == f"it is not a zip that can be read (it lists far more than {MOST_FILES} files)"
+    assert told == (
+        f"it is not a zip that can be read (it lists far more than {MOST_FILES} files): {REMEDY}"
+    )
     assert most < 20_000_000  # listed, they would take more than twice as much
 
 
@@ -251,7 +256,7 @@ def test_a_huge_file_is_refused_unread(tmp_path):
 def test_what_is_no_zip_is_refused(tmp_path, content):
     path = tmp_path / "s.zip"
     path.write_bytes(content)
-    assert refusal(path) == "it is not a zip that can be read (File is not a zip file)"
+    assert refusal(path) == f"it is not a zip that can be read (File is not a zip file): {REMEDY}"
 
 
 def test_what_is_not_there_is_wrong_use(tmp_path):
