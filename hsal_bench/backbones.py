@@ -9,7 +9,6 @@ images trains and the activation volume leaves out.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -37,7 +36,7 @@ class ActivationModel(nn.Module):
         trunk: nn.Module,
         channels: int,
         num_classes: int,
-        prepare: Callable[[Tensor], Tensor],
+        prepare: nn.Module,
     ) -> None:
         super().__init__()
         self.trunk, self.prepare = trunk, prepare
@@ -92,7 +91,7 @@ def _small(image_channels: int, num_classes: int, weights: Path | None) -> Activ
         nn.ReLU(inplace=True),
     )
     blocks = [_Block(inputs, outputs) for inputs, outputs in pairwise(widths)]
-    return ActivationModel(nn.Sequential(stem, *blocks), widths[-1], num_classes, _as_they_are)
+    return ActivationModel(nn.Sequential(stem, *blocks), widths[-1], num_classes, _ChannelsLast())
 
 
 class _Block(nn.Module):
@@ -159,7 +158,7 @@ def _resnet34_stages(
     stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
     all_stages = (network.layer1, network.layer2, network.layer3, network.layer4)
     trunk = nn.Sequential(stem, *all_stages[:stages])
-    return ActivationModel(trunk, 64 * 2 ** (stages - 1), num_classes, _imagenet_input)
+    return ActivationModel(trunk, 64 * 2 ** (stages - 1), num_classes, _ImagenetInput())
 
 
 BACKBONES = {
@@ -198,15 +197,27 @@ def _load(network: nn.Module, path: Path) -> None:
         ) from error
 
 
-def _as_they_are(images: Tensor) -> Tensor:
-    # Black stays 0: with most of an image at -1, batch statistics swing with every update.
-    return images.contiguous(memory_format=torch.channels_last)
+class _ChannelsLast(nn.Module):
+    """The images as they are: pixels in [0, 1]."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        # Black stays 0: with most of an image at -1, batch statistics swing with every update.
+        return images.contiguous(memory_format=torch.channels_last)
 
 
-def _imagenet_input(images: Tensor) -> Tensor:
-    """Return images as the ImageNet networks take them: RGB, 224 x 224, standardised."""
-    x = functional.interpolate(images, (224, 224), mode="bilinear", align_corners=False)
-    mean = torch.tensor(IMAGENET_MEAN, device=x.device).view(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=x.device).view(1, 3, 1, 1)
-    x = (x.expand(-1, 3, -1, -1) - mean) / std
-    return x.contiguous(memory_format=torch.channels_last)
+class _ImagenetInput(nn.Module):
+    """The images as ImageNet networks take them: RGB, 224 x 224, standardised."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Buffers, so that they are on the device: a captured update cannot copy from the host.
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = functional.interpolate(images, (224, 224), mode="bilinear", align_corners=False)
+        x = (x.expand(-1, 3, -1, -1) - self.mean) / self.std
+        return x.contiguous(memory_format=torch.channels_last)
