@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench import backbones, evaluation, harness
+from hsal_bench import device as devices
 from hsal_bench.datafile import DataFile
 from hsal_bench.files import locked, replacing, write_state, write_text
 from hsal_bench.gradient import GradientConfig, GradientMethod
@@ -39,6 +40,7 @@ from hsal_bench.verify import require_whole
 
 BATCH_SIZE = 256
 HALF_MAX = 65504.0
+SMALLER = "use a smaller activation model (--backbone small), or --device cpu"
 SCORE = "overall_precision"
 """Share of images whose one predicted label is among theirs: exact match where they have one."""
 
@@ -150,9 +152,10 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
     with locked(folder, f"fine-tuning in {folder}"):
         require_whole(tuning.single)
         if checkpoint := harness.checkpoint(folder):
-            told = f"fine-tuning {tuning.config.backbone}: going on from update"
-            click.echo(f"{told} {checkpoint.update:,}, in {folder}", err=True)
-        _train_model(tuning, device)
+            resuming = checkpoint.resuming(device)
+            click.echo(f"fine-tuning {tuning.config.backbone}, in {folder}: {resuming}", err=True)
+        with devices.enough_memory(f"fine-tuning {tuning.config.backbone}", SMALLER):
+            _train_model(tuning, device)
     model = tuning.done()
     assert model is not None
     return model
@@ -209,6 +212,7 @@ def volumes(
             with (
                 progress(f"activations of {header.name} {split}", len(images)) as report,
                 replacing(folder / f"{split}.npy") as temporary,
+                devices.enough_memory(f"activations of {model.backbone}", SMALLER),
             ):
                 _write_volumes(network, images, temporary, device, report)
     return {
@@ -239,14 +243,14 @@ def _train_model(tuning: Tuning, device: torch.device) -> None:
     method = SingleObject(task, config, Setup(device, 0, budget.updates))
     data = {split: example_set(single, split, device) for split in SPLITS}
     with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
-        harness.train(method, data, budget, 0, folder, tuning.identity, report, SCORE)
+        run = harness.train(method, data, budget, 0, folder, tuning.identity, report, SCORE)
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
     write_state(folder / "model.pt", state)
     facts = {
         "backbone": config.backbone,
         "precision": config.precision,
         "weights": tuning.origin,
-        "trained_on": single.header.name,
+        "trained_on": single.header.name + harness.device_change(run.devices),
         "accuracy": evaluation.evaluate(method, data["test"]).metrics[SCORE],
         "sha256": _model_sha256(config, state),
     }

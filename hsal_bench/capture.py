@@ -1,78 +1,96 @@
 """An update captured as a CUDA graph: launched as one piece, instead of as some thousand kernels.
 
 A recurrent decoder's update is many tiny kernels, and launching them takes longer than running
-them. A graph holds the launches; replaying it does the same work on the same memory. That asks of
-the update: tensors of one shape, no value looked at by the host, random numbers from a generator
-that the graph knows of, and whatever changes from update to update kept in tensors.
+them. A graph holds the launches; replaying it does the same work on the same memory. The update
+has to use tensors of one shape, random numbers from a generator that the graph knows, and tensors
+for whatever changes from update to update; the host must not look at a value.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from hsal_bench import device as devices
 from hsal_bench.method import Batch
 
 WARM_UP = 3
-"""Updates made one by one before the capture: libraries choose their kernels in these."""
+"""Updates before the capture: libraries choose their kernels in these."""
 
 Step = Callable[[Batch], Mapping[str, Tensor]]
 
 
 class CapturedStep:
-    """Makes updates like `step`: the first ones by calling it, the rest by replaying its graph.
+    """Runs the first updates kernel by kernel, captures the next one, and replays it from then on.
 
-    Every batch is of the first one's shape. The scalars that come back are the same tensors at
-    every update, overwritten by the next.
+    Every batch has the shape of the first one. Every update returns the same scalar tensors; the
+    next update overwrites them.
+
+    It does not keep the step it is called with: a method whose step it kept could be freed by the
+    cycle collector alone, and its memory on the GPU with it.
     """
 
-    def __init__(self, step: Step, generator: torch.Generator) -> None:
-        self.step, self.generator = step, generator
-        self.made = 0
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+        self.updates = 0
         self.graph: torch.cuda.CUDAGraph | None = None
         self.inputs: Batch | None = None
         self.scalars: Mapping[str, Tensor] = {}
 
-    def __call__(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Make one update."""
-        self.made += 1
-        if self.made <= WARM_UP:
-            return self._aside(batch)
-        if self.graph is None:
-            self._capture(batch)
-        self._put(batch)
-        assert self.graph is not None
-        self.graph.replay()
+    def __call__(self, step: Step, batch: Batch) -> Mapping[str, Tensor]:
+        """Run one update: `step` on `batch`, or the graph of it.
+
+        Raises:
+            ValueError: the batch has another shape than the captured one.
+            UserWarning: the captured graph is empty.
+        """
+        self.updates += 1
+        with devices.current(batch.inputs.device):
+            if self.updates <= WARM_UP:
+                return self._warm_up(step, batch)
+            if self.graph is None:
+                self._capture(step, batch)
+            self._copy_in(batch)
+            assert self.graph is not None
+            self.graph.replay()
         return self.scalars
 
-    def _aside(self, batch: Batch) -> Mapping[str, Tensor]:
-        # On a stream of its own, as the capture will be: what autograd and the allocator keep
-        # from the warm-up must not belong to the stream that replays.
+    def _warm_up(self, step: Step, batch: Batch) -> Mapping[str, Tensor]:
+        # On a stream of its own, as in the capture: what autograd and the allocator keep from the
+        # warm-up must not belong to the stream that replays.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            scalars = self.step(batch)
+            scalars = step(batch)
         torch.cuda.current_stream().wait_stream(stream)
         return scalars
 
-    def _capture(self, batch: Batch) -> None:
-        self.inputs = Batch(*(part.clone() for part in _parts(batch)))
+    def _capture(self, step: Step, batch: Batch) -> None:
+        self.inputs = Batch(*(tensor.clone() for tensor in _tensors(batch)))
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
-        with torch.cuda.graph(graph):
-            self.scalars = self.step(self.inputs)
+        # torch makes this stream once per process, on the GPU that is current then.
+        torch.cuda.graph.default_capture_stream = torch.cuda.Stream()
+        with warnings.catch_warnings():
+            # Replaying an empty graph would train nothing and look like training.
+            warnings.filterwarnings("error", "The CUDA Graph is empty")
+            with torch.cuda.graph(graph):
+                self.scalars = step(self.inputs)
         self.graph = graph
 
-    def _put(self, batch: Batch) -> None:
+    def _copy_in(self, batch: Batch) -> None:
         assert self.inputs is not None
-        for mine, new in zip(_parts(self.inputs), _parts(batch), strict=True):
-            if mine.shape != new.shape:
-                raise ValueError(f"a batch of {list(new.shape)}, captured for {list(mine.shape)}")
-            mine.copy_(new)
+        for target, source in zip(_tensors(self.inputs), _tensors(batch), strict=True):
+            if target.shape != source.shape:
+                raise ValueError(
+                    f"a batch of {list(source.shape)}, captured for {list(target.shape)}"
+                )
+            target.copy_(source)
 
 
-def _parts(batch: Batch) -> list[Tensor]:
-    parts = (batch.inputs, batch.counts, batch.labels, batch.boxes)
-    return [part for part in parts if part is not None]
+def _tensors(batch: Batch) -> list[Tensor]:
+    fields = (batch.inputs, batch.counts, batch.labels, batch.boxes)
+    return [field for field in fields if field is not None]

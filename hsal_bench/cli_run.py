@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from hsal_bench.cli_datasets import FOLDER, datasets_option
+from hsal_bench.presets import Precision
 
 
 @click.command()
@@ -77,6 +78,11 @@ from hsal_bench.cli_datasets import FOLDER, datasets_option
     "--backbone-weights",
     metavar="FILE",
     help="ResNet-34 state dict to start from; 'none' trains from scratch.  [default: ImageNet's]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    help="Arithmetic of the activation model, instead of the preset's.",
 )
 @click.option("--restart", is_flag=True, help="Begin anew, discarding checkpoints and records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metric table as JSON.")

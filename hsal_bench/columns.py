@@ -69,6 +69,13 @@ RUN_COLUMNS = {
         "MiB",
         _MIB,
     ),
+    "resident_memory_device": RunColumn(
+        lambda record: record.peak_memory_bytes.resident,
+        "device memory of the data (MiB)",
+        "memory allocated on the GPU before the method was built: the splits",
+        "MiB",
+        _MIB,
+    ),
 }
 
 

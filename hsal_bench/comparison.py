@@ -55,13 +55,15 @@ def seeds_asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
     }
 
 
-def weakness(record: Record) -> str:
-    """Return what a table must say of a run whose activation model is weak; "" if it is not."""
+def caveats(record: Record) -> Iterator[str]:
+    """Yield what a table must say of a run: a weak activation model, a change of device."""
     model = record.activation
-    if model is None or not model.weak:
-        return ""
-    right = 100 * (model.single_object_accuracy or 0.0)
-    return f"the activation model has {right:.1f} % of single objects right: a weak ground"
+    if model is not None and model.weak:
+        accuracy = 100 * (model.single_object_accuracy or 0.0)
+        yield f"weak activation model: {accuracy:.1f} % single-object accuracy"
+    if record.resumed_on:
+        kinds = ", then ".join(record.resumed_on)
+        yield f"seed {record.seed} trained on {kinds}: not the result of either alone"
 
 
 def unhelped(runs: Sequence[Record]) -> str:

@@ -1,17 +1,26 @@
-"""Choosing a device."""
+"""The device: choosing one, what it can compute with, its memory, and whether it still works."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.presets import Precision
+
+
+class OutOfMemory(HsalBenchError):  # noqa: N818 - it names what happened
+    """A GPU has too little memory."""
 
 
 def resolve(name: str | None) -> torch.device:
     """Return the device `name` ("cpu", "cuda", "cuda:1"), by default a GPU where there is one.
 
     Raises:
-        UsageError: no such device on this machine.
+        UsageError: no such device on this machine, or one that hsal-bench does not support.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -19,6 +28,11 @@ def resolve(name: str | None) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"--device {name}: give cpu, cuda or cuda:NUMBER") from None
+    if device.type == "mps":
+        raise UsageError(
+            f"--device {name}: Apple's GPUs have no float64, which the attention metrics need; "
+            "use --device cpu"
+        )
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device {name}: give cpu, cuda or cuda:NUMBER")
     if device.type == "cuda":
@@ -36,6 +50,95 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"cpu, {threads} thread{'s' if threads > 1 else ''}"
+
+
+@contextmanager
+def current(device: torch.device) -> Iterator[None]:
+    """Make a GPU the current one in the block: new streams and graphs belong to the current one."""
+    before = torch.cuda.current_device()
+    torch.cuda.set_device(before if device.index is None else device.index)
+    try:
+        yield
+    finally:
+        torch.cuda.set_device(before)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether the device computes in bfloat16: GPUs before Ampere (2020) do not."""
+    if device.type != "cuda":
+        return True
+    with current(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def precision(asked: Precision | None, preset: Precision, device: torch.device) -> Precision:
+    """Return the activation model's precision: the one `asked` for, else the preset's.
+
+    float32 takes the place of a preset's bfloat16 on a GPU without it.
+
+    Raises:
+        UsageError: the GPU does not compute in the precision asked for.
+    """
+    if (asked or preset) != "bfloat16" or has_bfloat16(device):
+        return asked or preset
+    if asked:
+        raise UsageError(
+            f"--precision bfloat16: {describe(device)} has none; use --precision float32"
+        )
+    return "float32"
+
+
+def release_memory(device: torch.device) -> int | None:
+    """Give unused memory back, restart the peak, and return the bytes still allocated.
+
+    None on a CPU. A method of a stranger's can be part of a reference cycle, so cycles are
+    collected first.
+    """
+    if device.type != "cuda":
+        return None
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.max_memory_allocated(device)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Return the most bytes allocated since `release_memory`; None on a CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+@contextmanager
+def enough_memory(work: str, remedy: str) -> Iterator[None]:
+    """Say which `work` needed too much memory, and the `remedy`.
+
+    Raises:
+        OutOfMemory: torch ran out of the GPU's memory in the block.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        size = str(error).partition(". GPU")[0]
+        raise OutOfMemory(f"{work}: {size}; {remedy}") from error
+
+
+def require_working(device: torch.device, work: str) -> None:
+    """Check that the GPU still works after a failure.
+
+    Some errors (an assertion in a kernel, an illegal address) leave a process without its GPU.
+
+    Raises:
+        HsalBenchError: the GPU no longer works in this process.
+    """
+    if device.type != "cuda":
+        return
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise HsalBenchError(
+            f"{work} left {device} unusable ({reason}): what comes after it was not run; the same "
+            "command continues there"
+        ) from error
 
 
 def _check_cuda(device: torch.device) -> None:

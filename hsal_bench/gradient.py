@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from hsal_bench.capture import CapturedStep, Step
+from hsal_bench import device as devices
+from hsal_bench.capture import CapturedStep
 from hsal_bench.contract import check_scalars
 from hsal_bench.method import Batch, Prediction, Presets, Setup, Task
 from hsal_bench.options import option
@@ -32,8 +33,9 @@ class GradientMethod(ABC):
     """A method trained by Adam with a cosine schedule and a clipped gradient.
 
     A subclass gives `Config` (derived from `GradientConfig`), `build_network`, `loss` and
-    `predict`. Sampling in `loss` draws from `self.generator`, so that a run continues bit for bit
-    from its `state_dict`; layers such as nn.Dropout may be used, too (bit for bit on a CPU).
+    `predict`. Sampling in `loss` draws from `self.generator`, so that a run resumes bit for bit
+    from its `state_dict`; layers such as nn.Dropout, which draw from torch's own generator, resume
+    as well.
 
     `capturable`: `loss` is tensor code alone, that never looks at a value on the host; then its
     update is captured as a CUDA graph on a GPU (hsal_bench/capture.py).
@@ -66,7 +68,7 @@ class GradientMethod(ABC):
             fused=True,
             capturable=self.captured,
         )
-        self._step: Step = self._new_step()
+        self._captured_step = self._new_captured_step()
 
     @abstractmethod
     def build_network(self) -> nn.Module:
@@ -93,13 +95,21 @@ class GradientMethod(ABC):
                 group["lr"] = rate
         self.updates_done += 1
         with torch.random.fork_rng(devices=[]):
-            # nn.Dropout and its like draw from torch's own generator: from a seed of each update,
-            # so that on a CPU a run with them can be repeated and gone on with.
-            torch.default_generator.manual_seed(_update_seed(self.setup.seed, self.updates_done))
-            return self._step(batch)
+            # nn.Dropout and its like draw from torch's own generator. A seed for each update makes
+            # runs with them repeatable and resumable.
+            self._seed_torch(_update_seed(self.setup.seed, self.updates_done))
+            if self._captured_step is None:
+                return self._follow(batch)
+            return self._captured_step(self._follow, batch)
 
-    def _new_step(self) -> Step:
-        return CapturedStep(self._follow, self.generator) if self.captured else self._follow
+    def _seed_torch(self, seed: int) -> None:
+        torch.default_generator.manual_seed(seed)
+        if self.setup.device.type == "cuda":
+            with devices.current(self.setup.device):
+                torch.cuda.manual_seed(seed)
+
+    def _new_captured_step(self) -> CapturedStep | None:
+        return CapturedStep(self.generator) if self.captured else None
 
     def _follow(self, batch: Batch) -> Mapping[str, Tensor]:
         scalars = check_scalars(self, "loss", self.loss(batch))
@@ -122,16 +132,25 @@ class GradientMethod(ABC):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
+        """Resume from a state, which may come from another kind of device.
+
+        Random numbers then start from the seed and the update: generators of two kinds of device
+        have no common state.
+        """
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.captured:
-            # What was loaded lies in new memory, and the rate comes from a file, on the CPU.
-            for group in self.optimizer.param_groups:
-                group["lr"] = torch.as_tensor(group["lr"], device=self.setup.device).clone()
-            self._step = self._new_step()
-        self.generator.set_state(state["generator"].cpu())
+        for group in self.optimizer.param_groups:
+            rate = float(group["lr"])
+            group["lr"] = torch.tensor(rate, device=self.setup.device) if self.captured else rate
+            group["capturable"] = self.captured
+        # A graph reads the memory it was captured on; what was loaded is in new memory.
+        self._captured_step = self._new_captured_step()
         self.updates_done = state["updates_done"]
+        saved = state["generator"].cpu()
+        if saved.shape == self.generator.get_state().shape:
+            self.generator.set_state(saved)
+        else:
+            self.generator.manual_seed(_update_seed(self.setup.seed, self.updates_done))
 
 
 def _update_seed(seed: int, update: int) -> int:

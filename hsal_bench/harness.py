@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -43,6 +44,8 @@ _SHOWN = 3
 _BEST = "best.pt"
 
 Progress = Callable[[int, str], None]
+Sums = dict[tuple[str, ...], Tensor]
+"""Sums of scalars since the last evaluation, one tensor for the names that came together."""
 
 
 class Diverged(HsalBenchError):  # noqa: N818 - it names the state of the run
@@ -51,9 +54,10 @@ class Diverged(HsalBenchError):  # noqa: N818 - it names the state of the run
 
 @dataclass
 class Progression:
-    """What a training run has come to; the checkpoint holds it beside the method's state.
+    """How far a training run is; the checkpoint holds it next to the method's state.
 
     seconds: the whole training; validating: the part of it spent on the validation split.
+    devices: the kinds of device it ran on ("cpu", "cuda"), in order.
     """
 
     update: int = 0
@@ -62,14 +66,26 @@ class Progression:
     best_update: int = 0
     best_score: float = -1.0
     curve: list[dict[str, float]] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint is of: the run's identity, as `train` was given it, and its update."""
+    """A checkpoint's run: its identity, as `train` was given it, its update, its last device."""
 
     identity: Mapping[str, Any]
     update: int
+    device: str | None
+
+    def resuming(self, device: torch.device) -> str:
+        """Return the words for resuming on a device."""
+        resumed = f"resuming from update {self.update:,}"
+        if self.device in (None, device.type):
+            return resumed
+        return (
+            f"{resumed}, made on {self.device}: random numbers start from the seed and the update, "
+            f"so the result is not that of a run on {device.type} alone"
+        )
 
 
 def train(
@@ -96,9 +112,12 @@ def train(
     run = _resume(method, folder, identity)
     report = progress or (lambda update, status: None)
     started, before = time.perf_counter(), run.seconds
+    kind = data["train"].device.type
+    if run.devices[-1:] != [kind]:
+        run.devices.append(kind)
     if not run.curve:
         _evaluate(method, data, run, {}, folder, select_by)
-    sums: dict[str, Tensor] = {}
+    sums: Sums = {}
     batches = training_batches(data["train"], budget.batch_size, seed, run.update)
     for batch in islice(batches, budget.updates - run.update):
         _add(sums, check_scalars(method, "update", method.update(batch)))
@@ -124,7 +143,9 @@ def checkpoint(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     state = _load(path)
-    return Checkpoint(json.loads(state["identity"]), state["run"]["update"])
+    run = Progression(**state["run"])
+    device = run.devices[-1] if run.devices else None
+    return Checkpoint(json.loads(state["identity"]), run.update, device)
 
 
 def difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -136,6 +157,11 @@ def difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     was, now = _flat(was), _flat(json.loads(json.dumps(now)))
     names = [name for name in {**now, **was} if was.get(name) != now.get(name)][:_SHOWN]
     return ", ".join(f"{name}={was.get(name)}, not {now.get(name)}" for name in names)
+
+
+def device_change(devices: Sequence[str]) -> str:
+    """Return " (on cuda, then cpu)" for training that changed the kind of device, else ""."""
+    return f" (on {', then '.join(devices)})" if len(devices) > 1 else ""
 
 
 def has_best(folder: Path) -> bool:
@@ -198,22 +224,25 @@ def _validation(scores: Mapping[str, float]) -> dict[str, float]:
     return {f"valid_{name}": score for name, score in known.items()}
 
 
-def _add(sums: dict[str, Tensor], scalars: Mapping[str, Tensor]) -> None:
-    """Add the scalars of an update to the sums, without waiting for the device."""
-    for name, scalar in scalars.items():
-        # Detached here too: a scalar that a method forgot to detach would keep every graph.
-        scalar = scalar.detach()
-        sums[name] = sums[name] + scalar if name in sums else scalar.clone()
+def _add(sums: Sums, scalars: Mapping[str, Tensor]) -> None:
+    """Add the scalars of an update to the sums, in two kernels, without waiting for the device."""
+    # Detached here too: a scalar that a method forgot to detach would keep every graph.
+    values = torch.stack([scalar.detach().reshape(()) for scalar in scalars.values()])
+    names = tuple(scalars)
+    sums[names] = sums[names] + values if names in sums else values
 
 
-def _means(sums: Mapping[str, Tensor], run: Progression) -> dict[str, float]:
+def _means(sums: Sums, run: Progression) -> dict[str, float]:
     """Return the mean scalars since the last evaluation.
 
     Raises:
         Diverged: one of them is not finite, or too large for a record.
     """
     since = run.update - (int(run.curve[-1]["update"]) if run.curve else 0)
-    means = {name: total.item() / since for name, total in sums.items()}
+    totals: Counter[str] = Counter()
+    for names, values in sums.items():
+        totals.update(dict(zip(names, values.tolist(), strict=True)))
+    means = {name: total / since for name, total in totals.items()}
     # Written so that NaN is among them.
     bad = [name for name, value in means.items() if not abs(value) <= LARGEST]
     if bad:

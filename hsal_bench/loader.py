@@ -53,7 +53,10 @@ class ExampleSet:
 
         Row numbers lie where the inputs do.
         """
-        chosen = self.inputs[rows].to(self.device, non_blocking=True)
+        chosen = self.inputs[rows]
+        if not self.on_device:
+            # From pinned memory the copy runs while the host goes on.
+            chosen = chosen.pin_memory().to(self.device, non_blocking=True)
         return chosen.float() / 255.0 if chosen.dtype == torch.uint8 else chosen.float()
 
 
@@ -108,6 +111,7 @@ def evaluation_batches(examples: ExampleSet, batch_size: int) -> Iterator[tuple[
 def _placed(inputs: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return inputs
+    torch.cuda.empty_cache()  # what an earlier method used counts as taken until then
     free, _ = torch.cuda.mem_get_info(device)
     # Half of what is free is left to the network, its gradients and the allocator.
     return inputs.to(device) if inputs.nbytes < free // 2 else inputs

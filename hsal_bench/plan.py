@@ -17,7 +17,7 @@ from hsal_bench import options, presets, registry
 from hsal_bench.checks import Failed
 from hsal_bench.conformance_class import check_class
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.presets import Budget, Preset
+from hsal_bench.presets import Budget, Precision, Preset
 from hsal_bench.record_rules import check_values
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Request:
     fine_tune_updates: int | None = None
     backbone: str | None = None
     backbone_weights: str | None = None
+    precision: Precision | None = None
     restart: bool = False
     command: str = ""
 

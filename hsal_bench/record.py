@@ -107,15 +107,19 @@ class Correct:
 @dataclass(frozen=True)
 class PeakMemory:
     """Most memory held, in bytes: resident in the process since it started (the activation stage
-    and earlier runs count), and allocated on the device during the run."""
+    and earlier runs count), and allocated on the device during the run.
+
+    resident: the part of the device's that was allocated before the method was built (the data).
+    """
 
     process: int | None = None
     device: int | None = None
+    resident: int | None = None
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Versions of what the run ran on; `cuda` is None for a CPU build of torch."""
+    """Versions of what the run ran on; `cuda` and `hip` (ROCm) are None for builds without them."""
 
     python: str
     hsal_bench: str
@@ -124,6 +128,7 @@ class Environment:
     h5py: str
     cuda: str | None
     platform: str
+    hip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,9 @@ class Record:
     line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the time
     of training in seconds, throughputs are in examples per second, `started` is ISO 8601 with its
     time zone, `command` makes the same run again.
+
+    `resumed_on` holds the kinds of device of a training that changed it ("cuda", "cpu"), in order;
+    it is empty for others. Random numbers start anew at a change.
 
     `predictions_sha256` is `predictions.counts_sha256` of what was predicted; older records have
     none.
@@ -187,6 +195,7 @@ class Record:
     peak_memory_bytes: PeakMemory = PeakMemory()
     parameters: int | None = None
     device: str
+    resumed_on: tuple[str, ...] = ()
     environment: Environment | None
     git: Git | None
     started: str

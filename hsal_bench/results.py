@@ -128,7 +128,7 @@ def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) ->
         return work()
     except Unsupported as error:
         return dataclasses.replace(stub, status="unsupported", reason=_reason(error))
-    except (harness.Diverged, Breach) as error:
+    except (harness.Diverged, Breach, devices.OutOfMemory) as error:
         reason = _reason(error)
     except (UsageError, OSError):
         raise  # wrong files or a full disk: nothing the method has done
@@ -146,10 +146,17 @@ def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) ->
 
 
 def scored(
-    stub: Record, method: Method, result: Evaluation, test: ExampleSet, device: torch.device
+    stub: Record,
+    method: Method,
+    result: Evaluation,
+    test: ExampleSet,
+    device: torch.device,
+    resident: int | None,
 ) -> Record:
-    """Return the record of a method that was evaluated on a test split."""
-    on_gpu = device.type == "cuda"
+    """Return the record of a method that was evaluated on a test split.
+
+    resident: bytes allocated on the device before the method was built.
+    """
     return dataclasses.replace(
         stub,
         status="ok",
@@ -160,7 +167,8 @@ def scored(
         throughput_predict=len(test) / result.seconds,
         peak_memory_bytes=PeakMemory(
             process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            device=torch.cuda.max_memory_allocated(device) if on_gpu else None,
+            device=devices.peak_memory(device),
+            resident=resident,
         ),
         parameters=_parameters(method),
     )
@@ -185,6 +193,7 @@ def trained(record: Record, run: harness.Progression) -> Record:
         selected_update=run.best_update,
         wall_s=run.seconds,
         throughput_train=run.update * record.budget["batch_size"] / training,
+        resumed_on=tuple(run.devices) if len(run.devices) > 1 else (),
     )
 
 

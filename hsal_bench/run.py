@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ from hsal_bench.transfer import FOLDER, method_for, opened
 from hsal_bench.verify import require_whole
 
 RECORD = "record.json"
+SMALLER = "use a smaller --batch-size, or an activation model of smaller volumes (--backbone)"
 
 
 def run(request: Request) -> list[Record]:
@@ -53,6 +54,13 @@ def run(request: Request) -> list[Record]:
     device = devices.resolve(request.device)
     name = request.preset or ("paper" if device.type == "cuda" else "quick")
     preset = plan.scaled(presets.preset(name), request)
+    precision = devices.precision(request.precision, preset.precision, device)
+    if precision != (request.precision or preset.precision):
+        _say(
+            f"{devices.describe(device)} has no {preset.precision}: the activation model computes "
+            f"in {precision}"
+        )
+    preset = dataclasses.replace(preset, precision=precision)
     backbones.require(preset.backbone)
     entries = plan.entries(request, name)
     for entry in entries:
@@ -155,9 +163,13 @@ class Bench:
         else:
             for path in folder.glob(f"{FOLDER}/*/{RECORD}"):
                 path.unlink()  # of a state that is no more
-            record = results.attempt(lambda: self._train(entry, stub, folder), stub, folder, who)
+            sets = self.inputs(entry).splits(entry.cls.inputs)
+            record = results.attempt(
+                lambda: self._train(entry, stub, folder, sets), stub, folder, who
+            )
             records.write_record(record, folder / RECORD)
             _say(f"{who} ({place}): {results.outcome(record)}")
+            self._require_working_device(record, who)
         if record.status != "ok" and others:
             _say(f"{who} is {record.status} on {self.data.header.name}: evaluated on nothing else")
             return [record]
@@ -175,21 +187,23 @@ class Bench:
             self._inputs[entry.backbone] = Inputs(self.request, preset, self.device, self.data)
         return self._inputs[entry.backbone]
 
-    def _train(self, entry: Entry, stub: Record, folder: Path) -> Record:
-        inputs, budget = self.inputs(entry), self.preset.train
+    def _train(
+        self, entry: Entry, stub: Record, folder: Path, sets: Mapping[str, ExampleSet]
+    ) -> Record:
+        budget = self.preset.train
         who = f"{entry.label} seed {stub.seed}"
-        sets = inputs.splits(entry.cls.inputs)
-        self._forget_peak()
-        setup = Setup(self.device, stub.seed, budget.updates)
-        method = entry.cls(inputs.task(sets["train"]), entry.config, setup)
         checkpoint = harness.checkpoint(folder)
-        going_on = f", going on from update {checkpoint.update:,}" if checkpoint else ""
+        resuming = f", {checkpoint.resuming(self.device)}" if checkpoint else ""
         scale = f"{budget.updates:,} updates, batches of {budget.batch_size}"
-        _say(f"{who}: {scale}, in {folder}{going_on}")
-        identity = results.identity(stub)
-        with progress(who, budget.updates) as report:
-            run = harness.train(method, sets, budget, stub.seed, folder, identity, report)
-        record = self._score(method, stub, sets["test"], self.data, folder)
+        _say(f"{who}: {scale}, in {folder}{resuming}")
+        setup = Setup(self.device, stub.seed, budget.updates)
+        resident = devices.release_memory(self.device)
+        with devices.enough_memory(f"batches of {budget.batch_size}", SMALLER):
+            method = entry.cls(self.inputs(entry).task(sets["train"]), entry.config, setup)
+            identity = results.identity(stub)
+            with progress(who, budget.updates) as report:
+                run = harness.train(method, sets, budget, stub.seed, folder, identity, report)
+            record = self._score(method, stub, sets["test"], self.data, folder, resident)
         return results.trained(record, run)
 
     def _elsewhere(self, entry: Entry, trained: Record, folder: Path, other: DataFile) -> Record:
@@ -202,36 +216,47 @@ class Bench:
         if done and done.status == "ok":
             _say(f"{who}: done before, {folder_there / RECORD}")
             return done
+        test = self.inputs(entry).test(entry.cls.inputs, other)
         record = results.attempt(
-            lambda: self._evaluate(entry, stub, folder, other), stub, folder_there, who
+            lambda: self._evaluate(entry, stub, folder, other, test), stub, folder_there, who
         )
         _say(f"{who}: {results.outcome(record)}, in {folder_there}")
         records.write_record(record, folder_there / RECORD)
+        self._require_working_device(record, who)
         return record
 
-    def _evaluate(self, entry: Entry, stub: Record, folder: Path, other: DataFile) -> Record:
+    def _evaluate(
+        self, entry: Entry, stub: Record, folder: Path, other: DataFile, test: ExampleSet
+    ) -> Record:
         update, state = harness.best_state(folder)
         if update != stub.selected_update:
             raise UsageError(
                 f"{folder / 'best.pt'} is of update {update}, and {folder / RECORD} tested update "
                 f"{stub.selected_update}: --restart trains again"
             )
-        test = self.inputs(entry).test(entry.cls.inputs, other)
-        self._forget_peak()
         setup = Setup(self.device, stub.seed, self.preset.train.updates)
-        method = method_for(entry, self.inputs(entry).task(test), other, setup, state)
-        return self._score(method, stub, test, other, folder / FOLDER / other.header.name)
+        resident = devices.release_memory(self.device)
+        with devices.enough_memory(f"batches of {evaluation.BATCH_SIZE}", SMALLER):
+            method = method_for(entry, self.inputs(entry).task(test), other, setup, state)
+            folder = folder / FOLDER / other.header.name
+            return self._score(method, stub, test, other, folder, resident)
 
     def _score(
-        self, method: Method, stub: Record, test: ExampleSet, data: DataFile, folder: Path
+        self,
+        method: Method,
+        stub: Record,
+        test: ExampleSet,
+        data: DataFile,
+        folder: Path,
+        resident: int | None,
     ) -> Record:
         result = evaluation.evaluate(method, test)
         _write_outputs(method, test, result, data, folder)
-        return results.scored(stub, method, result, test, self.device)
+        return results.scored(stub, method, result, test, self.device, resident)
 
-    def _forget_peak(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
+    def _require_working_device(self, record: Record, who: str) -> None:
+        if record.status == "failed":
+            devices.require_working(self.device, who)
 
     @cached_property
     def git(self) -> records.Git | None:

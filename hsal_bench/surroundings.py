@@ -31,6 +31,7 @@ def environment() -> Environment:
         numpy=numpy.__version__,
         h5py=h5py.__version__,
         cuda=torch.version.cuda,
+        hip=torch.version.hip,
         platform=platform.platform(),
     )
 

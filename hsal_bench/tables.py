@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from hsal_bench.columns import RUN_COLUMNS, value
 from hsal_bench.comparison import (
     NONE,
+    caveats,
     conditions,
     latest_per_seed,
     seeds_asked,
     unhelped,
     variants,
-    weakness,
 )
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics import MEANINGS
@@ -156,7 +156,8 @@ def _note(runs: Sequence[Record], seeds: set[int], superseded: Sequence[Record])
     causes = dict.fromkeys(_lacking(runs, seeds))
     if repeated := sorted({run.seed for run in superseded}):
         causes[f"seed {', '.join(map(str, repeated))} run more than once: the latest counts"] = None
-    causes |= dict.fromkeys(filter(None, [unhelped(runs), *map(weakness, _good(runs))]))
+    causes |= dict.fromkeys(filter(None, [unhelped(runs)]))
+    causes |= dict.fromkeys(caveat for run in _good(runs) for caveat in caveats(run))
     causes |= dict.fromkeys(_origin(run.stated) for run in runs if run.stated is not None)
     return "; ".join(causes)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hsal_bench.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
-from hsal_bench.comparison import unhelped, weakness
+from hsal_bench.comparison import caveats, unhelped
 from hsal_bench.facts import Fact, facts
 from hsal_bench.plain_text import shown
 from hsal_bench.record import Record
@@ -106,7 +106,8 @@ def _problems(row: Row) -> Iterator[str]:
         yield f"seed {record.seed} {record.status}: {record.reason}"
     if row.missing:
         yield f"no run of seed {_listed(row.missing)}, which other methods have"
-    yield from dict.fromkeys(filter(None, [unhelped(row.good), *map(weakness, row.good)]))
+    yield from filter(None, [unhelped(row.good)])
+    yield from dict.fromkeys(caveat for record in row.good for caveat in caveats(record))
 
 
 def _listed(seeds: Sequence[int]) -> str:

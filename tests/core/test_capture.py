@@ -1,6 +1,9 @@
 """Captured updates: the bookkeeping anywhere, the numbers where there is a GPU."""
 
 import dataclasses
+import gc
+import warnings
+import weakref
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Literal, get_args, get_origin
@@ -8,7 +11,8 @@ from typing import Literal, get_args, get_origin
 import pytest
 import torch
 
-from hsal_bench import options, registry
+from hsal_bench import backbones, options, registry
+from hsal_bench.activations import SingleObject, SingleObjectConfig
 from hsal_bench.baselines import assignment
 from hsal_bench.baselines.hsal import HsalRL
 from hsal_bench.capture import WARM_UP, CapturedStep
@@ -83,6 +87,8 @@ def fake_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
 
     @contextmanager
     def capturing(graph):
@@ -98,9 +104,9 @@ def test_the_first_updates_are_made_one_by_one_and_the_rest_replayed(fake_cuda):
         seen.append(batch)
         return {"loss": torch.tensor(float(len(seen)))}
 
-    captured = CapturedStep(step, generator)
+    captured = CapturedStep(generator)
     batches = [_batch(seed) for seed in range(WARM_UP + 3)]
-    losses = [captured(batch)["loss"].item() for batch in batches]
+    losses = [captured(step, batch)["loss"].item() for batch in batches]
     assert seen[:WARM_UP] == batches[:WARM_UP]
     assert losses == [1, 2, 3, 4, 4, 4]
     assert captured.graph.generators == [generator]
@@ -113,11 +119,72 @@ def test_the_first_updates_are_made_one_by_one_and_the_rest_replayed(fake_cuda):
 
 
 def test_a_batch_of_another_shape_is_refused(fake_cuda):
-    captured = CapturedStep(lambda batch: {"loss": torch.zeros(())}, torch.Generator())
+    captured = CapturedStep(torch.Generator())
     for seed in range(WARM_UP + 1):
-        captured(_batch(seed))
+        captured(_step, _batch(seed))
     with pytest.raises(ValueError, match=r"a batch of \[7, 6, 3, 3\], captured for \[8, 6, 3, 3\]"):
-        captured(_batch(0, size=7))
+        captured(_step, _batch(0, size=7))
+
+
+def test_an_empty_graph_is_refused(fake_cuda, monkeypatch):
+    @contextmanager
+    def capturing_nothing(graph):
+        yield
+        warnings.warn("The CUDA Graph is empty. This usually means ...", stacklevel=1)
+
+    monkeypatch.setattr(torch.cuda, "graph", capturing_nothing)
+    captured = CapturedStep(torch.Generator())
+    for seed in range(WARM_UP):
+        captured(_step, _batch(seed))
+    for _ in range(2):
+        with pytest.raises(UserWarning, match="The CUDA Graph is empty"):
+            captured(_step, _batch(WARM_UP))
+
+
+def test_updates_run_on_the_gpu_of_their_batch(fake_cuda, monkeypatch):
+    current = [0]
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: current[-1])
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    seen = []
+
+    def step(batch):
+        seen.append(current[-1])
+        return _step(batch)
+
+    captured = CapturedStep(torch.Generator())
+    batch = dataclasses.replace(_batch(0), inputs=_OnGpu(torch.zeros(8, 6, 3, 3)))
+    for _ in range(WARM_UP):
+        captured(step, batch)
+    assert seen == [1] * WARM_UP
+    assert current[-1] == 0
+
+
+class _OnGpu(torch.Tensor):
+    """A tensor that says it is on the second GPU."""
+
+    device = torch.device("cuda", 1)
+
+
+def _step(batch: Batch):
+    return {"loss": torch.zeros(())}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_finished_method_is_freed_at_once(name, fake_cuda):
+    """Not by the cycle collector, some time later: its graph and weights are on the GPU."""
+    cls, config = _small(name)
+    method = cls(TASK, config, Setup(torch.device("cpu"), 0, 10))
+    if cls.capturable:
+        method._captured_step = CapturedStep(method.generator)
+    gc.disable()
+    try:
+        for seed in range(WARM_UP + 1):
+            method.update(_batch(seed))
+        freed = weakref.ref(method)
+        del method
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 FROM_HOST = ("tensor", "as_tensor", "from_numpy")
@@ -172,15 +239,25 @@ def test_copies_from_and_to_the_host_are_noticed(copy, on_the_device_alone):
     copy(x)
 
 
-@pytest.mark.parametrize(("cls", "config"), VARIANTS)
+BACKBONES = [
+    pytest.param(SingleObject, SingleObjectConfig(backbone=name), id=name)
+    for name in backbones.BACKBONES
+]
+
+
+@pytest.mark.parametrize(("cls", "config"), VARIANTS + BACKBONES)
 def test_what_says_it_can_be_captured_stays_on_the_device(cls, config, on_the_device_alone):
     """What it keeps from the host for good, it has after the first update."""
-    method = cls(TASK, config, Setup(torch.device("cpu"), 0, 10))
+    shape = (3, 32, 32) if cls.inputs == "images" else TASK.input_shape
+    first, second = (
+        dataclasses.replace(_batch(seed, size=2), inputs=torch.rand(2, *shape)) for seed in (0, 1)
+    )
+    task = dataclasses.replace(TASK, input_shape=shape)
+    method = cls(task, config, Setup(torch.device("cpu"), 0, 10))
     assert method.capturable
-    method.update(_batch(0))
-    batch = _batch(1)
+    method.update(first)
     with on_the_device_alone():
-        method.loss(batch)["loss"].backward()
+        method.loss(second)["loss"].backward()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -200,16 +277,16 @@ def test_a_captured_update_is_the_eager_one(kind, config):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_captured_method_goes_on_from_its_state():
-    setup = Setup(torch.device("cuda"), 0, 20)
-    whole, broken = (HsalRL(TASK, HsalRL.Config(hidden=16), setup) for _ in range(2))
-    for seed in range(8):
+def test_a_captured_method_resumes_from_its_state():
+    done, updates = WARM_UP + 3, 2 * (WARM_UP + 3)  # both parts replay their graph
+    setup = Setup(torch.device("cuda"), 0, updates)
+    whole, broken, resumed = (HsalRL(TASK, HsalRL.Config(hidden=16), setup) for _ in range(3))
+    for seed in range(updates):
         whole.update(_batch(seed, device="cuda"))
-        if seed < 5:
+        if seed < done:
             broken.update(_batch(seed, device="cuda"))
-    resumed = HsalRL(TASK, HsalRL.Config(hidden=16), setup)
     resumed.load_state_dict(broken.state_dict())
-    for seed in range(5, 8):
+    for seed in range(done, updates):
         resumed.update(_batch(seed, device="cuda"))
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-4)

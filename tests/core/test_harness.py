@@ -1,7 +1,9 @@
 """Training: exact resume, selection on the validation split, failures that keep what was good."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from torch import nn
 from hsal_bench import harness
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod, cosine
-from hsal_bench.loader import ExampleSet
+from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.options import option
 from hsal_bench.presets import Budget
@@ -162,6 +164,88 @@ def test_restart_forgets(tmp_path):
     run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, {"seed": 2})
     assert len(run.curve) == 4
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_state_of_another_kind_of_device_resumes_from_the_seed_and_the_update():
+    """A generator's state has another size there, and the optimizer was captured."""
+
+    def resumed(change):
+        method = _toy()
+        for batch in islice(training_batches(DATA["train"], 8, 0), 3):
+            method.update(batch)
+        state = method.state_dict()
+        change(state)
+        other = _toy()
+        other.load_state_dict(state)
+        losses = [
+            other.update(batch)["loss"].item()
+            for batch in islice(training_batches(DATA["train"], 8, 0, 3), 3)
+        ]
+        return losses, other
+
+    def as_on_cuda(state):
+        state["generator"] = torch.zeros(16, dtype=torch.uint8)
+        for group in state["optimizer"]["param_groups"]:
+            group["lr"], group["capturable"] = torch.tensor(group["lr"]), True
+
+    same, _ = resumed(lambda state: None)
+    moved, method = resumed(as_on_cuda)
+    assert moved == resumed(as_on_cuda)[0]
+    assert moved != same
+    assert moved == pytest.approx(same, rel=0.2)
+    assert not any(group["capturable"] for group in method.optimizer.param_groups)
+
+
+def test_a_checkpoint_knows_its_kinds_of_device(tmp_path):
+    run = harness.train(_toy(), DATA, Budget(4, 8, 4), 0, tmp_path, IDENTITY)
+    assert run.devices == ["cpu"]
+    checkpoint = harness.checkpoint(tmp_path)
+    assert checkpoint.resuming(torch.device("cpu")) == "resuming from update 4"
+    assert "from update 4, made on cpu: random" in checkpoint.resuming(torch.device("cuda"))
+    run = harness.train(_toy(), DATA, Budget(8, 8, 4), 0, tmp_path, IDENTITY)
+    assert run.devices == ["cpu"]
+
+
+def test_a_checkpoint_without_a_device_resumes(tmp_path):
+    """As older versions wrote it."""
+    harness.train(_toy(), DATA, Budget(4, 8, 4), 0, tmp_path, IDENTITY)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["run"]["devices"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert harness.checkpoint(tmp_path).resuming(torch.device("cpu")) == "resuming from update 4"
+    run = harness.train(_toy(), DATA, Budget(8, 8, 4), 0, tmp_path, IDENTITY)
+    assert (run.update, run.devices) == (8, ["cpu"])
+
+
+def test_scalars_are_averaged_over_the_updates_that_have_them(tmp_path):
+    class Talkative(Toy):
+        def loss(self, batch):
+            losses = super().loss(batch)
+            return losses | {"even": torch.tensor(3)} if self.updates_done % 2 else losses
+
+    toy = _toy()
+    method = Talkative(toy.task, toy.config, toy.setup)
+    run = harness.train(method, DATA, Budget(4, 8, 4), 0, tmp_path, IDENTITY)
+    assert run.curve[-1]["even"] == 2 * 3 / 4
+    (tmp_path / "plain").mkdir()
+    plain = harness.train(toy, DATA, Budget(4, 8, 4), 0, tmp_path / "plain", IDENTITY)
+    assert run.curve[-1]["loss"] == pytest.approx(plain.curve[-1]["loss"], abs=1e-6)
+
+
+def test_dropout_is_seeded_on_a_gpu_as_on_a_cpu(monkeypatch):
+    """Before every update, on the GPU of the method, from the seed and the update."""
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: seeds.append(("gpu", index)))
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
+    method = _toy()
+    method.setup = dataclasses.replace(method.setup, seed=3, device=torch.device("cuda", 1))
+    for batch in islice(training_batches(DATA["train"], 8, 0), 2):
+        method.update(batch)
+    assert seeds == [
+        *(("gpu", 1), (3 << 32) + 1, ("gpu", 0)),
+        *(("gpu", 1), (3 << 32) + 2, ("gpu", 0)),
+    ]
 
 
 def test_the_clock_covers_every_evaluation(tmp_path):

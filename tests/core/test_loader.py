@@ -1,6 +1,7 @@
 """Batches: every example once per epoch, labels shuffled at every draw, the order a function of
 (seed, update) alone."""
 
+import dataclasses
 from itertools import islice
 
 import torch
@@ -62,6 +63,18 @@ def test_evaluation_keeps_the_file_s_order_and_hides_labels():
     assert [start for start, _ in drawn] == [0, 4, 8]
     assert torch.cat([batch.inputs.flatten() for _, batch in drawn]).tolist() == list(range(10))
     assert all(batch.labels is None and batch.counts is None for _, batch in drawn)
+
+
+def test_inputs_kept_on_the_host_come_from_pinned_memory(monkeypatch):
+    """A copy from other memory would have the host wait for it."""
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self) or self)
+    examples = _examples()
+    on_device = dataclasses.replace(examples, counts=examples.counts.to("meta"))
+    assert on_device.rows(slice(3)).device.type == "meta"
+    assert [len(rows) for rows in pinned] == [3]
+    examples.rows(slice(3))
+    assert len(pinned) == 1
 
 
 def test_images_arrive_in_the_unit_interval_and_activations_as_they_are():

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from hsal_bench import activations, backbones, cli, plan, registry
+from hsal_bench import device as devices
+from hsal_bench.errors import HsalBenchError
 from hsal_bench.predictions import counts_sha256, read_predictions
 from hsal_bench.record import read_record, unpack_correct
 
@@ -26,6 +28,7 @@ class Config:
     unsupported: bool = False
     breaks: bool = False
     ends: bool = False
+    large: bool = False
     note: str = ""
 
 class Constant:
@@ -41,6 +44,10 @@ class Constant:
     def update(self, batch):
         if self.config.ends:
             raise SystemExit("enough")
+        if self.config.large:
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1.00 GiB."
+            )
         return {"loss": torch.tensor(float("nan") if self.config.diverge else 1.0)}
 
     def predict(self, batch, *, trace=False):
@@ -146,6 +153,35 @@ def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_p
         assert (record.status, record.reason) == ("failed", "RuntimeError: out of memory")
         assert "in predict" in (folder / "error.txt").read_text()
     assert "out of memory" in out + err
+
+
+def test_too_little_memory_is_one_line_with_a_remedy_and_the_next_method_runs(bench, tmp_path):
+    (tmp_path / "large.py").write_text(METHOD.replace("Constant", "Large"))
+    models = "large.py:Large+large=yes,constant.py:Constant"
+    code, _, err = bench(model=models)
+    assert code == 1
+    record = read_record(_folder(tmp_path, "Large+large=yes") / "record.json")
+    assert record.status == "failed"
+    assert record.reason == (
+        "batches of 8: CUDA out of memory. Tried to allocate 2.00 GiB; use a smaller --batch-size, "
+        "or an activation model of smaller volumes (--backbone)"
+    )
+    assert "traceback" not in err
+    assert read_record(_folder(tmp_path) / "record.json").status == "ok"
+
+
+def test_a_gpu_that_no_longer_works_ends_the_command_and_loses_nothing(
+    bench, tmp_path, monkeypatch
+):
+    def broken(device, who):
+        raise HsalBenchError(f"{who} left cuda unusable")
+
+    monkeypatch.setattr(devices, "require_working", broken)
+    code, _, err = bench("--set", "breaks=yes", "--seeds", "0,1")
+    assert code == 1
+    assert "error: Constant+breaks=yes seed 0 left cuda unusable" in err
+    assert read_record(_folder(tmp_path, "Constant+breaks=yes") / "record.json").status == "failed"
+    assert not list((tmp_path / "runs").glob("**/seed-1/record.json"))
 
 
 def test_a_method_that_ends_the_program_ends_its_own_run_alone(bench, tmp_path):
@@ -338,7 +374,20 @@ def test_a_stopped_run_says_from_where_it_goes_on(bench, tmp_path):
     bench()
     (_folder(tmp_path) / "record.json").unlink()
     assert "Constant seed 0: 4 updates, batches of 8, in " in (err := bench()[2])
-    assert f"{_folder(tmp_path).name}, going on from update 4" in err
+    assert f"{_folder(tmp_path).name}, resuming from update 4\n" in err
+
+
+def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, tmp_path):
+    bench("--eval-every", "2", "--updates", "2")
+    folder = _folder(tmp_path)
+    (folder / "record.json").unlink()
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    state["run"]["devices"] = ["cuda"]
+    torch.save(state, folder / "checkpoint.pt")
+    _, out, err = bench("--eval-every", "2", "--updates", "2")
+    assert "resuming from update 2, made on cuda: random numbers start from the seed and" in err
+    assert read_record(folder / "record.json").resumed_on == ("cuda", "cpu")
+    assert "trained on cuda, then cpu" in " ".join(out.split())
 
 
 def test_another_budget_is_refused_before_the_activation_model_is_made(
@@ -379,6 +428,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--preset", "quik"], "no preset 'quik': did you mean 'quick'?"),
         (["--device", "cuda"], "no CUDA device on this machine; give --device cpu"),
         (["--device", "tpu"], "--device tpu: give cpu, cuda or cuda:NUMBER"),
+        (["--device", "mps"], "--device mps: Apple's GPUs have no float64, which the attention"),
         (["--seeds", "0,x"], "--seeds is 'x': it takes a whole number; several with commas"),
         (["--seeds", "-1"], "--seeds -1: seeds go from 0 to 4,294,967,295"),
         (["--set", "hsal-rl:hidden=8"], "--set hsal-rl:hidden: 'hsal-rl' is not in this run"),

@@ -124,7 +124,7 @@ def test_a_note_that_every_row_has_is_told_once_without_marks(ok):
     records = [ok(name, activation=replace(ok().activation, **weak)) for name in ("a", "b")]
     (sheet,) = sheets.metric_sheets(tables.metric_table(records))
     assert [row[0] for row in sheet.rows] == ["a", "b"]
-    assert sheet.notes[0].startswith("every row: the activation model has 30.0 % of single")
+    assert sheet.notes[0].startswith("every row: weak activation model: 30.0 % single-object")
     (sheet,) = sheets.metric_sheets(tables.metric_table([*records, ok("c")]))
     assert [row[0] for row in sheet.rows] == ["a (1)", "b (1)", "c"]
     (sheet,) = sheets.metric_sheets(tables.metric_table(records[:1]))

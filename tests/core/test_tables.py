@@ -307,5 +307,12 @@ def test_a_weak_activation_model_is_told_and_a_sound_one_is_not(ok):
     weak = dataclasses.replace(ok().activation, single_object_accuracy=0.45)
     rows = tables.metric_table([ok(), ok("rl", activation=weak)])
     notes = dict(zip(rows["method"], rows["note"], strict=True))
-    assert "45.0 % of single objects right" in notes["rl"]
+    assert notes["rl"] == "weak activation model: 45.0 % single-object accuracy"
+    assert notes["hsal-rl"] == ""
+
+
+def test_a_training_that_changed_its_device_is_marked(ok):
+    rows = tables.metric_table([ok(), ok("rl", seed=0, resumed_on=("cuda", "cpu"))])
+    notes = dict(zip(rows["method"], rows["note"], strict=True))
+    assert notes["rl"] == "seed 0 trained on cuda, then cpu: not the result of either alone"
     assert notes["hsal-rl"] == ""
