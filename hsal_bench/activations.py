@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hsal_bench import backbones, evaluation, harness
+from hsal_bench import backbones, checkpoint, evaluation, harness
 from hsal_bench import device as devices
+from hsal_bench.blocks import write_blocks
 from hsal_bench.datafile import DataFile
-from hsal_bench.files import locked, replacing, write_state, write_text
+from hsal_bench.files import locked, write_state, write_text
 from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.loader import example_set
 from hsal_bench.method import Batch, Prediction, Setup, Task
@@ -38,7 +39,6 @@ from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS
 from hsal_bench.verify import require_whole
 
-BATCH_SIZE = 256
 HALF_MAX = 65504.0
 SMALLER = "use a smaller activation model (--backbone small), or --device cpu"
 SCORE = "overall_precision"
@@ -149,10 +149,12 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
         return model
     folder = tuning.folder
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder, f"fine-tuning in {folder}"):
+    with locked(folder, f"fine-tuning in {folder}", wait=True):
+        if model := tuning.done():
+            return model
         require_whole(tuning.single)
-        if checkpoint := harness.checkpoint(folder):
-            resuming = checkpoint.resuming(device)
+        if stopped := checkpoint.find(folder):
+            resuming = stopped.resuming(device)
             click.echo(f"fine-tuning {tuning.config.backbone}, in {folder}: {resuming}", err=True)
         with devices.enough_memory(f"fine-tuning {tuning.config.backbone}", SMALLER):
             _train_model(tuning, device)
@@ -199,26 +201,22 @@ def volumes(
 ) -> dict[str, Tensor]:
     """Return splits' activations, float16 [N, C, h, w], memory-mapped from a file each in `root`.
 
-    What is not there is computed; a split is written whole or not at all.
+    What is not there is computed, block by block; a stopped computation resumes.
     """
     header = data.header
     folder = root / f"{header.name}-{header.content_sha256[:8]}--{model.sha256[:8]}"
-    missing = [split for split in splits if not (folder / f"{split}.npy").exists()]
-    if missing:
+    paths = {split: folder / f"{split}.npy" for split in splits}
+    if not all(path.exists() for path in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
-        network = _load_model(model, data, device)
-        for split in missing:
-            images = torch.from_numpy(data.read(split, "images"))
-            with (
-                progress(f"activations of {header.name} {split}", len(images)) as report,
-                replacing(folder / f"{split}.npy") as temporary,
-                devices.enough_memory(f"activations of {model.backbone}", SMALLER),
-            ):
-                _write_volumes(network, images, temporary, device, report)
+        with locked(folder, f"computing activations in {folder}", wait=True):
+            network = _load_model(model, data, device)
+            for split, path in paths.items():
+                if not path.exists():
+                    _write_volumes(network, data, split, path, device)
     return {
         # Copy-on-write, because torch wants arrays it could write to; nothing writes.
-        split: torch.from_numpy(np.load(folder / f"{split}.npy", mmap_mode="c"))
-        for split in splits
+        split: torch.from_numpy(np.load(path, mmap_mode="c"))
+        for split, path in paths.items()
     }
 
 
@@ -250,12 +248,12 @@ def _train_model(tuning: Tuning, device: torch.device) -> None:
         "backbone": config.backbone,
         "precision": config.precision,
         "weights": tuning.origin,
-        "trained_on": single.header.name + harness.device_change(run.devices),
+        "trained_on": single.header.name + checkpoint.device_change(run.devices),
         "accuracy": evaluation.evaluate(method, data["test"]).metrics[SCORE],
         "sha256": _model_sha256(config, state),
     }
     write_text(folder / "model.json", json.dumps(facts, indent=1) + "\n")
-    harness.restart(folder)
+    checkpoint.remove(folder)
 
 
 def _model_sha256(config: SingleObjectConfig, state: Mapping[str, Tensor]) -> str:
@@ -286,23 +284,14 @@ def _load_model(
 
 @torch.no_grad()
 def _write_volumes(
-    network: backbones.ActivationModel,
-    images: Tensor,
-    path: Path,
-    device: torch.device,
-    report: Callable[[int], None],
+    network: backbones.ActivationModel, data: DataFile, split: str, path: Path, device: torch.device
 ) -> None:
-    """Write the volumes of uint8 `images` to a .npy file, batch by batch.
+    images = torch.from_numpy(data.read(split, "images"))
 
-    Not through a memory map: a full disk would end the process instead of raising.
-    """
-    with path.open("wb") as file:
-        for start in range(0, len(images), BATCH_SIZE):
-            batch = images[start : start + BATCH_SIZE].to(device).float() / 255.0
-            V = network.volume(batch).clamp_max(HALF_MAX).half().contiguous().cpu().numpy()
-            if start == 0:
-                shape = (len(images), *V.shape[1:])
-                header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-            file.write(V.tobytes())
-            report(start + len(batch))
+    def compute(start: int, stop: int) -> np.ndarray:
+        batch = images[start:stop].to(device).float() / 255.0
+        return network.volume(batch).clamp_max(HALF_MAX).half().cpu().numpy()
+
+    work = f"activations of {data.header.name} {split}"
+    with progress(work, len(images)) as report, devices.enough_memory(work, SMALLER):
+        write_blocks(path, len(images), compute, report)

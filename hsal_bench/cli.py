@@ -15,6 +15,7 @@ import click
 
 from hsal_bench import __version__
 from hsal_bench.errors import HsalBenchError, UsageError, suggest
+from hsal_bench.interrupts import terminate_like_ctrl_c
 from hsal_bench.plain_text import one_line
 
 COMMANDS = {
@@ -129,6 +130,7 @@ def _installed(name: str) -> click.Command:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    terminate_like_ctrl_c()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -140,7 +142,7 @@ def main() -> None:
         click.echo(f"error: {explain_usage(error)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: the same command goes on from here", err=True)
+        click.echo("interrupted: run the same command to resume", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone; nothing is left to tell them

@@ -12,7 +12,7 @@ import click
 import numpy as np
 import torch
 
-from hsal_bench import captions, harness, style
+from hsal_bench import captions, checkpoint, harness, style
 from hsal_bench.attention_picture import attention_figure
 from hsal_bench.curves import MACRO_F1, SALIENCY, curves, curves_figure
 from hsal_bench.errors import HsalBenchError, UsageError
@@ -130,7 +130,7 @@ def _with_states(runs: Sequence[Run]) -> list[Run]:
             "no run is of a method that shows where it looks: make one, such as `hsal-bench run "
             "--model hsal-rl`"
         )
-    found = [run for run in traced if harness.has_best(run[1].parent)]
+    found = [run for run in traced if checkpoint.has_best(run[1].parent)]
     if not found:
         raise UsageError(
             f"{traced[0][1].parent / 'best.pt'}, the trained state, is missing: name the folder "

@@ -5,10 +5,14 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+import click
 
 from hsal_bench.errors import HsalBenchError, UsageError
 
@@ -51,19 +55,28 @@ def write_state(path: Path, state: Any) -> None:
 
 
 @contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
-    """Keep other processes out of `folder` while the block runs; `what` tells them what goes on.
+def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+    """Keep other processes out of `folder` while the block runs.
+
+    `what` tells them what goes on there ("building data/a.h5"). With `wait`, one that is in it is
+    waited for, saying so once a minute.
 
     Raises:
         HsalBenchError: another process is in it.
     """
     with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise HsalBenchError(
-                f"another process is {what}: wait for it, or name another folder"
-            ) from error
+        for second in count():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if not wait:
+                    raise HsalBenchError(
+                        f"another process is {what}: wait for it, or name another folder"
+                    ) from error
+            if second % 60 == 0:
+                click.echo(f"waiting: another process is {what}", err=True)
+            time.sleep(1)
         yield
 
 

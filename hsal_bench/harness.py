@@ -1,19 +1,20 @@
 """Training a method: data order, validation, selection, checkpoints, the log and the clock.
 
-A training folder holds `checkpoint.pt` (everything needed to go on), `best.pt` (the state that
-scored best on the validation split) and `metrics.jsonl` (one line per evaluation). Killed at any
-moment, the same call goes on from the last checkpoint; on a CPU the result is the same bit for
-bit as without the interruption.
+A training folder holds the states of `hsal_bench.checkpoint` and `metrics.jsonl`, one line per
+evaluation. Stopped at any moment, the same call resumes from the last checkpoint: that of the
+moment for Ctrl-C and SIGTERM, at most a few minutes old for what cannot be caught. On a CPU the
+result is the same bit for bit as without the interruption.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hsal_bench import evaluation
+from hsal_bench import checkpoint, evaluation
+from hsal_bench.checkpoint import Progression, Sums
 from hsal_bench.contract import check_scalars
-from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import write_state, write_text
+from hsal_bench.interrupts import uninterrupted
 from hsal_bench.loader import ExampleSet, training_batches
-from hsal_bench.method import Method
+from hsal_bench.method import Batch, Method
 from hsal_bench.presets import Budget
-from hsal_bench.record_files import CHECKPOINT
 from hsal_bench.record_rules import LARGEST
 
 SELECT_BY = "exact_match"
+SAVE_EVERY = 60.0
+"""Seconds between two checkpoints, at least."""
+SAVE_SHARE = 0.02
+"""Share of the time that checkpoints may take, at most."""
 _FOLLOWED = (
     "exact_match",
     "macro_f1",
@@ -40,52 +46,12 @@ _FOLLOWED = (
     "attn_saliency",
     "pointing_hit",
 )
-_SHOWN = 3
-_BEST = "best.pt"
 
 Progress = Callable[[int, str], None]
-Sums = dict[tuple[str, ...], Tensor]
-"""Sums of scalars since the last evaluation, one tensor for the names that came together."""
 
 
 class Diverged(HsalBenchError):  # noqa: N818 - it names the state of the run
     """The loss is no longer a finite number."""
-
-
-@dataclass
-class Progression:
-    """How far a training run is; the checkpoint holds it next to the method's state.
-
-    seconds: the whole training; validating: the part of it spent on the validation split.
-    devices: the kinds of device it ran on ("cpu", "cuda"), in order.
-    """
-
-    update: int = 0
-    seconds: float = 0.0
-    validating: float = 0.0
-    best_update: int = 0
-    best_score: float = -1.0
-    curve: list[dict[str, float]] = field(default_factory=list)
-    devices: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint's run: its identity, as `train` was given it, its update, its last device."""
-
-    identity: Mapping[str, Any]
-    update: int
-    device: str | None
-
-    def resuming(self, device: torch.device) -> str:
-        """Return the words for resuming on a device."""
-        resumed = f"resuming from update {self.update:,}"
-        if self.device in (None, device.type):
-            return resumed
-        return (
-            f"{resumed}, made on {self.device}: random numbers start from the seed and the update, "
-            f"so the result is not that of a run on {device.type} alone"
-        )
 
 
 def train(
@@ -108,80 +74,28 @@ def train(
         UsageError: the folder holds a checkpoint of another run.
         Breach: the method returns something other than the contract says.
         Diverged: the loss is not finite; the last good checkpoint stays.
+        KeyboardInterrupt: SIGINT or SIGTERM; there is a checkpoint of the moment.
     """
-    run = _resume(method, folder, identity)
+    device = data["train"].device
+    run, sums = checkpoint.resume(method, folder, identity, device)
+    if run.devices[-1:] != [device.type]:
+        run.devices.append(device.type)
+    training = _Training(method, data, budget, folder, identity, select_by, run, sums)
     report = progress or (lambda update, status: None)
-    started, before = time.perf_counter(), run.seconds
-    kind = data["train"].device.type
-    if run.devices[-1:] != [kind]:
-        run.devices.append(kind)
-    if not run.curve:
-        _evaluate(method, data, run, {}, folder, select_by)
-    sums: Sums = {}
-    batches = training_batches(data["train"], budget.batch_size, seed, run.update)
-    for batch in islice(batches, budget.updates - run.update):
-        _add(sums, check_scalars(method, "update", method.update(batch)))
-        run.update += 1
-        if run.update % budget.eval_every == 0 or run.update == budget.updates:
-            losses = _means(sums, run)
-            sums.clear()
-            _evaluate(method, data, run, losses, folder, select_by)
-            run.seconds = before + time.perf_counter() - started
-            _save(method, run, folder, identity)
-        report(run.update, _status(run, select_by))
-    method.load_state_dict(_load(folder / _BEST)["method"])
+    try:
+        training.evaluate_if_due()
+        batches = training_batches(data["train"], budget.batch_size, seed, run.update)
+        for batch in islice(batches, budget.updates - run.update):
+            training.update(batch)
+            training.evaluate_if_due()
+            training.save_if_due()
+            report(run.update, _status(run, select_by))
+    except KeyboardInterrupt:
+        with contextlib.suppress(Diverged):
+            training.save()
+        raise
+    method.load_state_dict(checkpoint.load(folder / checkpoint.BEST)["method"])
     return run
-
-
-def checkpoint(folder: Path) -> Checkpoint | None:
-    """Return what a folder's checkpoint is of; None: there is none.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return None
-    state = _load(path)
-    run = Progression(**state["run"])
-    device = run.devices[-1] if run.devices else None
-    return Checkpoint(json.loads(state["identity"]), run.update, device)
-
-
-def difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Return what tells an identity from the `wanted` one: "budget.updates=400, not 6000", or "".
-
-    `wanted` may be a part: only what it names is compared.
-    """
-    was, now = ({name: values.get(name) for name in wanted} for values in (there, wanted))
-    was, now = _flat(was), _flat(json.loads(json.dumps(now)))
-    names = [name for name in {**now, **was} if was.get(name) != now.get(name)][:_SHOWN]
-    return ", ".join(f"{name}={was.get(name)}, not {now.get(name)}" for name in names)
-
-
-def device_change(devices: Sequence[str]) -> str:
-    """Return " (on cuda, then cpu)" for training that changed the kind of device, else ""."""
-    return f" (on {', then '.join(devices)})" if len(devices) > 1 else ""
-
-
-def has_best(folder: Path) -> bool:
-    """Return whether a folder has the state that scored best."""
-    return (folder / _BEST).exists()
-
-
-def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
-    """Return the update whose state scored best, and the method's state.
-
-    Raises:
-        UsageError: it is not there or cannot be read.
-    """
-    path = folder / _BEST
-    if not path.exists():
-        raise UsageError(f"{path} is missing: --restart trains again")
-    best = _load(path)
-    if not best.keys() >= {"update", "method"}:
-        raise UsageError(f"{path} was written by another hsal-bench: --restart trains again")
-    return best["update"], best["method"]
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
@@ -190,32 +104,75 @@ def read_curve(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def restart(folder: Path) -> None:
-    """Remove a training folder's states, so that `train` starts anew."""
-    for name in (CHECKPOINT, _BEST):
-        (folder / name).unlink(missing_ok=True)
+@dataclass
+class _Training:
+    """A run under way. `sums` holds the scalars since the last evaluation."""
 
+    method: Method
+    data: Mapping[str, ExampleSet]
+    budget: Budget
+    folder: Path
+    identity: Mapping[str, Any]
+    select_by: str
+    run: Progression
+    sums: Sums
 
-def _evaluate(
-    method: Method,
-    data: Mapping[str, ExampleSet],
-    run: Progression,
-    losses: dict[str, float],
-    folder: Path,
-    select_by: str,
-) -> None:
-    """Score the validation split, extend the curve, and keep the state if it is the best so far."""
-    started = time.perf_counter()
-    scores = evaluation.evaluate(method, data["valid"]).metrics
-    run.curve.append({"update": run.update, **losses, **_validation(scores)})
-    if scores[select_by] > run.best_score:
-        run.best_score, run.best_update = scores[select_by], run.update
-        best = {"update": run.update, "score": run.best_score, "method": method.state_dict()}
-        write_state(folder / _BEST, best)
-    # Written whole each time: a run taken up again leaves no lines of its lost part behind.
-    lines = (json.dumps(line) + "\n" for line in run.curve)
-    write_text(folder / "metrics.jsonl", "".join(lines))
-    run.validating += time.perf_counter() - started
+    def __post_init__(self) -> None:
+        self.started = time.perf_counter() - self.run.seconds
+        self.next_save = time.perf_counter() + SAVE_EVERY
+
+    def update(self, batch: Batch) -> None:
+        """Make one update. It ends before a signal stops the run."""
+        with uninterrupted():
+            scalars = check_scalars(self.method, "update", self.method.update(batch))
+            _add(self.sums, scalars)
+            self.run.update += 1
+
+    def evaluate_if_due(self) -> None:
+        """Evaluate at update 0, at every `eval_every` and at the end, unless that is done."""
+        update, budget = self.run.update, self.budget
+        evaluated = self.run.curve[-1]["update"] if self.run.curve else None
+        if update != evaluated and (update % budget.eval_every == 0 or update == budget.updates):
+            self._evaluate()
+            self.save()
+
+    def save_if_due(self) -> None:
+        """Save a checkpoint every now and then."""
+        if time.perf_counter() >= self.next_save:
+            self.save()
+
+    def save(self) -> None:
+        """Save a checkpoint.
+
+        Raises:
+            Diverged: a scalar is not finite; the checkpoint before stays.
+        """
+        with uninterrupted():
+            _means(self.sums, self.run)
+            before = time.perf_counter()
+            self.run.seconds = before - self.started
+            checkpoint.save(self.method, self.run, self.sums, self.folder, self.identity)
+            now = time.perf_counter()
+            self.next_save = now + max(SAVE_EVERY, (now - before) / SAVE_SHARE)
+
+    def _evaluate(self) -> None:
+        """Score the validation split, extend the curve, and keep the state if it is the best."""
+        started, run = time.perf_counter(), self.run
+        losses = _means(self.sums, run)
+        # A signal may stop this: predicting changes nothing.
+        scores = evaluation.evaluate(self.method, self.data["valid"]).metrics
+        with uninterrupted():
+            self.sums.clear()
+            run.curve.append({"update": run.update, **losses, **_validation(scores)})
+            if scores[self.select_by] > run.best_score:
+                run.best_score, run.best_update = scores[self.select_by], run.update
+                state = self.method.state_dict()
+                best = {"update": run.update, "score": run.best_score, "method": state}
+                write_state(self.folder / checkpoint.BEST, best)
+            # Written whole each time: a resumed run leaves no lines of its lost part behind.
+            lines = (json.dumps(line) + "\n" for line in run.curve)
+            write_text(self.folder / "metrics.jsonl", "".join(lines))
+            run.validating += time.perf_counter() - started
 
 
 def _validation(scores: Mapping[str, float]) -> dict[str, float]:
@@ -256,52 +213,3 @@ def _means(sums: Sums, run: Progression) -> dict[str, float]:
 def _status(run: Progression, select_by: str) -> str:
     score, f1 = run.curve[-1][f"valid_{select_by}"], run.curve[-1]["valid_macro_f1"]
     return f"valid {select_by.replace('_', ' ')} {score:.3f}, macro F1 {f1:.3f}"
-
-
-def _resume(method: Method, folder: Path, identity: Mapping[str, Any]) -> Progression:
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return Progression()
-    state = _load(path)
-    if other := difference(json.loads(state["identity"]), identity):
-        raise UsageError(
-            f"{path} is of a run with {other}: give another --out, or --restart to begin anew"
-        )
-    try:
-        method.load_state_dict(state["method"])
-    except (KeyError, RuntimeError, ValueError) as error:
-        # A method found by name can have changed since; its config and the data have not.
-        raise UsageError(
-            f"{path} does not fit {type(method).__name__} as it is now "
-            f"({' '.join(str(error).split())[:200]}): --restart begins anew"
-        ) from error
-    run = Progression(**state["run"])
-    best = _load(folder / _BEST)
-    if best["score"] > run.best_score:
-        # Killed between the two files: the better state came after this checkpoint, and where
-        # training does not repeat itself exactly it may not come again.
-        run.best_update, run.best_score = best["update"], best["score"]
-    return run
-
-
-def _save(method: Method, run: Progression, folder: Path, identity: Mapping[str, Any]) -> None:
-    # As text: what is read back is what JSON makes of it, whatever types went in.
-    identified = json.dumps(identity, sort_keys=True)
-    state = {"identity": identified, "run": vars(run), "method": method.state_dict()}
-    write_state(folder / CHECKPOINT, state)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        nested = isinstance(value, Mapping)
-        flat |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
-    return flat
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load has no error of its own for a damaged file
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} cannot be read ({reason}): remove it to begin anew") from error

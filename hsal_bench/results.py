@@ -16,6 +16,7 @@ import torch
 from hsal_bench import device as devices
 from hsal_bench import harness, surroundings
 from hsal_bench import record as records
+from hsal_bench.checkpoint import Progression
 from hsal_bench.contract import Breach
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
@@ -183,7 +184,7 @@ def outcome(record: Record) -> str:
     return scores if record.trained_on else f"{scores}, trained in {record.wall_s or 0.0:,.0f} s"
 
 
-def trained(record: Record, run: harness.Progression) -> Record:
+def trained(record: Record, run: Progression) -> Record:
     """Return the record with how the training went."""
     training = max(run.seconds - run.validating, 1e-9)
     return dataclasses.replace(

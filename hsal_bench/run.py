@@ -13,6 +13,7 @@ import torch
 
 from hsal_bench import (
     backbones,
+    checkpoint,
     evaluation,
     harness,
     locate,
@@ -24,6 +25,7 @@ from hsal_bench import (
 )
 from hsal_bench import device as devices
 from hsal_bench import record as records
+from hsal_bench.checkpoint import Checkpoint
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.evaluation import Evaluation
@@ -108,16 +110,17 @@ class Bench:
         found: dict[str, list[str]] = {}
         for entry, seed in wanted:
             folder = self.folder(entry, seed)
-            checkpoint = harness.checkpoint(folder)
-            if checkpoint and (other := self._difference(entry, seed, checkpoint)):
+            stopped = checkpoint.find(folder)
+            if stopped and (other := self._difference(entry, seed, stopped)):
                 found.setdefault(other, []).append(str(folder / "checkpoint.pt"))
         if found:
-            told = "; ".join(
-                f"{', '.join(paths)} {'is of a run' if len(paths) == 1 else 'are of runs'} with "
-                f"{other}"
+            problems = "; ".join(
+                f"{', '.join(paths)} "
+                f"{'belongs to another run' if len(paths) == 1 else 'belong to other runs'} "
+                f"({other})"
                 for other, paths in found.items()
             )
-            raise UsageError(f"{told}: give another --out, or --restart to begin anew")
+            raise UsageError(f"{problems}: use another --out, or --restart to start over")
 
     def refuse_lost_states(
         self, wanted: Iterable[tuple[Entry, int]], others: Sequence[DataFile]
@@ -132,7 +135,7 @@ class Bench:
         lost = [
             str(folder / "best.pt")
             for entry, seed in wanted
-            if not harness.has_best(folder := self.folder(entry, seed))
+            if not checkpoint.has_best(folder := self.folder(entry, seed))
             and any(not (folder / FOLDER / o.header.name / RECORD).exists() for o in others)
             and self._is_done(entry, seed)
         ]
@@ -152,7 +155,7 @@ class Bench:
         who = f"{entry.label} seed {seed}"
         if self.request.restart:
             (folder / RECORD).unlink(missing_ok=True)
-            harness.restart(folder)
+            checkpoint.remove(folder)
         stub = self._stub(entry, seed)
         if entry.cls.inputs == "activations":
             frozen = self.inputs(entry).frozen
@@ -192,8 +195,8 @@ class Bench:
     ) -> Record:
         budget = self.preset.train
         who = f"{entry.label} seed {stub.seed}"
-        checkpoint = harness.checkpoint(folder)
-        resuming = f", {checkpoint.resuming(self.device)}" if checkpoint else ""
+        stopped = checkpoint.find(folder)
+        resuming = f", {stopped.resuming(self.device)}" if stopped else ""
         scale = f"{budget.updates:,} updates, batches of {budget.batch_size}"
         _say(f"{who}: {scale}, in {folder}{resuming}")
         setup = Setup(self.device, stub.seed, budget.updates)
@@ -228,7 +231,7 @@ class Bench:
     def _evaluate(
         self, entry: Entry, stub: Record, folder: Path, other: DataFile, test: ExampleSet
     ) -> Record:
-        update, state = harness.best_state(folder)
+        update, state = checkpoint.best_state(folder)
         if update != stub.selected_update:
             raise UsageError(
                 f"{folder / 'best.pt'} is of update {update}, and {folder / RECORD} tested update "
@@ -272,12 +275,12 @@ class Bench:
         facts = results.identity(self._stub(entry, seed))
         return {name: fact for name, fact in facts.items() if name != "activation"}
 
-    def _difference(self, entry: Entry, seed: int, checkpoint: harness.Checkpoint) -> str:
-        before = checkpoint.identity.get("method_sha256")
+    def _difference(self, entry: Entry, seed: int, stopped: Checkpoint) -> str:
+        before = stopped.identity.get("method_sha256")
         if entry.sha256 and before and before != entry.sha256:
             return f"{entry.file} as it was before it was changed"
-        other = harness.difference(checkpoint.identity, self._known(entry, seed))
-        activation = checkpoint.identity.get("activation")
+        other = checkpoint.difference(stopped.identity, self._known(entry, seed))
+        activation = stopped.identity.get("activation")
         if other or entry.cls.inputs != "activations" or not activation:
             return other
         return self.inputs(entry).other_than(activation["sha256"])
@@ -288,7 +291,7 @@ class Bench:
             return False
         done = records.read_record(path)
         known = self._known(entry, seed)
-        return done.status == "ok" and not harness.difference(results.identity(done), known)
+        return done.status == "ok" and not checkpoint.difference(results.identity(done), known)
 
 
 def _write_outputs(

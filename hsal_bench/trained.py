@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hsal_bench import activations, harness, options, registry
+from hsal_bench import activations, checkpoint, options, registry
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.loader import ExampleSet, example_set
@@ -85,7 +85,7 @@ def _config(cls: Any, record: Record, folder: Path) -> Any:
 
 
 def _state(record: Record, folder: Path) -> dict[str, Any]:
-    update, state = harness.best_state(folder)
+    update, state = checkpoint.best_state(folder)
     if record.selected_update not in (None, update):
         raise UsageError(
             f"{folder / 'best.pt'} is of update {update}, and the record's tested update is "

@@ -188,7 +188,7 @@ def test_stopping_the_script_stops_the_run(plan, options, tmp_path, number):
         process.send_signal(number)
         printed, _ = process.communicate(timeout=50)
     assert process.returncode == 130
-    assert "interrupted: the same command goes on from here" in printed
+    assert "interrupted: run the same command to resume" in printed
     assert "Traceback" not in printed
     assert "interrupted: told to stop" in log.read_text()
 

@@ -1,16 +1,19 @@
 """The activation stage: fine-tuned once, resumed, its volumes kept and shared."""
 
 import json
+import time
+from contextlib import ExitStack
 
 import h5py
 import numpy as np
 import pytest
 import torch
 
-from hsal_bench import activations
+from hsal_bench import activations, backbones
 from hsal_bench.activations import SingleObject, SingleObjectConfig, Tuning
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
+from hsal_bench.files import locked
 from hsal_bench.method import Batch, Setup, Task
 from hsal_bench.presets import Budget
 
@@ -121,11 +124,9 @@ def test_volumes_are_computed_once_and_split_by_split(data, tmp_path, monkeypatc
     (tmp_path / "volumes").glob("*/test.npy").__next__().unlink()
     made = []
     write = activations._write_volumes
-    monkeypatch.setattr(
-        activations, "_write_volumes", lambda *a: made.append(len(a[1])) or write(*a)
-    )
+    monkeypatch.setattr(activations, "_write_volumes", lambda *a: made.append(a[2]) or write(*a))
     again = activations.volumes(model, data, tmp_path / "volumes", CPU)
-    assert made == [60]
+    assert made == ["test"]
     assert torch.equal(first["test"], again["test"])
 
 
@@ -133,20 +134,45 @@ def test_only_the_wanted_splits_are_computed(data, tmp_path):
     model = _fine_tune(data, tmp_path)
     volumes = activations.volumes(model, data, tmp_path / "volumes", CPU, ["test"])
     assert list(volumes) == ["test"]
-    assert [path.name for path in (tmp_path / "volumes").glob("*/*")] == ["test.npy"]
+    assert [path.name for path in (tmp_path / "volumes").glob("*/*.npy")] == ["test.npy"]
 
 
-def test_an_error_while_writing_volumes_leaves_no_file(data, tmp_path, monkeypatch):
+def test_volumes_resume_block_by_block(data, tmp_path, monkeypatch):
     model = _fine_tune(data, tmp_path)
+    whole = activations.volumes(model, data, tmp_path / "whole", CPU, ["train"])["train"]
+    volume, blocks = backbones.ActivationModel.volume, []
 
-    def fail(*arguments):
-        arguments[2].write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(arguments[2]))
+    def fail_at_the_third(self, images):
+        blocks.append(len(images))
+        if len(blocks) == 3:
+            raise OSError(28, "No space left on device")
+        return volume(self, images)
 
-    monkeypatch.setattr(activations, "_write_volumes", fail)
+    monkeypatch.setattr(backbones.ActivationModel, "volume", fail_at_the_third)
     with pytest.raises(OSError, match="No space left"):
-        activations.volumes(model, data, tmp_path / "volumes", CPU)
-    assert not [path for path in (tmp_path / "volumes").rglob("*") if path.is_file()]
+        activations.volumes(model, data, tmp_path / "volumes", CPU, ["train"])
+    assert not list((tmp_path / "volumes").glob("*/*.npy"))
+    resumed = activations.volumes(model, data, tmp_path / "volumes", CPU, ["train"])["train"]
+    assert sum(blocks) == len(whole) + 256  # the failed block alone is computed again
+    assert torch.equal(whole, resumed)
+
+
+def test_a_process_waits_for_the_one_that_computes(data, tmp_path, monkeypatch, capsys):
+    model = _fine_tune(data, tmp_path)
+    first = activations.volumes(model, data, tmp_path / "volumes", CPU, ["test"])["test"]
+    (path,) = (tmp_path / "volumes").glob("*/test.npy")
+    path.rename(path.with_suffix(".away"))
+    with ExitStack() as other:
+        other.enter_context(locked(path.parent, "busy"))
+
+        def finish(seconds):
+            path.with_suffix(".away").rename(path)
+            other.close()
+
+        monkeypatch.setattr(time, "sleep", finish)
+        second = activations.volumes(model, data, tmp_path / "volumes", CPU, ["test"])["test"]
+    assert torch.equal(first, second)
+    assert "waiting: another process is computing activations in" in capsys.readouterr().err
 
 
 def test_first_weights_say_where_they_come_from(monkeypatch, capsys):

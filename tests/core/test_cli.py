@@ -99,7 +99,7 @@ def test_list_as_json(monkeypatch, capsys):
         (OSError(errno.ENOSPC, "No space left", "x.h5"), 1, "error: no space left for x.h5"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "error: x: Permission denied"),
         (ZeroDivisionError("division"), 1, "error: ZeroDivisionError: division (--debug"),
-        (KeyboardInterrupt(), 130, "interrupted: the same command goes on from here"),
+        (KeyboardInterrupt(), 130, "interrupted: run the same command to resume"),
     ],
 )
 def test_a_failure_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code, line):

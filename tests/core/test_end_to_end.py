@@ -76,7 +76,7 @@ def test_an_ended_training_goes_on_and_comes_to_the_same_result(folder, ending):
     assert not (_seed_folder(folder, out) / "record.json").exists()
     if ending == signal.SIGINT:
         assert process.returncode == 130
-        assert "interrupted: the same command goes on from here" in err
+        assert "interrupted: run the same command to resume" in err
     _finish(_start(folder, f"{RUN} --out {out}"))
     for name in ("metrics.jsonl", "predictions.jsonl"):
         whole, ended = (_seed_folder(folder, run) / name for run in ("whole", out))

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import math
+import os
+import signal
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -10,9 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from hsal_bench import harness
+from hsal_bench import checkpoint, harness
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod, cosine
+from hsal_bench.interrupts import terminate_like_ctrl_c
 from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.options import option
@@ -99,6 +103,68 @@ def test_a_killed_run_ends_bit_for_bit_as_an_uninterrupted_one(tmp_path, killed_
     assert logs[0] == logs[1]
 
 
+@pytest.fixture
+def sigterm_as_in_the_command_line():
+    before = signal.getsignal(signal.SIGTERM)
+    terminate_like_ctrl_c()
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop_at", [0, 1, 3, 4, 6, 12])
+def test_a_signal_leaves_a_checkpoint_of_the_moment(
+    tmp_path, stop_at, number, sigterm_as_in_the_command_line
+):
+    """At any update, and within the evaluations at updates 0, 4 and 12."""
+    whole, stopped, resumed = _toy(), _toy(), _toy()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", IDENTITY)
+    call = "predict" if stop_at % 4 == 0 else "update"
+    plain = getattr(stopped, call)
+
+    def send(*arguments, **options):
+        if stopped.updates_done == stop_at - (call == "update"):
+            os.kill(os.getpid(), number)
+        return plain(*arguments, **options)
+
+    setattr(stopped, call, send)
+    with pytest.raises(KeyboardInterrupt):
+        harness.train(stopped, DATA, BUDGET, 0, tmp_path / "stopped", IDENTITY)
+    assert checkpoint.find(tmp_path / "stopped").update == stop_at
+    assert stopped.updates_done == stop_at
+    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "stopped", IDENTITY)
+    assert _weights(resumed) == _weights(whole)
+    assert got.curve == expected.curve
+
+
+def test_a_killed_run_loses_little(tmp_path, monkeypatch):
+    """Not even what came after the last evaluation."""
+    whole, resumed = _toy(), _toy()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", IDENTITY)
+    monkeypatch.setattr(harness, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(harness, "SAVE_SHARE", math.inf)
+    with pytest.raises(KilledError):
+        harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", IDENTITY, _kill_at(7))
+    assert checkpoint.find(tmp_path / "killed").update > 4
+    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", IDENTITY)
+    assert _weights(resumed) == _weights(whole)
+    assert got.curve == expected.curve
+
+
+def test_a_checkpoint_is_never_of_a_diverged_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(harness, "SAVE_SHARE", math.inf)
+    with pytest.raises(harness.Diverged, match="loss is nan between updates 4 and 5"):
+        harness.train(_toy(diverge_at=5), DATA, BUDGET, 0, tmp_path, IDENTITY)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["run"]["update"] == 4
+    assert all(torch.isfinite(v).all() for v in state["method"]["network"].values())
+
+
 def test_the_curve_starts_at_update_0_and_has_every_evaluation(tmp_path):
     run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
     assert [line["update"] for line in run.curve] == [0, 4, 8, 12]
@@ -128,7 +194,7 @@ def test_a_checkpoint_of_a_method_that_has_changed_is_refused_and_kept(tmp_path)
     harness.train(toy, DATA, BUDGET, 0, tmp_path, IDENTITY)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     grown = Grown(toy.task, toy.config, toy.setup)
-    with pytest.raises(UsageError, match=r"does not fit Grown as it is now \(.*: --restart begins"):
+    with pytest.raises(UsageError, match=r"does not fit Grown as it is now \(.*: --restart starts"):
         harness.train(grown, DATA, BUDGET, 0, tmp_path, IDENTITY)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
@@ -139,7 +205,9 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
     before = (tmp_path / "checkpoint.pt").read_bytes()
     harness.train(_toy(), DATA, BUDGET, 0, tmp_path, identity)
     other = {"seed": 0, "config": {"hidden": 9, "sizes": (1, 2)}}
-    with pytest.raises(UsageError, match=r"is of a run with config\.hidden=8, not 9: give another"):
+    with pytest.raises(
+        UsageError, match=r"belongs to another run \(config\.hidden 8, not 9\): use another"
+    ):
         harness.train(_toy(), DATA, BUDGET, 0, tmp_path, other)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
@@ -160,7 +228,7 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tm
 
 def test_restart_forgets(tmp_path):
     harness.train(_toy(), DATA, BUDGET, 0, tmp_path, {"seed": 1})
-    harness.restart(tmp_path)
+    checkpoint.remove(tmp_path)
     run = harness.train(_toy(), DATA, BUDGET, 0, tmp_path, {"seed": 2})
     assert len(run.curve) == 4
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
@@ -199,9 +267,9 @@ def test_a_state_of_another_kind_of_device_resumes_from_the_seed_and_the_update(
 def test_a_checkpoint_knows_its_kinds_of_device(tmp_path):
     run = harness.train(_toy(), DATA, Budget(4, 8, 4), 0, tmp_path, IDENTITY)
     assert run.devices == ["cpu"]
-    checkpoint = harness.checkpoint(tmp_path)
-    assert checkpoint.resuming(torch.device("cpu")) == "resuming from update 4"
-    assert "from update 4, made on cpu: random" in checkpoint.resuming(torch.device("cuda"))
+    found = checkpoint.find(tmp_path)
+    assert found.resuming(torch.device("cpu")) == "resuming from update 4"
+    assert "from update 4, made on cpu: random" in found.resuming(torch.device("cuda"))
     run = harness.train(_toy(), DATA, Budget(8, 8, 4), 0, tmp_path, IDENTITY)
     assert run.devices == ["cpu"]
 
@@ -212,7 +280,7 @@ def test_a_checkpoint_without_a_device_resumes(tmp_path):
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     del state["run"]["devices"]
     torch.save(state, tmp_path / "checkpoint.pt")
-    assert harness.checkpoint(tmp_path).resuming(torch.device("cpu")) == "resuming from update 4"
+    assert checkpoint.find(tmp_path).resuming(torch.device("cpu")) == "resuming from update 4"
     run = harness.train(_toy(), DATA, Budget(8, 8, 4), 0, tmp_path, IDENTITY)
     assert (run.update, run.devices) == (8, ["cpu"])
 
@@ -258,18 +326,18 @@ def test_killed_between_the_best_state_and_the_checkpoint(tmp_path, monkeypatch)
     (tmp_path / "killed").mkdir()
     whole = _toy()
     expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", IDENTITY)
-    save, saved = harness._save, []
+    save, saved = checkpoint.save, []
 
-    def kill_at_the_second(*arguments):
+    def kill_at_the_third(*arguments):
         saved.append(1)
-        if len(saved) == 2:
+        if len(saved) == 3:
             raise KilledError
         save(*arguments)
 
-    monkeypatch.setattr(harness, "_save", kill_at_the_second)
+    monkeypatch.setattr(checkpoint, "save", kill_at_the_third)
     with pytest.raises(KilledError):
         harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", IDENTITY)
-    monkeypatch.setattr(harness, "_save", save)
+    monkeypatch.setattr(checkpoint, "save", save)
     resumed = _toy()
     got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "killed", IDENTITY)
     assert (got.best_update, got.curve) == (expected.best_update, expected.curve)

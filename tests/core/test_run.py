@@ -140,7 +140,7 @@ def test_an_edited_method_does_not_pass_for_the_old_one(bench, tmp_path):
     (tmp_path / "constant.py").write_text(METHOD + "# edited")
     code, _, err = bench()
     assert code == 2
-    assert "checkpoint.pt is of a run with constant.py as it was before it was changed: " in err
+    assert "belongs to another run (constant.py as it was before it was changed): use" in err
 
 
 def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path):
@@ -354,7 +354,9 @@ def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
     bench()
     code, _, err = bench("--updates", "6")
     assert code == 2
-    assert "is of a run with budget.updates=4, not 6: give another --out, or --restart" in err
+    assert (
+        "belongs to another run (budget.updates 4, not 6): use another --out, or --restart" in err
+    )
     assert bench("--updates", "6", "--restart")[0] == 0
 
 
@@ -364,8 +366,8 @@ def test_all_that_is_of_other_runs_is_refused_at_once_and_before_any_work(bench,
     assert code == 2
     paths = [str(_folder(tmp_path, seed=seed).relative_to(tmp_path)) for seed in (1, 2)]
     assert err.splitlines()[-1] == (
-        f"error: {paths[0]}/checkpoint.pt, {paths[1]}/checkpoint.pt are of runs with "
-        "budget.updates=4, not 6: give another --out, or --restart to begin anew"
+        f"error: {paths[0]}/checkpoint.pt, {paths[1]}/checkpoint.pt belong to other "
+        "runs (budget.updates 4, not 6): use another --out, or --restart to start over"
     )
     assert not list((tmp_path / "runs").glob("*/*/*/seed-0"))
 
@@ -401,7 +403,7 @@ def test_another_budget_is_refused_before_the_activation_model_is_made(
     torch.save(state, folder / "checkpoint.pt")
     code, _, err = bench(model="hsal-rl")
     assert code == 2
-    assert "checkpoint.pt is of a run with " in err
+    assert "checkpoint.pt belongs to another run (" in err
 
 
 def test_a_loss_that_is_not_a_number_leaves_a_failed_record(bench, tmp_path):
@@ -511,8 +513,8 @@ def test_another_fine_tuning_is_refused_before_it_is_done(bench, tmp_path, monke
     monkeypatch.setattr(activations, "_train_model", None)
     code, _, err = bench("--fine-tune-updates", "2", "--set", "hidden=8", model="hsal-rl")
     assert code == 2
-    assert "checkpoint.pt is of a run with activation model toy--small--" in err
-    assert "give another --out, or --restart" in err
+    assert "checkpoint.pt belongs to another run (activation model toy--small--" in err
+    assert "use another --out, or --restart" in err
 
 
 def test_another_activation_model_names_the_folder(bench, tmp_path, monkeypatch):
