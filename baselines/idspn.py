@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -40,6 +40,9 @@ class IdspnConfig(MatchingConfig):
     inner_rate: float = option(0.1, "step size of that descent (not from the paper)", at_least=0.0)
     inner_momentum: float = option(0.9, "its Nesterov momentum", at_least=0.0, at_most=1.0)
     inner_clip: float = option(10.0, "largest norm of an image's inner gradient", at_least=0.0)
+    gradient_at: Literal["final", "previous"] = option(
+        "final", "set where the implicit gradient is taken: the last, or the one before it"
+    )
 
 
 class SetEncoder(nn.Module):
@@ -78,7 +81,7 @@ class IdspnNetwork(nn.Module):
     def forward(self, V: Float[Tensor, "batch C h w"]) -> Float[Tensor, "batch elements choices"]:
         """Return the elements, with a gradient where one is wanted."""
         z, config = self.image_encoder(V), self.config
-        Y = descend(
+        final, previous = descend(
             lambda Y: self.objective(Y, z.detach()),
             self.Y_0.expand(len(V), -1, -1),
             steps=config.inner_steps,
@@ -86,7 +89,8 @@ class IdspnNetwork(nn.Module):
             momentum=config.inner_momentum,
             clip=config.inner_clip,
         )
-        return with_implicit_gradient(lambda Y: self.objective(Y, z), Y)
+        at = final if config.gradient_at == "final" else previous
+        return with_implicit_gradient(lambda Y: self.objective(Y, z), final, at)
 
     def objective(self, Y: Tensor, z: Tensor) -> Tensor:
         """Return 1/2 |enc(Y) - z|^2, summed over the batch."""
@@ -124,34 +128,40 @@ def descend(
     rate: float,
     momentum: float,
     clip: float,
-) -> Float[Tensor, "batch elements d"]:
-    """Return Y_0 after `steps` of gradient descent with Nesterov momentum; no gradient is kept.
+) -> tuple[Float[Tensor, "batch elements d"], Float[Tensor, "batch elements d"]]:
+    """Return Y_n and Y_{n-1}: the sets after n = `steps` of gradient descent, and one step before.
+
+    The descent has Nesterov momentum; no gradient is kept.
 
     clip: the largest norm of one image's gradient. Works where the caller has switched gradients
     off, too.
     """
-    Y, velocity = Y_0.detach(), torch.zeros_like(Y_0)
+    Y = previous = Y_0.detach()
+    velocity = torch.zeros_like(Y)
     for _ in range(steps):
+        previous = Y
         gradient = _gradient(objective, Y)
         norm = gradient.flatten(1).norm(dim=1)[:, None, None]
         gradient = gradient * (clip / (norm + 1e-6)).clamp_max(1.0)
         velocity = momentum * velocity + gradient
         Y = Y - rate * (gradient + momentum * velocity)
-    return Y
+    return Y, previous
 
 
 def with_implicit_gradient(
-    objective: Objective, Y: Float[Tensor, "batch elements d"]
+    objective: Objective,
+    Y: Float[Tensor, "batch elements d"],
+    at: Float[Tensor, "batch elements d"],
 ) -> Float[Tensor, "batch elements d"]:
-    """Return Y with the gradient that it would have as a minimum: of what `objective` depends on.
+    """Return Y with the gradient of a minimum that lies at the set `at`.
 
-    At a minimum dY = -H^-1 d(grad objective), and Y is treated as one, wherever its descent ended.
-    The Hessian H is taken for the identity (§3.3 of the paper), so that only one gradient of the
-    objective is differentiated. Without gradients wanted, Y is returned as it is.
+    At a minimum dY = -H^-1 d(grad objective), and `at` is treated as one, wherever the descent
+    ended. The Hessian H is taken for the identity (§3.3 of the paper), so that only one gradient
+    of the objective is differentiated. Without gradients wanted, Y is returned as it is.
     """
     if not torch.is_grad_enabled():
         return Y
-    gradient = _gradient(objective, Y, create_graph=True)
+    gradient = _gradient(objective, at, create_graph=True)
     return Y + gradient.detach() - gradient
 
 
