@@ -74,3 +74,21 @@ def decoding() -> Callable[..., Callable[..., Decoded]]:
         return lambda *_: decoded
 
     return made
+
+
+@pytest.fixture(scope="session")
+def gru() -> Callable[..., torch.Tensor]:
+    """Return a step of a GRU of one vector, (cell, x, h) -> h', written without torch's layer."""
+
+    def step(cell: torch.nn.GRUCell, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        of_x, of_h = (
+            (weight @ part + bias).chunk(3)
+            for weight, part, bias in (
+                (cell.weight_ih, x, cell.bias_ih),
+                (cell.weight_hh, h, cell.bias_hh),
+            )
+        )
+        reset, keep = (torch.sigmoid(of_x[n] + of_h[n]) for n in (0, 1))
+        return (1 - keep) * torch.tanh(of_x[2] + reset * of_h[2]) + keep * h
+
+    return step

@@ -33,6 +33,39 @@ def test_a_step_depends_on_the_labels_before_it_alone():
     assert not torch.allclose(first.scores[:, 3], second.scores[:, 3])
 
 
+def _cell_by_cell(decoder, V, fed, gru):
+    """The decoder of one volume [C, h, w], as its formulas are written: lists of scores and stops.
+
+    e = embedding of the label before; q = W_q [h, e]; a = softmax over cells of q . k_i / sqrt(d);
+    c = sum_i a_i v_i; h' = GRU([e, c], h).
+    """
+    cells = V.flatten(1).T
+    keys = [
+        decoder.key.weight @ v + decoder.key.bias + at
+        for v, at in zip(cells, decoder.place, strict=True)
+    ]
+    h = torch.tanh(decoder.start.weight @ cells.mean(0) + decoder.start.bias)
+    scores, stops, before = [], [], decoder.embed.weight[CLASSES]
+    for label in fed:
+        q = decoder.query.weight @ torch.cat([h, before]) + decoder.query.bias
+        a = torch.softmax(torch.stack([q @ key for key in keys]) / len(q) ** 0.5, 0)
+        x = torch.cat([before, sum(share * v for share, v in zip(a, cells, strict=True))])
+        h = gru(decoder.gru, x, h)
+        scores.append(decoder.classify.weight @ h + decoder.classify.bias)
+        stops.append(decoder.stop.weight[0] @ h + decoder.stop.bias[0])
+        before = decoder.embed.weight[label]
+    return torch.stack(scores), torch.stack(stops)
+
+
+def test_the_decoder_is_its_formulas(gru):
+    decoder, V, fed = _decoder(), _volumes(2), torch.tensor([[2, 0, 3], [1, 1, 0]])
+    decoded = decoder(V, 3, lambda t, scores: fed[:, t])
+    for n in range(2):
+        scores, stops = _cell_by_cell(decoder, V[n], fed[n], gru)
+        assert torch.allclose(decoded.scores[n], scores, atol=1e-6)
+        assert torch.allclose(decoded.stop[n], stops, atol=1e-6)
+
+
 def test_where_an_object_lies_is_seen():
     decoder, V = _decoder(), _volumes(2)
     shifted = V.roll(1, dims=3)

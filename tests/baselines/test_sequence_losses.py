@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from hsal_bench.baselines import sequence_losses as losses
+from hsal_bench.baselines.distribution_matching import kl, l1, log_mean
+from hsal_bench.multiset import available, counts_from_labels, sequence_reward
 
 
 def test_steps_that_predict_a_label_are_the_first_m():
@@ -124,3 +126,71 @@ def test_the_bernoulli_stop_is_paid_for_up_to_the_step_after_the_last_label():
 def test_entropy_of_a_uniform_choice():
     log_p = torch.zeros(2, 8).log_softmax(-1)
     assert torch.allclose(losses.entropy(log_p), torch.full((2,), 8.0).log())
+
+
+class Published:
+    """Three images, and what the published code of arXiv 1711.05246 gives for them.
+
+    It unrolls T = K steps, averages over steps, classes or both, and computes in float32.
+    """
+
+    labels = torch.tensor([[0, 0, 1], [2, -1, -1], [1, 2, -1]])
+    counts = counts_from_labels(labels, 3)
+    m = counts.sum(1)
+    counted = losses.class_steps(m, 3)
+    scores = torch.tensor(
+        [
+            [[2.0, 0, -1], [0, 1, 0], [1, 1, 0]],
+            [[0, 0, 1], [1, 0, 0], [0, 0, 0]],
+            [[0, 3, 0], [0, 2, 1], [0, 0, 1]],
+        ]
+    )
+    log_p = scores.log_softmax(-1)
+    y_hat = torch.tensor([[0, 1, 0], [2, 0, 0], [1, 1, 2]])
+    stop = torch.tensor([[-1, 0, 0.5], [-2, 1, 0], [-1, -1, 2]])
+    values = torch.tensor([[0.1, 0.2, 0.3], [0, 0, 0], [0.5, -0.5, 0]])
+
+
+def test_the_multiset_loss_is_that_of_the_published_code_times_m():
+    A_t = available(Published.counts, Published.y_hat)
+    per_step = losses.multiset_loss(Published.log_p, A_t) * Published.counted
+    mean = (per_step.sum(1) / Published.m).mean()
+    assert Published.scores.argmax(-1).tolist() == Published.y_hat.tolist()
+    assert mean.item() == pytest.approx(0.9897866391374933, rel=1e-6)
+
+
+def test_distances_are_those_of_the_published_code_times_the_classes():
+    counts, counted = Published.counts, Published.counted
+    of_kl = kl(counts, log_mean(Published.log_p, counted))
+    p = (Published.log_p.exp() * counted[:, :, None]).sum(1) / Published.m[:, None]
+    assert of_kl.mean().item() / 3 == pytest.approx(0.123264468, rel=1e-6)
+    assert l1(counts, p).mean().item() / 3 == pytest.approx(0.211746949, rel=1e-6)
+
+
+def test_cross_entropy_is_that_of_the_published_code():
+    """There the images that have a label at a step are averaged, then the steps."""
+    per_step = losses.cross_entropy(Published.log_p, Published.labels.clamp_min(0))
+    of_steps = (per_step * Published.counted).sum(0) / Published.counted.sum(0)
+    assert of_steps.mean().item() == pytest.approx(0.871197124, rel=1e-6)
+
+
+def test_rewards_are_those_of_the_published_code():
+    rewards = sequence_reward(Published.counts, Published.y_hat)
+    assert rewards.tolist() == [[1, 1, 1], [1, -1, -1], [1, -1, 1]]
+
+
+def test_the_stop_loss_is_that_of_the_published_code_times_its_steps():
+    steps = (Published.m + 1).clamp_max(3)
+    mean = (losses.bernoulli_stop(Published.stop, Published.m) / steps).mean()
+    assert mean.item() == pytest.approx(0.377135754, rel=1e-6)
+
+
+def test_reinforce_with_its_entropy_and_values_is_that_of_the_published_code():
+    counted, log_p = Published.counted, Published.log_p
+    reward = sequence_reward(Published.counts, Published.y_hat)
+    surrogate = losses.reinforce(log_p, Published.y_hat, reward - Published.values)
+    terms = losses.policy_terms("class", log_p, Published.values, reward, counted)
+    # The values' error is a mean over the steps there.
+    values = terms["class_value_loss"] * len(counted) / counted.sum()
+    found = losses.masked_sum(surrogate, counted) - 0.01 * terms["class_entropy"] + values
+    assert found.item() == pytest.approx(1.088534682, rel=1e-6)

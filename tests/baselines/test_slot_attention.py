@@ -32,6 +32,44 @@ def test_a_cell_s_shares_sum_to_one_over_the_slots(sampled):
     assert torch.allclose(shares.sum(1), torch.ones(4, 6))
 
 
+def _norm(layer, x):
+    """LayerNorm of the last axis, by its formula."""
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * layer.weight + (
+        layer.bias
+    )
+
+
+def _algorithm_1(network, V, gru):
+    """Slots of one volume after three rounds, as Algorithm 1 of arXiv 2006.15055 has them."""
+    inputs = network.cells[0](V[None])[0]
+    inputs = _norm(network.cells[4], network.cells[3](network.cells[1](inputs).relu()))
+    k, v = inputs @ network.key.weight.T, inputs @ network.value.weight.T
+    slots = network.start.slots
+    for _ in range(3):
+        before = slots
+        q = _norm(network.query[0], slots) @ network.query[1].weight.T
+        attention = (k @ q.T / k.shape[1] ** 0.5).exp()
+        attention = attention / attention.sum(1, keepdim=True) + 1e-8
+        updates = (attention / attention.sum(0)).T @ v
+        slots = torch.stack([gru(network.gru, *pair) for pair in zip(updates, before, strict=True)])
+        slots = slots + network.mlp[3](network.mlp[1](_norm(network.mlp[0], slots)).relu())
+    return slots
+
+
+def test_the_rounds_are_algorithm_1(gru):
+    network, V = _method().network, _batch().inputs
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.LayerNorm):
+                # As made they scale by 1 and shift by 0, which hides where they stand.
+                module.weight.copy_(torch.linspace(0.5, 1.5, len(module.weight)))
+                module.bias.copy_(torch.linspace(-0.4, 0.6, len(module.bias)))
+        expected = torch.stack([network.classify(_algorithm_1(network, v, gru)) for v in V])
+        found, _ = network(V, None)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
 @STARTS
 def test_reordered_starts_reorder_the_slots(sampled):
     method, V, order = _method(sampled), _batch().inputs, torch.tensor([3, 1, 0, 2])

@@ -84,6 +84,29 @@ def test_scores_are_the_definitions(pair):
     assert metrics.score(*pair) == pytest.approx(slow_scores(*(x.tolist() for x in pair)), **APPROX)
 
 
+def as_set(row):
+    """A multiset as a set: of its copies of each class, numbered."""
+    return {(k, copy) for k, count in enumerate(row) for copy in range(count)}
+
+
+@quick
+@given(pairs())
+def test_scores_are_those_of_sets_of_numbered_copies(pair):
+    rows = [(as_set(c), as_set(p)) for c, p in zip(*pair, strict=True)]
+    true, guessed, hit, either = (
+        sum(len(part) for part in parts)
+        for parts in zip(*((c, p, c & p, c | p) for c, p in rows), strict=True)
+    )
+    s = metrics.score(*pair)
+    assert s["exact_match"] == mean(c == p for c, p in rows)
+    assert s["multiset_iou"] == pytest.approx(
+        mean(len(c & p) / len(c | p) if c | p else 1.0 for c, p in rows)
+    )
+    nothing = float(either == 0)
+    assert s["overall_precision"] == pytest.approx(hit / guessed if guessed else nothing)
+    assert s["overall_recall"] == pytest.approx(hit / true if true else nothing)
+
+
 @quick
 @given(pairs(max_images=9), st.integers(1, 4), st.integers(0, 2))
 def test_welleck_in_batches_is_the_definition(pair, batch_size, extra):
@@ -146,6 +169,27 @@ def test_worked_example():
     assert s["cardinality_bias"] == 0.5
     assert (s["exact_match_m2"], s["exact_match_m1"]) == (1, 0)
     assert (s["exact_match_repeat"], s["exact_match_no_repeat"]) == (1, 0)
+
+
+def test_of_an_absent_class_the_averages_of_sklearn_take_nothing():
+    """scikit-learn on numbered copies: micro, macro over the classes that occur, Jaccard.
+
+    The last class is neither there nor predicted: counted as 0, macro F1 would be 0.506.
+    """
+    truth = np.array([[2, 0, 1, 0], [0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 3, 0]])
+    predicted = np.array([[1, 0, 1, 0], [0, 1, 0, 0], [2, 0, 0, 0], [0, 1, 2, 0]])
+    expected = {
+        "exact_match": 0.25,
+        "macro_f1": 0.6746031746,
+        "overall_precision": 0.75,
+        "overall_recall": 0.6666666667,
+        "overall_f1": 0.7058823529,
+        "class_precision": 0.7222222222,
+        "class_recall": 0.6388888889,
+        "multiset_iou": 0.625,
+    }
+    s = metrics.score(truth, predicted)
+    assert {name: s[name] for name in expected} == pytest.approx(expected)
 
 
 def test_unsigned_counts_do_not_wrap_around():

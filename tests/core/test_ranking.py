@@ -1,5 +1,6 @@
 """Ranks from records: worked examples, refusals, and how often the rule errs and finds."""
 
+import itertools
 import math
 
 import numpy as np
@@ -45,6 +46,58 @@ def test_methods_that_cannot_be_told_apart_share_a_rank(runs):
         ("bad", "3-4", False),
     ]
     assert [rank.exact_match for rank in found.ranks] == [0.75, 0.73, 0.21, 0.2]
+
+
+def brute_force_p(a, b):
+    """The p-value of two tables of right images [seeds, images], over images and seeds."""
+    if len(a) == len(b) == 1:
+        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+        return stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    difference = (a.mean(0) - b.mean(0)) * len(a) * len(b)
+    signs = np.array(list(itertools.product((-1, 1), repeat=a.shape[1])))
+    images = np.mean(np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9)
+    return max(images, brute_force_welch(a.mean(1), b.mean(1)))
+
+
+def brute_force_welch(a, b):
+    u, v = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    if u + v == 0:
+        return float(a.mean() == b.mean())
+    t = abs(a.mean() - b.mean()) / (u + v) ** 0.5
+    freedom = (u + v) ** 2 / (u**2 / (len(a) - 1) + v**2 / (len(b) - 1))
+    return 2 * stats.t.sf(t, freedom)
+
+
+def brute_force_ranks(tables):
+    """Each method's best and worst rank: Holm by stepping down through the p-values."""
+    pairs = list(itertools.combinations(tables, 2))
+    p = {pair: brute_force_p(*(tables[name] for name in pair)) for pair in pairs}
+    apart = set()
+    for place, pair in enumerate(sorted(pairs, key=p.get)):
+        if p[pair] * (len(pairs) - place) >= statistics.LEVEL:
+            break
+        apart.add(pair)
+    wins = [sorted(pair, key=lambda name: -tables[name].mean()) for pair in apart]
+    return {
+        name: (
+            1 + sum(loser == name for _, loser in wins),
+            len(tables) - sum(winner == name for winner, _ in wins),
+        )
+        for name in tables
+    }
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_ranks_are_those_of_the_brute_force(runs, seeds):
+    rng, several = np.random.default_rng(seeds), 0
+    for _ in range(10):
+        skills = dict(zip("abcd", rng.random(4), strict=True))
+        tables = {name: rng.random((seeds, 12)) < skill for name, skill in skills.items()}
+        found = ranking({name: runs(*table) for name, table in tables.items()})
+        expected = brute_force_ranks(tables)
+        assert {rank.name: (rank.best, rank.worst) for rank in found.ranks} == expected
+        several += len(set(expected.values())) > 1
+    assert several >= 3
 
 
 def test_of_equal_exact_matches_macro_f1_orders_the_ranks_and_decides_none(runs):

@@ -88,6 +88,8 @@ def test_the_macro_f1_of_sums_is_that_of_the_images():
         (5, 5, 1.0),
         (0, 5, 2 / 32),
         (1, 9, 22 / 1024),
+        # statsmodels' mcnemar(exact=True).
+        (3, 9, 0.14599609375),
         # Agresti, Categorical Data Analysis: the prime minister's approval, 150 against 86.
         (150, 86, 3.716e-5),
     ],
@@ -102,6 +104,17 @@ def test_holm_of_a_worked_example():
     found = statistics.holm([0.01, 0.04, 0.03, 0.005])
     assert found == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert statistics.holm([]) == []
+
+
+def test_holm_with_ties_is_that_of_statsmodels():
+    found = statistics.holm([0.01, 0.02, 0.02, 0.04, 0.012])
+    assert found == pytest.approx([0.05, 0.06, 0.06, 0.06, 0.05])
+
+
+def test_welch_and_t_of_three_seeds_are_those_of_statsmodels():
+    a, b = [0.41, 0.45, 0.52], [0.58, 0.55, 0.57]
+    assert statistics.welch(a, b) == pytest.approx(0.07098720796)
+    assert statistics.mean_interval(a) == pytest.approx((0.32168906576, 0.59831093424))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hsal_bench.generators.glyphs import Glyphs, load_glyphs, make_pools
 from hsal_bench.generators.painting import paint, resize
-from hsal_bench.generators.sampling import Sampler
+from hsal_bench.generators.sampling import Sampler, Scenes
 from hsal_bench.generators.spec import SceneSpec
 
 
@@ -38,6 +38,14 @@ def bilinear_whole(glyph: np.ndarray, size: int) -> np.ndarray:
     return (tall + 2**15) >> 16
 
 
+def drawn_glyphs() -> np.ndarray:
+    """Return three glyphs drawn by a formula: discs of 376, 316 and 256 pixels."""
+    y, x = np.mgrid[:28, :28]
+    ink = [(7 * y + 11 * x + 60 * n) % 200 + 56 for n in range(3)]
+    discs = [(y - 13.5) ** 2 + (x - 13.5) ** 2 < 120 - 20 * n for n in range(3)]
+    return np.stack([a * b for a, b in zip(ink, discs, strict=True)]).astype(np.uint8)
+
+
 def random_glyphs(seed: int, number: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (number, 28, 28), dtype=np.uint8)
 
@@ -50,6 +58,21 @@ def test_resizing_is_bilinear_and_exact(size: int, seed: int) -> None:
     for glyph, square in zip(glyphs, resized, strict=True):
         np.testing.assert_array_equal(square, bilinear_whole(glyph, size))
         assert abs(square - np.rint(bilinear_float(glyph, size))).max() <= 1
+
+
+# cv2.resize of the first drawn glyph: the middle row, and the sum of all pixels.
+CV2_ROWS = {
+    20: ([0, 0, 188, 204, 219, 235, 226, 65, 81, 96, 111, 127, 142], 30_941),
+    50: ([0, 0, 0, 0, 4, 107, 187, 193, 199, 205, 211, 218, 224], 192_916),
+}
+
+
+@pytest.mark.parametrize("size", CV2_ROWS)
+def test_resizing_is_within_one_of_opencv(size: int) -> None:
+    row, total = CV2_ROWS[size]
+    (square,) = resize(drawn_glyphs()[:1], size).astype(int)
+    assert square[size // 2, : len(row)] == pytest.approx(row, abs=1)
+    assert square.sum() == pytest.approx(total, abs=0.07 * size**2)
 
 
 @pytest.mark.parametrize("size", [1, 20, 28, 35, 50, 200])
@@ -103,6 +126,30 @@ def test_scenes_equal_slow_painting(spec: SceneSpec, loaded: Glyphs) -> None:
             assert boxes[n, k].tolist() == tight
         assert (boxes[n, scenes.counts[n] :] == -1).all()
         np.testing.assert_array_equal(images[n, 0], expected)
+
+
+def test_a_scene_is_painted_as_by_the_authors_script() -> None:
+    """Factors of one scene, and pixels that the paper's authors' place_elements paints of them.
+
+    It resizes with OpenCV, so a pixel may differ by one.
+    """
+    scenes = Scenes(
+        counts=np.array([2]),
+        glyphs=np.array([[0, 2]]),
+        sizes=np.array([[20, 35]]),
+        corners=np.array([[[3, 9], [35, 35]]]),
+        clutter_glyphs=np.array([[1, 2]]),
+        clutter_windows=np.array([[[10, 12], [8, 9]]]),
+        clutter_corners=np.array([[[10, 10], [95, 95]]]),
+    )
+    image = paint(scenes, drawn_glyphs(), 100, 5)[0][0, 0].astype(int)
+    painted = {(10, 10): 118, (12, 14): 225, (13, 19): 111, (52, 52): 219, (97, 97): 167}
+    black = [(20, 25), (40, 50), (60, 41), (5, 11)]
+    for pixel, ink in painted.items():
+        assert abs(image[pixel] - ink) <= 1
+    assert not any(image[pixel] for pixel in black)
+    assert (image > 0).sum() == 676
+    assert image.sum() == pytest.approx(99_000, abs=100)
 
 
 def test_an_object_without_ink_has_its_square_as_box(loaded: Glyphs) -> None:
