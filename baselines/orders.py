@@ -13,9 +13,9 @@ from torch import Tensor
 from hsal_bench.method import Batch
 from hsal_bench.multiset import label_order
 
-Order = Literal["random", "frequency", "spatial", "area"]
+Order = Literal["random", "frequency", "spatial", "row-major", "area"]
 ORDERS: tuple[str, ...] = get_args(Order)
-_ROW = 1e-4  # of a pixel: below any difference of columns
+_TIE = 1e-4  # of a pixel: below any difference of columns or rows
 
 
 def ordered_labels(
@@ -25,7 +25,8 @@ def ordered_labels(
 
     random: as the harness shuffled them. frequency: classes with more training objects first
     (CNN-RNN, arXiv 1604.04573), by their `ranks`. spatial: from left to right, from top to bottom
-    where two begin in the same column. area: larger boxes first. Ties keep the random order.
+    where two begin in the same column. row-major: from top to bottom, from left to right where two
+    begin in the same row. area: larger boxes first. Ties keep the random order.
 
     Raises:
         ValueError: the order needs boxes or ranks, and there are none.
@@ -79,4 +80,10 @@ def _box_keys(batch: Batch, order: Order) -> Float[Tensor, "batch objects"]:
     if batch.boxes is None:
         raise ValueError(f"the order {order!r} needs the objects' boxes")
     x0, y0, x1, y1 = batch.boxes.float().unbind(2)
-    return x0 + _ROW * y0 if order == "spatial" else -(x1 - x0) * (y1 - y0)
+    match order:
+        case "spatial":
+            return x0 + _TIE * y0
+        case "row-major":
+            return y0 + _TIE * x0
+        case _:
+            return -(x1 - x0) * (y1 - y0)

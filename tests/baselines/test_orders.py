@@ -30,6 +30,7 @@ def _batch():
         ("random", LABELS.tolist()),
         ("frequency", [[1, 2, 0, -1], [1, 0, 3, 3], [-1] * 4]),
         ("spatial", [[1, 0, 2, -1], [3, 0, 3, 1], [-1] * 4]),
+        ("row-major", [[2, 1, 0, -1], [3, 0, 3, 1], [-1] * 4]),
         ("area", [[0, 2, 1, -1], [3, 0, 3, 1], [-1] * 4]),
     ],
 )
@@ -43,7 +44,7 @@ def test_an_order_changes_no_multiset(order):
     assert torch.equal(ordered.sort(1).values, LABELS.sort(1).values)
 
 
-@pytest.mark.parametrize("order", ["frequency", "spatial", "area"])
+@pytest.mark.parametrize("order", ["frequency", "spatial", "row-major", "area"])
 def test_a_fixed_order_does_not_depend_on_the_order_given(order):
     batch, turn = _batch(), torch.tensor([2, 1, 0, 3])
     other = Batch(batch.inputs, batch.counts, LABELS[:, turn], BOXES[:, turn])
