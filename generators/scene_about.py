@@ -80,7 +80,11 @@ def _clutter(spec: SceneSpec) -> str:
 
 
 def _limits(spec: SceneSpec) -> list[str]:
-    told = []
+    told = [
+        "Numbers, sizes and places of the objects follow from the seed, whatever the classes: "
+        "`mnist-set` and `mnist-multiset` of one seed share their layout scene by scene, and are "
+        "not independent samples."
+    ]
     if spec.max_objects == 1 and 2 * spec.min_size <= spec.canvas:
         told.append(
             "An image has one object: this is for training the network whose activations methods "

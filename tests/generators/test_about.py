@@ -58,6 +58,11 @@ def test_single_objects_are_no_multiset_task() -> None:
     assert told not in " ".join(mnist_multiset.about(mnist_multiset.defaults).limits)
 
 
+def test_the_layout_that_data_sets_of_one_seed_share_is_told() -> None:
+    for scenes in (mnist_set, mnist_multiset):
+        assert "not independent samples" in " ".join(scenes.about(scenes.defaults).limits)
+
+
 def test_the_unused_margin_is_told_of_the_grid_alone() -> None:
     def limits(placement: str) -> str:
         return " ".join(mnist_multiset.about(SceneSpec(placement=placement)).limits)

@@ -96,6 +96,13 @@ def test_seeds_and_splits_differ(pools: dict[str, Pool]) -> None:
             assert (one.sizes != other.sizes).any()
 
 
+def test_set_and_multiset_of_one_seed_share_their_layout(pools: dict[str, Pool]) -> None:
+    one, other = (Sampler(SPECS[name], pools).sample("test", 0, 50) for name in ("multiset", "set"))
+    for shared in ("counts", "sizes", "corners"):
+        np.testing.assert_array_equal(getattr(one, shared), getattr(other, shared))
+    assert not np.array_equal(one.glyphs, other.glyphs)
+
+
 def test_unique_has_no_repeats_and_every_class(source: str, pools: dict[str, Pool]) -> None:
     loaded = load_glyphs(source, Path())
     labels = np.concatenate([loaded.train_labels, loaded.test_labels])
