@@ -2,9 +2,10 @@
 
 Zhang et al. 2022 (arXiv 2111.12193) after DSPN (arXiv 1906.06565): a vector z is computed from V,
 the elements Y descend on 1/2 |enc(Y) - z|^2, and the gradient of a loss on Y reaches z and enc by
-approximate implicit differentiation: as if Y were a minimum, though the steps that are made end at
-none (after 20, on a small task, the objective's gradient has more than half of the norm it began
-with). What descends are the elements' logits over the classes and "no object".
+approximate implicit differentiation: as if the descent had ended at a minimum, though it ends at
+none (after 20 steps, on a small task, the objective's gradient has more than half of the norm it
+began with). So it matters at which set that gradient is taken (`gradient_at`). What descends are
+the elements' logits over the classes and "no object".
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ Objective = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class IdspnConfig(MatchingConfig):
-    """Sizes, and the inner gradient descent, as in the paper's published code but for its rate.
+    """Sizes, and the inner gradient descent.
 
+    Steps, momentum and the place of the gradient are the defaults of the paper's published code
+    (davzha/multiset-equivariance), the clip is that of its runs on CLEVR. Three things differ.
     There the objective is a mean over the numbers of z and the rate 1; here it is a sum, and at a
-    rate of 1 the descent came to swing within 300 updates, as the encoder grew steeper.
+    rate of 1 the descent came to swing within 300 updates, as the encoder grew steeper. So
+    `inner_clip` bounds a gradient that is `latent` times the one it bounds there. And every descent
+    begins at the same set, drawn once; there each image gets a new one.
     """
 
     hidden: int = option(512, "hidden units of the set encoder and of the image's", at_least=1)
@@ -41,7 +46,7 @@ class IdspnConfig(MatchingConfig):
     inner_momentum: float = option(0.9, "its Nesterov momentum", at_least=0.0, at_most=1.0)
     inner_clip: float = option(10.0, "largest norm of an image's inner gradient", at_least=0.0)
     gradient_at: Literal["final", "previous"] = option(
-        "final", "set where the implicit gradient is taken: the last, or the one before it"
+        "previous", "set where the implicit gradient is taken: the last, or the one before it"
     )
 
 
@@ -169,7 +174,7 @@ class Idspn(SetMatching):
     """Elements that descend towards the encoding of the image (multiset-equivariant)."""
 
     Config: ClassVar[type] = IdspnConfig
-    presets: ClassVar[Presets] = {"quick": {"hidden": 64, "latent": 96}}
+    presets: ClassVar[Presets] = {"quick": {"hidden": 64, "latent": 96, "learning_rate": 3e-3}}
 
     def build_network(self) -> nn.Module:
         """Return the two encoders."""
