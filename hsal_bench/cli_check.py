@@ -24,8 +24,9 @@ def check_method(method: str, settings: tuple[str, ...], device: str, as_json: b
     """Try on a tiny task whether a method keeps the contract.
 
     The task is drawn in memory: a minute on a CPU, often seconds. What is looked at: the class, its
-    updates and predictions, learning, random numbers, states. A check that rests on one which did
-    not pass is skipped. Exit code 1: a check failed; 2: there is no such method, or setting.
+    updates and predictions, learning, the order of labels, random numbers, states. A check that
+    rests on one which did not pass is skipped. Exit code 1: a check failed; 2: there is no such
+    method, or setting.
     """
     from hsal_bench import plan, registry
 

@@ -23,6 +23,7 @@ from hsal_bench import conformance_train as train
 from hsal_bench import options
 from hsal_bench.checks import Failed, Skipped
 from hsal_bench.conformance_class import check_class
+from hsal_bench.conformance_labels import check_label_order
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS, tiny_task
 from hsal_bench.conformance_told import described
 from hsal_bench.conformance_trial import Trial
@@ -58,6 +59,7 @@ _STEPS = {
     "more objects": _Step(predict.check_more_objects, ("training",)),
     "trace": _Step(predict.check_trace, ("predicts the same twice",)),
     "same seed, same result": _Step(train.check_seed, ("update", "prediction")),
+    "order of labels": _Step(check_label_order, ("same seed, same result",)),
     "random numbers of its own": _Step(train.check_randomness, ("same seed, same result",)),
     "saved and gone on with": _Step(train.check_state, ("same seed, same result",)),
     "predicting changes nothing": _Step(
