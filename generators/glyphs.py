@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.schema import Fingerprints
 
 from . import idx
 from .download import read_or_download
 from .sources import DIGITS, IDX_SOURCES, SOURCES, SYNTHETIC, IdxSource
+from .spec import GLYPH_SIZE
 from .uniforms import fixed_order
 
 _VALID_PART, _TEST_PART = 12, 7
@@ -128,6 +130,24 @@ def make_pools(glyphs: Glyphs) -> dict[str, Pool]:
                 f"give at least {_VALID_PART * 2}"
             )
     return {split: _pool(np.sort(member), labels) for split, member in members.items()}
+
+
+def fingerprints(images: np.ndarray, index: np.ndarray) -> Fingerprints:
+    """Return the hash of each glyph's ink, cropped to the box around it, and the box's corner.
+
+    Glyphs that differ by a shift alone have the same hash. images: uint8 [N, 28, 28]; index: int32
+    [G], ascending, which of them.
+    """
+    chosen = images[index]
+    rows, columns = chosen.any(axis=2), chosen.any(axis=1)
+    # A glyph without ink is its own box.
+    low = np.stack([rows.argmax(axis=1), columns.argmax(axis=1)], axis=1)
+    high = GLYPH_SIZE - np.stack([rows[:, ::-1].argmax(1), columns[:, ::-1].argmax(1)], axis=1)
+    digests = bytearray()
+    for glyph, (y0, x0), (y1, x1) in zip(chosen, low.tolist(), high.tolist(), strict=True):
+        crop = b"%d x %d\n" % (y1 - y0, x1 - x0) + glyph[y0:y1, x0:x1].tobytes()
+        digests += hashlib.sha256(crop).digest()
+    return Fingerprints(index, np.frombuffer(digests, np.uint8).reshape(-1, 32), low)
 
 
 def _pool(member: np.ndarray, labels: np.ndarray) -> Pool:

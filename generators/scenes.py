@@ -14,9 +14,17 @@ import numpy as np
 from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generator import About, Outline, Rows
 from hsal_bench.options import as_json
-from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout
+from hsal_bench.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
 
-from .glyphs import Glyphs, Pool, known_classes, load_glyphs, make_pools, source_name
+from .glyphs import (
+    Glyphs,
+    Pool,
+    fingerprints,
+    known_classes,
+    load_glyphs,
+    make_pools,
+    source_name,
+)
 from .painting import paint
 from .sampling import Sampler
 from .scene_about import about
@@ -70,6 +78,10 @@ class SceneRecipe:
         }
         arrays = self.layout.arrays()
         return {name: examples[name].astype(arrays[name][0], copy=False) for name in arrays}
+
+    def fingerprints(self, index: np.ndarray) -> Fingerprints:
+        """Return the content of the glyphs `index`. Raises IndexError: there is no such glyph."""
+        return fingerprints(self.glyphs, index)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import numpy as np
 from hsal_bench.errors import UsageError
 from hsal_bench.generator import About, Outline, Rows
 from hsal_bench.options import as_json, check_bounds, option
-from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout
+from hsal_bench.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
 
-from .album import Album
+from .album import Album, Index
 from .digit_struct import read as read_digits
 from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
 from .photographs import COLOURS, photograph
@@ -110,13 +110,21 @@ class PhotographMaker:
 
 @dataclass(frozen=True)
 class NumbersRecipe:
-    """House numbers ready to be made."""
+    """House numbers ready to be made; `pictures`: the content of those that are used."""
 
     header: Header
     layout: Layout
     spec: NumbersSpec
     albums: Mapping[str, Album]
     splits: Mapping[str, Split]
+    pictures: Fingerprints
+
+    def fingerprints(self, index: np.ndarray) -> Fingerprints:
+        """Return the content of the pictures `index`. Raises IndexError: one is not used."""
+        place = np.searchsorted(self.pictures.index, index)
+        if not np.array_equal(self.pictures.index[place], index):
+            raise IndexError("a picture that is not used")
+        return Fingerprints(index, self.pictures.sha256[place])
 
     def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, PhotographMaker]]:
         """Yield each of `wanted` when the pass through its archive has come by its pictures.
@@ -189,7 +197,7 @@ class SvhnMultiset:
             notes=tuple(_notes(spec.collection, selections)),
         )
         layout = Layout(_shape(spec), spec.max_objects, len(CLASSES), sizes)
-        return NumbersRecipe(header, layout, spec, albums, splits)
+        return NumbersRecipe(header, layout, spec, albums, splits, _pictures(indices, splits))
 
     def outline(self, spec: NumbersSpec) -> Outline:
         """Return what is known of `spec` without its photographs."""
@@ -241,6 +249,18 @@ def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str,
             )
         splits[split] = Split(album, selections[album].numbers[rows[:asked]], offset)
     return splits
+
+
+def _pictures(indices: Mapping[str, Index], splits: Mapping[str, Split]) -> Fingerprints:
+    """Return the SHA-256 of the file of each picture that a split has."""
+    numbers, hashes = [], []
+    for split in splits.values():
+        album, number = indices[split.album], split.numbers.number
+        numbers.append(number + split.offset)
+        hashes.append(album.sha256[np.searchsorted(album.number, number)])
+    index = np.concatenate(numbers)
+    order = np.argsort(index)
+    return Fingerprints(index[order], np.concatenate(hashes)[order])
 
 
 def _held_out(pictures: np.ndarray, seed: int) -> np.ndarray:

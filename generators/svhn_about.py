@@ -89,8 +89,8 @@ def _limits(most: int) -> list[str]:
         "House numbers are not random: short numbers and low leading digits are more frequent.",
         "Boxes are drawn by hand: some are loose, some cut a digit, and a label may be wrong.",
         f"Numbers of more than {most} digits are missing.",
-        "Pictures are told apart by their number in the archive alone: the same house "
-        "photographed twice, once for each of two splits, would not be noticed.",
+        "Pictures are compared by the hash of their files: the same house photographed twice, or "
+        "one picture saved twice in different ways, once for each of two splits, is not noticed.",
         "Crop, resize, most digits and the held-out part are this project's reading of what the "
         "paper leaves open.",
     ]

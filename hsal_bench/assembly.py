@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from hsal_bench.files import replacing
 from hsal_bench.parts import Part
-from hsal_bench.schema import SPLITS, Header, Layout, content_sha256
+from hsal_bench.schema import PAD, SPLITS, Header, Layout, content_sha256
 
 _DEFLATE = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
@@ -26,6 +27,7 @@ class FileWriter:
     def __init__(self, file: h5py.File, layout: Layout, small_rows: int) -> None:
         self.file, self.layout = file, layout
         self.digests: dict[tuple[str, str], list[bytes]] = {}
+        self._used: list[np.ndarray] = []
         for split in SPLITS:
             size = layout.sizes[split]
             for name, (dtype, row_shape) in layout.arrays().items():
@@ -46,12 +48,18 @@ class FileWriter:
             self.digests[split, name] += [bytes(digest) for digest in part[f"sha256-{name}"]]
             if name != "images":
                 group[name][start : start + len(part[name])] = part[name]
+        self._used.append(np.unique(part["source_index"]))
         images, begin, row = group["images"], 0, start
         stored = part["chunks"].data
         for length in part["chunk_bytes"].tolist():
             # The shuffle filter leaves one-byte items as they are: a plain deflate stream fits.
             images.id.write_direct_chunk((row, 0, 0, 0), bytes(stored[begin : begin + length]))
             begin, row = begin + length, row + images.chunks[0]
+
+    def used_sources(self) -> np.ndarray:
+        """Return every `source_index` that was added, int32 [G], ascending."""
+        used = np.unique(np.concatenate(self._used))
+        return used[used != PAD]
 
     def content_sha256(self) -> str:
         """Return the hash of all that was added."""

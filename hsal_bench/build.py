@@ -136,9 +136,12 @@ def _job_and_part(layout: Layout, maker: Maker, job: Rows) -> tuple[Rows, Part]:
 
 def _assemble(recipe: Recipe, jobs: list[Rows], parts: Parts, path: Path) -> None:
     # Imported here, since workers import this module and have no use for HDF5.
+    from hsal_bench import fingerprints
     from hsal_bench.assembly import writing
 
     with writing(recipe.layout, path, JOB_ROWS) as writer:
         for job in jobs:
             writer.add(job.split, job.start, parts.load(job.name))
+        if hasattr(recipe, "fingerprints"):
+            fingerprints.write(writer.file, recipe.fingerprints(writer.used_sources()))
         writer.finish(dataclasses.replace(recipe.header, content_sha256=writer.content_sha256()))

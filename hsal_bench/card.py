@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hsal_bench import background, registry, variants
+from hsal_bench import background, fingerprints, leaks, registry, variants
 from hsal_bench.background import Background
-from hsal_bench.composition import compositions, shared_sources
+from hsal_bench.composition import compositions
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.findings import findings, tables
@@ -49,7 +49,7 @@ def card(data: DataFile) -> str:
         _facts(data, known.about),
         section("What it is for", USE),
         _made(known, header.notes),
-        *tables(found, header.class_names, shared_sources(data)),
+        *tables(found, header.class_names, leaks.summary(data)),
         section("Measured biases", "Of `train`:", bullets(findings(found, header.class_names))),
         *_told(known.about),
         section("Licence", _licence(header.license, known.about)),
@@ -155,9 +155,26 @@ def _reading(data: DataFile) -> str:
     return document(
         "The groups `train`, `valid` and `test` hold these arrays; any HDF5 reader opens them.",
         _texts(("array", "type", "what it is"), arrays),
+        _hashes(data),
         f"```python\nfrom pathlib import Path\n\nfrom hsal_bench.datafile import open_data\n\n"
         f'with open_data(Path("{data.path.name}")) as data:\n'
         f'    images = data.read("train", "images")\n'
         f'    counts = data.read("train", "counts")\n```',
-        f"`hsal-bench verify {data.path.name}` proves the file whole and leak-free.",
+        f"`hsal-bench verify {data.path.name}` checks that the file is whole, what its splits "
+        "share, and that it is as its config says.",
+    ).rstrip()
+
+
+def _hashes(data: DataFile) -> str:
+    if fingerprints.GROUP not in data.file:
+        return ""
+    rows = [
+        (f"`{name}`", fingerprints.COLUMNS[name])
+        for name in fingerprints.COLUMNS
+        if name in data.file[fingerprints.GROUP]
+    ]
+    return document(
+        f"The group `{fingerprints.GROUP}` has a row for each glyph or photograph behind an "
+        "object. It is not part of the content SHA-256.",
+        _texts(("array", "what it is"), rows),
     ).rstrip()

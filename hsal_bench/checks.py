@@ -7,14 +7,16 @@ A check returns what it saw. It raises `Failed` with the split, the rows and the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from hsal_bench import fingerprints, leaks
 from hsal_bench.datafile import DataFile
+from hsal_bench.generator import leaks_by_design
 from hsal_bench.ink import boxes_in_range, ink_outside, loose_boxes
-from hsal_bench.schema import HASH_ROWS, PAD, SPLITS
+from hsal_bench.leaks import Overlap
+from hsal_bench.schema import HASH_ROWS, PAD, SPLITS, Fingerprints
 
 RUN_ROWS = HASH_ROWS
 """Images held in memory at once."""
@@ -114,16 +116,17 @@ def check_ink(data: DataFile) -> str:
     return f"tight boxes, at most {most} pixels of ink outside them"
 
 
-def check_leaks(data: DataFile) -> str:
-    """No glyph of the source was used in two splits."""
-    used = {split: np.unique(index[index != PAD]) for split, index in _each(data, "source_index")}
-    for one, other in combinations(SPLITS, 2):
-        shared = np.intersect1d(used[one], used[other], assume_unique=True)
-        if len(shared):
-            index = data.read(other, "source_index")
-            where = _describe(other, np.isin(index, shared), {"source_index": index})
-            raise Failed(f"{len(shared)} glyphs of {one} are in {other} too: {where}")
-    return ", ".join(f"{len(used[split])} in {split}" for split in SPLITS) + ", none in two"
+def check_leaks_by_index(data: DataFile) -> str:
+    """No glyph of the source is in two splits, unless the config says so."""
+    return _leaks(data, None)
+
+
+def check_leaks_by_content(data: DataFile) -> str:
+    """No two splits have equal glyphs, unless the config says so."""
+    known = fingerprints.read(data)
+    if known is None:
+        raise Skipped(leaks.NO_HASHES)
+    return _leaks(data, known)
 
 
 CHECKS: dict[str, Callable[[DataFile], str]] = {
@@ -134,8 +137,48 @@ CHECKS: dict[str, Callable[[DataFile], str]] = {
     "repeats": check_repeats,
     "boxes": check_boxes,
     "ink": check_ink,
-    "leak-free glyphs": check_leaks,
+    "leaks by index": check_leaks_by_index,
+    "leaks by content": check_leaks_by_content,
 }
+
+
+def _leaks(data: DataFile, known: Fingerprints | None) -> str:
+    """Return what the splits share; `known` is None: by index.
+
+    Raises:
+        Failed: they share glyphs and the config does not say so.
+    """
+    overlaps = leaks.overlaps(data, known)
+    near = _near(overlaps)
+    if shared := leaks.leaking(overlaps):
+        if not leaks_by_design(data.header.config):
+            raise Failed("; ".join(_example(data, overlap) for overlap in shared) + near)
+        sentences = "; ".join(map(str, shared))
+        return f"LEAKS, as its config says (glyph_pools=shared): {sentences}{near}"
+    if leaks_by_design(data.header.config):
+        return f"one pool for all splits (glyph_pools=shared), but no glyph of it in two{near}"
+    used = [f"{len(leaks.used_sources(data, split))} in {split}" for split in SPLITS]
+    return f"{', '.join(used)}, none in two{near}"
+
+
+def _example(data: DataFile, overlap: Overlap) -> str:
+    earlier, later = overlap.equal[0].tolist()
+    row = int(np.argwhere(data.read(overlap.later, "source_index") == later)[0, 0])
+    equal = "" if earlier == later else f" equals glyph {earlier}"
+    return f"{overlap}, first glyph {later} ({overlap.later} row {row}){equal}"
+
+
+def _near(overlaps: list[Overlap]) -> str:
+    """Return how many glyphs are near duplicates, "" where that is not known."""
+    if any(overlap.shifted is None for overlap in overlaps):
+        return ""
+    shown = [
+        f"{len(near):,} of {overlap.later} in {overlap.earlier} "
+        f"(first glyph {near[0, 1]}, from glyph {near[0, 0]})"
+        for overlap in overlaps
+        if (near := overlap.shifted) is not None and len(near)
+    ]
+    return f"; equal after a shift by one pixel: {', '.join(shown) or 'none'}"
 
 
 def _each(data: DataFile, name: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsal_bench.datafile import DataFile
+from hsal_bench.leaks import used_sources
 from hsal_bench.schema import PAD, SPLITS
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
@@ -53,13 +54,6 @@ def compositions(data: DataFile) -> dict[str, Composition]:
     return {split: _composition(data, split) for split in SPLITS}
 
 
-def shared_sources(data: DataFile) -> int:
-    """Return how many of the source's glyphs or photographs occur in more than one split."""
-    used = [_used(data.read(split, "source_index")) for split in SPLITS]
-    _, splits = np.unique(np.concatenate(used), return_counts=True)
-    return int((splits > 1).sum())
-
-
 def _composition(data: DataFile, split: str) -> Composition:
     _, height, width = data.layout.image_shape
     counts = data.read(split, "counts")
@@ -76,15 +70,11 @@ def _composition(data: DataFile, split: str) -> Composition:
         centres=_centres(placed, height, width),
         unreached=_unreached(boxes, present, height, width),
         overlapping=_overlapping(boxes, present),
-        sources=len(_used(data.read(split, "source_index"))),
+        sources=len(used_sources(data, split)),
         sampled=len(sample),
         brightness=float(sample.mean()),
         contrast=float(sample.std(axis=1).mean()),
     )
-
-
-def _used(source_index: np.ndarray) -> np.ndarray:
-    return np.unique(source_index[source_index != PAD])
 
 
 def _sizes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:

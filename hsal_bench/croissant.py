@@ -8,12 +8,13 @@ the HDF5 data set; how to extract it is left out, since no Croissant reader coul
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from hsal_bench import background
+from hsal_bench import background, fingerprints, leaks
 from hsal_bench.card import ARRAYS, USE, summary
 from hsal_bench.composition import compositions
 from hsal_bench.datafile import DataFile
@@ -74,7 +75,7 @@ def croissant(data: DataFile, url: str = "", published: str = "") -> dict[str, A
         "keywords": ["multiset prediction", "object counting", "visual attention", "benchmark"],
         **_responsible(data, about),
         "distribution": [_file(data)],
-        "recordSet": [_class_records(data), *(_split_records(data, split) for split in SPLITS)],
+        "recordSet": [_class_records(data), *_array_records(data)],
     }
     return {name: value for name, value in known.items() if value}
 
@@ -83,8 +84,9 @@ def _responsible(data: DataFile, about: About | None) -> dict[str, Any]:
     """Return the properties of the RAI vocabulary."""
     header = data.header
     measured = findings(compositions(data), header.class_names)
+    biases = [f"Measured on the training split. {sentence}" for sentence in measured]
     return {
-        "rai:dataBiases": [f"Measured on the training split. {sentence}" for sentence in measured],
+        "rai:dataBiases": [*filter(None, [leaks.warning(data)]), *biases],
         "rai:dataUseCases": [USE],
         "rai:dataCollectionMissingData": " ".join(f"{note}." for note in header.notes),
         **(_told(about) if about else {}),
@@ -136,33 +138,58 @@ def _class_records(data: DataFile) -> dict[str, Any]:
     }
 
 
-def _split_records(data: DataFile, split: str) -> dict[str, Any]:
-    fields = [
-        _field(data, split, name, dtype, shape)
-        for name, (dtype, shape) in data.layout.arrays().items()
+def _array_records(data: DataFile) -> list[dict[str, Any]]:
+    """Return a record set for each HDF5 group: the splits, and the hashes if the file has them."""
+    arrays = data.layout.arrays()
+    records = [
+        _records(
+            split,
+            f"The {data.layout.sizes[split]} images of the HDF5 group `{split}`, one per row of "
+            "its arrays.",
+            [(name, *arrays[name], ARRAYS[name]) for name in arrays],
+        )
+        | {"dataType": _SPLIT_URLS[split]}
+        for split in SPLITS
     ]
+    if known := fingerprints.read(data):
+        columns = known.columns()
+        fields = [
+            (name, columns[name].dtype, columns[name].shape[1:], fingerprints.COLUMNS[name])
+            for name in columns
+        ]
+        told = (
+            f"The {len(known.index)} glyphs or photographs behind the objects, one per row of the "
+            f"HDF5 group `{fingerprints.GROUP}`."
+        )
+        records.append(_records(fingerprints.GROUP, told, fields))
+    return records
+
+
+def _records(
+    group: str, description: str, fields: Sequence[tuple[str, np.dtype, tuple[int, ...], str]]
+) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
-        "@id": split,
-        "name": split,
-        "description": f"The {data.layout.sizes[split]} images of the HDF5 group `{split}`, one "
-        "per row of its arrays.",
-        "dataType": _SPLIT_URLS[split],
-        "field": fields,
+        "@id": group,
+        "name": group,
+        "description": description,
+        "field": [_field(group, *field) for field in fields],
     }
 
 
 def _field(
-    data: DataFile, split: str, name: str, dtype: np.dtype, shape: tuple[int, ...]
+    group: str, name: str, dtype: np.dtype, shape: tuple[int, ...], description: str
 ) -> dict[str, Any]:
     kind = dtype.name.replace("uint", "UInt").replace("int", "Int")
+    place = f"{group}/{name}"
+    # A number by itself is no array.
+    array = {"isArray": True, "arrayShape": ",".join(map(str, shape))} if shape else {}
     return {
         "@type": "cr:Field",
-        "@id": f"{split}/{name}",
+        "@id": place,
         "name": name,
-        "description": f"{ARRAYS[name]}. In the HDF5 data set `{split}/{name}`.",
+        "description": f"{description}. In the HDF5 data set `{place}`.",
         "dataType": f"cr:{kind}",
-        "isArray": True,
-        "arrayShape": ",".join(map(str, shape)),
+        **array,
         "source": {"fileObject": {"@id": _FILE}},
     }

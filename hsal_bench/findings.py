@@ -20,10 +20,10 @@ _NINTHS = (
 )
 
 
-def tables(found: Found, class_names: Sequence[str], shared: int) -> list[str]:
-    """Return the sections on what each split is made of; shared: as `shared_sources` returns it."""
+def tables(found: Found, class_names: Sequence[str], leaks: str) -> list[str]:
+    """Return the sections on what each split is made of; leaks: a sentence on what splits share."""
     return [
-        section("Splits", _splits(found), _leaks(shared)),
+        section("Splits", _splits(found), leaks),
         section("Objects per image", "Share of the images.", _objects(found)),
         section("Classes", "Share of the objects.", _classes(found, class_names)),
         section("Sizes", "Of the objects' boxes: pixels, and share of the image.", _sizes(found)),
@@ -126,12 +126,6 @@ def _splits(found: Found) -> str:
         "(1) Of the images with several objects. (2) Mean grey value and mean standard deviation "
         f"within an image, from 0 to 1, in a sample ({sampled}).",
     ).rstrip()
-
-
-def _leaks(shared: int) -> str:
-    if shared:
-        return f"**Not leak-free: {shared:,} glyphs or photographs occur in more than one split.**"
-    return "Leak-free: no glyph or photograph is behind the objects of two splits."
 
 
 def _objects(found: Found) -> str:

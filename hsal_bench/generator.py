@@ -7,7 +7,7 @@ the file from the recipe, and `verify` re-makes examples from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,7 +74,11 @@ class Maker(Protocol):
 
 
 class Recipe(Protocol):
-    """One data set, ready to be made."""
+    """One data set, ready to be made.
+
+    It may have `fingerprints(index) -> Fingerprints`: the content of the glyphs or photographs
+    `index` (int32 [G], ascending, as in `source_index`). The file stores it, `verify` compares it.
+    """
 
     header: Header
     layout: Layout
@@ -86,6 +90,11 @@ class Recipe(Protocol):
         for all that is wanted, holding no more than what is not yet complete.
         """
         ...
+
+
+def leaks_by_design(config: Mapping[str, Any]) -> bool:
+    """Whether a spec's fields say that all splits draw from one pool: `glyph_pools=shared`."""
+    return config.get("glyph_pools") == "shared"
 
 
 class Generator(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 
 from joblib import cpu_count, parallel_config
 
-from hsal_bench import registry, variants
+from hsal_bench import leaks, registry, variants
 from hsal_bench.build import build
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
@@ -116,12 +116,12 @@ def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:
         )
     seconds = time.monotonic() - started
     with open_data(job.path) as data:
-        header = data.header
+        header, warning = data.header, leaks.warning(data)
     made = (
         f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
         f"{job.path.stat().st_size / 1e6:.1f} MB, content {header.content_sha256}"
     )
-    return "\n  ".join([made, *header.notes])
+    return "\n  ".join(filter(None, [made, *header.notes, warning]))
 
 
 def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any] | None) -> Job:

@@ -7,6 +7,7 @@ them, `build` writes them, `verify` proves them.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -124,6 +125,50 @@ class Header:
         if not values["name"].isprintable():
             raise ValueError(f"name holds characters that do not print ({shown(values['name'])})")
         return cls(**values)
+
+
+_COLUMNS = {"index": ("<i4", ()), "sha256": ("|u1", (32,)), "corner": ("<i2", (2,))}
+"""Type and shape of a row of each column of `Fingerprints`."""
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """The content of G glyphs or photographs.
+
+    index: int32 [G], ascending, as in `source_index`. sha256: uint8 [G, 32]. corner: int16 [G, 2]
+    or None. Two glyphs are equal if `sha256` and `corner` are; glyphs that differ by a shift alone
+    have the same `sha256` and different corners.
+    """
+
+    index: np.ndarray
+    sha256: np.ndarray
+    corner: np.ndarray | None = None
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name, little-endian, without those that are None."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            name: np.ascontiguousarray(array, _COLUMNS[name][0])
+            for name, array in values.items()
+            if array is not None
+        }
+
+    @property
+    def digest(self) -> str:
+        """Hash of all columns."""
+        digest = hashlib.sha256()
+        for name, array in self.columns().items():
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether every column has a row per glyph, and the glyphs are in order."""
+        rows = len(self.index)
+        return bool((np.diff(self.index) > 0).all()) and all(
+            array.shape == (rows, *_COLUMNS[name][1]) for name, array in self.columns().items()
+        )
 
 
 def run_digests(array: np.ndarray) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Proving a data set file: whole, leak-free, and as its config says."""
+"""Checking a data set file: is it whole, leak-free and as its config says?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from hsal_bench import fingerprints
 from hsal_bench.checks import CHECKS, RUN_ROWS, Failed, Skipped
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, SourceUnavailable, UsageError
@@ -167,7 +168,25 @@ def _check_recipe(data: DataFile, recipe: Recipe) -> str:
         dict(recipe.layout.sizes),
     ):
         raise Failed(f"the layout is {data.layout}, by the config it should be {recipe.layout}")
-    return f"the config and the source {again.source} (sha256 {again.source_sha256[:12]}...) agree"
+    hashes = _check_fingerprints(data, recipe)
+    return (
+        f"the config{hashes} and the source {again.source} "
+        f"(sha256 {again.source_sha256[:12]}...) agree"
+    )
+
+
+def _check_fingerprints(data: DataFile, recipe: Recipe) -> str:
+    """Return how many hashes of glyphs the file has. Raises Failed: one is not the source's."""
+    stored = fingerprints.read(data)
+    if stored is None or not hasattr(recipe, "fingerprints"):
+        return ""
+    try:
+        again = recipe.fingerprints(stored.index)
+    except IndexError:
+        raise Failed("the file has hashes of glyphs that are not in the source") from None
+    if stored.digest != again.digest:
+        raise Failed("the hashes of the glyphs in the file are not those of the source's glyphs")
+    return f", the hashes of {len(stored.index):,} glyphs"
 
 
 def _check_remade(data: DataFile, recipe: Recipe, number: int, seed: int) -> str:

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hsal_bench.composition import Composition, compositions, shared_sources
+from hsal_bench.composition import Composition, compositions
 from hsal_bench.datafile import open_data
 
 Change = Callable[[h5py.File], None]
@@ -88,13 +88,3 @@ def test_what_there_is_nothing_of_is_nan(toy_file: Path) -> None:
     assert np.isnan(found.sizes).all()
     assert np.isnan(found.centres).all()
     assert found.unreached.tolist() == [1, 1, 1, 1]
-
-
-def test_sources_in_two_splits_are_found(toy_file: Path) -> None:
-    with open_data(toy_file) as data:
-        assert shared_sources(data) == 0
-    with h5py.File(toy_file, "r+") as file:
-        file["test/source_index"][0, 0] = file["train/source_index"][7, 0]
-        file["valid/source_index"][0, 0] = file["train/source_index"][9, 0]
-    with open_data(toy_file) as data:
-        assert shared_sources(data) == 2

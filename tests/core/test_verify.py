@@ -32,7 +32,9 @@ def put(path: Path, split: str, name: str, where: Any, value: Any) -> None:
 
 def test_a_sound_file_passes_every_check(toy_file: Path) -> None:
     checks = checked(toy_file, remake=100)
-    assert [check for check in checks.values() if check.outcome != "passed"] == []
+    # A generator need not have hashes of its glyphs: the toy one has none.
+    others = {name for name, check in checks.items() if check.outcome != "passed"}
+    assert others == {"leaks by content"}
     assert list(checks) == [
         "format",
         "content hash",
@@ -43,12 +45,13 @@ def test_a_sound_file_passes_every_check(toy_file: Path) -> None:
         "repeats",
         "boxes",
         "ink",
-        "leak-free glyphs",
+        "leaks by index",
+        "leaks by content",
         "recipe",
         "made again",
     ]
     assert checks["made again"].detail == "100 examples, equal bit for bit"
-    assert checks["leak-free glyphs"].detail.endswith("none in two")
+    assert checks["leaks by index"].detail.endswith("none in two")
 
 
 def test_without_remaking_no_generator_is_asked(toy_file: Path) -> None:
@@ -109,9 +112,12 @@ def test_too_many_objects(toy_file: Path, set_config: Callable[..., None]) -> No
 
 def test_a_glyph_in_two_splits_is_a_leak(toy_file: Path) -> None:
     put(toy_file, "test", "source_index", (6, 0), 9)
-    check = checked(toy_file)["leak-free glyphs"]
+    check = checked(toy_file)["leaks by index"]
     assert check.outcome == "failed"
-    assert check.detail.startswith("1 glyphs of train are in test too: test row 6: source index [9")
+    assert check.detail == (
+        "0.8 % of the glyphs or photographs of test (1 of 120) are in train too, first glyph 9 "
+        "(test row 6)"
+    )
 
 
 def test_ink_outside_is_allowed_up_to_the_clutter(
@@ -186,7 +192,7 @@ def test_what_needs_a_source_that_is_not_to_be_had_is_skipped(
     *others, recipe_check, made_again = verify(toy_file, remake=1, data_dir=Path("nowhere"))
     assert recipe_check == Check("recipe", "skipped", "no glyphs in nowhere: name their folder")
     assert made_again == Check("made again", "skipped", "no recipe without the source")
-    assert {check.outcome for check in others} == {"passed"}
+    assert {check.outcome for check in others} == {"passed", "skipped"}
 
 
 def test_what_the_generator_refuses_fails(toy_file: Path, tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def test_the_file_is_whole_leak_free_and_as_its_config_says(collect, tmp_path):
     path = build(recipe, tmp_path / "doors-multiset.h5", workers=1)
     outcomes = {check.name: check for check in verify(path, remake=8, data_dir=data_dir)}
     assert {name for name, one in outcomes.items() if one.outcome == "failed"} == set()
-    assert outcomes["made again"].outcome == outcomes["leak-free glyphs"].outcome == "passed"
+    assert outcomes["made again"].outcome == outcomes["leaks by content"].outcome == "passed"
+    assert outcomes["leaks by content"].detail == "34 in train, 6 in valid, 12 in test, none in two"
+    assert "the hashes of 52 glyphs" in outcomes["recipe"].detail
     with open_data(path) as data:
         assert data.header.name == "doors-multiset"
         assert data.layout.sizes == {"train": 34, "valid": 6, "test": 12}
@@ -112,6 +114,17 @@ def test_the_file_is_whole_leak_free_and_as_its_config_says(collect, tmp_path):
         used = [set(data.read(split, "source_index").ravel()) - {-1} for split in SPLITS]
     assert used[0] | used[1] == set(range(1, TRAIN + 1))
     assert used[2] == set(range(TRAIN + 1, TRAIN + TEST + 1))
+
+
+def test_a_photograph_in_both_archives_is_found(collect, tmp_path):
+    data_dir = collect(pictures={5: _png(1003)})
+    path = build(svhn_multiset.recipe(_spec(), data_dir), tmp_path / "x.h5", workers=1)
+    outcomes = {check.name: check for check in verify(path, data_dir=data_dir)}
+    assert outcomes["leaks by index"].outcome == "passed"
+    check = outcomes["leaks by content"]
+    assert check.outcome == "failed"
+    assert "(1 of 12)" in check.detail
+    assert f"first glyph {TRAIN + 3} (test row 2) equals glyph 5" in check.detail
 
 
 def test_labels_boxes_and_counts_are_those_of_the_picture(collect):
