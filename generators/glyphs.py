@@ -2,7 +2,8 @@
 
 Train and valid glyphs come from the source's training split, test glyphs from its test split, and
 the cut between train and valid is the same whatever the seed of a data set: no glyph behind one
-split is ever behind another, also across the data sets of one source.
+split is ever behind another, also across the data sets of one source. Datasets that leak on purpose
+draw all their splits from the source's training split.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hsal_bench.schema import Fingerprints
 from . import idx
 from .download import read_or_download
 from .sources import DIGITS, IDX_SOURCES, SOURCES, SYNTHETIC, IdxSource
-from .spec import GLYPH_SIZE
+from .spec import GLYPH_SIZE, GlyphPools
 from .uniforms import fixed_order
 
 _VALID_PART, _TEST_PART = 12, 7
@@ -108,8 +109,11 @@ def load_glyphs(source: str, data_dir: Path) -> Glyphs:
     return _published(name, IDX_SOURCES[name], data_dir)
 
 
-def make_pools(glyphs: Glyphs) -> dict[str, Pool]:
-    """Return what each split draws from: one twelfth of the training glyphs is for valid.
+def make_pools(glyphs: Glyphs, pools: GlyphPools = "disjoint") -> dict[str, Pool]:
+    """Return what each split draws from.
+
+    disjoint: one twelfth of the training glyphs is for valid, the others are for train. shared: all
+    training glyphs are for all splits; no test glyph is used.
 
     Raises:
         UsageError: a split would have no glyph.
@@ -122,6 +126,8 @@ def make_pools(glyphs: Glyphs) -> dict[str, Pool]:
         "valid": order[:cut],
         "test": num_train + np.arange(len(glyphs.test_labels)),
     }
+    if pools == "shared":
+        members = dict.fromkeys(members, np.arange(num_train))
     labels = np.concatenate([glyphs.train_labels, glyphs.test_labels])
     for split, member in members.items():
         if not len(member):

@@ -12,13 +12,15 @@ from .sources import IDX_SOURCES, SYNTHETIC
 class Origin:
     """Who made the glyphs of a source, and what follows from it; as in `About`.
 
-    glyphs: what they are called, several of them.
+    glyphs: what they are called, several of them. split_limits: limits of splits with disjoint
+    pools of glyphs.
     """
 
     glyphs: str
     made_by: str
     personal: str
     limits: tuple[str, ...] = ()
+    split_limits: tuple[str, ...] = ()
     license: str = ""
     license_url: str = ""
     homepage: str = ""
@@ -41,6 +43,8 @@ _ORIGINS = {
         (
             "The hands are those of two groups of writers of one country, decades ago: ways of "
             "writing a digit that are usual elsewhere may be rare or missing.",
+        ),
+        (
             "The glyphs of `valid` are held out of MNIST's training part by chance, so a writer "
             "may have written for `train` and for `valid`; the writers behind `test` are others.",
         ),
@@ -55,6 +59,7 @@ _ORIGINS = {
         "of the shop.",
         "None: articles of clothing.",
         ("Some classes (shirt, T-shirt, pullover, coat) are hard to tell apart at 28 x 28.",),
+        (),
         IDX_SOURCES["fashion-mnist"].license,
         "https://opensource.org/licenses/MIT",
         "https://github.com/zalandoresearch/fashion-mnist",
@@ -67,6 +72,7 @@ _ORIGINS = {
         "to MNIST's format. Each class is one syllable of Hiragana.",
         "None: characters of old books.",
         ("A class holds several quite different shapes of its character (hentaigana).",),
+        (),
         IDX_SOURCES["kmnist"].license,
         "https://creativecommons.org/licenses/by-sa/4.0/",
         "http://codh.rois.ac.jp/kmnist/",
@@ -79,6 +85,8 @@ _ORIGINS = {
         (
             "No person wrote these digits: they vary less than handwriting and are easier to read. "
             "A number measured on them says little about one on MNIST.",
+        ),
+        (
             "The same few styles are behind every split: what is new in `test` is how they are "
             "bent, not the style.",
         ),

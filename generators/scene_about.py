@@ -11,8 +11,14 @@ _NOT_FOR = (
     "Reading text, numbers or forms: the objects are isolated, upright and in no order.",
     "Showing that a method finds objects in photographs: the background is black, the clutter "
     "small, and an object's ink is never hidden by another's.",
+)
+_NOT_FOR_DISJOINT = (
     "Comparison with numbers from images whose test glyphs were also trained on, such as those "
-    "that the paper's authors' own script makes.",
+    "that the paper's authors' own script makes."
+)
+_NOT_FOR_SHARED = (
+    "Reporting how good a method is: most glyphs of the test split were trained on. It is for "
+    "measuring what that leak is worth, next to the leak-free dataset (`--glyph-pools disjoint`)."
 )
 
 
@@ -25,13 +31,16 @@ def about(spec: SceneSpec, limits: tuple[str, ...] = ()) -> About:
     if spec.max_objects == spec.min_objects == 1:
         shown = f"one of the {source.glyphs}"
     clutter = f"{spec.clutter} small pieces of clutter" if spec.clutter else "no clutter"
+    shared = spec.glyph_pools == "shared"
+    split_limits = (_SHARED_LIMIT,) if shared else source.split_limits
+    leaks = " Its splits leak: they draw from one pool of glyphs." if shared else ""
     return About(
         summary=f"An image shows {shown}, resized, on a black canvas of "
-        f"{spec.canvas} x {spec.canvas} pixels with {clutter}.",
+        f"{spec.canvas} x {spec.canvas} pixels with {clutter}.{leaks}",
         origin=source.made_by,
         made=tuple(_steps(spec)),
-        limits=(*limits, *source.limits, *_limits(spec)),
-        not_for=_NOT_FOR,
+        limits=(*limits, *source.limits, *split_limits, *_limits(spec)),
+        not_for=(*_NOT_FOR, _NOT_FOR_SHARED if shared else _NOT_FOR_DISJOINT),
         personal=source.personal,
         license=source.license,
         license_url=source.license_url,
@@ -45,8 +54,7 @@ def _number(least: int, most: int) -> str:
 
 def _steps(spec: SceneSpec) -> list[str]:
     return [
-        "Splits: the glyphs behind `train`, `valid` and `test` are disjoint. One twelfth of the "
-        "source's training glyphs is held out for `valid`, `test` draws from its test glyphs.",
+        _SPLITS[spec.glyph_pools],
         f"Number of objects: {_number(spec.min_objects, spec.max_objects)}"
         + (", each as likely." if spec.min_objects < spec.max_objects else "."),
         _WHICH[spec.unique],
@@ -58,6 +66,17 @@ def _steps(spec: SceneSpec) -> list[str]:
     ]
 
 
+_SHARED_LIMIT = (
+    "The splits leak on purpose: a glyph behind `test` may be behind `train` too. Number, size and "
+    "place of the objects are those of the leak-free dataset with the same seed, and so is the "
+    "activation model: only the glyphs differ."
+)
+_SPLITS = {
+    "disjoint": "Splits: the glyphs behind `train`, `valid` and `test` are disjoint. One twelfth "
+    "of the source's training glyphs is held out for `valid`, `test` draws from its test glyphs.",
+    "shared": "Splits: `train`, `valid` and `test` all draw from the source's training glyphs, as "
+    "in the paper's authors' own script. The source's test glyphs are not used.",
+}
 _WHICH = {
     False: "Which objects: glyphs are drawn evenly from those of the split, so classes are as "
     "frequent as in the source and may repeat.",

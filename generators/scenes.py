@@ -13,7 +13,7 @@ import numpy as np
 
 from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generator import About, Outline, Rows
-from hsal_bench.options import as_json
+from hsal_bench.options import as_config
 from hsal_bench.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
 
 from .glyphs import (
@@ -29,12 +29,12 @@ from .painting import paint
 from .sampling import Sampler
 from .scene_about import about
 from .sources import IDX_SOURCES, SOURCES, SYNTHETIC
-from .spec import Placement, SceneSpec
+from .spec import GlyphPools, Placement, SceneSpec
 from .variations import VARIATIONS, Variation, suffix_of, without
 
 VERSION = "1"
 _OWN_FILES = "IMAGES,LABELS"
-_UNIFORM = "-uniform"
+_UNIFORM, _SHARED_POOL = "-uniform", "-shared"
 _SHARED = ("canvas", "clutter_size", *SPLITS, "seed")
 """What the data sets of a family have alike: no name speaks of it."""
 _PAPER = (
@@ -98,11 +98,12 @@ class SceneGenerator:
     variations: Mapping[str, Variation]
 
     def data_set_name(self, spec: SceneSpec) -> str:
-        """Return the name: "mnist" replaced by the source, the variation, "-uniform" if it is."""
+        """Return the name: the source for "mnist", the variation, "-uniform" and "-shared"."""
         suffix = suffix_of(spec, self.defaults, self.variations)
         said = suffix and "placement" in self.variations[suffix].changes
         placed = _UNIFORM if spec.placement == "uniform" and not said else ""
-        return source_name(spec.source) + self.name.removeprefix("mnist") + suffix + placed
+        pool = _SHARED_POOL if spec.glyph_pools == "shared" else ""
+        return source_name(spec.source) + self.name.removeprefix("mnist") + suffix + placed + pool
 
     def spec_of(self, name: str, like: SceneSpec | None = None) -> SceneSpec | None:
         """Return the spec of the data set `name`: of another source, varied, placed otherwise.
@@ -127,6 +128,10 @@ class SceneGenerator:
             family[self.data_set_name(varied)] = variation.summary
         uniform = dataclasses.replace(plain, placement="uniform")
         family[self.data_set_name(uniform)] = "placed anywhere on the canvas, not in a grid's cells"
+        shared = dataclasses.replace(plain, glyph_pools="shared")
+        family[self.data_set_name(shared)] = (
+            "LEAKS: all splits draw from one pool of glyphs, as in the authors' script"
+        )
         return family
 
     def recipe(self, spec: SceneSpec, data_dir: Path) -> SceneRecipe:
@@ -140,7 +145,7 @@ class SceneGenerator:
         if spec.source == _OWN_FILES:
             raise UsageError(f"source={_OWN_FILES} stands for your own files: name them")
         glyphs = self._glyphs(spec.source, data_dir)
-        pools = make_pools(glyphs)
+        pools = make_pools(glyphs, spec.glyph_pools)
         if spec.unique:
             _check_classes(spec, pools)
         return SceneRecipe(
@@ -159,14 +164,15 @@ class SceneGenerator:
     def companion(self, spec: SceneSpec) -> tuple[str, SceneSpec] | None:
         """Return the single-object data set with the source, looks, sizes and seed of `spec`.
 
-        A variation's is that of the data set it varies: methods trained on either are given the
-        activations of one model.
+        A variation's is that of the data set it varies, and one with shared glyph pools has that of
+        the leak-free one: methods trained on either are given the activations of one model.
         """
         if self.name == mnist_single.name:
             return None
         if suffix := suffix_of(spec, self.defaults, self.variations):
             spec = without(spec, self.defaults, self.variations[suffix])
-        single = {name: getattr(mnist_single.defaults, name) for name in mnist_single.fixed}
+        names = (*mnist_single.fixed, "glyph_pools")
+        single = {name: getattr(mnist_single.defaults, name) for name in names}
         return mnist_single.name, dataclasses.replace(spec, **single)
 
     def about(self, spec: SceneSpec) -> About:
@@ -177,8 +183,9 @@ class SceneGenerator:
     def _named(self) -> Iterator[SceneSpec]:
         """Yield the specs that have a name of their own, of the default source."""
         every = ({}, *(variation.changes for variation in self.variations.values()))
-        for changes, placement in product(every, get_args(Placement)):
-            yield dataclasses.replace(self.defaults, **{"placement": placement, **changes})
+        for changes, placement, pools in product(every, get_args(Placement), get_args(GlyphPools)):
+            fields = {"placement": placement, "glyph_pools": pools, **changes}
+            yield dataclasses.replace(self.defaults, **fields)
 
     def _glyphs(self, source: str, data_dir: Path) -> Glyphs:
         published = source_name(source) in IDX_SOURCES
@@ -194,7 +201,7 @@ class SceneGenerator:
             name=self.data_set_name(spec),
             version=VERSION,
             class_names=glyphs.class_names,
-            config={"generator": self.name, **as_json(spec)},
+            config={"generator": self.name, **as_config(spec)},
             seed=spec.seed,
             source=spec.source,
             source_sha256=glyphs.sha256,

@@ -11,6 +11,7 @@ from hsal_bench.options import check_bounds, option
 from .sources import SOURCES
 
 Placement = Literal["grid", "uniform"]
+GlyphPools = Literal["disjoint", "shared"]
 GLYPH_SIZE = 28
 MOST_OBJECTS = 255
 """Labels are counted in uint8."""
@@ -43,6 +44,12 @@ class SceneSpec:
     placement: Placement = option(
         "grid", "grid: one object per cell as in the paper; uniform: anywhere without overlap"
     )
+    glyph_pools: GlyphPools = option(
+        "disjoint",
+        "disjoint: no glyph in two splits; shared: all splits draw from the source's training "
+        "glyphs, as the authors' script does, so the test split leaks",
+        omit_default=True,
+    )
     unique: bool = option(False, "no class twice in an image")
     train: int = option(60_000, "images of the train split", 1, MOST_IMAGES)
     valid: int = option(5_000, "images of the valid split", 1, MOST_IMAGES)
@@ -50,7 +57,7 @@ class SceneSpec:
     seed: int = option(0, "seed of everything that is drawn", 0, MOST_SEED)
 
     def __post_init__(self) -> None:
-        for check in (check_bounds, _check_placement, _check_order, _check_room, _check_clutter):
+        for check in (check_bounds, _check_choices, _check_order, _check_room, _check_clutter):
             check(self)
 
     @property
@@ -59,9 +66,10 @@ class SceneSpec:
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
 
-def _check_placement(spec: SceneSpec) -> None:
-    if spec.placement not in get_args(Placement):
-        raise UsageError(f"placement={spec.placement!r}: it takes grid or uniform")
+def _check_choices(spec: SceneSpec) -> None:
+    for field, choices in (("placement", Placement), ("glyph_pools", GlyphPools)):
+        if (value := getattr(spec, field)) not in get_args(choices):
+            raise UsageError(f"{field}={value!r}: it takes {' or '.join(get_args(choices))}")
 
 
 def _check_order(spec: SceneSpec) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hsal_bench.errors import UsageError
 from hsal_bench.generator import About, Outline, Rows
-from hsal_bench.options import as_json, check_bounds, option
+from hsal_bench.options import as_config, check_bounds, option
 from hsal_bench.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
 
 from .album import Album, Index
@@ -187,7 +187,7 @@ class SvhnMultiset:
             name=self.data_set_name(spec),
             version=VERSION,
             class_names=CLASSES,
-            config={"generator": "svhn-multiset", **as_json(spec)},
+            config={"generator": "svhn-multiset", **as_config(spec)},
             seed=spec.seed,
             source=spec.collection,
             source_sha256=source_sha256(indices),

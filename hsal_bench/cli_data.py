@@ -87,7 +87,8 @@ def verify(file: Path, remake: int, data_dir: Path, as_json: bool) -> None:
     """Check a dataset: whole, leak-free, as its config says.
 
     Glyphs are compared by index and by content (the hashes in the file): equal glyphs in two splits
-    fail, those that differ by a shift of one pixel are counted.
+    fail, those that differ by a shift of one pixel are counted. A dataset made with --glyph-pools
+    shared passes with the line "LEAKS".
 
     A check that cannot be made here (the glyph source is not to be had) is skipped; the others
     decide. Exit code 1: a check failed; 2: there is no such file.

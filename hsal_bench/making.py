@@ -18,7 +18,7 @@ from hsal_bench.datafile import open_data
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
 from hsal_bench.generator import Generator, Recipe
-from hsal_bench.options import as_json, field_types, replace
+from hsal_bench.options import as_config, field_types, replace
 from hsal_bench.progress import progress
 
 _SHOWN = 3
@@ -37,7 +37,7 @@ class Job:
     @property
     def config(self) -> dict[str, Any]:
         """What the header of the file says it was made from."""
-        return json.loads(json.dumps({"generator": self.name, **as_json(self.spec)}))
+        return json.loads(json.dumps({"generator": self.name, **as_config(self.spec)}))
 
 
 def plan(

@@ -25,13 +25,20 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def option(
-    default: Any, help: str, at_least: float | None = None, at_most: float | None = None
+    default: Any,
+    help: str,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    *,
+    omit_default: bool = False,
 ) -> Any:
     """Return a dataclass field with a default and the sentence that explains it to a user.
 
     `at_least` and `at_most` bound the value, or each value of a tuple; None is never outside.
+    `omit_default`: `as_config` leaves the field out while it has its default, as the configs of
+    files written before there was such a field do.
     """
-    about = {"help": help, "at_least": at_least, "at_most": at_most}
+    about = {"help": help, "at_least": at_least, "at_most": at_most, "omit_default": omit_default}
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -143,15 +150,29 @@ def as_json(config: Any) -> dict[str, Any]:
     }
 
 
+def as_config(spec: Any) -> dict[str, Any]:
+    """Return a dataset's spec as the config in its file: `as_json`, see `omit_default`."""
+    values = as_json(spec)
+    for field in dataclasses.fields(spec):
+        if field.metadata.get("omit_default") and getattr(spec, field.name) == field.default:
+            del values[field.name]
+    return values
+
+
 def from_json(config_type: type[Config], values: Mapping[str, Any], owner: str) -> Config:
-    """Return the dataclass that `as_json` made `values` from.
+    """Return the dataclass that `as_json` or `as_config` made `values` from.
 
     Raises:
         UsageError: a field is missing, unknown, of another type or outside its bounds; whatever
             the dataclass itself refuses.
     """
     # A default that has changed since would make it another config.
-    if missing := [name for name in field_types(config_type) if name not in values]:
+    required = [
+        field.name
+        for field in dataclasses.fields(config_type)  # type: ignore[arg-type]
+        if not field.metadata.get("omit_default")
+    ]
+    if missing := [name for name in required if name not in values]:
         raise UsageError(f"{owner}: the field {missing[0]!r} is missing")
     config: Config = typed(config_type, dict(values), owner)
     check_bounds(config, owner)

@@ -12,6 +12,7 @@ from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.generator import leaks_by_design
 from hsal_bench.options import as_text, from_json
 
 
@@ -72,9 +73,15 @@ def about(own: str, name: str, spec: Any) -> str:
 
 
 def family(config: Mapping[str, Any]) -> list[str]:
-    """Return the names of what belongs together with the data set whose file has `config`."""
+    """Return the names of what belongs together with the data set whose file has `config`.
+
+    Those that leak by design are left out: their test glyphs may have been trained on.
+    """
     spec = _spec(config)
-    return [] if spec is None else list(_family(registry.load_generator(config["generator"]), spec))
+    if spec is None:
+        return []
+    generator = registry.load_generator(config["generator"])
+    return [name for name in _family(generator, spec) if not _leaks(generator, name)]
 
 
 def flags(defaults: Any, spec: Any) -> list[str]:
@@ -113,6 +120,11 @@ def _spec_of(generator: Any, name: str, like: Any) -> Any:
     if not hasattr(generator, "spec_of"):
         return None
     return generator.spec_of(name, like if isinstance(like, type(generator.defaults)) else None)
+
+
+def _leaks(generator: Any, name: str) -> bool:
+    spec = _spec_of(generator, name, None)
+    return spec is not None and leaks_by_design(vars(spec))
 
 
 def _flag(field: str, value: Any) -> list[str]:

@@ -76,11 +76,12 @@ def test_the_other_data_sets_have_no_variations() -> None:
     assert set(mnist_single.family(mnist_single.defaults)) == {
         "mnist-single",
         "mnist-single-uniform",
+        "mnist-single-shared",
     }
 
 
 def test_the_family_is_of_the_same_source() -> None:
-    every = {f"synthetic-multiset{suffix}" for suffix in ("", "-uniform", *VARIATIONS)}
+    every = {f"synthetic-multiset{suffix}" for suffix in ("", "-uniform", "-shared", *VARIATIONS)}
     for name in sorted(every):
         assert set(mnist_multiset.family(spec_named(name))) == every
     lines = mnist_multiset.family(mnist_multiset.defaults)
