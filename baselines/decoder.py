@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
+
+from .recurrence import hidden_map, next_state
+from .rows import by_image, row_plan, spread
 
 Choose = Callable[[int, Tensor], Tensor]
 """(step t from 0, class scores [rows, classes]) -> the labels to execute and feed back [rows]."""
@@ -29,6 +34,19 @@ class Decoded:
     stop: Float[Tensor, "rows T"]
     h: Float[Tensor, "rows T hidden"]
     y_hat: Int[Tensor, "rows T"]
+
+
+@dataclass(frozen=True)
+class LabelMaps:
+    """What the label fed back adds to the query and to the GRU's gates, and the context's map.
+
+    The products are those of every label there is; a step looks its labels up.
+    """
+
+    query: Float[Tensor, "labels hidden"]
+    gates: Float[Tensor, "labels gates"]
+    context: Float[Tensor, "C gates"]
+    h: Float[Tensor, "hidden hidden"]
 
 
 class RecurrentDecoder(nn.Module):
@@ -50,29 +68,62 @@ class RecurrentDecoder(nn.Module):
         self.stop = nn.Linear(hidden, 1)
 
     def forward(
-        self, V: Float[Tensor, "batch C h w"], T: int, choose: Choose, sequences: int = 1
+        self,
+        V: Float[Tensor, "batch C h w"],
+        T: int,
+        choose: Choose,
+        sequences: int = 1,
+        m: Int[Tensor, " batch"] | None = None,
     ) -> Decoded:
         """Unroll T steps of `sequences` sequences per image: rows = batch x sequences.
 
-        The rows of an image lie together, as `repeat_interleave` puts them.
+        The rows of an image lie together, as `repeat_interleave` puts them. `m`, the images'
+        numbers of labels, leaves out the steps after m + 1: scores, h and y_hat are 0 there.
         """
-        V = V.flatten(2).transpose(1, 2)
-        keys = (self.key(V) + self.place).transpose(1, 2)
-        h = self.start(V.mean(1)).tanh().repeat_interleave(sequences, 0)
+        plan, maps = row_plan(len(V), T, sequences, m), self._label_maps()
+        V = plan.sort_images(V.flatten(2).transpose(1, 2))
+        # The sequences of an image are alike until their first label: one row stands for them.
+        h = self.start(V.mean(1)).tanh()
         # Before the first label the number num_classes, that of no class, is fed.
         y = torch.full((len(h),), self.num_classes, device=V.device)
         steps = []
         for t in range(T):
-            h = self._step(V, keys, y, h)
+            if t > 0:
+                h, y = plan.keep(h, t), plan.keep(y, t)
+            h = self._step(V[: plan.images[t]], maps, y, h)
+            if t == 0:
+                h = spread(h, sequences)
             scores = self.classify(h)
-            y = choose(t, scores)
-            steps.append((scores, self.stop(h).squeeze(1), h, y))
-        return Decoded(*(torch.stack(part, 1) for part in zip(*steps, strict=True)))
+            y = plan.choose(partial(choose, t), scores)
+            steps.append((scores, h, y))
+        scores, h, y_hat = (plan.stack(parts) for parts in zip(*steps, strict=True))
+        return Decoded(scores, self.stop(h).squeeze(2), h, y_hat)
 
-    def _step(self, V: Tensor, keys: Tensor, y: Tensor, h: Tensor) -> Tensor:
-        """Return the next state; V is [batch, cells, C], keys [batch, hidden, cells]."""
-        embedded = self.embed(y)
-        query = self.query(torch.cat([h, embedded], 1)).unflatten(0, (len(V), -1))
-        attention = (query @ keys / query.shape[2] ** 0.5).softmax(2)
-        context = (attention @ V).flatten(0, 1)
-        return self.gru(torch.cat([embedded, context], 1), h)
+    def _label_maps(self) -> LabelMaps:
+        embedding, hidden = self.embed.embedding_dim, self.gru.hidden_size
+        of_h, of_label = self.query.weight.split([hidden, embedding], 1)
+        to_gates, context = self.gru.weight_ih.t().split([embedding, self.key.in_features])
+        labels = self.embed.weight
+        return LabelMaps(
+            functional.linear(labels, of_label, self.query.bias),
+            torch.addmm(self.gru.bias_ih, labels, to_gates),
+            context,
+            of_h.t(),
+        )
+
+    def _step(
+        self,
+        V: Float[Tensor, "images cells C"],
+        maps: LabelMaps,
+        y: Int[Tensor, " rows"],
+        h: Float[Tensor, "rows hidden"],
+    ) -> Float[Tensor, "rows hidden"]:
+        """Return the next state."""
+        query = torch.addmm(functional.embedding(y, maps.query), h, maps.h) / h.shape[1] ** 0.5
+        # q . (K v + b + p) = (K^T q) . v + q . (b + p): a few queries cost less than all keys.
+        at_cells = query @ (self.key.bias + self.place).t()
+        at_cells, to_V = (by_image(x, len(V)) for x in (at_cells, query @ self.key.weight))
+        attention = torch.baddbmm(at_cells, to_V, V.transpose(1, 2)).softmax(2)
+        context = torch.bmm(attention, V).flatten(0, 1)
+        x = torch.addmm(functional.embedding(y, maps.gates), context, maps.context)
+        return next_state(x, hidden_map(self.gru, h), h)

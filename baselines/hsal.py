@@ -137,7 +137,9 @@ class HsalRL(GradientMethod):
         T = self.task.max_objects + 1
         feed = self._padded(labels) if self.config.teacher_forcing else None
         draw = partial(sample, generator=self.generator)
-        rollout = self.network(batch.inputs, T, draw, feed, n)
+        # How many rows a step needs is a number that the host reads: not in a captured update.
+        m = None if self.captured else batch.truth()[0].sum(1)
+        rollout = self.network(batch.inputs, T, draw, feed, n, m)
         return self.rollout_loss(rollout, counts, labels)
 
     def rollout_loss(

@@ -19,6 +19,8 @@ from torch.nn import functional
 from . import saliency
 from .gaussian import GaussianAttention
 from .policy import RunningScale
+from .recurrence import InputMap, hidden_map, input_map, next_state
+from .rows import RowPlan, by_image, row_plan, spread
 
 Choose = Callable[[Tensor], Tensor]
 """Scores [batch, choices] -> chosen [batch]."""
@@ -82,10 +84,30 @@ class MetaController(nn.Module):
         self.gru = nn.GRUCell(shape.meta_hidden, shape.meta_hidden)
         self.attention = attention
 
-    def forward(self, S_t: Tensor, y: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (M_t [batch, cells], the new hidden state)."""
-        h = self.gru(self.encode(torch.cat([S_t, y], 1)), h)
+    def forward(
+        self, inputs: InputMap, S_t: Tensor, y: Tensor, h: Tensor, *, zero: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return (M_t [rows, cells], the new hidden state). `zero` says that h is 0."""
+        x = torch.addmm(inputs.b, torch.cat([S_t, y], 1), inputs.W)
+        h = next_state(x, hidden_map(self.gru, h, zero=zero), h)
         return self.attention(h), h
+
+    def inputs(self) -> InputMap:
+        """Return the map from [S_t, y] to gates."""
+        return input_map(self.encode, self.gru)
+
+
+@dataclass(frozen=True)
+class ControllerInputs:
+    """The controller's map from its inputs to gates, input by input.
+
+    a: what each cell adds as the place of the last glimpse.
+    """
+
+    b: Float[Tensor, " gates"]
+    P_and_y: Float[Tensor, "inputs gates"]
+    a: Float[Tensor, "cells gates"]
+    g: Float[Tensor, "C gates"]
 
 
 class Controller(nn.Module):
@@ -100,9 +122,9 @@ class Controller(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         places = shape.places()
-        inputs = shape.cells + shape.num_classes + 1 + places.shape[1] + shape.C
+        self.sizes = [shape.cells + shape.num_classes + 1, places.shape[1], shape.C]
         self.register_buffer("places", places, persistent=False)
-        self.encode = nn.Linear(inputs, shape.hidden)
+        self.encode = nn.Linear(sum(self.sizes), shape.hidden)
         self.gru = nn.GRUCell(shape.hidden, shape.hidden)
         self.classify = nn.Linear(shape.hidden, shape.num_classes + 1)
         self.locate = nn.Sequential(
@@ -112,9 +134,22 @@ class Controller(nn.Module):
         )
         self.value = nn.Linear(shape.hidden, 1)
 
-    def forward(self, P: Tensor, y: Tensor, a: Tensor, g: Tensor, h: Tensor) -> Tensor:
-        """Return the new hidden state [batch, hidden]; the heads turn it into scores."""
-        return self.gru(self.encode(torch.cat([P, y, a, g], 1)), h)
+    def inputs(self) -> ControllerInputs:
+        """Return the map from [P_t, y, a, g] to gates."""
+        inputs = input_map(self.encode, self.gru)
+        P_and_y, a, g = inputs.W.split(self.sizes)
+        return ControllerInputs(inputs.b, P_and_y, self.places @ a, g)
+
+
+@dataclass(frozen=True)
+class Unrolling:
+    """What stays the same over the steps of an unrolling."""
+
+    plan: RowPlan
+    V: Float[Tensor, "batch cells C"]
+    choose: Choose
+    meta_inputs: InputMap
+    inputs: ControllerInputs
 
 
 class HsalNetwork(nn.Module):
@@ -146,66 +181,88 @@ class HsalNetwork(nn.Module):
         choose: Choose,
         feed: Int[Tensor, "rows T"] | None = None,
         trajectories: int = 1,
+        m: Int[Tensor, " batch"] | None = None,
     ) -> Rollout:
         """Unroll T meta-steps of `trajectories` rollouts per image: rows = batch x trajectories.
 
         The rows of an image lie together, as `repeat_interleave` puts them; they read one V.
         `choose` turns scores into locations and classes (sampling in training, argmax in use).
         `feed` gives the classes fed back instead of the chosen ones (teacher forcing).
+        `m`, the images' numbers of labels, leaves out the steps after m + 1: they are 0.
         """
-        shape, rows = self.shape, len(V) * trajectories
-        S = saliency.saliency(V).repeat_interleave(trajectories, 0)
-        S_t = saliency.min_max(S)
+        shape, plan = self.shape, row_plan(len(V), T, trajectories, m)
+        S = saliency.saliency(V)
+        S_t = plan.sort_images(saliency.min_max(S))
         # Cell by cell, so that a glimpse is one run of memory.
-        V = V.flatten(2).transpose(1, 2).contiguous()
-        y = V.new_zeros(rows, shape.num_classes + 1)
-        h_meta = V.new_zeros(rows, shape.meta_hidden)
-        h = V.new_zeros(rows, shape.hidden)
+        cells = plan.sort_images(V.flatten(2).transpose(1, 2)).contiguous()
+        inputs = self.meta_controller.inputs(), self.controller.inputs()
+        fixed = Unrolling(plan, cells, choose, *inputs)
+        # The rollouts of an image are alike until their first glimpse: one row stands for them.
+        y = V.new_zeros(len(V), shape.num_classes + 1)
+        h_meta, h = (V.new_zeros(len(V), size) for size in (shape.meta_hidden, shape.hidden))
         steps = []
         for t in range(T):
-            seen = saliency.min_max(S_t) if self.renormalise_each_step else S_t
-            M_t, h_meta = self.meta_controller(seen, y, h_meta)
-            if self.reset_controller:
-                h = torch.zeros_like(h)
-            step, h = self._meta_step(V, seen, M_t, y, h, choose)
+            if t > 0:
+                S_t, y, h_meta, h = (plan.keep(x, t) for x in (S_t, y, h_meta, h))
+            step, h_meta, h = self._meta_step(fixed, t, S_t, y, h_meta, h)
             if feed is not None:
-                step["y_hat"] = feed[:, t]
+                step["y_hat"] = plan.pick(feed[:, t], len(h))
             steps.append(step)
             y = functional.one_hot(step["y_hat"], shape.num_classes + 1).to(V.dtype)
-            S_t = saliency.update(S_t, M_t, step["locations"])
-        stacked = {name: torch.stack([step[name] for step in steps], 1) for name in steps[0]}
-        return Rollout(S=S, **stacked)
+            S_t = S_t if len(S_t) == len(h) else spread(S_t, trajectories)
+            S_t = saliency.update(S_t, step["M_t"], step["locations"])
+        stacked = {name: plan.stack([step[name] for step in steps]) for name in steps[0]}
+        return Rollout(S=spread(S, trajectories), **stacked)
 
     def _meta_step(
-        self, V: Tensor, S_t: Tensor, M_t: Tensor, y: Tensor, h: Tensor, choose: Choose
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Run the controller's k + 1 steps on V [batch, cells, C]; return what `Rollout` stacks."""
-        controller = self.controller
+        self, fixed: Unrolling, t: int, S_t: Tensor, y: Tensor, h_meta: Tensor, h: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Place the mask and run the controller's k + 1 steps; return what `Rollout` stacks."""
+        controller, inputs, V = self.controller, fixed.inputs, fixed.V[: fixed.plan.images[t]]
+        if self.renormalise_each_step:
+            S_t = saliency.min_max(S_t)
+        M_t, h_meta = self.meta_controller(fixed.meta_inputs, S_t, y, h_meta, zero=t == 0)
         P_t = saliency.priority(M_t, S_t)
-        M = M_t.unflatten(0, (len(V), -1))
-        g = torch.bmm(M, V).flatten(0, 1)  # g_0: the broad glimpse, gradient kept
-        image = torch.arange(len(V), device=V.device).repeat_interleave(M.shape[1])
-        a = P_t.new_zeros(len(P_t), controller.places.shape[1])
-        scores, locations, values = [], [], []
-        for _ in range(self.shape.glimpses):
-            h = controller(P_t, y, a, g, h)
+        g = torch.bmm(by_image(M_t, len(V)), V).flatten(0, 1)  # g_0: the broad glimpse
+        x = torch.addmm(inputs.b, torch.cat([P_t, y], 1), inputs.P_and_y)
+        if zero := t == 0 or self.reset_controller:
+            h = torch.zeros_like(h)
+        hidden = hidden_map(controller.gru, h, zero=zero)
+        h = next_state(torch.addmm(x, g, inputs.g), hidden, h)
+        hidden = hidden_map(controller.gru, h)
+        if t == 0:
+            rows = (S_t, M_t, P_t, x, h_meta, h, hidden)
+            S_t, M_t, P_t, x, h_meta, h, hidden = (spread(z, fixed.plan.copies) for z in rows)
+        step = {"S_t": S_t, "M_t": M_t, "P_t": P_t}
+        heads, h = self._glimpses(fixed, V, x, h, hidden)
+        return step | heads, h_meta, h
+
+    def _glimpses(
+        self, fixed: Unrolling, V: Tensor, x: Tensor, h: Tensor, hidden: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Take k glimpses and name a class, from the state h after the broad glimpse.
+
+        x: what P_t and y add to the gates at each step; hidden: what h does.
+        """
+        controller, inputs = self.controller, fixed.inputs
+        cells, first = V.flatten(0, 1), torch.arange(len(V), device=V.device) * V.shape[1]
+        first = spread(first, fixed.plan.copies)
+        scores, locations, values = [], [], [controller.value(h.detach())]
+        for i in range(self.shape.glimpses):
             scores.append(controller.locate(h.detach()))
+            locations.append(fixed.plan.choose(fixed.choose, scores[-1]))
+            seen = x + functional.embedding(locations[-1], inputs.a)
+            g = cells.index_select(0, first + locations[-1])
+            if i > 0:
+                hidden = hidden_map(controller.gru, h)
+            h = next_state(torch.addmm(seen, g, inputs.g), hidden, h)
             values.append(controller.value(h.detach()))
-            location = choose(scores[-1])
-            locations.append(location)
-            a = controller.places[location]
-            g = V[image, location]
-        h = controller(P_t, y, a, g, h)
-        values.append(controller.value(h.detach()))
         class_scores = controller.classify(h)
-        step = {
-            "S_t": S_t,
-            "M_t": M_t,
-            "P_t": P_t,
+        heads = {
             "location_scores": torch.stack(scores, 1),
             "locations": torch.stack(locations, 1),
             "class_scores": class_scores,
-            "y_hat": choose(class_scores),
+            "y_hat": fixed.plan.choose(fixed.choose, class_scores),
             "values": torch.cat(values, 1),
         }
-        return step, h
+        return heads, h

@@ -62,7 +62,7 @@ class OrderSearch(SequenceMethod):
 
     def _aligned(self, batch: Batch) -> Mapping[str, Tensor]:
         counts, labels = batch.truth()
-        decoded = self.unroll(batch, lambda t, scores: greedy(scores))
+        decoded = self.unroll_to_stop(batch, lambda t, scores: greedy(scores))
         log_p = decoded.scores[:, :-1].log_softmax(-1)
         hit = sequence_reward(counts, decoded.y_hat)[:, :-1] > 0
         step = assign(alignment_cost(log_p.detach(), labels, decoded.y_hat[:, :-1], hit))
@@ -83,7 +83,7 @@ class OrderSearch(SequenceMethod):
         _, labels = batch.truth()
         ordered, distinct = distinct_orders(labels)
         feed = functional.pad(ordered, (0, 1), value=-1).clamp_min(0).flatten(0, 1)
-        decoded = self.unroll(batch, teacher_forced(feed), ordered.shape[1])
+        decoded = self.unroll_to_stop(batch, teacher_forced(feed), ordered.shape[1])
         log_p = self._order_log_p(decoded, ordered.flatten(0, 1)).view_as(distinct)
         log_p = log_p.masked_fill(~distinct, -torch.inf)
         found = log_p.logsumexp(1) if search == "marginal" else log_p.amax(1)

@@ -50,7 +50,7 @@ class Rl(SequenceMethod):
         """Return the surrogate loss of sampled rollouts and what it is made of."""
         config, n = self.config, self.config.trajectories
         draw = partial(sample, generator=self.generator)
-        decoded = self.unroll(batch, lambda t, scores: draw(scores), n)
+        decoded = self.unroll_to_stop(batch, lambda t, scores: draw(scores), n)
         counts = batch.truth()[0].repeat_interleave(n, 0)
         parts = self._policy_losses(decoded, counts)
         parts["stop_loss"] = losses.bernoulli_stop(decoded.stop, counts.sum(1)).mean()

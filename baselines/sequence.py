@@ -61,10 +61,24 @@ class SequenceMethod(GradientMethod):
         )
         return nn.ModuleDict({"decoder": decoder})
 
-    def unroll(self, batch: Batch, choose: Choose, sequences: int = 1) -> Decoded:
-        """Return T steps of `sequences` sequences per image."""
-        decoded: Decoded = self.network["decoder"](batch.inputs, self.T, choose, sequences)
+    def unroll(
+        self,
+        batch: Batch,
+        choose: Choose,
+        sequences: int = 1,
+        m: Int[Tensor, " batch"] | None = None,
+    ) -> Decoded:
+        """Return T steps of `sequences` sequences per image; with `m`, 0 after step m + 1."""
+        decoded: Decoded = self.network["decoder"](batch.inputs, self.T, choose, sequences, m)
         return decoded
+
+    def unroll_to_stop(self, batch: Batch, choose: Choose, sequences: int = 1) -> Decoded:
+        """Return the steps of a training batch that losses read: m + 1 of an image with m labels.
+
+        How many rows a step needs is a number that the host reads: a captured update computes all.
+        """
+        m = None if self.captured else batch.truth()[0].sum(1)
+        return self.unroll(batch, choose, sequences, m)
 
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
         """Decode greedily until the stop; the confidence is the probability of what was done."""
@@ -85,7 +99,7 @@ class ExecutedSequence(SequenceMethod):
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the class loss and the stop loss of one sequence per image, and their sum."""
         counts, _ = batch.truth()
-        decoded = self.unroll(batch, self.execution(batch))
+        decoded = self.unroll_to_stop(batch, self.execution(batch))
         class_loss = self.class_loss(decoded, batch).mean()
         stop_loss = bernoulli_stop(decoded.stop, counts.sum(1)).mean()
         return {"loss": class_loss + stop_loss, "class_loss": class_loss, "stop_loss": stop_loss}

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from hsal_bench.baselines import hsal_network
 from hsal_bench.baselines.hsal import CrossEntropy, HsalMultiset, HsalRL
 from hsal_bench.baselines.policy import greedy
+from hsal_bench.baselines.recurrence import next_state
 from hsal_bench.errors import UsageError
 from hsal_bench.method import Batch, Setup, Task
 from hsal_bench.multiset import counts_from_labels
@@ -171,9 +173,9 @@ def test_teacher_forcing_feeds_the_true_labels():
     method, seen = _method(CrossEntropy, teacher_forcing=True, trajectories=1), []
     network = method.network
 
-    def spy(V, T, choose, feed=None, trajectories=1):
+    def spy(V, T, choose, feed=None, *rest):
         seen.append(feed)
-        return network(V, T, choose, feed, trajectories)
+        return network(V, T, choose, feed, *rest)
 
     method.network = spy
     batch = _batch()
@@ -183,13 +185,18 @@ def test_teacher_forcing_feeds_the_true_labels():
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_a_reset_controller_starts_each_meta_step_from_zero(reset):
-    network = _method(reset_controller=reset).network
-    states = []
-    network.controller.register_forward_pre_hook(lambda _, inputs: states.append(inputs[4]))
+def test_a_reset_controller_starts_each_meta_step_from_zero(reset, monkeypatch):
+    network, states = _method(reset_controller=reset).network, []
+
+    def spy(x, hidden, h):
+        states.append(h)
+        return next_state(x, hidden, h)
+
+    monkeypatch.setattr(hsal_network, "next_state", spy)
     network(_batch().inputs, 2, greedy)
-    # Three controller steps (two glimpses and the class) make a meta-step.
-    assert (float(states[3].detach().abs().sum()) == 0.0) == reset
+    # A meta-step is one of the meta-controller and three of the controller.
+    first_of_second = states[4 + 1]
+    assert (float(first_of_second.detach().abs().sum()) == 0.0) == reset
 
 
 def test_renormalising_shows_the_meta_controller_a_stretched_map():

@@ -65,7 +65,7 @@ def test_samples_of_the_policy_are_fed_back_as_often_as_it_is_told(sequential, t
     unroll = method.unroll
     method.unroll = lambda *args: seen.append((args, unroll(*args))) or seen[-1][1]
     method.update(toy_batch(4))
-    ((_, choose, n), decoded) = seen[0]
+    ((_, choose, n, _), decoded) = seen[0]
     assert n == 3
     assert decoded.y_hat.shape == (12, 3)
     p = torch.tensor([0.2, 0.5, 0.3])

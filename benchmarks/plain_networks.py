@@ -1,0 +1,102 @@
+"""The sequential networks written out straightforwardly: every step computes everything, each time.
+
+What the project's networks are measured against (train.py), and checked against in the tests: the
+same parameters give the same results within rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hsal_bench.baselines import saliency
+from hsal_bench.baselines.decoder import Decoded, RecurrentDecoder
+from hsal_bench.baselines.hsal_network import HsalNetwork, Rollout
+from hsal_bench.gradient import GradientMethod
+
+
+def make_plain(method: GradientMethod) -> None:
+    """Make a sequential method's network compute the straightforward way."""
+    if isinstance(method.network, HsalNetwork):
+        method.network.forward = partial(plain_rollout, method.network)
+    else:
+        decoder = method.network["decoder"]
+        decoder.forward = partial(plain_decoding, decoder)
+
+
+def plain_rollout(
+    network: HsalNetwork,
+    V: Tensor,
+    T: int,
+    choose: Callable[[Tensor], Tensor],
+    feed: Tensor | None = None,
+    trajectories: int = 1,
+    m: Tensor | None = None,
+) -> Rollout:
+    """Return what `HsalNetwork.forward` does, and the steps that `m` leaves out, too."""
+    V = V.repeat_interleave(trajectories, 0)
+    S = saliency.saliency(V)
+    S_t, V = saliency.min_max(S), V.flatten(2)
+    classes = network.shape.num_classes + 1
+    y, h_meta, h = (
+        V.new_zeros(len(V), size)
+        for size in (classes, network.shape.meta_hidden, network.shape.hidden)
+    )
+    meta, controller, steps = network.meta_controller, network.controller, []
+    for t in range(T):
+        seen = saliency.min_max(S_t) if network.renormalise_each_step else S_t
+        h_meta = meta.gru(meta.encode(torch.cat([seen, y], 1)), h_meta)
+        M_t = meta.attention(h_meta)
+        P_t = saliency.priority(M_t, seen)
+        h = torch.zeros_like(h) if network.reset_controller else h
+        a = V.new_zeros(len(V), controller.places.shape[1])
+        g = (V @ M_t[:, :, None]).squeeze(2)
+        scores, locations, values = [], [], []
+        for i in range(network.shape.glimpses + 1):
+            h = controller.gru(controller.encode(torch.cat([P_t, y, a, g], 1)), h)
+            values.append(controller.value(h.detach()).squeeze(1))
+            if i < network.shape.glimpses:
+                scores.append(controller.locate(h.detach()))
+                locations.append(choose(scores[-1]))
+                a = controller.places[locations[-1]]
+                g = V[torch.arange(len(V)), :, locations[-1]]
+        class_scores = controller.classify(h)
+        chosen = choose(class_scores)
+        y_hat = chosen if feed is None else feed[:, t]
+        y = functional.one_hot(y_hat, classes).to(V.dtype)
+        glimpsed = torch.stack(locations, 1)
+        maps = (seen, M_t, P_t)
+        heads = (torch.stack(scores, 1), glimpsed, class_scores, y_hat, torch.stack(values, 1))
+        steps.append(maps + heads)
+        S_t = saliency.update(S_t, M_t, glimpsed)
+    return Rollout(S, *(torch.stack(parts, 1) for parts in zip(*steps, strict=True)))
+
+
+def plain_decoding(
+    decoder: RecurrentDecoder,
+    V: Tensor,
+    T: int,
+    choose: Callable[[int, Tensor], Tensor],
+    sequences: int = 1,
+    m: Tensor | None = None,
+) -> Decoded:
+    """Return what `RecurrentDecoder.forward` does, and the steps that `m` leaves out, too."""
+    V = V.flatten(2).transpose(1, 2).repeat_interleave(sequences, 0)
+    keys = decoder.key(V) + decoder.place
+    h = decoder.start(V.mean(1)).tanh()
+    y = torch.full((len(h),), decoder.num_classes, device=V.device)
+    steps = []
+    for t in range(T):
+        embedded = decoder.embed(y)
+        query = decoder.query(torch.cat([h, embedded], 1))
+        attention = ((keys @ query[:, :, None]) / query.shape[1] ** 0.5).softmax(1)
+        context = (attention * V).sum(1)
+        h = decoder.gru(torch.cat([embedded, context], 1), h)
+        scores = decoder.classify(h)
+        y = choose(t, scores)
+        steps.append((scores, decoder.stop(h).squeeze(1), h, y))
+    return Decoded(*(torch.stack(parts, 1) for parts in zip(*steps, strict=True)))
