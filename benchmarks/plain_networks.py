@@ -1,7 +1,7 @@
-"""The sequential networks written out straightforwardly: every step computes everything, each time.
+"""The sequential networks written out straightforwardly: each step computes all rows and products.
 
-What the project's networks are measured against (train.py), and checked against in the tests: the
-same parameters give the same results within rounding.
+train.py measures the project's networks against these, and the tests check them: the same
+parameters give the same results within rounding.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def plain_rollout(
     m: Tensor | None = None,
 ) -> Rollout:
     """Return what `HsalNetwork.forward` does, and the steps that `m` leaves out, too."""
-    V = V.repeat_interleave(trajectories, 0)
-    S = saliency.saliency(V)
-    S_t, V = saliency.min_max(S), V.flatten(2)
+    S = saliency.saliency(V).repeat_interleave(trajectories, 0)
+    S_t, V = saliency.min_max(S), V.flatten(2).transpose(1, 2).contiguous()
+    image = torch.arange(len(V), device=V.device).repeat_interleave(trajectories)
     classes = network.shape.num_classes + 1
     y, h_meta, h = (
-        V.new_zeros(len(V), size)
+        V.new_zeros(len(S), size)
         for size in (classes, network.shape.meta_hidden, network.shape.hidden)
     )
     meta, controller, steps = network.meta_controller, network.controller, []
@@ -53,8 +53,8 @@ def plain_rollout(
         M_t = meta.attention(h_meta)
         P_t = saliency.priority(M_t, seen)
         h = torch.zeros_like(h) if network.reset_controller else h
-        a = V.new_zeros(len(V), controller.places.shape[1])
-        g = (V @ M_t[:, :, None]).squeeze(2)
+        a = V.new_zeros(len(S), controller.places.shape[1])
+        g = (M_t.unflatten(0, (len(V), -1)) @ V).flatten(0, 1)
         scores, locations, values = [], [], []
         for i in range(network.shape.glimpses + 1):
             h = controller.gru(controller.encode(torch.cat([P_t, y, a, g], 1)), h)
@@ -63,7 +63,7 @@ def plain_rollout(
                 scores.append(controller.locate(h.detach()))
                 locations.append(choose(scores[-1]))
                 a = controller.places[locations[-1]]
-                g = V[torch.arange(len(V)), :, locations[-1]]
+                g = V[image, locations[-1]]
         class_scores = controller.classify(h)
         chosen = choose(class_scores)
         y_hat = chosen if feed is None else feed[:, t]
@@ -85,16 +85,16 @@ def plain_decoding(
     m: Tensor | None = None,
 ) -> Decoded:
     """Return what `RecurrentDecoder.forward` does, and the steps that `m` leaves out, too."""
-    V = V.flatten(2).transpose(1, 2).repeat_interleave(sequences, 0)
-    keys = decoder.key(V) + decoder.place
-    h = decoder.start(V.mean(1)).tanh()
+    V = V.flatten(2).transpose(1, 2)
+    keys = (decoder.key(V) + decoder.place).transpose(1, 2)
+    h = decoder.start(V.mean(1)).tanh().repeat_interleave(sequences, 0)
     y = torch.full((len(h),), decoder.num_classes, device=V.device)
     steps = []
     for t in range(T):
         embedded = decoder.embed(y)
-        query = decoder.query(torch.cat([h, embedded], 1))
-        attention = ((keys @ query[:, :, None]) / query.shape[1] ** 0.5).softmax(1)
-        context = (attention * V).sum(1)
+        query = decoder.query(torch.cat([h, embedded], 1)).unflatten(0, (len(V), -1))
+        attention = (query @ keys / query.shape[2] ** 0.5).softmax(2)
+        context = (attention @ V).flatten(0, 1)
         h = decoder.gru(torch.cat([embedded, context], 1), h)
         scores = decoder.classify(h)
         y = choose(t, scores)

@@ -1,30 +1,37 @@
-"""How near training runs to the hardware: the activation pass, fine-tuning, and HSAL's updates.
+"""How near training runs to the hardware: the activation pass, fine-tuning, and methods' updates.
 
     python benchmarks/train.py --device cuda
-    python benchmarks/train.py --device cpu --backbone small --hidden 256 --batches 64
+    OMP_NUM_THREADS=1 python benchmarks/train.py --device cpu --backbone small --hidden 256 \\
+        --batches 64 --image-batches --methods hsal-rl rl multiset-loss
 
 For each it prints images/s of this project's code, the ratio to a straightforward version of the
-same (float32, one kernel launched after another), and the ratio of the measured time to the floor:
-the larger of its floating-point operations over the measured rate of a matrix product, and the
-fewest bytes it must move over the measured rate of a copy. Images and activations are random.
+same (float32, one kernel launched after another, nothing shared between steps: plain_networks.py),
+and the ratio of the measured time to the floor: the larger of its floating-point operations over
+the measured rate of a matrix product, and the fewest bytes it must move over the measured rate of
+a copy. Images and activations are random; images have 1 to 4 objects. On a CPU the time is the
+process's own, so that other programs' work does not count.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from plain_networks import make_plain
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from hsal_bench import registry
 from hsal_bench.activations import SingleObject, SingleObjectConfig
 from hsal_bench.backbones import ActivationModel
-from hsal_bench.baselines.hsal import HsalConfig, HsalRL
+from hsal_bench.baselines.hsal import HsalConfig
 from hsal_bench.device import describe, resolve
 from hsal_bench.gradient import GradientMethod
 from hsal_bench.method import Batch, Setup, Task
@@ -49,11 +56,15 @@ class Rates:
 
 @dataclass(frozen=True)
 class Work:
-    """Something to time: what does it, on how many images, and how little it could cost."""
+    """Something to time: what does it, on how many images, and how little it could cost.
+
+    least: does it with the fewest operations, and without a captured graph, which hides them.
+    """
 
     name: str
     ours: Callable[[], object]
     plain: Callable[[], object]
+    least: Callable[[], object]
     images: int
     precision: torch.dtype
     moved: float
@@ -71,7 +82,7 @@ def main() -> None:
     print(f"{'':<28} {'images/s':>10} {'of plain':>9} {'of floor':>9}")
     for work in works(args, device):
         ours, plain = alternate(work.ours, work.plain, device, args.repeats)
-        floor = rates.floor(count_operations(work.plain), work.precision, work.moved)
+        floor = rates.floor(count_operations(work.least), work.precision, work.moved)
         rate = f"{work.images / ours:>10,.0f} {plain / ours:>8.2f}x {ours / floor:>8.2f}x"
         print(f"{work.name:<28} {rate}", flush=True)
 
@@ -82,7 +93,8 @@ def works(args: argparse.Namespace, device: torch.device) -> Iterator[Work]:
         yield activation_pass(args, device, size)
         yield fine_tuning(args, device, size)
     for size in args.batches:
-        yield hsal_update(args, device, size)
+        for name in args.methods:
+            yield method_update(name, args, device, size)
 
 
 def activation_pass(args: argparse.Namespace, device: torch.device, size: int) -> Work:
@@ -97,7 +109,8 @@ def activation_pass(args: argparse.Namespace, device: torch.device, size: int) -
     moved = images.nbytes + volumes(ours).nbytes + 2 * _numbers(ours)
     precision = _precision(args)
     name = f"activation pass, {size}"
-    return Work(name, lambda: volumes(ours), lambda: volumes(plain), size, precision, moved)
+    run_plain = partial(volumes, plain)
+    return Work(name, partial(volumes, ours), run_plain, run_plain, size, precision, moved)
 
 
 def fine_tuning(args: argparse.Namespace, device: torch.device, size: int) -> Work:
@@ -107,22 +120,26 @@ def fine_tuning(args: argparse.Namespace, device: torch.device, size: int) -> Wo
     ours, plain = _single(args, device)
     moved = images.nbytes + BYTES_PER_PARAMETER * _numbers(ours.network)
     precision = _precision(args)
-    name = f"fine-tuning update, {size}"
-    return Work(name, _updates(ours, batch), _updates(plain, batch), size, precision, moved)
+    name, run_plain = f"fine-tuning update, {size}", _updates(plain, batch)
+    return Work(name, _updates(ours, batch), run_plain, run_plain, size, precision, moved)
 
 
-def hsal_update(args: argparse.Namespace, device: torch.device, size: int) -> Work:
-    """One update of HSAL-RL on volumes like ResNet-34's."""
+def method_update(name: str, args: argparse.Namespace, device: torch.device, size: int) -> Work:
+    """One update of a sequential method on volumes like ResNet-34's or the small network's."""
     channels = 192 if args.backbone == "small" else 512
     volumes = torch.randn(size, channels, 7, 7, device=device).relu().half()
     batch = _batch(volumes.float(), size, device)
-    config = HsalConfig(hidden=args.hidden, trajectories=args.trajectories)
-    task, setup = Task(CLASSES, OBJECTS, (channels, 7, 7)), Setup(device, 0, 10**9)
-    ours = HsalRL(task, config, setup)
-    plain = _uncaptured(HsalRL)(task, config, setup)
+    kind, sizes = registry.load_method(name), {"hidden": args.hidden}
+    if hasattr(kind.Config, "trajectories"):
+        sizes["trajectories"] = args.trajectories
+    config = dataclasses.replace(kind.Config(), **sizes)
+    task = Task(CLASSES, OBJECTS, (channels, 7, 7), class_objects=(1,) * CLASSES)
+    kinds = (kind, _uncaptured(kind), _uncaptured(kind))
+    ours, plain, least = (k(task, config, Setup(device, 0, 10**9)) for k in kinds)
+    make_plain(plain)
     moved = volumes.nbytes + BYTES_PER_PARAMETER * _numbers(ours.network)
-    name = f"HSAL-RL update, {size}"
-    return Work(name, _updates(ours, batch), _updates(plain, batch), size, torch.float32, moved)
+    updates = [_updates(method, batch) for method in (ours, plain, least)]
+    return Work(f"{name} update, {size}", *updates, size, torch.float32, moved)
 
 
 def measure_rates(device: torch.device, side: int, precisions: set[torch.dtype]) -> Rates:
@@ -161,13 +178,16 @@ def alternate(
 @contextmanager
 def timed(device: torch.device, spent: list[float]) -> Iterator[None]:
     """Add the seconds that the block takes, the device's work included."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
+    start = _now(device)
     yield
+    spent.append(_now(device) - start)
+
+
+def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    spent.append(time.perf_counter() - start)
+        return time.perf_counter()
+    return time.process_time() / torch.get_num_threads()
 
 
 def count_operations(call: Callable[[], object]) -> float:
@@ -198,6 +218,8 @@ def _updates(method: GradientMethod, batch: Batch) -> Callable[[], object]:
 
 def _batch(inputs: torch.Tensor, size: int, device: torch.device) -> Batch:
     labels = torch.randint(0, CLASSES, (size, OBJECTS), device=device)
+    m = torch.randint(1, OBJECTS + 1, (size, 1), device=device)
+    labels = labels.masked_fill(torch.arange(OBJECTS, device=device) >= m, -1)
     return Batch(inputs, counts_from_labels(labels, CLASSES), labels)
 
 
@@ -213,7 +235,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", help="cpu, cuda; a GPU where there is one")
     parser.add_argument("--backbone", default="resnet34", help="resnet34 or small")
-    parser.add_argument("--hidden", type=int, default=512, help="HSAL's controller")
+    parser.add_argument("--methods", nargs="*", default=["hsal-rl"], help="sequential methods")
+    parser.add_argument("--hidden", type=int, default=512, help="size of the methods' GRU")
     parser.add_argument("--trajectories", type=int, default=HsalConfig().trajectories)
     parser.add_argument("--batches", type=int, nargs="*", default=[128, 512, 2048])
     parser.add_argument("--image-batches", type=int, nargs="*", default=[128, 512])

@@ -16,7 +16,9 @@ def train():
     spec = importlib.util.spec_from_file_location("benchmark_train", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
 
@@ -35,7 +37,7 @@ def test_operations_are_those_of_the_product(train):
 
 def test_every_row_has_a_rate_and_two_ratios(train, monkeypatch, capsys):
     line = "train.py --device cpu --backbone small --hidden 8 --trajectories 1 --batches 4"
-    line += " --image-batches 3 --matrix 32 --repeats 1"
+    line += " --image-batches 3 --matrix 32 --repeats 1 --methods hsal-rl multiset-loss"
     monkeypatch.setattr(sys, "argv", line.split())
     train.main()
     rows = re.findall(
@@ -44,7 +46,8 @@ def test_every_row_has_a_rate_and_two_ratios(train, monkeypatch, capsys):
     assert [(name, size) for name, size, *_ in rows] == [
         ("activation pass", "3"),
         ("fine-tuning update", "3"),
-        ("HSAL-RL update", "4"),
+        ("hsal-rl update", "4"),
+        ("multiset-loss update", "4"),
     ]
     # How large they are is the machine's affair: a hiccup may round one to nothing.
     assert all(float(number.replace(",", "")) >= 0 for row in rows for number in row[2:])
