@@ -118,8 +118,7 @@ def resume(
             f"({' '.join(str(error).split())[:200]}): --restart starts over"
         ) from error
     run = Progression(**state["run"])
-    best = load(folder / BEST) if run.curve else {"score": run.best_score}
-    if best["score"] > run.best_score:
+    if run.curve and (best := load(folder / BEST))["score"] > run.best_score:
         # Killed between the two files: the better state came after this checkpoint, and where
         # training does not repeat itself exactly it may not come again.
         run.best_update, run.best_score = best["update"], best["score"]
