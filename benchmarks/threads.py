@@ -3,8 +3,8 @@
     python benchmarks/threads.py --load 0 6
 
 Prints the median milliseconds of an update of the preset quick (64 images) beside so many busy
-processes, and the ratios that the default of `hsal-bench run --threads` is chosen by. Each way is
-measured in a process of its own, in turn, for several rounds.
+processes, and its ratio to that of one thread. Each way is measured in a process of its own, in
+turn, for several rounds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 WAYS = {
-    "spinning": {},
+    "torch's default": {},
+    "hsal-bench's": {"GOMP_SPINCOUNT": "1000"},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
@@ -47,13 +48,15 @@ def main() -> None:
         medians = {way: statistics.median(times) for way, times in found.items()}
         for way, median in medians.items():
             ratio = median / medians["one thread"]
-            print(f"load {load}  {way:<12} {1000 * median:8,.0f} {ratio:6.2f}", flush=True)
+            print(f"load {load}  {way:<16} {1000 * median:8,.0f} {ratio:6.2f}", flush=True)
 
 
 def measure_aside(variables: dict[str, str], seconds: float) -> float:
     """Return the median seconds of an update in a new process with these variables."""
     command = [sys.executable, __file__, "--measure", str(seconds)]
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("OMP_")}
+    inherited = {
+        name: text for name, text in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))
+    }
     done = subprocess.run(
         command, env=inherited | variables, check=True, capture_output=True, text=True
     )

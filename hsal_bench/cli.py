@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -131,6 +132,9 @@ def _installed(name: str) -> click.Command:
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     terminate_like_ctrl_c()
+    # How long torch's threads spin for work. Their default suits an idle machine alone: beside
+    # other processes an update takes 5 times one thread's time (benchmarks/threads.py).
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

@@ -84,6 +84,11 @@ from hsal_bench.presets import Precision
     type=click.Choice(get_args(Precision)),
     help="Arithmetic of the activation model, instead of the preset's.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of a CPU: 1 is fastest on a busy machine.  [default: one per core]",
+)
 @click.option("--restart", is_flag=True, help="Begin anew, discarding checkpoints and records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metric table as JSON.")
 def run(

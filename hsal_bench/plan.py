@@ -55,6 +55,7 @@ class Request:
     backbone: str | None = None
     backbone_weights: str | None = None
     precision: Precision | None = None
+    threads: int | None = None
     restart: bool = False
     command: str = ""
 

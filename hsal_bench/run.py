@@ -54,6 +54,8 @@ def run(request: Request) -> list[Record]:
         UsageError: something asked for is not there or contradicts itself; before any work.
     """
     device = devices.resolve(request.device)
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
     name = request.preset or ("paper" if device.type == "cuda" else "quick")
     preset = plan.scaled(presets.preset(name), request)
     precision = devices.precision(request.precision, preset.precision, device)

@@ -117,6 +117,15 @@ def test_a_method_named_in_two_ways_runs_once(bench, tmp_path):
     assert read_record(_folder(tmp_path) / "record.json").selected_update == 0
 
 
+def test_threads_are_those_asked_for_and_recorded(bench, tmp_path):
+    before = torch.get_num_threads()
+    try:
+        bench("--threads", "3")
+    finally:
+        torch.set_num_threads(before)
+    assert read_record(_folder(tmp_path) / "record.json").device == "cpu, 3 threads"
+
+
 def test_a_run_that_is_done_is_not_made_again(bench, tmp_path):
     bench()
     before = (_folder(tmp_path) / "record.json").read_text()
