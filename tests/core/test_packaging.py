@@ -16,6 +16,8 @@ FOLDERS = {
     "baselines": "hsal_bench.baselines",
     "leaderboard": "hsal_bench.leaderboard",
 }
+MODELS = {"activation-models": "hsal_bench.activation_models"}
+"""Published activation models: files without code."""
 PARTS = ("generators", "baselines", "leaderboard")
 
 
@@ -42,8 +44,9 @@ def test_imports_between_packages_go_one_way(folder):
 
 def test_folders_are_flat_and_listed():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert sorted(settings["packages"]) == sorted(FOLDERS.values())
-    assert settings["package-dir"] == {package: folder for folder, package in FOLDERS.items()}
+    every = FOLDERS | MODELS
+    assert sorted(settings["packages"]) == sorted(every.values())
+    assert settings["package-dir"] == {package: folder for folder, package in every.items()}
     for folder in FOLDERS:
         nested = sorted((ROOT / folder).glob("*/*.py"))
         assert not nested, f"{nested} would be missing from the wheel"
@@ -102,4 +105,8 @@ def test_the_wheel_holds_exactly_the_tree(tmp_path):
         for path in (ROOT / folder).iterdir()
         if path.suffix in (".py", ".typed", ".j2", ".css", ".js")
     }
-    assert packed == expected
+    models = {
+        f"hsal_bench/activation_models/{path.parent.name}/{path.name}"
+        for path in (ROOT / "activation-models").glob("*--small--*/model.*")
+    }
+    assert packed == expected | models
