@@ -23,11 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hsal_bench import backbones, checkpoint, evaluation, harness
+from hsal_bench import backbones, checkpoint, evaluation, frozen, harness
 from hsal_bench import device as devices
 from hsal_bench.blocks import write_blocks
 from hsal_bench.datafile import DataFile
-from hsal_bench.files import locked, write_state, write_text
+from hsal_bench.files import locked, write_state
+from hsal_bench.frozen import FrozenModel
 from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.loader import example_set
 from hsal_bench.method import Batch, Prediction, Setup, Task
@@ -35,7 +36,6 @@ from hsal_bench.multiset import counts_from_labels
 from hsal_bench.options import option
 from hsal_bench.presets import Budget, Precision
 from hsal_bench.progress import progress
-from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS
 from hsal_bench.verify import require_whole
 
@@ -85,29 +85,11 @@ class SingleObject(GradientMethod):
 
 
 @dataclass(frozen=True)
-class FrozenModel:
-    """A fine-tuned activation model: where its weights are, and what a record says of it."""
-
-    path: Path
-    backbone: str
-    precision: Precision
-    weights: str
-    trained_on: str
-    accuracy: float
-    sha256: str
-
-    def as_record(self) -> Activation:
-        """Return what a result record says of the model."""
-        weights = f"{self.weights}, fine-tuned on {self.trained_on}"
-        return Activation(self.backbone, weights, self.sha256, self.accuracy, self.precision)
-
-
-@dataclass(frozen=True)
 class Tuning:
     """A fine-tuning on the data set `single`, done or not; `root` is where models are kept.
 
     `origin` says in words where the first weights came from ("ImageNet", "from scratch", a file's
-    name).
+    name). `seed` decides the order of the images, and the first weights where they are drawn.
     """
 
     single: DataFile
@@ -115,10 +97,11 @@ class Tuning:
     origin: str
     budget: Budget
     root: Path
+    seed: int = 0
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What decides the model."""
+    def recipe(self) -> dict[str, Any]:
+        """What decides the model but for the seed."""
         config = dataclasses.asdict(self.config)
         return {
             "data": self.single.header.content_sha256,
@@ -128,16 +111,25 @@ class Tuning:
             "config": config | {"weights": _file_sha256(self.config.weights)},
         }
 
+    @property
+    def recipe_sha256(self) -> str:
+        """The hash of `recipe`: models of one recipe differ in the seed alone."""
+        return _json_sha256(self.recipe)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the model. Seed 0 is left out: models made before there was a choice."""
+        return self.recipe | ({"seed": self.seed} if self.seed else {})
+
     @cached_property
     def folder(self) -> Path:
         """Where the model is, or will be."""
-        text = json.dumps(self.identity, sort_keys=True)
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:8]
+        fingerprint = _json_sha256(self.identity)[:8]
         return self.root / f"{self.single.header.name}--{self.config.backbone}--{fingerprint}"
 
     def done(self) -> FrozenModel | None:
         """Return the model if it is there already."""
-        return _frozen(self.folder)
+        return frozen.read(self.folder / "model.pt")
 
 
 def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
@@ -161,14 +153,6 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
     model = tuning.done()
     assert model is not None
     return model
-
-
-def model_of(sha256: str, root: Path) -> FrozenModel | None:
-    """Return the finished model below `root` with that hash; None: there is none."""
-    for path in sorted(root.glob("*/model.json")):
-        if json.loads(path.read_text())["sha256"] == sha256:
-            return _frozen(path.parent)
-    return None
 
 
 def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
@@ -209,7 +193,7 @@ def volumes(
     if not all(path.exists() for path in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, f"computing activations in {folder}", wait=True):
-            network = _load_model(model, data, device)
+            network = frozen.load(model, data, device)
             for split, path in paths.items():
                 if not path.exists():
                     _write_volumes(network, data, split, path, device)
@@ -227,43 +211,38 @@ def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
     return Task(layout.num_classes, layout.max_objects, input_shape, tuple(objects.tolist()))
 
 
-def _frozen(folder: Path) -> FrozenModel | None:
-    path = folder / "model.json"
-    return (
-        FrozenModel(folder / "model.pt", **json.loads(path.read_text())) if path.exists() else None
-    )
-
-
 def _train_model(tuning: Tuning, device: torch.device) -> None:
     """Fine-tune, then write model.pt and, last, model.json, which says that it is whole."""
     single, config, budget, folder = tuning.single, tuning.config, tuning.budget, tuning.folder
     task = task_of(single, single.layout.image_shape)
-    method = SingleObject(task, config, Setup(device, 0, budget.updates))
+    method = SingleObject(task, config, Setup(device, tuning.seed, budget.updates))
     data = {split: example_set(single, split, device) for split in SPLITS}
     with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
-        run = harness.train(method, data, budget, 0, folder, tuning.identity, report, SCORE)
+        run = harness.train(
+            method, data, budget, tuning.seed, folder, tuning.identity, report, SCORE
+        )
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
     write_state(folder / "model.pt", state)
-    facts = {
-        "backbone": config.backbone,
-        "precision": config.precision,
-        "weights": tuning.origin,
-        "trained_on": single.header.name + checkpoint.device_change(run.devices),
-        "accuracy": evaluation.evaluate(method, data["test"]).metrics[SCORE],
-        "sha256": _model_sha256(config, state),
-    }
-    write_text(folder / "model.json", json.dumps(facts, indent=1) + "\n")
+    model = FrozenModel(
+        path=folder / "model.pt",
+        backbone=config.backbone,
+        precision=config.precision,
+        weights=tuning.origin,
+        trained_on=single.header.name + checkpoint.device_change(run.devices),
+        accuracy=evaluation.evaluate(method, data["test"]).metrics[SCORE],
+        sha256=frozen.sha256_of(config.backbone, config.precision, state),
+        seed=tuning.seed,
+        updates=budget.updates,
+        class_names=tuple(single.header.class_names),
+        image_shape=tuple(single.layout.image_shape),
+        source_sha256=single.header.source_sha256,
+    )
+    frozen.write(model)
     checkpoint.remove(folder)
 
 
-def _model_sha256(config: SingleObjectConfig, state: Mapping[str, Tensor]) -> str:
-    """Return a hash of all that decides what volumes a model computes: its code and its weights."""
-    code = f"{config.backbone} {backbones.VERSION} {config.precision}"
-    whole = hashlib.sha256(code.encode())
-    for name, value in sorted(state.items()):
-        whole.update(name.encode())
-        whole.update(value.contiguous().numpy().tobytes())
-    return whole.hexdigest()
+def _json_sha256(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _file_sha256(path: str | None) -> str | None:
@@ -271,15 +250,6 @@ def _file_sha256(path: str | None) -> str | None:
         return None
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _load_model(
-    model: FrozenModel, data: DataFile, device: torch.device
-) -> backbones.ActivationModel:
-    channels, classes = data.layout.image_shape[0], data.layout.num_classes
-    network = backbones.build(model.backbone, channels, classes, precision=model.precision)
-    network.load_state_dict(torch.load(model.path, map_location="cpu", weights_only=True))
-    return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
 @torch.no_grad()

@@ -80,6 +80,19 @@ from hsal_bench.presets import Precision
     help="ResNet-34 state dict to start from; 'none' trains from scratch.  [default: ImageNet's]",
 )
 @click.option(
+    "--activation-seed",
+    type=click.Choice(["same", "per-seed"]),
+    default="same",
+    show_default=True,
+    help="Seed of the activation model: 0 for all runs, or each run's own seed (a model each).",
+)
+@click.option(
+    "--activation-model",
+    metavar="published|FILE",
+    help="Use this activation model instead of fine-tuning one: the published one, or a model.pt "
+    "with its model.json next to it.",
+)
+@click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
     help="Arithmetic of the activation model, instead of the preset's.",

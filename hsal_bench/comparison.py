@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hsal_bench.plain_text import named
-from hsal_bench.record import Record
+from hsal_bench.record import Activation, Record
 
 NONE = "—"
 _IMAGES = "none (images)"
@@ -84,8 +84,15 @@ def conditions(record: Record) -> dict[str, Any]:
     return {
         "preset": record.preset or NONE,
         **{f"budget_{name}": value for name, value in record.budget.items()},
-        "activations": f"{activation.backbone} {activation.sha256[:8]}" if activation else _IMAGES,
+        "activations": f"{activation.backbone} {_key(activation)}" if activation else _IMAGES,
     }
+
+
+def activation_models(record: Record) -> str:
+    """Return whether seeds share the activation model, in words; "" where there is none."""
+    if record.activation is None:
+        return ""
+    return "one per seed" if record.activation.recipe_sha256 else "one for all seeds"
 
 
 def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -137,8 +144,14 @@ def _settings(record: Record) -> dict[str, str]:
     if record.method_sha256:
         values["file"] = record.method_sha256[:8]
     if activation is not None:
-        values |= {"backbone": activation.backbone, "activations": activation.sha256[:8]}
+        values |= {"backbone": activation.backbone, "activations": _key(activation)}
     return {name: x if isinstance(x, str) else json.dumps(x) for name, x in values.items()}
+
+
+def _key(activation: Activation) -> str:
+    """Return what runs of one variant have in common: the model, or how the seeds' were made."""
+    recipe = activation.recipe_sha256
+    return f"one per seed ({recipe[:8]})" if recipe else activation.sha256[:8]
 
 
 def _spoken(name: str, value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,9 @@ class Fact:
 def facts(records: Sequence[Record]) -> Iterator[Fact]:
     """Yield what runs that differ in the seed alone were made of and with.
 
-    Of their libraries, which can differ all the same, it is all that there were. Of predictions
-    made elsewhere only the method's name and the data are known.
+    Of their libraries, which can differ all the same, and of activation models, of which each seed
+    can have its own, it is all that there were. Of predictions made elsewhere only the method's
+    name and the data are known.
     """
     first = records[0]
     yield Fact("method", {"": first.method} | _known({"file sha256": first.method_sha256}))
@@ -40,7 +41,8 @@ def facts(records: Sequence[Record]) -> Iterator[Fact]:
     if other := first.trained_on:
         yield Fact("trained on", _data(other))
     if first.activation:
-        yield Fact("activation model", _texts(_known(vars(first.activation))))
+        models = [_known(vars(record.activation)) for record in records if record.activation]
+        yield Fact("activation model", _merged(_texts(model) for model in models))
     elif not first.stated:
         yield Fact("activation model", {"": "none: the method is given images"})
     if versions := _versions(records):
@@ -53,11 +55,16 @@ def _data(data: DataSet) -> dict[str, str]:
 
 def _versions(records: Sequence[Record]) -> dict[str, str]:
     told = [_known(vars(record.environment)) for record in records if record.environment]
-    names = dict.fromkeys(name for one in told for name in one)
-    return {
-        name: " or ".join(dict.fromkeys(str(one[name]) for one in told if name in one))
-        for name in names
-    }
+    return _merged({name: str(x) for name, x in one.items()} for one in told)
+
+
+def _merged(values: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return all values of each name in one text: "2.8.0 or 2.9.0"."""
+    merged: dict[str, dict[str, None]] = {}
+    for one in values:
+        for name, text in one.items():
+            merged.setdefault(name, {})[text] = None
+    return {name: " or ".join(texts) for name, texts in merged.items()}
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

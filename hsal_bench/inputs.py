@@ -7,18 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
 
-from hsal_bench import activations, locate
-from hsal_bench.activations import FrozenModel, Tuning
+from hsal_bench import activations, frozen, locate
+from hsal_bench.activations import Tuning
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.files import writable_folder
+from hsal_bench.frozen import FrozenModel
 from hsal_bench.loader import ExampleSet, example_set
 from hsal_bench.method import Task
 from hsal_bench.plan import Request
 from hsal_bench.presets import Preset
+from hsal_bench.record import Activation
 from hsal_bench.schema import SPLITS
 
 
@@ -26,13 +29,15 @@ from hsal_bench.schema import SPLITS
 class Inputs:
     """The inputs of one data set under one activation model; each is made when first wanted.
 
-    Other data sets' test splits are given under the same activation model.
+    Other data sets' test splits are given under the same activation model. seed: of its
+    fine-tuning.
     """
 
     request: Request
     preset: Preset
     device: torch.device
     data: DataFile
+    seed: int = 0
     _tests: dict[tuple[Path, str], ExampleSet] = field(default_factory=dict)
 
     def splits(self, kind: str) -> Mapping[str, ExampleSet]:
@@ -57,12 +62,17 @@ class Inputs:
 
     @cached_property
     def frozen(self) -> FrozenModel:
-        """The activation model, fine-tuned first if need be."""
-        with self._tuning() as tuning:
-            model = activations.fine_tune(tuning, self.device)
+        """The activation model: the given one, or one that is fine-tuned first if need be."""
+        model = self.given
+        if model:
+            frozen.keep(model, self._models_root)
+        else:
+            with self._tuning() as tuning:
+                model = activations.fine_tune(tuning, self.device)
+        seed = f", seed {model.seed}" if model.seed else ""
         click.echo(
             f"activation model {model.backbone} ({model.weights}, fine-tuned on "
-            f"{model.trained_on}): {100 * model.accuracy:.1f} % of its test images right",
+            f"{model.trained_on}{seed}): {100 * model.accuracy:.1f} % of its test images right",
             err=True,
         )
         if model.as_record().weak:
@@ -73,20 +83,46 @@ class Inputs:
             )
         return model
 
-    def other_than(self, sha256: str) -> str:
-        """Return what tells the activation model with that hash from this one, as far as is known.
+    @cached_property
+    def given(self) -> FrozenModel | None:
+        """The activation model that the request names; None: one is fine-tuned.
 
-        "": nothing does, or this one is not made yet and that one is not among those that are.
+        Raises:
+            UsageError: it is not there, does not fit, or is not what it states.
         """
+        name, preset = self.request.activation_model, self.preset
+        if name is None:
+            return None
+        updates = {preset.fine_tune.updates, preset.from_scratch.updates}
+        return frozen.given(name, preset.backbone, self.data, updates)
+
+    def as_record(self) -> Activation:
+        """Return what a record says of the activation model."""
+        if self.request.activation_seed == "same":
+            return self.frozen.as_record()
         with self._tuning() as tuning:
-            model, folder = tuning.done(), tuning.folder
-        if model and model.sha256 == sha256:
-            return ""
-        other = activations.model_of(sha256, folder.parent)
-        if not model and not other:
+            return self.frozen.as_record(tuning.recipe_sha256)
+
+    def other_than(self, activation: Mapping[str, Any]) -> str:
+        """Return what tells another activation model from this one, as far as is known.
+
+        `activation`: what the identity of a run says of the other. "": nothing tells them apart,
+        or this one is not made yet and that one is not among those that are.
+        """
+        was = "per-seed" if activation.get("recipe_sha256") else "same"
+        if was != self.request.activation_seed:
+            return f"--activation-seed {was}, not {self.request.activation_seed}"
+        sha256, model = activation["sha256"], self.given
+        if model:
+            name = model.sha256[:8]
+        else:
+            with self._tuning() as tuning:
+                model, name = tuning.done(), tuning.folder.name
+        other = frozen.model_of(sha256, self._models_root)
+        if (model and model.sha256 == sha256) or not (model or other):
             return ""
         told = other.path.parent.name if other else f"of sha256 {sha256[:8]}"
-        return f"activation model {told}, not {folder.name}"
+        return f"activation model {told}, not {name}"
 
     @cached_property
     def _images(self) -> dict[str, ExampleSet]:
@@ -99,6 +135,10 @@ class Inputs:
         return {
             split: example_set(self.data, split, self.device, volumes[split]) for split in SPLITS
         }
+
+    @property
+    def _models_root(self) -> Path:
+        return writable_folder(self.request.datasets / "activation-models")
 
     @property
     def _activations_root(self) -> Path:
@@ -117,7 +157,6 @@ class Inputs:
             backbone=preset.backbone, weights=weights, precision=preset.precision
         )
         budget = preset.from_scratch if weights is None else preset.fine_tune
-        root = writable_folder(request.datasets / "activation-models")
         single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)
         with open_data(single or self.data.path) as images:
-            yield Tuning(images, config, origin, budget, root)
+            yield Tuning(images, config, origin, budget, self._models_root, self.seed)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Name = TypeVar("Name", str, int)
 
+ActivationSeed = Literal["same", "per-seed"]
+"""Whose fine-tuning has seed 0: that of one activation model for all runs, or of run seed 0's."""
+
 MOST_SEED = 2**32 - 1
 ALL = "all"
 _SETTING = re.compile(r"\+(?=[A-Za-z_][\w-]*=)")
@@ -36,6 +39,7 @@ class Request:
     """What the user asked for; None leaves a choice to the preset or the machine.
 
     models: as `models` returns them. eval_on: names and files of data sets, or "all".
+    activation_model: "published", a file or a folder; None: one is fine-tuned.
     """
 
     models: tuple[str, ...]
@@ -54,6 +58,8 @@ class Request:
     fine_tune_updates: int | None = None
     backbone: str | None = None
     backbone_weights: str | None = None
+    activation_seed: ActivationSeed = "same"
+    activation_model: str | None = None
     precision: Precision | None = None
     threads: int | None = None
     restart: bool = False
@@ -254,12 +260,29 @@ def check_names(request: Request) -> None:
         )
     if request.preset is not None:
         presets.preset(request.preset)
+    _check_activation_model(request)
     methods = {source.rpartition(":")[2] for source in sources}
     for name in request.settings:
         owner, colon, _ = name.rpartition(":")
         if colon and owner not in methods:
             raise UsageError(
                 f"--set {name}: {owner!r} is not in this run; {suggest(owner, methods)}"
+            )
+
+
+def _check_activation_model(request: Request) -> None:
+    """Refuse options of a fine-tuning where the activation model is given."""
+    fine_tuning = {
+        "--activation-seed per-seed": request.activation_seed == "per-seed",
+        "--fine-tune-updates": request.fine_tune_updates,
+        "--backbone-weights": request.backbone_weights,
+        "--precision": request.precision,
+    }
+    for option, given in fine_tuning.items():
+        if given and request.activation_model is not None:
+            raise UsageError(
+                f"{option} is for an activation model that is fine-tuned, and --activation-model "
+                "gives one that is: leave one of the two out"
             )
 
 

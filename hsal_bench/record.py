@@ -63,7 +63,9 @@ class DataSet:
 class Activation:
     """The frozen activation model; `weights` says where they came from, in words.
 
-    precision: of its arithmetic, where the record tells.
+    precision: of its arithmetic, and seed: of its fine-tuning, where the record tells.
+    recipe_sha256: where every seed of a run has an activation model of its own, what those models
+    share: a hash of all that decides them but the seed. None: one model for all seeds.
     """
 
     backbone: str
@@ -71,9 +73,12 @@ class Activation:
     sha256: str
     single_object_accuracy: float | None = None
     precision: str | None = None
+    seed: int | None = None
+    recipe_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        record_rules.check_sha256({"sha256": self.sha256})
+        hashes = {"sha256": self.sha256, "recipe_sha256": self.recipe_sha256}
+        record_rules.check_sha256(hashes)
 
     @property
     def weak(self) -> bool:

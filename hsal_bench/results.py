@@ -101,6 +101,10 @@ def identity(record: Record) -> dict[str, Any]:
     """Return what decides the result of training, as plain values by name."""
     facts = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
     del facts["data_set"]["file"]  # whatever it is called
+    if activation := facts["activation"]:
+        del activation["seed"]  # the hash says it all, and older records do not have the seed
+        if activation["recipe_sha256"] is None:
+            del activation["recipe_sha256"]
     return facts
 
 

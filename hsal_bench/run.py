@@ -80,6 +80,10 @@ def run(request: Request) -> list[Record]:
         _say(f"preset {name} on {devices.describe(device)}")
         bench = Bench(request, name, preset, device, data)
         wanted = [(entry, seed) for entry in entries for seed in request.seeds]
+        if request.activation_seed == "per-seed":
+            # Seed by seed: the activations of one activation model are in memory at a time.
+            wanted.sort(key=lambda run: request.seeds.index(run[1]))
+        bench.refuse_wrong_models(entries)
         bench.refuse_other_runs(wanted)
         require_whole(data)
         with opened(request, data) as others:
@@ -99,7 +103,17 @@ class Bench:
     preset: Preset
     device: torch.device
     data: DataFile
-    _inputs: dict[str, Inputs] = field(default_factory=dict)
+    _inputs: dict[tuple[str, int], Inputs] = field(default_factory=dict)
+
+    def refuse_wrong_models(self, entries: Iterable[Entry]) -> None:
+        """Refuse an activation model that was given and is not there, or does not fit.
+
+        Raises:
+            UsageError: saying what is wrong with it.
+        """
+        for entry in entries:
+            if entry.cls.inputs == "activations":
+                _ = self.inputs(entry).given
 
     def refuse_other_runs(self, wanted: Iterable[tuple[Entry, int]]) -> None:
         """Refuse what would go on from another run's checkpoint; nothing is trained for that.
@@ -160,15 +174,14 @@ class Bench:
             checkpoint.remove(folder)
         stub = self._stub(entry, seed)
         if entry.cls.inputs == "activations":
-            frozen = self.inputs(entry).frozen
-            stub = dataclasses.replace(stub, activation=frozen.as_record())
+            stub = dataclasses.replace(stub, activation=self.inputs(entry, seed).as_record())
         record = results.done_before(folder / RECORD, stub)
         if record:
             _say(f"{who}: done before, {folder / RECORD}")
         else:
             for path in folder.glob(f"{FOLDER}/*/{RECORD}"):
                 path.unlink()  # of a state that is no more
-            sets = self.inputs(entry).splits(entry.cls.inputs)
+            sets = self.inputs(entry, seed).splits(entry.cls.inputs)
             record = results.attempt(
                 lambda: self._train(entry, stub, folder, sets), stub, folder, who
             )
@@ -185,12 +198,15 @@ class Bench:
         name = self.data.header.name
         return self.request.out / name / entry.folder / self.preset_name / f"seed-{seed}"
 
-    def inputs(self, entry: Entry) -> Inputs:
-        """Return the inputs under the activation model of a method."""
-        if entry.backbone not in self._inputs:
+    def inputs(self, entry: Entry, seed: int = 0) -> Inputs:
+        """Return the inputs under the activation model of a method's run with that seed."""
+        key = entry.backbone, seed if self.request.activation_seed == "per-seed" else 0
+        if key not in self._inputs:
             preset = dataclasses.replace(self.preset, backbone=entry.backbone)
-            self._inputs[entry.backbone] = Inputs(self.request, preset, self.device, self.data)
-        return self._inputs[entry.backbone]
+            made = Inputs(self.request, preset, self.device, self.data, key[1])
+            kept = {other: one for other, one in self._inputs.items() if other[1] == key[1]}
+            self._inputs = {**kept, key: made}
+        return self._inputs[key]
 
     def _train(
         self, entry: Entry, stub: Record, folder: Path, sets: Mapping[str, ExampleSet]
@@ -204,7 +220,9 @@ class Bench:
         setup = Setup(self.device, stub.seed, budget.updates)
         resident = devices.release_memory(self.device)
         with devices.enough_memory(f"batches of {budget.batch_size}", SMALLER):
-            method = entry.cls(self.inputs(entry).task(sets["train"]), entry.config, setup)
+            method = entry.cls(
+                self.inputs(entry, stub.seed).task(sets["train"]), entry.config, setup
+            )
             identity = results.identity(stub)
             with progress(who, budget.updates) as report:
                 run = harness.train(method, sets, budget, stub.seed, folder, identity, report)
@@ -221,7 +239,7 @@ class Bench:
         if done and done.status == "ok":
             _say(f"{who}: done before, {folder_there / RECORD}")
             return done
-        test = self.inputs(entry).test(entry.cls.inputs, other)
+        test = self.inputs(entry, trained.seed).test(entry.cls.inputs, other)
         record = results.attempt(
             lambda: self._evaluate(entry, stub, folder, other, test), stub, folder_there, who
         )
@@ -242,7 +260,9 @@ class Bench:
         setup = Setup(self.device, stub.seed, self.preset.train.updates)
         resident = devices.release_memory(self.device)
         with devices.enough_memory(f"batches of {evaluation.BATCH_SIZE}", SMALLER):
-            method = method_for(entry, self.inputs(entry).task(test), other, setup, state)
+            method = method_for(
+                entry, self.inputs(entry, stub.seed).task(test), other, setup, state
+            )
             folder = folder / FOLDER / other.header.name
             return self._score(method, stub, test, other, folder, resident)
 
@@ -285,7 +305,7 @@ class Bench:
         activation = stopped.identity.get("activation")
         if other or entry.cls.inputs != "activations" or not activation:
             return other
-        return self.inputs(entry).other_than(activation["sha256"])
+        return self.inputs(entry, seed).other_than(activation)
 
     def _is_done(self, entry: Entry, seed: int) -> bool:
         path = self.folder(entry, seed) / RECORD

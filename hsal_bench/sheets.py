@@ -108,7 +108,7 @@ def _metric_sheet(
         sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
     several = any(line["n"] > 1 for line in lines)
     told = (_INTERVALS if several else _NO_INTERVALS) if intervals else ""
-    notes = [*sheet.notes, *_rank_notes(ranked), told, inequality(_given(lines))]
+    notes = [*sheet.notes, _models(lines), *_rank_notes(ranked), told, inequality(_given(lines))]
     return replace(sheet, notes=tuple(filter(None, notes)))
 
 
@@ -182,6 +182,18 @@ def _cell(line: Mapping[Any, Any], name: str, chance: str | None, intervals: boo
     if chance is None or math.isnan(line[chance]):
         return text
     return f"{text} ({cell(chance, line[chance])})"
+
+
+def _models(lines: Iterable[Mapping[Any, Any]]) -> str:
+    """Return whether seeds share the activation model; "" where no row has several seeds."""
+    rows: dict[str, list[str]] = {}
+    for line in lines:
+        if line["n"] > 1 and line["activation_models"]:
+            rows.setdefault(line["activation_models"], []).append(line["method"])
+    models = {told.replace("one", "one activation model"): names for told, names in rows.items()}
+    if len(models) == 1:
+        return next(iter(models))
+    return "; ".join(f"{told} ({named(names)})" for told, names in models.items())
 
 
 def _given(lines: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hsal_bench.columns import RUN_COLUMNS, value
 from hsal_bench.comparison import (
     NONE,
+    activation_models,
     caveats,
     conditions,
     latest_per_seed,
@@ -57,10 +58,10 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     `statistics.mean_interval`; all three NaN for fewer than two seeds), rank_best and rank_worst
     (the ranks by exact match that the row can have), as_best (it cannot be told from the highest
     exact match, or is it), ranked_by (the tests behind these, in words), few_seeds
-    (`ranking.few_seeds`), note, and `given_*`: what
-    the runs were given that should be alike for a fair comparison. A mean is NaN where no run
-    succeeded, or one of them has no such number. If one seed was run several times, the latest run
-    counts.
+    (`ranking.few_seeds`), note, activation_models ("one for all seeds", "one per seed", "" for
+    images), and `given_*`: what the runs were given that should be alike for a fair comparison. A
+    mean is NaN where no run succeeded, or one of them has no such number. If one seed was run
+    several times, the latest run counts.
 
     Raises:
         UsageError: a name that is none of this project's metrics, and that no record has.
@@ -78,7 +79,17 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
         rows += _rows(name, group, metrics)
     means = [f"{name}{of}" for name in metrics for of in ("", "_std", "_low", "_high")]
     given = dict.fromkeys(f"given_{name}" for run in records for name in conditions(run))
-    columns = ["data_set", "method", "n", "seeds", *means, *_RANK, "note", *given]
+    columns = [
+        "data_set",
+        "method",
+        "n",
+        "seeds",
+        *means,
+        *_RANK,
+        "note",
+        "activation_models",
+        *given,
+    ]
     table = pd.DataFrame([dict.fromkeys(given, NONE) | row for row in rows], columns=columns)
     # Whole numbers, of which one can be missing.
     return table.astype({"rank_best": "Int64", "rank_worst": "Int64"})
@@ -129,7 +140,8 @@ def _line(runs: Sequence[Record], metrics: Sequence[str]) -> dict[str, Any]:
         values = [value(run, name) for run in good]
         row[name], row[f"{name}_std"] = mean_std(values)
         row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values)
-    return row | {f"given_{name}": given for name, given in conditions(runs[0]).items()}
+    given = {f"given_{name}": value for name, value in conditions(runs[0]).items()}
+    return row | {"activation_models": activation_models(runs[0])} | given
 
 
 def _good(runs: Sequence[Record]) -> list[Record]:

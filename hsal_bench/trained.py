@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hsal_bench import activations, checkpoint, options, registry
+from hsal_bench import activations, checkpoint, frozen, options, registry
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.loader import ExampleSet, example_set
@@ -100,7 +100,7 @@ def _test_split(
     if kind == "images" or record.activation is None:
         return example_set(data, "test", device)
     sha256, models = record.activation.sha256, datasets / "activation-models"
-    model = activations.model_of(sha256, models)
+    model = frozen.model_of(sha256, models)
     if model is None:
         raise UsageError(
             f"the activation model of sha256 {sha256[:8]} is not in {models}: name the folder that "

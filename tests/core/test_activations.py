@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsal_bench import activations, backbones
+from hsal_bench import activations, backbones, frozen
 from hsal_bench.activations import SingleObject, SingleObjectConfig, Tuning
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
@@ -68,8 +68,8 @@ def test_another_budget_is_another_model(data, tmp_path):
     other = _fine_tune(data, tmp_path, budget=longer)
     assert one.path != other.path
     assert _tuning(data, tmp_path).done() == one
-    assert activations.model_of(other.sha256, tmp_path) == other
-    assert activations.model_of("f" * 64, tmp_path) is None
+    assert frozen.model_of(other.sha256, tmp_path) == other
+    assert frozen.model_of("f" * 64, tmp_path) is None
 
 
 def test_other_first_weights_or_another_version_is_another_model(data, tmp_path, monkeypatch):
@@ -109,7 +109,7 @@ def test_a_damaged_single_object_set_is_refused(data, toy_file, tmp_path):
 def test_volumes_are_half_precision_and_those_of_the_model(data, tmp_path):
     model = _fine_tune(data, tmp_path)
     volumes = activations.volumes(model, data, tmp_path / "volumes", CPU)
-    network = activations._load_model(model, data, CPU)
+    network = frozen.load(model, data, CPU)
     images = torch.from_numpy(data.read("test", "images")).float() / 255.0
     with torch.no_grad():
         expected = network.volume(images)

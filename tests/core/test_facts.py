@@ -16,6 +16,16 @@ def test_libraries_that_differ_are_all_told(ok):
     assert "python=3.11.7" in found["environment"].split(", ")
 
 
+def test_activation_models_of_all_seeds_are_told(ok):
+    models = [
+        dataclasses.replace(ok().activation, seed=seed, sha256=f"{seed:064x}") for seed in (0, 1)
+    ]
+    text = told([ok(activation=models[0]), ok(seed=1, activation=models[1])])["activation model"]
+    assert "seed=0 or 1" in text.split(", ")
+    assert f"sha256={0:064x} or {1:064x}" in text.split(", ")
+    assert "backbone=small" in text.split(", ")
+
+
 def test_what_is_not_known_is_left_out(ok):
     model = dataclasses.replace(ok().activation, single_object_accuracy=None)
     assert "accuracy" not in told([ok(activation=model)])["activation model"]

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 import pytest
 import torch
 
-from hsal_bench import activations, backbones, cli, plan, registry
+from hsal_bench import activations, backbones, cli, frozen, locate, plan, registry
 from hsal_bench import device as devices
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.predictions import counts_sha256, read_predictions
@@ -544,3 +544,100 @@ def test_the_activation_model_can_be_a_variant_s_own(bench, tmp_path, monkeypatc
         for label in models.split(",")
     ]
     assert found == ["small", "tiny"]
+
+
+SHORT = ("--fine-tune-updates", "1")
+PER_SEED = (*SHORT, "--activation-seed", "per-seed")
+
+
+def _record(tmp_path, seed=0):
+    return read_record(_folder(tmp_path, "count-classifier", seed) / "record.json")
+
+
+def test_seeds_share_the_activation_model_unless_each_is_to_have_its_own(bench, tmp_path):
+    code, out, _ = bench(*SHORT, "--seeds", "0,1", model="count-classifier")
+    assert code == 0
+    assert "one activation model for all seeds" in out
+    shared = [_record(tmp_path, seed).activation for seed in (0, 1)]
+    assert shared[0] == shared[1]
+    assert (shared[0].seed, shared[0].recipe_sha256) == (0, None)
+
+    arguments = (*PER_SEED, "--seeds", "0,1", "--out", "runs/own")
+    code, out, err = bench(*arguments, model="count-classifier")
+    assert code == 0
+    assert "one activation model per seed" in out
+    assert "fine-tuned on toy, seed 1)" in err
+    paths = (tmp_path / "runs" / "own").glob("toy/count-classifier/quick/*/record.json")
+    own = [read_record(path).activation for path in sorted(paths)]
+    assert [model.seed for model in own] == [0, 1]
+    assert own[0].sha256 == shared[0].sha256 != own[1].sha256
+    assert own[0].recipe_sha256 == own[1].recipe_sha256 is not None
+    (row,) = json.loads(bench(*arguments, "--json", model="count-classifier")[1])
+    assert (row["method"], row["n"]) == ("count-classifier", 2)
+
+
+def test_runs_of_both_kinds_are_not_mixed_in_one_folder(bench, monkeypatch):
+    assert bench(*SHORT, model="count-classifier")[0] == 0
+    monkeypatch.setattr(activations, "_train_model", None)
+    code, _, err = bench(*PER_SEED, "--seeds", "0,1", model="count-classifier")
+    assert code == 2
+    assert "belongs to another run (--activation-seed same, not per-seed): use another" in err
+
+
+@pytest.mark.parametrize("arguments", [SHORT, PER_SEED])
+def test_runs_on_activations_go_on_and_are_not_made_again(bench, tmp_path, arguments):
+    bench(*arguments, "--seeds", "1", model="count-classifier")
+    first = _record(tmp_path, 1)
+    assert "seed 1: done before" in bench(*arguments, "--seeds", "1", model="count-classifier")[2]
+    (_folder(tmp_path, "count-classifier", 1) / "record.json").unlink()
+    _, _, err = bench(*arguments, "--seeds", "1", model="count-classifier")
+    assert "resuming from update 4" in err
+    assert _record(tmp_path, 1).activation == first.activation
+    assert _record(tmp_path, 1).metrics == first.metrics
+
+
+def test_a_record_from_before_seeds_of_activation_models_is_still_done(bench, tmp_path):
+    bench(*SHORT, model="count-classifier")
+    path = _folder(tmp_path, "count-classifier") / "record.json"
+    record = json.loads(path.read_text())
+    del record["activation"]["seed"], record["activation"]["recipe_sha256"]
+    path.write_text(json.dumps(record))
+    assert read_record(path).activation.seed is None
+    assert "done before" in bench(*SHORT, model="count-classifier")[2]
+
+
+def test_a_given_activation_model_is_used_and_nothing_is_fine_tuned(bench, tmp_path, monkeypatch):
+    bench(*SHORT, model="count-classifier")
+    fine_tuned = _record(tmp_path)
+    (folder,) = (tmp_path / "data" / "activation-models").iterdir()
+    monkeypatch.setattr(activations, "_train_model", None)
+    monkeypatch.setattr(locate, "find_or_build_single", None)
+    arguments = ("--activation-model", folder / "model.pt", "--datasets", "elsewhere")
+    code, _, _ = bench(*arguments, "--out", "runs/given", model="count-classifier")
+    assert code == 0
+    (path,) = (tmp_path / "runs" / "given").glob("toy/count-classifier/quick/seed-0/record.json")
+    given = read_record(path)
+    assert given.activation == fine_tuned.activation
+    assert given.predictions_sha256 == fine_tuned.predictions_sha256
+    assert frozen.model_of(given.activation.sha256, tmp_path / "elsewhere" / "activation-models")
+    # The one and the other are the same run.
+    assert "done before" in bench(*arguments, model="count-classifier")[2]
+
+
+def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path, monkeypatch):
+    bench(*SHORT, model="count-classifier")
+    (folder,) = (tmp_path / "data" / "activation-models").iterdir()
+    text = (folder / "model.json").read_text()
+    sha256 = json.loads(text)["sha256"]
+    (folder / "model.json").write_text(text.replace(sha256, "ef" * 32))
+    code, _, err = bench("--activation-model", folder, "--out", "new", model="count-classifier")
+    assert code == 2
+    assert f"model.pt has sha256 {sha256[:8]}, and model.json states efefefef: the files" in err
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize("option", ["--activation-seed per-seed", "--fine-tune-updates 3"])
+def test_a_given_activation_model_takes_no_options_of_a_fine_tuning(bench, option):
+    code, _, err = bench("--activation-model", "published", *option.split())
+    assert code == 2
+    assert "is for an activation model that is fine-tuned, and --activation-model gives on" in err

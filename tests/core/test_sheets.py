@@ -40,7 +40,25 @@ def test_markdown(ok, bad):
         "| a\\|b (1) | 0 of 2 | — | — | — |\n"
         "\n"
         "(1) 0 of 2 seeds; 1 failed: the loss is nan; no record of seed 1\n"
+        "\n"
+        "one activation model for all seeds\n"
     )
+
+
+def test_below_the_table_it_says_whether_seeds_share_the_activation_model(ok):
+    def own(seed):
+        return replace(ok().activation, sha256=f"{seed:064x}", seed=seed, recipe_sha256="ab" * 32)
+
+    def notes(*records):
+        (sheet,) = sheets.metric_sheets(tables.metric_table(records, ["exact_match"]))
+        return [note for note in sheet.notes if note.startswith("one activation model")]
+
+    shared, per_seed = "one activation model for all seeds", "one activation model per seed"
+    assert notes(ok(seed=0), ok(seed=1)) == [shared]
+    assert notes(*(ok(seed=seed, activation=own(seed)) for seed in (0, 1))) == [per_seed]
+    both = [ok("a", 0), ok("a", 1), *(ok("b", seed, activation=own(seed)) for seed in (0, 1))]
+    assert notes(*both) == [f"{shared} (a); {per_seed} (b)"]
+    assert notes(ok()) == notes(*(ok(seed=seed, activation=None) for seed in (0, 1))) == []
 
 
 def test_a_row_of_markdown_is_a_line_whatever_a_cell_holds():

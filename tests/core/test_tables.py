@@ -101,6 +101,31 @@ def test_variants_of_a_method_are_not_averaged(other, told, ok):
     assert f"hsal-rl [{told}]" in means["method"].tolist()
 
 
+def _own(seed, recipe="ab" * 32):
+    """The activation model of a seed that has its own."""
+    return Activation("small", "x", f"{seed:064x}", 0.98, seed=seed, recipe_sha256=recipe)
+
+
+def test_seeds_with_activation_models_of_their_own_are_one_row(ok):
+    records = [ok(seed=seed, activation=_own(seed)) for seed in range(3)]
+    (row,) = tables.metric_table(records).to_dict("records")
+    assert (row["method"], row["n"]) == ("hsal-rl", 3)
+    assert row["activation_models"] == "one per seed"
+    assert row["given_activations"] == "small one per seed (abababab)"
+
+
+def test_activation_models_per_seed_and_for_all_seeds_are_two_rows(ok):
+    shared = [ok(seed=seed, activation=_own(0, recipe=None)) for seed in range(3)]
+    own = [ok(seed=seed, activation=_own(seed)) for seed in range(3)]
+    other = [ok(seed=seed, activation=_own(seed, "cd" * 32)) for seed in range(3)]
+    means = tables.metric_table([*shared, *own, *other])
+    assert dict(zip(means["method"], means["n"], strict=True)) == {
+        "hsal-rl [activations=00000000]": 3,
+        "hsal-rl [activations=one per seed (abababab)]": 3,
+        "hsal-rl [activations=one per seed (cdcdcdcd)]": 3,
+    }
+
+
 def test_a_variant_is_named_by_its_settings_as_its_folder_is(ok):
     settings = {"teacher_forcing": "true", "hidden": "64"}
     (row,) = tables.metric_table([ok(settings=settings)]).to_dict("records")

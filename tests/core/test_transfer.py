@@ -302,6 +302,19 @@ def test_the_activation_model_is_that_of_the_training_data(bench, another_toy, m
     assert (path_of("hsal-rl+hidden=8", "more").parent / "attention.png").exists()
 
 
+def test_with_a_model_per_seed_the_other_test_split_is_seen_through_that_of_the_seed(
+    bench, another_toy, tmp_path
+):
+    another_toy("twin", seed=0)
+    arguments = ("--fine-tune-updates", "2", "--activation-seed", "per-seed", "--seeds", "0,1")
+    assert bench("twin", *arguments, model="count-classifier")[0] == 0
+    own = [read_record(path) for path in sorted(tmp_path.glob("runs/toy/*/quick/*/record.json"))]
+    paths = tmp_path.glob("runs/toy/*/quick/*/*/twin/record.json")
+    twins = [read_record(path) for path in sorted(paths)]
+    assert [record.activation.seed for record in twins] == [0, 1]
+    assert [record.activation for record in twins] == [record.activation for record in own]
+
+
 def test_on_its_own_test_split_a_state_scores_what_the_record_says(bench, another_toy, toy_file):
     # The same test images, fewer to train on: the content is another, the test split is not.
     another_toy("twin", seed=0)
