@@ -1,35 +1,41 @@
 """Equal tuning: every method's settings chosen by the same small budget of trials.
 
     python benchmarks/tune.py --data-dir data --jobs 2
+    python benchmarks/tune.py --data-dir data --updates 6000 --methods hsal-rl cross-entropy
 
-Each method gets six trials with one seed: three learning rates times two values of one more field
-(`ALTERNATIVES`). Each trial is a run of `hsal-bench run --preset quick` on mnist-multiset, and the
-one whose best state scores highest on the validation split wins: exact match, then macro F1. The
-test split has no say. Runs that are there already are not made again; where the presets, which
-decide what a variant is called, have changed since, give another --out. So short a training
-favours large learning rates: what wins here is each method's setting for the quick preset, and no
-more.
+Each method gets eight trials with one seed: four learning rates (`rl` five) times two values of one
+more field (`ALTERNATIVES`). The best two are trained with three seeds, on one activation model, and
+the one with the highest mean wins: exact match of the best state on the validation split, then
+macro F1. The test split has no say. Each trial is a run of `hsal-bench run --preset quick` on
+mnist-multiset. A trial that is in the table is not made again, whatever activation model it was
+made on; the table has the first digits of that model's hash. Where the presets, which decide what a
+variant is called, have changed since, give another --out. So short a training favours large
+learning rates: what wins here is each method's setting for that number of updates, and no more.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 from joblib import Parallel, delayed
 
-from hsal_bench import registry
+from hsal_bench import plan, presets, registry
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import write_text
-from hsal_bench.plan import Request
 from hsal_bench.record import Record
 
-LEARNING_RATES = ("0.0003", "0.001", "0.003")
+LEARNING_RATES = ("0.0003", "0.001", "0.003", "0.01")
+MORE_RATES = {"rl": ("0.0001",)}
+"""Rates for a method that was best at the lowest of the others."""
 ALTERNATIVES = {
     "count-classifier": ("hidden", "0", "512"),
     "count-regression": ("hidden", "0", "512"),
@@ -46,40 +52,81 @@ ALTERNATIVES = {
 """The field that a method has tried beside the learning rate, and its two values."""
 FOR_OTHERS = ("weight_decay", "0", "0.01")
 TABLE = Path(__file__).with_name("tuning.csv")
+FINALISTS = 2
+HASH_DIGITS = 8
+COLUMNS = (
+    *("method", "learning_rate", "field", "value", "seed", "updates", "best_update"),
+    *("valid_exact_match", "valid_macro_f1", "seconds", "status", "activation_model", "chosen"),
+)
+_SETTING = ("learning_rate", "field", "value")
+
+Row = dict[str, str]
+"""One run, as it stands in the table."""
+Setting = tuple[str, ...]
+"""The `_SETTING` of a trial."""
 
 
 def main() -> None:
     """Make the trials that are missing, write the table and print what won."""
     args = _arguments()
-    first, *others = args.methods
+    rows = read(args.table)
     # The first one makes the data set, the activation model and the activations for all of them.
-    records = run_trials(first, args)
+    first, *others = sorted(args.methods, key=lambda method: not missing(method, rows, args))
+    rows += tune(first, rows, args)
+    write(rows, args.table)
     pool = Parallel(n_jobs=args.jobs, return_as="generator")
-    for more in pool(delayed(run_trials)(method, args) for method in others):
-        records += more
-    table = tabulate(records)
-    write_text(args.table, table.to_csv(index=False))
-    won = table[table["chosen"]]
-    print(won.drop(columns="chosen").to_string(index=False))
-    print(f"{len(table)} trials in {args.table}")
+    for made in pool(delayed(tune)(method, rows, args) for method in others):
+        rows += made
+        write(rows, args.table)
+    won = [row for row in chosen(rows) if row["chosen"] == "True"]
+    print(pd.DataFrame(won, columns=COLUMNS).drop(columns="chosen").to_string(index=False))
+    print(f"{len(rows)} runs in {args.table}")
 
 
 def trials(method: str) -> list[str]:
-    """Return the six variants of a method, as `hsal-bench run --model` takes them."""
+    """Return the variants of a method to try, as `hsal-bench run --model` takes them."""
     field, *values = ALTERNATIVES.get(method, FOR_OTHERS)
+    rates = (*MORE_RATES.get(method, ()), *LEARNING_RATES)
     return [
-        f"{method}+learning_rate={rate}+{field}={value}"
-        for rate, value in product(LEARNING_RATES, values)
+        f"{method}+learning_rate={rate}+{field}={value}" for rate, value in product(rates, values)
     ]
 
 
-def run_trials(method: str, args: argparse.Namespace) -> list[Record]:
-    """Return the records of a method's trials; those that are there are read."""
+def tune(method: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Row]:
+    """Return the rows that a method's trials lack in the table: one seed of all, then the finals.
+
+    The best two are trained with every seed unless they have been, all on one activation model.
+    """
+    made = run_trials(list(missing(method, rows, args).values()), args.seeds[:1], args)
+    known = [*_of(method, rows, args), *made]
+    best = finalists(known)
+    if len(args.seeds) > 1 and not any(_complete(known, best, args.seeds)):
+        models = {_setting(model, args.preset): model for model in trials(method)}
+        asked = [models[setting] for setting in best if setting in models]
+        there = {(_key(row), row["activation_model"]) for row in known}
+        finals = run_trials(asked, args.seeds, args)
+        made += [row for row in finals if (_key(row), row["activation_model"]) not in there]
+    return made
+
+
+def missing(method: str, rows: Sequence[Row], args: argparse.Namespace) -> dict[Setting, str]:
+    """Return the trials of a method that have no row at this number of updates, by setting."""
+    there = {_setting_of(row) for row in _of(method, rows, args)}
+    every = {_setting(model, args.preset): model for model in trials(method)}
+    return {setting: model for setting, model in every.items() if setting not in there}
+
+
+def run_trials(
+    models: Sequence[str], seeds: tuple[int, ...], args: argparse.Namespace
+) -> list[Row]:
+    """Return the rows of variants; those whose records are there are read."""
     from hsal_bench.run import run
 
-    request = Request(
-        models=tuple(trials(method)),
-        seeds=(args.seed,),
+    if not models:
+        return []
+    request = plan.Request(
+        models=tuple(models),
+        seeds=seeds,
         dataset=args.dataset,
         preset=args.preset,
         device=args.device,
@@ -88,41 +135,128 @@ def run_trials(method: str, args: argparse.Namespace) -> list[Record]:
         data_dir=args.data_dir,
         updates=args.updates,
         fine_tune_updates=args.fine_tune_updates,
+        activation_model=args.activation_model,
         command=shlex.join(["python", *sys.argv]),
     )
-    return run(request)
+    plan.check_names(request)
+    return [row_of(record) for record in run(request)]
 
 
-def tabulate(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per trial: its scores on the validation split, and whether it is chosen.
+def finalists(rows: Iterable[Row]) -> list[Setting]:
+    """Return the settings of the best two trials, by the first row of each: its first seed.
 
-    A trial that failed has no scores and is never chosen. Of equal trials the first is chosen.
+    A trial that failed has no scores and is never among them. Of equal trials the first is better.
     """
-    table = pd.DataFrame([_row(record) for record in records])
-    ranked = table.sort_values(
-        ["valid_exact_match", "valid_macro_f1"], ascending=False, kind="stable"
-    )
-    ranked = ranked[ranked["valid_exact_match"].notna()]
-    best = ranked.groupby("method").head(1).index
-    return table.assign(chosen=table.index.isin(best))
+    first: dict[Setting, Row] = {}
+    for row in rows:
+        first.setdefault(_setting_of(row), row)
+    scored = [row for row in first.values() if row["valid_exact_match"]]
+    return [_setting_of(row) for row in sorted(scored, key=_scores, reverse=True)[:FINALISTS]]
 
 
-def _row(record: Record) -> dict[str, object]:
-    """Return one trial's row, from the line of its curve that scored best."""
+def chosen(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows with "chosen": the runs that the choice of their method's setting rests on.
+
+    Those of the finalist with the higher mean where both were trained with the same seeds, several,
+    on one activation model; else that of the best trial.
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["method"], row["updates"]), []).append(row)
+    won = {id(row) for group in groups.values() for row in _winners(group)}
+    return [{**row, "chosen": str(id(row) in won)} for row in rows]
+
+
+def _winners(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that decide for one method at one number of updates."""
+    best = finalists(rows)
+    if finals := list(_complete(rows, best)):
+        return max(finals[-1], key=_mean_scores)
+    return [next(row for row in rows if _setting_of(row) == best[0])] if best else []
+
+
+def _complete(
+    rows: Sequence[Row], best: Sequence[Setting], seeds: Sequence[int] = ()
+) -> Iterable[list[list[Row]]]:
+    """Yield the finals on each activation model: both finalists' rows, of the same seeds.
+
+    seeds: those that they must have; without, any, but more than one.
+    """
+    for model in dict.fromkeys(row["activation_model"] for row in rows):
+        mine = [row for row in rows if row["activation_model"] == model]
+        finals = [[row for row in mine if _setting_of(row) == setting] for setting in best]
+        found = {frozenset(row["seed"] for row in final) for final in finals}
+        whole = found == {frozenset(map(str, seeds))} if seeds else len(found) == 1
+        if whole and (seeds or len(finals[0]) > 1):
+            yield finals
+
+
+def _mean_scores(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return the means over seeds; a seed that failed has learnt nothing."""
+    exact, f1 = zip(*map(_scores, rows), strict=True)
+    return fmean(exact), fmean(f1)
+
+
+def _scores(row: Row) -> tuple[float, float]:
+    return float(row["valid_exact_match"] or 0), float(row["valid_macro_f1"] or 0)
+
+
+def _of(method: str, rows: Iterable[Row], args: argparse.Namespace) -> list[Row]:
+    updates = str(args.updates or presets.preset(args.preset).train.updates)
+    return [row for row in rows if (row["method"], row["updates"]) == (method, updates)]
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return (*_setting_of(row), row["seed"])
+
+
+def _setting_of(row: Row) -> Setting:
+    return tuple(row[name] for name in _SETTING)
+
+
+def _setting(model: str, preset: str) -> Setting:
+    entry = plan.entry(model, preset, {})
+    field, *_ = ALTERNATIVES.get(entry.name, FOR_OTHERS)
+    return str(entry.config.learning_rate), field, str(getattr(entry.config, field))
+
+
+def row_of(record: Record) -> Row:
+    """Return a run's row: its scores on the validation split where it scored best."""
     field, *_ = ALTERNATIVES.get(record.method, FOR_OTHERS)
     best = max(record.curve, key=lambda line: line["valid_exact_match"]) if record.metrics else {}
-    return {
+    values = {
         "method": record.method,
         "learning_rate": record.config["learning_rate"],
         "field": field,
         "value": record.config[field],
-        "updates": record.updates,
+        "seed": record.seed,
+        "updates": record.budget["updates"],
         "best_update": record.selected_update,
         "valid_exact_match": best.get("valid_exact_match"),
         "valid_macro_f1": best.get("valid_macro_f1"),
-        "seconds": round(record.wall_s, 1),
+        "seconds": round(record.wall_s or 0.0, 1),
         "status": record.status,
+        "activation_model": record.activation and record.activation.sha256[:HASH_DIGITS],
+        "chosen": False,
     }
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def read(path: Path) -> list[Row]:
+    """Return the rows of a table; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
+    """Write a table, with what is chosen."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(chosen(rows))
+    write_text(path, text.getvalue())
 
 
 def _arguments() -> argparse.Namespace:
@@ -133,7 +267,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--updates", type=int, help="instead of the preset's")
     parser.add_argument("--fine-tune-updates", type=int, help="instead of the preset's")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--activation-model", help="published, or a file: no fine-tuning")
+    parser.add_argument(
+        "--seeds", type=plan.seeds, default=(0, 1, 2), help="the first for all, all for the best"
+    )
     parser.add_argument("--device", help="cpu, cuda; a GPU where there is one")
     parser.add_argument("--out", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--datasets", type=Path, default=Path("data"))
