@@ -70,10 +70,10 @@ def row_plan(batch: int, T: int, copies: int, m: Int[Tensor, " batch"] | None) -
     """
     if m is None:
         return RowPlan((batch,) * T, copies)
-    images = (m[:, None] >= torch.arange(T, device=m.device)).sum(0).tolist()
+    later = (m[:, None] >= torch.arange(1, T, device=m.device)).sum(0).tolist()
     first = m.argsort(descending=True, stable=True)[:, None] * copies
     order = (first + torch.arange(copies, device=m.device)).flatten()
-    return RowPlan(tuple(images), copies, order)
+    return RowPlan((batch, *later), copies, order)
 
 
 def spread(x: Tensor, copies: int) -> Tensor:
