@@ -40,7 +40,7 @@ from hsal_bench.schema import SPLITS
 from hsal_bench.verify import require_whole
 
 HALF_MAX = 65504.0
-SMALLER = "use a smaller activation model (--backbone small), or --device cpu"
+SMALLER = "use a smaller activation model, or --device cpu"
 SCORE = "overall_precision"
 """Share of images whose one predicted label is among theirs: exact match where they have one."""
 
@@ -192,7 +192,8 @@ def volumes(
     paths = {split: folder / f"{split}.npy" for split in splits}
     if not all(path.exists() for path in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, f"computing activations in {folder}", wait=True):
+        work = f"computing activations in {folder}"
+        with locked(folder, work, wait=True), devices.enough_memory(work, SMALLER):
             network = frozen.load(model, data, device)
             for split, path in paths.items():
                 if not path.exists():
@@ -263,5 +264,5 @@ def _write_volumes(
         return network.volume(batch).clamp_max(HALF_MAX).half().cpu().numpy()
 
     work = f"activations of {data.header.name} {split}"
-    with progress(work, len(images)) as report, devices.enough_memory(work, SMALLER):
+    with progress(work, len(images)) as report:
         write_blocks(path, len(images), compute, report)

@@ -74,11 +74,21 @@ class CapturedStep:
         graph.register_generator_state(self.generator)
         # torch makes this stream once per process, on the GPU that is current then.
         torch.cuda.graph.default_capture_stream = torch.cuda.Stream()
-        with warnings.catch_warnings():
-            # Replaying an empty graph would train nothing and look like training.
-            warnings.filterwarnings("error", "The CUDA Graph is empty")
-            with torch.cuda.graph(graph):
-                self.scalars = step(self.inputs)
+        failure: Exception | None = None
+        try:
+            with warnings.catch_warnings():
+                # Replaying an empty graph would train nothing and look like training.
+                warnings.filterwarnings("error", "The CUDA Graph is empty")
+                with torch.cuda.graph(graph):
+                    try:
+                        self.scalars = step(self.inputs)
+                    except Exception as error:
+                        failure = error
+        except Exception as error:
+            # Ending the capture of a step that failed fails as well, and hides why.
+            raise failure or error from None
+        if failure:
+            raise failure
         self.graph = graph
 
     def _copy_in(self, batch: Batch) -> None:

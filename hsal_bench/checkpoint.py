@@ -58,8 +58,8 @@ class Checkpoint:
         if self.device in (None, device.type):
             return resumed
         return (
-            f"{resumed}, made on {self.device}: random numbers start from the seed and the update, "
-            f"so the result is not that of a run on {device.type} alone"
+            f"{resumed} (trained on {self.device}): random numbers are reseeded, so the result "
+            f"differs from a run on {device.type} alone"
         )
 
 
@@ -73,9 +73,10 @@ def find(folder: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     state = load(path)
-    run = Progression(**state["run"])
-    device = run.devices[-1] if run.devices else None
-    return Checkpoint(json.loads(state["identity"]), run.update, device)
+    devices = state["run"].get("devices", [])
+    return Checkpoint(
+        json.loads(state["identity"]), state["run"]["update"], devices[-1] if devices else None
+    )
 
 
 def save(

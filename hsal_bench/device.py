@@ -37,6 +37,9 @@ def resolve(name: str | None) -> torch.device:
         raise UsageError(f"--device {name}: give cpu, cuda or cuda:NUMBER")
     if device.type == "cuda":
         _check_cuda(device)
+        if device.index is not None:
+            # For the whole process, so that nothing of it takes memory on another GPU.
+            torch.cuda.set_device(device.index)
         # TF32 for float32 products: what these networks need, several times as fast.
         torch.set_float32_matmul_precision("high")
         # Batches keep their shape, so that trying the ways of convolving once is worth it.
@@ -56,7 +59,10 @@ def describe(device: torch.device) -> str:
 def current(device: torch.device) -> Iterator[None]:
     """Make a GPU the current one in the block: new streams and graphs belong to the current one."""
     before = torch.cuda.current_device()
-    torch.cuda.set_device(before if device.index is None else device.index)
+    if device.index in (None, before):
+        yield
+        return
+    torch.cuda.set_device(device.index)
     try:
         yield
     finally:
@@ -83,16 +89,15 @@ def precision(asked: Precision | None, preset: Precision, device: torch.device) 
         return asked or preset
     if asked:
         raise UsageError(
-            f"--precision bfloat16: {describe(device)} has none; use --precision float32"
+            f"--precision bfloat16: {describe(device)} does not support it; use --precision float32"
         )
     return "float32"
 
 
 def release_memory(device: torch.device) -> int | None:
-    """Give unused memory back, restart the peak, and return the bytes still allocated.
+    """Free unused memory, reset the peak, and return the bytes still allocated; None on a CPU.
 
-    None on a CPU. A method of a stranger's can be part of a reference cycle, so cycles are
-    collected first.
+    Cycles are collected first: methods from elsewhere can be in one.
     """
     if device.type != "cuda":
         return None
@@ -136,8 +141,8 @@ def require_working(device: torch.device, work: str) -> None:
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
         raise HsalBenchError(
-            f"{work} left {device} unusable ({reason}): what comes after it was not run; the same "
-            "command continues there"
+            f"{work} left {device} unusable ({reason}): later runs were skipped; give the same "
+            "command again to continue"
         ) from error
 
 

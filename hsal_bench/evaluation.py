@@ -10,6 +10,7 @@ from operator import add
 import numpy as np
 import torch
 
+from hsal_bench import device as devices
 from hsal_bench import metrics
 from hsal_bench.attention import AttentionSums, attention_sums
 from hsal_bench.contract import check_confidence, check_counts, check_prediction
@@ -17,6 +18,7 @@ from hsal_bench.loader import ExampleSet, evaluation_batches
 from hsal_bench.method import Method, Prediction
 
 BATCH_SIZE = 512
+ON_CPU = "use --device cpu, which can resume the run"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def evaluate(method: Method, examples: ExampleSet) -> Evaluation:
     classes = examples.counts.shape[1]
     for start, batch in evaluation_batches(examples, BATCH_SIZE):
         started = time.perf_counter()
-        prediction = method.predict(batch, trace=True)
+        with devices.enough_memory(f"predicting {len(batch.inputs)} images at once", ON_CPU):
+            prediction = method.predict(batch, trace=True)
         check_prediction(method, prediction, len(batch.inputs), classes)
         counts.append(prediction.counts.cpu().numpy())
         seconds += time.perf_counter() - started

@@ -78,7 +78,7 @@ def train(
     """
     device = data["train"].device
     run, sums = checkpoint.resume(method, folder, identity, device)
-    if run.devices[-1:] != [device.type]:
+    if run.update < budget.updates and run.devices[-1:] != [device.type]:
         run.devices.append(device.type)
     training = _Training(method, data, budget, folder, identity, select_by, run, sums)
     report = progress or (lambda update, status: None)
@@ -182,11 +182,14 @@ def _validation(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def _add(sums: Sums, scalars: Mapping[str, Tensor]) -> None:
-    """Add the scalars of an update to the sums, in two kernels, without waiting for the device."""
-    # Detached here too: a scalar that a method forgot to detach would keep every graph.
-    values = torch.stack([scalar.detach().reshape(()) for scalar in scalars.values()])
-    names = tuple(scalars)
-    sums[names] = sums[names] + values if names in sums else values
+    """Add the scalars of an update to the sums, in two kernels for those of one dtype."""
+    alike: dict[tuple[torch.dtype, torch.device], dict[str, Tensor]] = {}
+    for name, scalar in scalars.items():
+        # Detached here too: a scalar that a method forgot to detach would keep every graph.
+        alike.setdefault((scalar.dtype, scalar.device), {})[name] = scalar.detach().reshape(())
+    for group in alike.values():
+        names, values = tuple(group), torch.stack(list(group.values()))
+        sums[names] = sums[names] + values if names in sums else values
 
 
 def _means(sums: Sums, run: Progression) -> dict[str, float]:

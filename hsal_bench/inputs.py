@@ -71,8 +71,8 @@ class Inputs:
                 model = activations.fine_tune(tuning, self.device)
         seed = f", seed {model.seed}" if model.seed else ""
         click.echo(
-            f"activation model {model.backbone} ({model.weights}, fine-tuned on "
-            f"{model.trained_on}{seed}): {100 * model.accuracy:.1f} % of its test images right",
+            f"activation model {model.backbone} in {model.precision} ({model.weights}, fine-tuned "
+            f"on {model.trained_on}{seed}): {100 * model.accuracy:.1f} % of its test images right",
             err=True,
         )
         if model.as_record().weak:

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from hsal_bench import device as devices
 from hsal_bench.datafile import DataFile
 from hsal_bench.method import Batch
 from hsal_bench.multiset import label_order
@@ -111,7 +112,7 @@ def evaluation_batches(examples: ExampleSet, batch_size: int) -> Iterator[tuple[
 def _placed(inputs: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return inputs
-    torch.cuda.empty_cache()  # what an earlier method used counts as taken until then
+    devices.release_memory(device)  # what an earlier method used counts as taken until then
     free, _ = torch.cuda.mem_get_info(device)
     # Half of what is free is left to the network, its gradients and the allocator.
     return inputs.to(device) if inputs.nbytes < free // 2 else inputs

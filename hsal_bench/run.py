@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,6 @@ from hsal_bench.transfer import FOLDER, method_for, opened
 from hsal_bench.verify import require_whole
 
 RECORD = "record.json"
-SMALLER = "use a smaller --batch-size, or an activation model of smaller volumes (--backbone)"
 
 
 def run(request: Request) -> list[Record]:
@@ -181,10 +180,7 @@ class Bench:
         else:
             for path in folder.glob(f"{FOLDER}/*/{RECORD}"):
                 path.unlink()  # of a state that is no more
-            sets = self.inputs(entry, seed).splits(entry.cls.inputs)
-            record = results.attempt(
-                lambda: self._train(entry, stub, folder, sets), stub, folder, who
-            )
+            record = results.attempt(lambda: self._train(entry, stub, folder), stub, folder, who)
             records.write_record(record, folder / RECORD)
             _say(f"{who} ({place}): {results.outcome(record)}")
             self._require_working_device(record, who)
@@ -208,10 +204,9 @@ class Bench:
             self._inputs = {**kept, key: made}
         return self._inputs[key]
 
-    def _train(
-        self, entry: Entry, stub: Record, folder: Path, sets: Mapping[str, ExampleSet]
-    ) -> Record:
+    def _train(self, entry: Entry, stub: Record, folder: Path) -> Record:
         budget = self.preset.train
+        sets = self.inputs(entry, stub.seed).splits(entry.cls.inputs)
         who = f"{entry.label} seed {stub.seed}"
         stopped = checkpoint.find(folder)
         resuming = f", {stopped.resuming(self.device)}" if stopped else ""
@@ -219,7 +214,8 @@ class Bench:
         _say(f"{who}: {scale}, in {folder}{resuming}")
         setup = Setup(self.device, stub.seed, budget.updates)
         resident = devices.release_memory(self.device)
-        with devices.enough_memory(f"batches of {budget.batch_size}", SMALLER):
+        work = f"training with batches of {budget.batch_size}"
+        with devices.enough_memory(work, "use a smaller --batch-size"):
             method = entry.cls(
                 self.inputs(entry, stub.seed).task(sets["train"]), entry.config, setup
             )
@@ -239,32 +235,28 @@ class Bench:
         if done and done.status == "ok":
             _say(f"{who}: done before, {folder_there / RECORD}")
             return done
-        test = self.inputs(entry, trained.seed).test(entry.cls.inputs, other)
         record = results.attempt(
-            lambda: self._evaluate(entry, stub, folder, other, test), stub, folder_there, who
+            lambda: self._evaluate(entry, stub, folder, other), stub, folder_there, who
         )
         _say(f"{who}: {results.outcome(record)}, in {folder_there}")
         records.write_record(record, folder_there / RECORD)
         self._require_working_device(record, who)
         return record
 
-    def _evaluate(
-        self, entry: Entry, stub: Record, folder: Path, other: DataFile, test: ExampleSet
-    ) -> Record:
+    def _evaluate(self, entry: Entry, stub: Record, folder: Path, other: DataFile) -> Record:
         update, state = checkpoint.best_state(folder)
         if update != stub.selected_update:
             raise UsageError(
                 f"{folder / 'best.pt'} is of update {update}, and {folder / RECORD} tested update "
                 f"{stub.selected_update}: --restart trains again"
             )
+        inputs = self.inputs(entry, stub.seed)
+        test = inputs.test(entry.cls.inputs, other)
         setup = Setup(self.device, stub.seed, self.preset.train.updates)
         resident = devices.release_memory(self.device)
-        with devices.enough_memory(f"batches of {evaluation.BATCH_SIZE}", SMALLER):
-            method = method_for(
-                entry, self.inputs(entry, stub.seed).task(test), other, setup, state
-            )
-            folder = folder / FOLDER / other.header.name
-            return self._score(method, stub, test, other, folder, resident)
+        method = method_for(entry, inputs.task(test), other, setup, state)
+        folder = folder / FOLDER / other.header.name
+        return self._score(method, stub, test, other, folder, resident)
 
     def _score(
         self,

@@ -34,7 +34,7 @@ def test_a_cpu_computes_in_the_precision_asked_for(asked, preset, expected):
 def test_a_gpu_without_bfloat16_computes_in_float32(old_gpu):
     assert devices.precision(None, "bfloat16", GPU) == "float32"
     assert devices.precision("float32", "bfloat16", GPU) == "float32"
-    with pytest.raises(UsageError, match="bfloat16: Tesla T4 has none; use --precision float32"):
+    with pytest.raises(UsageError, match="bfloat16: Tesla T4 does not support it; use --prec"):
         devices.precision("bfloat16", "float32", GPU)
 
 
@@ -66,7 +66,7 @@ def test_a_gpu_that_no_longer_works_is_one_line(monkeypatch):
     with pytest.raises(HsalBenchError) as raised:
         devices.require_working(GPU, "rl seed 0")
     assert str(raised.value) == (
-        "rl seed 0 left cuda:0 unusable (CUDA error: device-side assert triggered): what comes "
-        "after it was not run; the same command continues there"
+        "rl seed 0 left cuda:0 unusable (CUDA error: device-side assert triggered): later "
+        "runs were skipped; give the same command again to continue"
     )
     devices.require_working(CPU, "rl seed 0")

@@ -269,7 +269,9 @@ def test_a_checkpoint_knows_its_kinds_of_device(tmp_path):
     assert run.devices == ["cpu"]
     found = checkpoint.find(tmp_path)
     assert found.resuming(torch.device("cpu")) == "resuming from update 4"
-    assert "from update 4, made on cpu: random" in found.resuming(torch.device("cuda"))
+    assert "from update 4 (trained on cpu): random numbers are reseeded" in found.resuming(
+        torch.device("cuda")
+    )
     run = harness.train(_toy(), DATA, Budget(8, 8, 4), 0, tmp_path, IDENTITY)
     assert run.devices == ["cpu"]
 

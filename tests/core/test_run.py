@@ -172,8 +172,8 @@ def test_too_little_memory_is_one_line_with_a_remedy_and_the_next_method_runs(be
     record = read_record(_folder(tmp_path, "Large+large=yes") / "record.json")
     assert record.status == "failed"
     assert record.reason == (
-        "batches of 8: CUDA out of memory. Tried to allocate 2.00 GiB; use a smaller --batch-size, "
-        "or an activation model of smaller volumes (--backbone)"
+        "training with batches of 8: CUDA out of memory. Tried to allocate 2.00 GiB; use a smaller "
+        "--batch-size"
     )
     assert "traceback" not in err
     assert read_record(_folder(tmp_path) / "record.json").status == "ok"
@@ -389,16 +389,34 @@ def test_a_stopped_run_says_from_where_it_goes_on(bench, tmp_path):
 
 
 def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, tmp_path):
-    bench("--eval-every", "2", "--updates", "2")
+    bench()
     folder = _folder(tmp_path)
-    (folder / "record.json").unlink()
-    state = torch.load(folder / "checkpoint.pt", weights_only=True)
-    state["run"]["devices"] = ["cuda"]
-    torch.save(state, folder / "checkpoint.pt")
-    _, out, err = bench("--eval-every", "2", "--updates", "2")
-    assert "resuming from update 2, made on cuda: random numbers start from the seed and" in err
+
+    def stopped_on_cuda(update):
+        (folder / "record.json").unlink()
+        state = torch.load(folder / "checkpoint.pt", weights_only=True)
+        curve = [line for line in state["run"]["curve"] if line["update"] <= update]
+        state["run"] |= {"devices": ["cuda"], "update": update, "curve": curve}
+        torch.save(state, folder / "checkpoint.pt")
+
+    stopped_on_cuda(update=2)
+    _, out, err = bench()
+    assert "resuming from update 2 (trained on cuda): random numbers are reseeded, so" in err
     assert read_record(folder / "record.json").resumed_on == ("cuda", "cpu")
     assert "trained on cuda, then cpu" in " ".join(out.split())
+    # Where no update is left to make, nothing was trained on the second device.
+    stopped_on_cuda(update=4)
+    bench()
+    assert read_record(folder / "record.json").resumed_on == ()
+
+
+def test_the_precision_of_the_activation_model_is_printed_and_recorded(bench, tmp_path):
+    arguments = ("--fine-tune-updates", "1", "--set", "hidden=8", "--precision", "bfloat16")
+    code, _, err = bench(*arguments, model="hsal-rl")
+    assert code == 0
+    assert "activation model small in bfloat16 (from scratch" in err
+    record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
+    assert record.activation.precision == "bfloat16"
 
 
 def test_another_budget_is_refused_before_the_activation_model_is_made(

@@ -87,7 +87,7 @@ def main(device: str) -> int:
     warnings.simplefilter("ignore")
     found = 0
     for name, cls, config in subjects():
-        with fake_cuda(gpus=2) as gpu:
+        with fake_cuda(gpus=2 if ":" in device else 1) as gpu:
             try:
                 problems = list(breaches(cls, config, device, gpu))
             except Exception as error:

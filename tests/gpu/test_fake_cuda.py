@@ -1,5 +1,6 @@
 """The project on a GPU that does not exist (fake_cuda.py), each part in a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -47,5 +48,8 @@ def test_the_whole_command_runs_on_a_gpu(tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    records = list(tmp_path.glob("runs/synthetic-multiset/*/paper/seed-0/record.json"))
-    assert len(records) == 15
+    runs = tmp_path / "runs" / "synthetic-multiset"
+    paths = ["*/paper/seed-0/record.json", "*/paper/seed-0/on/synthetic-multiset-empty/record.json"]
+    for path in paths:
+        records = [json.loads(file.read_text()) for file in runs.glob(path)]
+        assert [record["status"] for record in records] == ["ok"] * 15
