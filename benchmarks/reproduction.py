@@ -1,273 +1,214 @@
-"""The paper's experiments as a plan of runs, in order of value, and which of them are done.
-
-A run is done when there is a record of it: same data set, method, settings, preset, updates and
-seed, status "ok". Records travel in one archive, under the names they have in leaderboard/records.
-"""
+"""The paper's experiments as a plan of runs, and which records are theirs."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import re
-import tarfile
-import tempfile
-import zlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any
 
-from hsal_bench import comparison
-from hsal_bench.errors import UsageError
-from hsal_bench.files import replacing, writable_folder
-from hsal_bench.presets import PRESETS
-from hsal_bench.record import Record, read_record
+from hsal_bench import plan as plans
+from hsal_bench import presets
+from hsal_bench.errors import UsageError, suggest
+from hsal_bench.metrics import METRICS_VERSION
+from hsal_bench.options import as_json
+from hsal_bench.record import Record
 
 HSAL, BASELINE = "hsal-rl", "cross-entropy"
-MULTISET, SET = "mnist-multiset", "mnist-set"
-PICTURE = "--attention.png"
-LARGEST = 16 * 2**20
-"""Bytes a member of an archive may have; a record has about 40,000, a picture 200,000."""
+MULTISET, SET, SVHN = "mnist-multiset", "mnist-set", "svhn-multiset"
+DATASETS = (MULTISET, SET, SVHN)
+PREPARATION = 0
+"""The part of the runs that only make a dataset, its activation model and its activations."""
 
-_MEMBER = re.compile(rf"\w[\w.+=,-]*--\w[\w.+=,-]*--\w+--seed-\d+(\.json|{re.escape(PICTURE)})")
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """How big and how long the runs are.
+
+    limits: budgets that replace the preset's, as fields of `plan.Request`. settings: as `--set`
+    takes them. options: further options of `hsal-bench run`.
+    """
+
+    preset: str
+    limits: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+
+SCALES = {
+    "S": Scale(
+        "quick",
+        {"updates": 6_000, "eval_every": 300, "fine_tune_updates": 2_000},
+        {"learning_rate": "0.001", "weight_decay": "0", f"{HSAL}:entropy_class": "0.01"},
+        ("--device", "cpu"),
+    ),
+    "P6": Scale(
+        "paper", {"updates": 6_000}, options=("--device", "cpu", "--backbone-weights", "none")
+    ),
+    "paper": Scale("paper"),
+    "toy": Scale("quick", {"updates": 120, "fine_tune_updates": 60}, options=("--device", "cpu")),
+}
+"""S: the small network, long enough for HSAL. P6: the paper's networks for 6,000 updates, from
+scratch. paper: the preset `paper` as it is. toy: drawn digits, minutes for all of Table 1."""
+
+LOSSES = ("", *(f"+class_loss={loss}" for loss in ("expected-reward", "log-marginal", "multiset")))
+GRID = (
+    *(f"{HSAL}{loss}{reward}" for loss in LOSSES for reward in ("", "+location_reward=no")),
+    *(f"{BASELINE}+{given}" for given in ("location_reward=yes", "teacher_forcing=yes")),
+    f"{BASELINE}+location_reward=yes+teacher_forcing=yes",
+)[1:]
+"""Losses with and without the location reward, but for the two that part 1 has."""
+READINGS = tuple(
+    f"{HSAL}+{field}" for field in ("trajectories=1", "reset_controller=yes", "return_to_go=yes")
+)
+# fmt: off
+OTHERS = (
+    "count-classifier", "multiset-loss", "query-transformer", "rl", "log-marginal",
+    "cnn-rnn", "order-search", "slot-attention", "distribution-matching",
+    "idspn", "one-step-matching", "count-regression",
+)
+# fmt: on
+PARTS = {
+    1: (DATASETS, (HSAL, BASELINE), range(5)),
+    2: ((MULTISET,), GRID, range(3)),
+    3: ((MULTISET,), READINGS, range(1)),
+    4: ((MULTISET,), OTHERS, range(3)),
+}
+"""Datasets, methods and seeds. 1: the paper's Table 1. 2: the other losses. 3: other readings of
+the paper. 4: the field's other methods."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One run of the plan.
-
-    settings: "KEY=VALUE KEY=VALUE", as a record holds them. updates: None for the preset's.
-    """
+    """One run of the plan. variant: the method with settings of its own, "NAME+KEY=VALUE"."""
 
     part: int
-    data_set: str
-    method: str
+    dataset: str
+    variant: str
     seed: int
-    settings: str = ""
-    updates: int | None = None
-    preset: str = "paper"
+    scale: Scale
+
+    @property
+    def method(self) -> str:
+        """The method without settings."""
+        return self.variant.partition("+")[0]
+
+    @cached_property
+    def entry(self) -> plans.Entry:
+        """The method with the config that the preset and all settings give it."""
+        settings = plans.settings_of(self.method, self.scale.settings)
+        return plans.entry(self.variant, self.scale.preset, settings)
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        """What a record of its run holds, by field; the dataset's hash and the model's are not."""
+        request = plans.Request((), **self.scale.limits)
+        return {
+            "method": self.method,
+            "method_sha256": None,
+            "config": json.loads(json.dumps(as_json(self.entry.config))),
+            "seed": self.seed,
+            "preset": self.scale.preset,
+            "budget": vars(plans.scaled(presets.preset(self.scale.preset), request).train),
+            "metrics_version": METRICS_VERSION,
+            "status": "ok",
+            "trained_on": None,
+        }
+
+    @property
+    def updates(self) -> int:
+        """How many updates it takes."""
+        return int(self.identity["budget"]["updates"])
 
     @property
     def label(self) -> str:
-        """The method with its settings, as its folder is named."""
-        return "+".join([self.method, *sorted(self.settings.split())])
-
-    @property
-    def budget(self) -> int:
-        """The number of updates."""
-        return self.updates or PRESETS[self.preset].train.updates
+        """A short name for messages and tables."""
+        who = "preparation" if self.part == PREPARATION else f"{self.variant} seed {self.seed}"
+        return f"{self.dataset} {who}"
 
     @property
     def name(self) -> str:
-        """The name of its record, without a suffix."""
-        return _name(self.data_set, self.label, self.preset, self.budget, self.seed)
+        """The name of its record in a folder of records, without a suffix."""
+        if self.part == PREPARATION:
+            return f"{self.dataset}--preparation"
+        return f"{self.dataset}--{self.entry.folder}--{self.scale.preset}--seed-{self.seed}"
 
-    def folder(self, work: Path) -> Path:
-        """Where its results are, below the folder `work`."""
-        return self.out(work) / self.data_set / self.label / self.preset / f"seed-{self.seed}"
+    def out(self, root: Path) -> Path:
+        """The --out of its run, below the queue's folder."""
+        return root / ("preparation" if self.part == PREPARATION else "runs")
 
-    def out(self, work: Path) -> Path:
-        """Its run's --out: runs that differ in nothing but their length need one each."""
-        return work / f"runs-{self.budget}"
+    def folder(self, root: Path) -> Path:
+        """Where its run leaves its record and checkpoint."""
+        run = f"{self.entry.folder}/{self.scale.preset}/seed-{self.seed}"
+        return self.out(root) / self.dataset / run
 
-
-GRID = (
-    (HSAL, "location_reward=no"),
-    (HSAL, "class_loss=expected-reward"),
-    (HSAL, "class_loss=expected-reward location_reward=no"),
-    (HSAL, "class_loss=log-marginal"),
-    (HSAL, "class_loss=log-marginal location_reward=no"),
-    (HSAL, "class_loss=multiset"),
-    (HSAL, "class_loss=multiset location_reward=no"),
-    (BASELINE, "location_reward=yes"),
-    (BASELINE, "teacher_forcing=yes"),
-    (BASELINE, "location_reward=yes teacher_forcing=yes"),
-)
-"""What classes are trained on, with and without the location reward. HSAL-RL (REINFORCE with it)
-and the baseline (own samples fed back, without it) are the two of these that part 1 has."""
-
-OTHERS = (
-    "count-classifier",
-    "multiset-loss",
-    "query-transformer",
-    "rl",
-    "log-marginal",
-    "cnn-rnn",
-    "order-search",
-    "slot-attention",
-    "distribution-matching",
-    "idspn",
-    "one-step-matching",
-    "count-regression",
-)
-"""The field's methods; HSAL with the multiset loss is in the grid."""
-
-PLAN = (
-    *(Item(1, data, method, 0) for data, method in product((MULTISET, SET), (HSAL, BASELINE))),
-    *(
-        Item(1, data, method, seed)
-        for seed, data, method in product((1, 2, 3, 4), (MULTISET, SET), (HSAL, BASELINE))
-    ),
-    *(
-        Item(2, MULTISET, method, seed, settings)
-        for seed, (method, settings) in product((0, 1, 2), GRID)
-    ),
-    Item(3, MULTISET, HSAL, 0, "trajectories=1"),
-    Item(3, MULTISET, HSAL, 0, "reset_controller=yes"),
-    Item(3, MULTISET, HSAL, 0, "return_to_go=yes"),
-    Item(3, MULTISET, HSAL, 0, updates=37_500),
-    *(Item(4, MULTISET, method, seed) for seed, method in product((0, 1, 2), OTHERS)),
-)
-"""1: the paper's Table 1. 2: what of the method it is that helps. 3: other readings, and longer.
-4: the field's other methods."""
-
-TOY_UPDATES = 4
+    def command(self, root: Path) -> list[str]:
+        """Return the arguments of `hsal-bench` that make the run."""
+        command = ["run", "--model", self.variant, "--dataset", self.dataset]
+        command += ["--preset", self.scale.preset, "--seeds", str(self.seed)]
+        for name, value in self.scale.limits.items():
+            command += [f"--{name.replace('_', '-')}", str(value)]
+        for name, value in plans.settings_of(self.method, self.scale.settings).items():
+            command += ["--set", f"{name}={value}"]
+        return [*command, *self.scale.options, "--out", str(self.out(root))]
 
 
-def toy(item: Item) -> Item:
-    """Return the item on images of drawn digits, small and short enough for a CPU."""
-    return dataclasses.replace(
-        item,
-        data_set=item.data_set.replace("mnist", "synthetic"),
-        preset="quick",
-        updates=TOY_UPDATES * item.budget // PRESETS["paper"].train.updates,
+def plan(
+    scale: str,
+    parts: Iterable[str] = (),
+    datasets: Iterable[str] = (),
+    methods: Iterable[str] = (),
+    seeds: Sequence[int] = (),
+) -> list[Item]:
+    """Return the runs at a scale, one seed of everything first; what is empty narrows nothing.
+
+    `seeds` replaces each part's own.
+
+    Raises:
+        UsageError: a part, dataset or method that is not in the plan.
+    """
+    toy = scale == "toy"
+    items = [
+        Item(part, dataset.replace("mnist", "synthetic") if toy else dataset, variant, seed, size)
+        for part, (names, variants, own) in PARTS.items()
+        for size in [SCALES[scale]]
+        for dataset, variant, seed in product(names, variants, seeds or own)
+        if not (toy and dataset == SVHN)
+    ]
+    for option, asked, values in (
+        ("--part", parts, lambda item: {str(item.part)}),
+        ("--dataset", datasets, lambda item: {item.dataset}),
+        ("--methods", methods, lambda item: {item.method, item.variant}),
+    ):
+        wanted = set(asked)
+        known = {value for item in items for value in values(item)}
+        if unknown := sorted(wanted - known):
+            raise UsageError(f"{option} {unknown[0]}: {suggest(unknown[0], known)}")
+        items = [item for item in items if not wanted or values(item) & wanted]
+    return sorted(items, key=lambda item: (item.seed, item.part))
+
+
+def preparation(item: Item) -> Item:
+    """Return the shortest run on an item's dataset: it makes all that the others need.
+
+    Its record says which dataset and activation model theirs must have.
+    """
+    limits = {**item.scale.limits, "updates": 1, "eval_every": 1}
+    scale = dataclasses.replace(item.scale, limits=limits, settings={})
+    return Item(PREPARATION, item.dataset, "count-regression", 0, scale)
+
+
+def inputs_of(record: Record) -> tuple[str, str | None]:
+    """Return the hashes of a record's dataset and activation model: one table has one of each."""
+    return record.data_set.content_sha256, record.activation and record.activation.sha256
+
+
+def is_run_of(record: Record, item: Item) -> bool:
+    """Return whether a record is of an item's run, on whatever inputs."""
+    return record.data_set.name == item.dataset and all(
+        getattr(record, name) == value for name, value in item.identity.items()
     )
-
-
-SCALES = {"paper": PLAN, "toy": tuple(map(toy, PLAN))}
-
-
-def name_of(record: Record) -> str:
-    """Return the name under which a record is kept, without a suffix."""
-    label, updates = comparison.label(record), record.budget["updates"]
-    return _name(record.data_set.name, label, str(record.preset), updates, record.seed)
-
-
-def by_item(records: Iterable[Record], plan: Sequence[Item]) -> dict[str, Record]:
-    """Return the record of each item that has one, by the item's name; the first of several.
-
-    Evaluations on a data set that a method was not trained on are no item's.
-    """
-    wanted = {item.name for item in plan}
-    found: dict[str, Record] = {}
-    for record in records:
-        name = name_of(record)
-        if record.status == "ok" and record.trained_on is None and name in wanted:
-            found.setdefault(name, record)
-    return found
-
-
-def finished(plan: Sequence[Item], work: Path) -> dict[str, bytes]:
-    """Return what the runs below `work` have to carry off, by the names of an archive's members.
-
-    Every finished item's record, and one attention picture per method and its settings.
-    """
-    members: dict[str, bytes] = {}
-    pictured: set[str] = set()
-    for item in plan:
-        path = item.folder(work) / "record.json"
-        if path.exists() and by_item([read_record(path)], [item]):
-            members[f"{item.name}.json"] = path.read_bytes()
-            picture = path.with_name("attention.png")
-            if picture.exists() and item.label not in pictured:
-                pictured.add(item.label)
-                members[f"{item.name}{PICTURE}"] = picture.read_bytes()
-    return members
-
-
-def pack(path: Path, members: Mapping[str, bytes]) -> None:
-    """Add `members` to the archive `path`, which is replaced at once or not at all.
-
-    What is in it already stays as it is; a method that has a picture gets no second one.
-    """
-    there = unpack(path) if path.exists() else {}
-    pictured = {_method(name) for name in there if name.endswith(PICTURE)}
-    new = {
-        name: data
-        for name, data in members.items()
-        if not (name.endswith(PICTURE) and _method(name) in pictured)
-    }
-    everything = new | there
-    if everything == there:
-        return
-    with replacing(path) as temporary, tarfile.open(temporary, "w:gz") as archive:
-        for name, data in sorted(everything.items()):
-            about = tarfile.TarInfo(name)
-            about.size = len(data)
-            archive.addfile(about, io.BytesIO(data))
-
-
-def unpack(path: Path) -> dict[str, bytes]:
-    """Return the members of an archive by name, after a look at what they claim to be.
-
-    Raises:
-        UsageError: no such archive, a damaged one, a member that `pack` would not have written.
-    """
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            return {member.name: _content(archive, member, path) for member in archive}
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise UsageError(
-            f"{path} cannot be read ({error}): name a records.tar.gz, or remove it"
-        ) from error
-
-
-def records_in(path: Path) -> dict[str, Record]:
-    """Return the records in an archive by the names of their members; {} if there is none.
-
-    Raises:
-        UsageError: as `unpack`; a member that is no record, or that of another run.
-    """
-    members = unpack(path) if path.exists() else {}
-    records = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, data in members.items():
-            if name.endswith(".json"):
-                file = Path(folder) / name
-                file.write_bytes(data)
-                records[name] = read_record(file)
-                if name != f"{name_of(records[name])}.json":
-                    raise UsageError(f"{path}: {name} is the record of {name_of(records[name])}")
-    return records
-
-
-def collect(path: Path, folder: Path) -> tuple[list[str], list[str]]:
-    """Write the records of an archive into `folder`; return (names written, names kept).
-
-    A file that is there with another content is kept: it may be committed.
-
-    Raises:
-        UsageError: as `records_in`; there is no such archive. Nothing has been written then.
-    """
-    members, names = unpack(path), sorted(records_in(path))
-    writable_folder(folder)
-    written, kept = [], []
-    for name in names:
-        target = folder / name
-        if not target.exists():
-            with replacing(target) as temporary:
-                temporary.write_bytes(members[name])
-            written.append(name)
-        elif target.read_bytes() != members[name]:
-            kept.append(name)
-    return written, kept
-
-
-def _name(data_set: str, label: str, preset: str, updates: int, seed: int) -> str:
-    usual = preset in PRESETS and PRESETS[preset].train.updates == updates
-    length = "" if usual else f"+updates={updates}"
-    return f"{data_set}--{label}{length}--{preset}--seed-{seed}"
-
-
-def _method(name: str) -> str:
-    return name.split("--")[1]
-
-
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
-    content = archive.extractfile(member) if member.isreg() else None
-    if content is None or not _MEMBER.fullmatch(member.name) or member.size > LARGEST:
-        raise UsageError(
-            f"{path} holds {member.name!r}, which is neither a record nor a picture of one: "
-            "it is not an archive that reproduce.py wrote"
-        )
-    return content.read()

@@ -1,71 +1,123 @@
-"""What has come out of the plan: tables of records, the paper's numbers, the plan with costs."""
+"""What has come out of the plan: the state of every run, its costs, and the paper's Table 1."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
-from attempts import Attempt
-from reproduction import BASELINE, HSAL, Item
+from reproduction import BASELINE, HSAL, MULTISET, PREPARATION, SET, SVHN, Item
+from reproduction_board import Board
 
-from hsal_bench import comparison, sheets, tables
+from hsal_bench import sheets, tables
+from hsal_bench.comparison import NONE
 from hsal_bench.record import Record
 from hsal_bench.sheets import Sheet
 
 TABLE_1 = {
-    ("set", HSAL): (0.990, 0.960),
-    ("set", BASELINE): (0.735, 0.478),
-    ("multiset", HSAL): (0.978, 0.935),
-    ("multiset", BASELINE): (0.726, 0.477),
+    (SET, HSAL): (0.990, 0.960),
+    (SET, BASELINE): (0.735, 0.478),
+    (MULTISET, HSAL): (0.978, 0.935),
+    (MULTISET, BASELINE): (0.726, 0.477),
+    (SVHN, HSAL): (0.973, 0.947),
+    (SVHN, BASELINE): (0.589, 0.307),
 }
 """The paper's Table 1: F1 and 0-1 (macro F1 and exact match here)."""
 
 
-def summary(
-    scale: str, plan: Sequence[Item], done: Mapping[str, Record], attempts: Sequence[Attempt]
-) -> str:
-    """Return all of it as Markdown. `done` holds the records of the plan by item."""
-    means = sheets.metric_sheets(tables.metric_table(done.values())) if done else []
-    shown = [*means, beside_the_paper(plan, done), plan_sheet(plan, done, attempts)]
-    return f"# The plan at {scale} scale\n\n{sheets.markdown(shown)}"
+def status(board: Board, *, alive: bool) -> str:
+    """Return the plan as tables in Markdown. alive: a queue is working on it."""
+    return sheets.markdown([item_sheet(board, alive=alive), part_sheet(board, datetime.now())])
 
 
-def beside_the_paper(plan: Sequence[Item], done: Mapping[str, Record]) -> Sheet:
-    """Return the means over seeds of part 1 beside the paper's Table 1."""
+def summary(board: Board) -> str:
+    """Return the results and the plan with its costs as Markdown."""
+    records = [board.done[item.name] for item in board.items if item.name in board.done]
+    means = sheets.metric_sheets(tables.metric_table(records)) if records else []
+    results = sheets.markdown([beside_the_paper(board), *means])
+    return f"# The paper's experiments\n\n{results}\n{status(board, alive=False)}"
+
+
+def beside_the_paper(board: Board) -> Sheet:
+    """Return means and standard deviations over the seeds of part 1 next to the paper's Table 1."""
     rows = []
-    for (task, method), (f1, exact) in TABLE_1.items():
-        items = [item for item in plan if item.part == 1 and item.method == method]
-        names = [item.name for item in items if item.data_set.endswith(f"-{task}")]
-        runs = [done[name] for name in names if name in done]
-        ours = (_mean(runs, name) for name in ("macro_f1", "exact_match"))
-        cells = (f"{mean} ({paper:.3f})" for mean, paper in zip(ours, (f1, exact), strict=True))
-        rows.append((task, method, str(len(runs)), *cells))
-    columns = ("content", "method", "seeds", "macro f1 (paper)", "exact match (paper)")
-    return Sheet("Beside the paper's Table 1", columns, tuple(rows))
+    for (dataset, method), paper in TABLE_1.items():
+        plan = [item for item in board.items if (item.part, item.variant) == (1, method)]
+        plan = [item for item in plan if item.dataset.replace("synthetic", "mnist") == dataset]
+        runs = [board.done[item.name] for item in plan if item.name in board.done]
+        ours = [_mean(runs, metric) for metric in ("macro_f1", "exact_match")]
+        cells = [f"{mean} ({number:.3f})" for mean, number in zip(ours, paper, strict=True)]
+        rows.append((dataset, method, f"{len(runs)} of {len(plan)}", *cells))
+    columns = ("dataset", "method", "seeds", "macro f1 (paper)", "exact match (paper)")
+    return Sheet("Next to the paper's Table 1", columns, tuple(rows))
 
 
-def plan_sheet(
-    plan: Sequence[Item], done: Mapping[str, Record], attempts: Sequence[Attempt]
-) -> Sheet:
-    """Return the plan as a table: what is done, and the seconds that all attempts took."""
+def item_sheet(board: Board, *, alive: bool) -> Sheet:
+    """Return a row for each preparation and each run."""
     rows = []
-    for item in plan:
-        mine = [one for one in attempts if one.item == item.name]
-        state = "done" if item.name in done else mine[-1].outcome if mine else "missing"
-        numbers = f"{item.seed}", f"{item.budget:,}", state, *_costs(mine)
-        rows.append((str(item.part), item.data_set, item.label, *numbers))
-    columns = ("part", "data set", "method", "seed", "updates", "state", "seconds", "stages")
-    count = sum(item.name in done for item in plan)
-    return Sheet(f"Plan: {count} of {len(plan)} done", columns, tuple(rows))
+    for item in [*board.preparations.values(), *board.items]:
+        state, note = _state(board, item, alive=alive)
+        first = item.part == PREPARATION
+        who = ("preparation", "", "") if first else (item.variant, str(item.part), str(item.seed))
+        rows.append((item.dataset, *who, state, board.progress(item), note))
+    done = sum(item.name in board.done for item in board.items)
+    columns = ("dataset", "method", "part", "seed", "state", "updates", "note")
+    return Sheet(f"{done} of {len(board.items)} runs done", columns, tuple(rows))
 
 
-def _costs(attempts: Sequence[Attempt]) -> tuple[str, str]:
-    """Return the seconds of an item's attempts, whole and by stage."""
-    names = dict.fromkeys(name for one in attempts for name in one.stages)
-    stages = {name: sum(one.stages.get(name, 0.0) for one in attempts) for name in names}
-    listed = ", ".join(f"{name} {seconds:,.0f}" for name, seconds in stages.items())
-    return f"{sum(stages.values()):,.0f}" if stages else comparison.NONE, listed
+def part_sheet(board: Board, now: datetime) -> Sheet:
+    """Return what each part costs, and below it when all will be done."""
+    left, rows = board.seconds_left(), []
+    for part in sorted({PREPARATION, *(item.part for item in board.items)}):
+        items = [item for item in [*board.preparations.values(), *board.items] if item.part == part]
+        done = [item for item in items if item.name in board.done]
+        cpu = sum(board.state.cpu.get(item.name, 0.0) for item in items)
+        seconds = [left.get(item.name) for item in items if item not in done]
+        rest = NONE if None in seconds else _duration(sum(filter(None, seconds)))
+        name = str(part) if part != PREPARATION else "preparation"
+        rows.append((name, f"{len(done)} of {len(items)}", _duration(cpu), rest))
+    columns = ("part", "done", "CPU time", "training left")
+    return Sheet("Costs", columns, tuple(rows), (finish(board, left, now),))
 
 
-def _mean(runs: Sequence[Record], name: str) -> str:
-    return f"{statistics.mean(run.metrics[name] for run in runs):.3f}" if runs else comparison.NONE
+def finish(board: Board, left: Mapping[str, float | None], now: datetime) -> str:
+    """Return in a line when all will be done, as far as paces have been measured."""
+    if not left:
+        return "all done"
+    known = [seconds for seconds in left.values() if seconds is not None]
+    uncounted = [f"{len(left) - len(known)} runs"] if len(known) < len(left) else []
+    seconds = max(sum(known) / board.state.jobs, max(known, default=0.0))
+    for dataset in dict.fromkeys(item.dataset for item in board.missing()):
+        if not board.prepared(dataset):
+            stage, stage_seconds = board.preparing(dataset)
+            seconds += stage_seconds or 0.0
+            uncounted.append(f"preparing {dataset}{' after this stage' if stage else ''}")
+    if not seconds:
+        return "no estimate yet: no pace has been measured"
+    text = f"{'more than' if uncounted else 'about'} {_duration(seconds)} left, with "
+    text += f"{board.state.jobs} at a time until {now + timedelta(seconds=seconds):%a %d %b %H:%M}"
+    return f"{text}; not counted: {', '.join(uncounted)}" if uncounted else text
+
+
+def _state(board: Board, item: Item, *, alive: bool) -> tuple[str, str]:
+    """Return an item's state and a note on it."""
+    if item.name in board.done:
+        return "done", ""
+    if alive and item.name in board.state.running:
+        return "running", ""
+    if reason := board.state.failed.get(item.name):
+        return "failed", reason
+    return "missing", board.notes.get(item.name, "")
+
+
+def _mean(runs: Sequence[Record], metric: str) -> str:
+    """Return "mean ± standard deviation" over runs."""
+    values = [run.metrics[metric] for run in runs]
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}" if values else NONE
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

@@ -1,88 +1,86 @@
 """A stand-in for `hsal-bench`: its folders, files, lines and exit codes, without the work.
 
-FAKE_HANGS_AT: the update after which it waits to be stopped. FAKE_FAILS: a part of the labels of
-methods that fail.
+FAKE_KNOWN: a JSON file of what runs are, so that nothing heavy is imported. FAKE_HANGS_AT: the
+update after which a run waits to be stopped. FAKE_FAILS: a part of the models that fail.
+FAKE_MODEL: the activation model's hash. A checkpoint is "[updates, seconds]".
 """
 
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 import click
 
-from hsal_bench.record import Correct, DataSet, Environment, Record, write_record
+from hsal_bench.record import Activation, Correct, DataSet, Environment, Record, write_record
+
+MODEL, CONTENT = "cd" * 32, "ab" * 32
 
 
-def record(data_set, method, preset, updates, seed, settings=None, **fields):
-    """Return a record of a run as it might have been."""
+def record(dataset, seed, run, model=MODEL, content=CONTENT, **fields):
+    """Return a record of a run as it might have been; 0.01 s an update."""
+    updates = run["budget"]["updates"]
     values = {
         "status": "ok",
         "metrics": {"exact_match": 1.0, "macro_f1": 0.95},
         "correct": Correct(8, "/w=="),
+        "seed": seed,
+        "data_set": DataSet(dataset, content, {"test": 8}, f"{dataset}.h5"),
+        "activation": Activation("small", "from scratch", model, 0.9),
+        "wall_s": updates / 100,
+        **{name: value for name, value in run.items() if name != "folder"},
     }
     return Record(
         **(values | fields),
-        method=method,
-        config={},
-        settings=settings or {},
-        preset=preset,
-        seed=seed,
-        budget={"updates": updates, "batch_size": 64},
-        data_set=DataSet(data_set, "ab" * 32, {"test": 8}, f"{data_set}.h5"),
-        activation=None,
         updates=updates,
         device="cpu",
         environment=Environment("3.11", "0", "2.8", "2", "3", None, "linux"),
         git=None,
         started="2026-01-01T00:00:00+00:00",
         command="hsal-bench run",
-        metrics_version=1,
     )
 
 
 def run(args):
-    settings = dict(text.split("=") for text in args.set)
-    label = "+".join([args.model, *sorted(args.set)])
+    click.echo(f"threads {os.environ['OMP_NUM_THREADS']}, nice {os.nice(0)}")
     fails = os.environ.get("FAKE_FAILS")
-    if fails and fails in label:
-        click.echo("error: it does not work", err=True)
+    if fails and fails in args.model:
+        click.echo("error: it does not work")
         return 1
-    click.echo(f"data set x: {args.dataset}\nactivation model y: 90 %", err=True)
-    folder = args.out / args.dataset / label / args.preset / f"seed-{args.seeds}"
+    known = json.loads(Path(os.environ["FAKE_KNOWN"]).read_text())
+    kind = known[f"{args.out.name}/{args.model}"]
+    folder = args.out / args.dataset / kind["folder"] / args.preset / f"seed-{args.seeds}"
     folder.mkdir(parents=True, exist_ok=True)
-    curve = folder / "metrics.jsonl"
-    begun = len(curve.read_text().splitlines()) if curve.exists() else 0
-    click.echo(f"{label} seed 0: {args.updates} updates from {begun}", err=True)
-    (folder / "checkpoint.pt").touch()
-    for update in range(begun + 1, args.updates + 1):
-        with curve.open("a") as file:
-            file.write(json.dumps({"update": update}) + "\n")
-        if update == int(os.environ.get("FAKE_HANGS_AT", 0)):
-            click.echo("hanging")
-            time.sleep(60)
-    (folder / "attention.png").write_bytes(b"a picture")
-    done = record(args.dataset, args.model, args.preset, args.updates, args.seeds, settings)
-    write_record(done, folder / "record.json")
+    checkpoint = folder / "checkpoint.pt"
+    begun = json.loads(checkpoint.read_text())[0] if checkpoint.exists() else 0
+    click.echo(f"resuming from update {begun}")
+    hangs_at = int(os.environ.get("FAKE_HANGS_AT", 0))
+    if args.out.name == "runs" and begun < hangs_at:
+        checkpoint.write_text(json.dumps([hangs_at, hangs_at / 100]))
+        click.echo("hanging")
+        time.sleep(60)
+    model = os.environ.get("FAKE_MODEL", MODEL)
+    write_record(record(args.dataset, args.seeds, kind, model), folder / "record.json")
     return 0
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if sys.argv[1] == "generate":
         return 0
     parser = argparse.ArgumentParser()
-    for name in ("model", "dataset", "preset", "data-dir", "datasets", "device"):
+    for name in ("model", "dataset", "preset", "data-dir", "datasets", "device", "set"):
         parser.add_argument(f"--{name}")
-    for name in ("seeds", "updates", "fine-tune-updates"):
+    for name in ("seeds", "updates", "eval-every", "fine-tune-updates"):
         parser.add_argument(f"--{name}", type=int)
-    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--out", type=Path)
     try:
         return run(parser.parse_args(sys.argv[2:]))
     except KeyboardInterrupt:
-        click.echo("interrupted: told to stop", err=True)
+        click.echo("interrupted: told to stop")
         return 130
 
 

@@ -26,14 +26,16 @@ def trial(scripts):
             {"update": 10 * n, "valid_exact_match": exact, "valid_macro_f1": f1}
             for n, (exact, f1) in enumerate(scores)
         )
-        record = scripts.fake_hsal_bench.record(
-            data_set="mnist-multiset", method=method, preset="quick", updates=20, seed=seed
-        )
-        config = {"learning_rate": rate, "weight_decay": decay}
+        run = {
+            "method": method,
+            "config": {"learning_rate": rate, "weight_decay": decay},
+            "preset": "quick",
+            "budget": {"updates": 20, "batch_size": 64},
+            "metrics_version": 1,
+        }
+        record = scripts.fake_hsal_bench.record("mnist-multiset", seed, run)
         activation = Activation("small", "from scratch", model)
-        return dataclasses.replace(
-            record, config=config, curve=curve, activation=activation, **fields
-        )
+        return dataclasses.replace(record, curve=curve, activation=activation, **fields)
 
     return make
 
