@@ -49,8 +49,9 @@ def write_blocks(
                 log.flush()
             report(start + len(block))
         os.fsync(file.fileno())
-    part.replace(path)
-    digests.unlink()
+    with uninterrupted():
+        part.replace(path)
+        digests.unlink()
 
 
 def _intact(part: Path, digests: Path, rows: int) -> tuple[int, int]:

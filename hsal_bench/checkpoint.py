@@ -1,4 +1,4 @@
-"""Checkpoints: what a training folder keeps to resume from, and whose it is.
+"""Checkpoints: what a training folder keeps to resume from, and which run it belongs to.
 
 `checkpoint.pt` holds everything needed to resume, `best.pt` the state that scored best on the
 validation split.
@@ -20,7 +20,7 @@ from hsal_bench.files import write_state
 from hsal_bench.method import Method
 from hsal_bench.record_files import CHECKPOINT
 
-BEST = "best.pt"
+BEST, CURVE = "best.pt", "metrics.jsonl"
 _SHOWN = 3
 
 Sums = dict[tuple[str, ...], Tensor]
@@ -53,7 +53,7 @@ class Checkpoint:
     device: str | None
 
     def resuming(self, device: torch.device) -> str:
-        """Return the words for resuming on a device."""
+        """Return the message for resuming on a device."""
         resumed = f"resuming from update {self.update:,}"
         if self.device in (None, device.type):
             return resumed
@@ -164,8 +164,8 @@ def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a training folder's states, so that training starts over."""
-    for name in (CHECKPOINT, BEST):
+    """Remove a training folder's states and curve, so that training starts over."""
+    for name in (CHECKPOINT, BEST, CURVE):
         (folder / name).unlink(missing_ok=True)
 
 

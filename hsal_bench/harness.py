@@ -8,7 +8,6 @@ result is the same bit for bit as without the interruption.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import time
@@ -19,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from torch import Tensor
 
@@ -90,17 +90,16 @@ def train(
             training.evaluate_if_due()
             training.save_if_due()
             report(run.update, _status(run, select_by))
-    except KeyboardInterrupt:
-        with contextlib.suppress(Diverged):
-            training.save()
-        raise
+    except KeyboardInterrupt as stop:
+        training.save_at_stop()
+        raise stop
     method.load_state_dict(checkpoint.load(folder / checkpoint.BEST)["method"])
     return run
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
     """Return the training curve that a run, finished or not, has left in its folder."""
-    path = folder / "metrics.jsonl"
+    path = folder / checkpoint.CURVE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -120,13 +119,17 @@ class _Training:
     def __post_init__(self) -> None:
         self.started = time.perf_counter() - self.run.seconds
         self.next_save = time.perf_counter() + SAVE_EVERY
+        self.whole = True
+        """Whether method, `run` and `sums` are of one update: a second signal can stop a step."""
 
     def update(self, batch: Batch) -> None:
         """Make one update. It ends before a signal stops the run."""
         with uninterrupted():
+            self.whole = False
             scalars = check_scalars(self.method, "update", self.method.update(batch))
             _add(self.sums, scalars)
             self.run.update += 1
+            self.whole = True
 
     def evaluate_if_due(self) -> None:
         """Evaluate at update 0, at every `eval_every` and at the end, unless that is done."""
@@ -134,12 +137,22 @@ class _Training:
         evaluated = self.run.curve[-1]["update"] if self.run.curve else None
         if update != evaluated and (update % budget.eval_every == 0 or update == budget.updates):
             self._evaluate()
-            self.save()
+            if update:
+                self.save()
 
     def save_if_due(self) -> None:
         """Save a checkpoint every now and then."""
         if time.perf_counter() >= self.next_save:
             self.save()
+
+    def save_at_stop(self) -> None:
+        """Save what a signal has stopped, if that is anything; a failure is printed."""
+        if not (self.whole and self.run.update):
+            return
+        try:
+            self.save()
+        except Exception as error:
+            click.echo(f"no checkpoint of update {self.run.update:,}: {error}", err=True)
 
     def save(self) -> None:
         """Save a checkpoint.
@@ -162,6 +175,7 @@ class _Training:
         # A signal may stop this: predicting changes nothing.
         scores = evaluation.evaluate(self.method, self.data["valid"]).metrics
         with uninterrupted():
+            self.whole = False
             self.sums.clear()
             run.curve.append({"update": run.update, **losses, **_validation(scores)})
             if scores[self.select_by] > run.best_score:
@@ -171,8 +185,9 @@ class _Training:
                 write_state(self.folder / checkpoint.BEST, best)
             # Written whole each time: a resumed run leaves no lines of its lost part behind.
             lines = (json.dumps(line) + "\n" for line in run.curve)
-            write_text(self.folder / "metrics.jsonl", "".join(lines))
+            write_text(self.folder / checkpoint.CURVE, "".join(lines))
             run.validating += time.perf_counter() - started
+            self.whole = True
 
 
 def _validation(scores: Mapping[str, float]) -> dict[str, float]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -34,13 +35,22 @@ def uninterrupted() -> Iterator[None]:
         held.append(number)
 
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    active = {number: old for number, old in handlers.items() if old is not signal.SIG_IGN}
-    for number in active:
-        signal.signal(number, hold)
+    # None: a handler that Python did not install, and cannot install again.
+    active = {n: old for n, old in handlers.items() if old not in (None, signal.SIG_IGN)}
     try:
+        _install(dict.fromkeys(active, hold))
         yield
     finally:
-        for number, handler in active.items():
-            signal.signal(number, handler)
+        _install(active)
         if held:
             raise KeyboardInterrupt
+
+
+def _install(handlers: Mapping[int, Any]) -> None:
+    """Install signal handlers; a signal that comes meanwhile waits until all are in place."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -215,7 +215,7 @@ class Bench:
         setup = Setup(self.device, stub.seed, budget.updates)
         resident = devices.release_memory(self.device)
         work = f"training with batches of {budget.batch_size}"
-        with devices.enough_memory(work, "use a smaller --batch-size"):
+        with devices.enough_memory(work, "use a smaller --batch-size, with --restart"):
             method = entry.cls(
                 self.inputs(entry, stub.seed).task(sets["train"]), entry.config, setup
             )

@@ -16,7 +16,7 @@ from torch import nn
 from hsal_bench import checkpoint, harness
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod, cosine
-from hsal_bench.interrupts import terminate_like_ctrl_c
+from hsal_bench.interrupts import SIGNALS, terminate_like_ctrl_c
 from hsal_bench.loader import ExampleSet, training_batches
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.options import option
@@ -104,17 +104,19 @@ def test_a_killed_run_ends_bit_for_bit_as_an_uninterrupted_one(tmp_path, killed_
 
 
 @pytest.fixture
-def sigterm_as_in_the_command_line():
-    before = signal.getsignal(signal.SIGTERM)
+def signals_as_in_the_command_line():
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     terminate_like_ctrl_c()
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stop_at", [0, 1, 3, 4, 6, 12])
 def test_a_signal_leaves_a_checkpoint_of_the_moment(
-    tmp_path, stop_at, number, sigterm_as_in_the_command_line
+    tmp_path, stop_at, number, signals_as_in_the_command_line
 ):
     """At any update, and within the evaluations at updates 0, 4 and 12."""
     whole, stopped, resumed = _toy(), _toy(), _toy()
@@ -132,11 +134,51 @@ def test_a_signal_leaves_a_checkpoint_of_the_moment(
     setattr(stopped, call, send)
     with pytest.raises(KeyboardInterrupt):
         harness.train(stopped, DATA, BUDGET, 0, tmp_path / "stopped", IDENTITY)
-    assert checkpoint.find(tmp_path / "stopped").update == stop_at
-    assert stopped.updates_done == stop_at
+    found = checkpoint.find(tmp_path / "stopped")
+    assert (found.update if found else 0) == stopped.updates_done == stop_at
     got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "stopped", IDENTITY)
     assert _weights(resumed) == _weights(whole)
     assert got.curve == expected.curve
+
+
+def test_a_second_signal_does_not_save_half_an_update(tmp_path, signals_as_in_the_command_line):
+    whole, stopped, resumed = _toy(), _toy(), _toy()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", IDENTITY)
+    plain = stopped.loss
+
+    def send_twice(batch):
+        if stopped.updates_done == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(batch)
+
+    stopped.loss = send_twice
+    with pytest.raises(KeyboardInterrupt):
+        harness.train(stopped, DATA, BUDGET, 0, tmp_path / "stopped", IDENTITY)
+    assert checkpoint.find(tmp_path / "stopped").update == 4
+    got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "stopped", IDENTITY)
+    assert _weights(resumed) == _weights(whole)
+    assert got.curve == expected.curve
+
+
+def test_a_stop_stays_a_stop_if_nothing_can_be_saved(
+    tmp_path, monkeypatch, capsys, signals_as_in_the_command_line
+):
+    method = _toy()
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    def stop(done, status):
+        if done == 6:
+            monkeypatch.setattr(checkpoint, "save", fail)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        harness.train(method, DATA, BUDGET, 0, tmp_path, IDENTITY, stop)
+    assert "no checkpoint of update 6: [Errno 28] No space left" in capsys.readouterr().err
 
 
 def test_a_killed_run_loses_little(tmp_path, monkeypatch):
@@ -330,13 +372,13 @@ def test_killed_between_the_best_state_and_the_checkpoint(tmp_path, monkeypatch)
     expected = harness.train(whole, DATA, BUDGET, 0, tmp_path / "whole", IDENTITY)
     save, saved = checkpoint.save, []
 
-    def kill_at_the_third(*arguments):
+    def kill_at_the_second(*arguments):
         saved.append(1)
-        if len(saved) == 3:
+        if len(saved) == 2:
             raise KilledError
         save(*arguments)
 
-    monkeypatch.setattr(checkpoint, "save", kill_at_the_third)
+    monkeypatch.setattr(checkpoint, "save", kill_at_the_second)
     with pytest.raises(KilledError):
         harness.train(_toy(), DATA, BUDGET, 0, tmp_path / "killed", IDENTITY)
     monkeypatch.setattr(checkpoint, "save", save)

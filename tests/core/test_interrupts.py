@@ -9,6 +9,14 @@ import pytest
 from hsal_bench.interrupts import SIGNALS, uninterrupted
 
 
+@pytest.fixture(autouse=True)
+def _sigint_is_not_ignored():
+    """As in a process that a shell started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def _send(number):
     os.kill(os.getpid(), number)
 

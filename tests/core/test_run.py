@@ -173,7 +173,7 @@ def test_too_little_memory_is_one_line_with_a_remedy_and_the_next_method_runs(be
     assert record.status == "failed"
     assert record.reason == (
         "training with batches of 8: CUDA out of memory. Tried to allocate 2.00 GiB; use a smaller "
-        "--batch-size"
+        "--batch-size, with --restart"
     )
     assert "traceback" not in err
     assert read_record(_folder(tmp_path) / "record.json").status == "ok"
