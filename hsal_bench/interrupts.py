@@ -46,7 +46,7 @@ def uninterrupted() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-def _install(handlers: Mapping[int, Any]) -> None:
+def _install(handlers: Mapping[signal.Signals, Any]) -> None:
     """Install signal handlers; a signal that comes meanwhile waits until all are in place."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
