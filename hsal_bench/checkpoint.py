@@ -164,8 +164,8 @@ def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a training folder's states and curve, so that training starts over."""
-    for name in (CHECKPOINT, BEST, CURVE):
+    """Remove a training folder's states, so that training starts over."""
+    for name in (CHECKPOINT, BEST):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -171,6 +171,8 @@ class Bench:
         if self.request.restart:
             (folder / RECORD).unlink(missing_ok=True)
             checkpoint.remove(folder)
+            # Else a failure before the first evaluation would take this curve for its own.
+            (folder / checkpoint.CURVE).unlink(missing_ok=True)
         stub = self._stub(entry, seed)
         if entry.cls.inputs == "activations":
             stub = dataclasses.replace(stub, activation=self.inputs(entry, seed).as_record())
