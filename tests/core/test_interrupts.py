@@ -57,6 +57,7 @@ def test_ignored_signals_stay_ignored():
     try:
         with uninterrupted():
             _send(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
 
