@@ -71,7 +71,8 @@ from hsal_bench.presets import Precision
 @click.option(
     "--fine-tune-updates",
     type=click.IntRange(min=1),
-    help="Updates of the activation model, instead of the preset's.",
+    help="Updates of the activation model, instead of the preset's. With --activation-model "
+    "published: which of the published models.",
 )
 @click.option("--backbone", metavar="NAME", help="Activation model, instead of the preset's.")
 @click.option(

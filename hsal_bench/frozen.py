@@ -23,11 +23,10 @@ from hsal_bench import backbones, strict_json
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.files import replacing, write_text
-from hsal_bench.presets import Precision
+from hsal_bench.presets import PUBLISHED, Precision
 from hsal_bench.record import Activation
 from hsal_bench.typed_json import typed
 
-PUBLISHED = "published"
 _PACKAGE = Path(__file__).parent
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
 

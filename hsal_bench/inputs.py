@@ -94,7 +94,13 @@ class Inputs:
         if name is None:
             return None
         updates = {preset.fine_tune.updates, preset.from_scratch.updates}
-        return frozen.given(name, preset.backbone, self.data, updates)
+        model = frozen.given(name, preset.backbone, self.data, updates)
+        if self.request.fine_tune_updates not in (None, model.updates):
+            raise UsageError(
+                f"--fine-tune-updates {self.request.fine_tune_updates}: the published model has "
+                f"{model.updates} updates"
+            )
+        return model
 
     def as_record(self) -> Activation:
         """Return what a record says of the activation model."""

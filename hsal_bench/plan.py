@@ -272,9 +272,10 @@ def check_names(request: Request) -> None:
 
 def _check_activation_model(request: Request) -> None:
     """Refuse options of a fine-tuning where the activation model is given."""
+    file = request.activation_model != presets.PUBLISHED
     fine_tuning = {
         "--activation-seed per-seed": request.activation_seed == "per-seed",
-        "--fine-tune-updates": request.fine_tune_updates,
+        "--fine-tune-updates": request.fine_tune_updates if file else None,
         "--backbone-weights": request.backbone_weights,
         "--precision": request.precision,
     }

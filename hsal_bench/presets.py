@@ -12,6 +12,9 @@ from typing import Literal
 
 from hsal_bench.errors import UsageError, suggest
 
+PUBLISHED = "published"
+"""What `--activation-model` calls the model that is published for a run's images."""
+
 Precision = Literal["float32", "bfloat16"]
 
 

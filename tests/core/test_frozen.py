@@ -12,7 +12,7 @@ from hsal_bench import activations, frozen
 from hsal_bench.activations import SingleObjectConfig, Tuning
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.presets import Budget
+from hsal_bench.presets import PUBLISHED, Budget
 
 CPU = torch.device("cpu")
 BUDGET = Budget(updates=4, batch_size=16, eval_every=2)
@@ -50,7 +50,7 @@ def _publish(model, library, **changes):
 @pytest.mark.parametrize("of", ["folder", "file", "published"])
 def test_a_given_model_gives_identical_volumes(of, data, model, library, tmp_path):
     folder = _publish(model, library)
-    text = {"folder": str(folder), "file": str(folder / "model.pt")}.get(of, frozen.PUBLISHED)
+    text = {"folder": str(folder), "file": str(folder / "model.pt")}.get(of, PUBLISHED)
     given = frozen.given(text, "small", data)
     assert given == replace(model, path=folder / "model.pt")
     made = [
@@ -65,7 +65,7 @@ def test_tampered_weights_are_refused(data, model, library):
     state = torch.load(folder / "model.pt", weights_only=True)
     state["classifier.bias"][0] += 1
     torch.save(state, folder / "model.pt")
-    for text in (str(folder), frozen.PUBLISHED):
+    for text in (str(folder), PUBLISHED):
         with pytest.raises(UsageError, match=f"and model.json states {model.sha256[:8]}: the file"):
             frozen.given(text, "small", data)
 
@@ -128,15 +128,15 @@ def test_a_published_model_is_of_the_same_classes_image_size_and_glyphs(
 ):
     _publish(model, library, **other)
     with pytest.raises(UsageError, match=r"no published activation model small for toy .*small of"):
-        frozen.given(frozen.PUBLISHED, "small", data)
+        frozen.given(PUBLISHED, "small", data)
 
 
 def test_of_several_published_models_the_preset_s_number_of_updates_decides(data, model, library):
     _publish(model, library, name="a")
     folder = _publish(model, library, name="b", updates=8)
-    assert frozen.given(frozen.PUBLISHED, "small", data, [8]).path.parent == folder
+    assert frozen.given(PUBLISHED, "small", data, [8]).path.parent == folder
     with pytest.raises(UsageError, match="several published ones are an activation model small"):
-        frozen.given(frozen.PUBLISHED, "small", data, [5])
+        frozen.given(PUBLISHED, "small", data, [5])
 
 
 def test_the_published_models_are_what_they_state(data):

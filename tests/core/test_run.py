@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -642,6 +643,18 @@ def test_a_given_activation_model_is_used_and_nothing_is_fine_tuned(bench, tmp_p
     assert "done before" in bench(*arguments, model="count-classifier")[2]
 
 
+def test_fine_tune_updates_chooses_the_published_model(bench, tmp_path, monkeypatch):
+    bench(*SHORT, model="count-classifier")
+    monkeypatch.setattr(frozen, "_PACKAGE", tmp_path / "package")
+    shutil.copytree(tmp_path / "data" / "activation-models", tmp_path / "activation-models")
+    (path,) = (tmp_path / "activation-models").glob("*/model.json")
+    updates = json.loads(path.read_text())["updates"]
+    published = ("--activation-model", "published", "--out", "new", "--fine-tune-updates")
+    code, _, err = bench(*published, updates + 1, model="count-classifier")
+    assert (code, f"the published model has {updates} updates" in err) == (2, True)
+    assert bench(*published, updates, model="count-classifier")[0] == 0
+
+
 def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path, monkeypatch):
     bench(*SHORT, model="count-classifier")
     (folder,) = (tmp_path / "data" / "activation-models").iterdir()
@@ -656,6 +669,6 @@ def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path, mo
 
 @pytest.mark.parametrize("option", ["--activation-seed per-seed", "--fine-tune-updates 3"])
 def test_a_given_activation_model_takes_no_options_of_a_fine_tuning(bench, option):
-    code, _, err = bench("--activation-model", "published", *option.split())
+    code, _, err = bench("--activation-model", "a-file", *option.split())
     assert code == 2
     assert "is for an activation model that is fine-tuned, and --activation-model gives on" in err
