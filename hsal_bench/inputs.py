@@ -15,6 +15,7 @@ import torch
 from hsal_bench import activations, frozen, locate
 from hsal_bench.activations import Tuning
 from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.frozen import FrozenModel
 from hsal_bench.loader import ExampleSet, example_set
