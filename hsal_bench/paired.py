@@ -100,7 +100,7 @@ def compare(
         only_a=only_a,
         only_b=only_b,
         neither=int((~a & ~b).sum()),
-        p=statistics.mcnemar(only_a, only_b),
+        p=float(statistics.mcnemar(only_a, only_b)),
         smallest_difference=statistics.smallest_difference(len(a), only_a + only_b),
         kinds=() if truth is None else tuple(_kinds(a, b, truth)),
     )

@@ -15,7 +15,9 @@ _BREAKS = (r"(?<=[ /:])|(?=\+)", r"(?<=[-_=,])", r"(?s)(?<=.)")
 
 def shown(text: str, longest: int | None = None) -> str:
     """Return the text with what does not print escaped, cut after `longest` characters."""
-    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
+    plain = text[:longest]
+    if not plain.isprintable():
+        plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in plain)
     return plain if longest is None or len(text) <= longest else f"{plain}..."
 
 

@@ -13,36 +13,40 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 
 from hsal_bench import statistics
 from hsal_bench.errors import UsageError
 from hsal_bench.record import Record, unpack_correct
 
 Right = Bool[np.ndarray, "seeds images"]
+Places = Int[np.ndarray, " methods"]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two methods: `difference` is the exact match of `b` minus that of `a`.
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The tests of all pairs of methods, one entry per pair in every array.
 
-    p_seeds is NaN where one of them has one seed; `p` is the larger of the two, `adjusted` the
+    a, b: the methods' places in the ranking, a < b. difference: the exact match of b minus that of
+    a. p_seeds is NaN where one of them has one seed; `p` is the larger of the two, `adjusted` the
     same after Holm's correction.
     """
 
-    a: str
-    b: str
-    difference: float
-    p_images: float
-    p_seeds: float
-    p: float
-    adjusted: float
+    a: Int[np.ndarray, " pairs"]
+    b: Int[np.ndarray, " pairs"]
+    difference: Float[np.ndarray, " pairs"]
+    p_images: Float[np.ndarray, " pairs"]
+    p_seeds: Float[np.ndarray, " pairs"]
+    p: Float[np.ndarray, " pairs"]
+    adjusted: Float[np.ndarray, " pairs"]
+
+    def __len__(self) -> int:
+        return len(self.a)
 
     @property
-    def told_apart(self) -> bool:
+    def significant(self) -> Bool[np.ndarray, " pairs"]:
         """Whether chance is no explanation, at the level of the tests."""
         return self.adjusted < statistics.LEVEL
 
@@ -77,7 +81,7 @@ class Ranking:
     """
 
     ranks: tuple[Rank, ...]
-    pairs: tuple[Pair, ...]
+    pairs: Pairs
     few_seeds: str
 
     @property
@@ -92,7 +96,7 @@ class Ranking:
         seeds = [rank.seeds for rank in self.ranks]
         images = "exact McNemar test" if max(seeds) == 1 else "paired test"
         over = [f"{images} over images"]
-        if any(not math.isnan(pair.p_seeds) for pair in self.pairs):
+        if not np.isnan(self.pairs.p_seeds).all():
             over.append("Welch's over seeds")
         number = len(self.pairs)
         holm = f", Holm over {number} pairs" if number > 1 else ""
@@ -143,24 +147,24 @@ def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
     _refuse(methods)
     rights = {name: _right(runs) for name, runs in methods.items()}
     order = sorted(methods, key=lambda name: _order(name, rights[name], methods[name]))
-    pairs = _pairs({name: rights[name] for name in order})
-    better = dict.fromkeys(order, 0)
-    worse = dict(better)
-    for pair in filter(lambda pair: pair.told_apart, pairs):
-        winner, loser = (pair.b, pair.a) if pair.difference > 0 else (pair.a, pair.b)
-        better[loser] += 1
-        worse[winner] += 1
-    below = {pair.b for pair in pairs if pair.a == order[0] and pair.told_apart}
+    pairs = _pairs([rights[name] for name in order])
+    apart = pairs.significant
+    b_wins = pairs.difference > 0
+    losers = np.where(b_wins, pairs.a, pairs.b)[apart]
+    winners = np.where(b_wins, pairs.b, pairs.a)[apart]
+    better = np.bincount(losers, minlength=len(order)).tolist()
+    worse = np.bincount(winners, minlength=len(order)).tolist()
+    below = {order[place] for place in pairs.b[apart & (pairs.a == 0)]}
     ranks = (
         Rank(
             name,
             float(rights[name].mean()),
             len(rights[name]),
-            1 + better[name],
-            len(order) - worse[name],
+            1 + better[place],
+            len(order) - worse[place],
             name not in below,
         )
-        for name in order
+        for place, name in enumerate(order)
     )
     # Of entries made elsewhere nobody here can train more seeds.
     seeds = {name: len(runs) for name, runs in methods.items() if runs[0].stated is None}
@@ -173,25 +177,54 @@ def _order(name: str, right: Right, runs: Sequence[Record]) -> tuple[float, floa
     return -right.mean(), math.inf if math.isnan(macro_f1) else -macro_f1, name
 
 
-def _pairs(rights: Mapping[str, Right]) -> tuple[Pair, ...]:
-    names = list(combinations(rights, 2))
-    tests = [_tests(rights[a], rights[b]) for a, b in names]
-    p = [max(images, -math.inf if math.isnan(seeds) else seeds) for images, seeds in tests]
-    return tuple(
-        Pair(a, b, float(rights[b].mean() - rights[a].mean()), *test, larger, adjusted)
-        for (a, b), test, larger, adjusted in zip(names, tests, p, statistics.holm(p), strict=True)
+def _pairs(rights: Sequence[Right]) -> Pairs:
+    """Return the tests of all pairs, computed at once: there are millions of 2,000 methods."""
+    a, b = np.triu_indices(len(rights), 1)
+    seeds = np.array([len(right) for right in rights], int)
+    hits = np.array([int(right.sum()) for right in rights])
+    means = hits / np.array([max(1, right.size) for right in rights])
+    p_images = _over_images(rights, seeds, hits, a, b)
+    scores = _scores(rights)
+    p_seeds = statistics.welch(*(statistics.Scores(*(x[i] for x in scores)) for i in (a, b)))
+    p = np.fmax(p_images, p_seeds)
+    return Pairs(a, b, means[b] - means[a], p_images, p_seeds, p, statistics.holm(p))
+
+
+def _over_images(
+    rights: Sequence[Right], seeds: Places, hits: Places, a: Places, b: Places
+) -> Float[np.ndarray, " pairs"]:
+    """Return the p-values over images: `mcnemar` of one seed each, else `paired_images`.
+
+    The differences are those of the shares, times the seeds of both: whole, so the tests are exact.
+    """
+    if not rights:
+        return np.empty(0)
+    shares = np.stack([right.sum(0) for right in rights]).astype(np.float64)
+    images = shares.shape[1]
+    products = (shares @ shares.T).astype(np.int64)  # whole numbers below 2^53
+    both, squares = products[a, b], np.diag(products)
+    single = (seeds[a] == 1) & (seeds[b] == 1)
+    p = np.asarray(statistics.mcnemar(hits[a] - both, hits[b] - both))
+    sums = seeds[a] * hits[b] - seeds[b] * hits[a]
+    spread = (
+        seeds[a] ** 2 * squares[b] + seeds[b] ** 2 * squares[a] - 2 * seeds[a] * seeds[b] * both
     )
+    # No difference is above seeds[a] * seeds[b]: so many images differ at least.
+    many = spread > statistics.FEW * (seeds[a] * seeds[b]) ** 2
+    normal = many & ~single
+    p[normal] = statistics.paired_t(sums[normal], spread[normal], images)
+    for pair in np.flatnonzero(~many & ~single):
+        first, second = rights[a[pair]], rights[b[pair]]
+        p[pair] = statistics.paired_images(len(first) * second.sum(0) - len(second) * first.sum(0))
+    return p
 
 
-def _tests(a: Right, b: Right) -> tuple[float, float]:
-    """Return the p-values over images and over seeds."""
-    if len(a) == len(b) == 1:
-        images = statistics.mcnemar(int((a & ~b).sum()), int((b & ~a).sum()))
-    else:
-        # The differences of the shares, times the seeds of both: whole, so the test is exact.
-        images = statistics.paired_images(len(a) * b.sum(0) - len(b) * a.sum(0))
-    several = min(len(a), len(b)) > 1
-    return images, statistics.welch(a.mean(1), b.mean(1)) if several else math.nan
+def _scores(rights: Sequence[Right]) -> statistics.Scores:
+    """Return each method's exact match over its seeds; seeds that agree have no deviation."""
+    scores = [right.mean(1) for right in rights]
+    mean, std = np.array([statistics.mean_std(x) for x in scores]).reshape(-1, 2).T
+    std = np.where([np.ptp(x) == 0 and len(x) > 1 for x in scores], 0.0, std)
+    return statistics.Scores(mean, std, np.array([len(x) for x in scores], int))
 
 
 def _right(runs: Sequence[Record]) -> Right:

@@ -112,17 +112,21 @@ def macro_f1(
     return np.where(classes > 0, f1 / np.maximum(classes, 1), 1.0)
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test.
+def mcnemar(
+    only_a: Int[np.ndarray, "*pairs"] | int, only_b: Int[np.ndarray, "*pairs"] | int
+) -> Float[np.ndarray, "*pairs"]:
+    """Return the two-sided p-value of McNemar's exact test, for one pair of methods or many.
 
     only_a, only_b: images that one alone has right; were there no difference, either would be as
     likely. 1 without any such image.
     """
-    if only_a + only_b == 0:
-        return 1.0
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
-    return float(binomtest(only_a, only_a + only_b).pvalue)
+    images = np.add(only_a, only_b)
+    # As likely one way as the other, so both tails are alike; in the middle they meet.
+    return np.where(
+        images > 0, np.minimum(1.0, 2 * bdtr(np.minimum(only_a, only_b), images, 0.5)), 1.0
+    )
 
 
 def paired_images(differences: Int[np.ndarray, " images"]) -> float:
@@ -142,10 +146,7 @@ def paired_images(differences: Int[np.ndarray, " images"]) -> float:
     steps = differing // np.gcd.reduce(differing)
     if len(steps) <= FEW and np.abs(steps).sum() <= LARGEST_REACH:
         return _all_flips(steps)
-    from scipy.stats import ttest_1samp
-
-    same = np.ptp(differences) == 0  # the t-test would divide by a deviation of 0
-    return 0.0 if same else float(ttest_1samp(differences, 0.0).pvalue)
+    return float(paired_t(steps.sum(), (steps**2).sum(), len(differences)))
 
 
 def _all_flips(differences: Int[np.ndarray, " images"]) -> float:
@@ -165,17 +166,42 @@ def _all_flips(differences: Int[np.ndarray, " images"]) -> float:
     return float(min(1.0, 2 * chances.sum()))  # as many flips lie as far above 0
 
 
-def welch(a: Sequence[float], b: Sequence[float]) -> float:
+def paired_t(
+    sums: Int[np.ndarray, "*pairs"], squares: Int[np.ndarray, "*pairs"], images: int
+) -> Float[np.ndarray, "*pairs"]:
+    """Return the p-value of the t-test in `paired_images`, for one pair of methods or many.
+
+    sums, squares: over the images, of the differences and of their squares; not all are 0.
+    """
+    from scipy.special import stdtr
+
+    spread = images * squares - sums**2  # N^2 times the variance of the differences
+    with np.errstate(divide="ignore"):  # differences that are all the same have no spread: p is 0
+        t = np.abs(sums) * np.sqrt((images - 1) / spread)
+    return 2 * stdtr(images - 1, -t)
+
+
+class Scores(NamedTuple):
+    """A method's scores over seeds, or those of many methods: mean, standard deviation, number."""
+
+    mean: Float[np.ndarray, "*methods"]
+    std: Float[np.ndarray, "*methods"]
+    seeds: Int[np.ndarray, "*methods"]
+
+
+def welch(a: Scores, b: Scores) -> Float[np.ndarray, "*methods"]:
     """Return the two-sided p-value of Welch's t-test of two methods' scores over seeds.
 
-    Where no method's seeds differ at all: 1 for equal scores, 0 for others.
+    Where no method's seeds differ at all: 1 for equal scores, 0 for others. NaN where a method has
+    one seed.
     """
-    if np.ptp(a) == 0 and np.ptp(b) == 0:
-        return 1.0 if a[0] == b[0] else 0.0
-    from scipy.stats import ttest_ind_from_stats
+    from scipy.special import stdtr
 
-    first, second = ((*mean_std(scores), len(scores)) for scores in (a, b))
-    return float(ttest_ind_from_stats(*first, *second, equal_var=False).pvalue)
+    u, v = np.divide(a.std**2, a.seeds), np.divide(b.std**2, b.seeds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(np.subtract(a.mean, b.mean)) / np.sqrt(u + v)
+        freedom = (u + v) ** 2 / (u**2 / np.subtract(a.seeds, 1) + v**2 / np.subtract(b.seeds, 1))
+    return np.where((a.std == 0) & (b.std == 0), np.equal(a.mean, b.mean), 2 * stdtr(freedom, -t))
 
 
 def gap_that_shows(seeds: int, pairs: int, *, level: float = LEVEL) -> float:
@@ -196,7 +222,7 @@ def seeds_that_show(pairs: int, *, gap: float = CLEAR, level: float = LEVEL) -> 
     return next(n for n in itertools.count(2) if gap_that_shows(n, pairs, level=level) <= gap)
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: Sequence[float] | Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
     """Return p-values adjusted for their number, in the same order.
 
     S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
@@ -206,7 +232,7 @@ def holm(p: Sequence[float]) -> list[float]:
     steps = np.asarray(p, dtype=float)[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted.tolist()
+    return adjusted
 
 
 def smallest_difference(

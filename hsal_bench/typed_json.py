@@ -8,6 +8,7 @@ mapping stands for NaN.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -26,6 +27,8 @@ _NAMES = {
     str: "a text",
 }
 _SHOWN = 40
+_type_hints = functools.cache(typing.get_type_hints)
+"""A record holds many values of one class, and its annotations take long to evaluate."""
 
 
 def typed(kind: Any, value: Any, where: str) -> Any:
@@ -57,7 +60,7 @@ def typed(kind: Any, value: Any, where: str) -> Any:
 def _dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         _fail(where, value, "an object")
-    kinds = typing.get_type_hints(kind)
+    kinds = _type_hints(kind)
     fields = dataclasses.fields(kind)
     names = [field.name for field in fields]
     if unknown := [name for name in value if name not in names]:
