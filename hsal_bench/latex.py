@@ -31,6 +31,7 @@ _SPECIAL = {
     "±": r"$\pm$",
     "†": r"$^\dagger$",
     "—": "---",
+    "–": "--",
 }
 _LIGATURES = re.compile("(?<=-)(?=-)|(?<=,)(?=,)")
 """Between two characters that fonts make one of: a dash, or a quote at the foot of the line."""

@@ -68,7 +68,7 @@ class Rank:
 
     @property
     def told(self) -> str:
-        """The ranks it can have, as "2" or "1-3"."""
+        """The ranks it can have, as "2" or "1–3"."""
         return span(self.best, self.worst)
 
 
@@ -108,8 +108,8 @@ class Ranking:
 
 
 def span(best: int, worst: int) -> str:
-    """Return the ranks from one to another as "2" or "1-3"."""
-    return str(best) if best == worst else f"{best}-{worst}"
+    """Return the ranks from one to another as "2" or "1–3"."""
+    return str(best) if best == worst else f"{best}–{worst}"
 
 
 def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:

@@ -13,17 +13,19 @@ from hsal_bench.record import Record, read_record
 
 GOES_ON = "a run stopped there, and the same `hsal-bench run` goes on"
 """What is told of a folder with a checkpoint and no record."""
+LISTED = 5
+"""So many broken files are named one by one."""
 CHECKPOINT = "checkpoint.pt"
 """What a run leaves in its folder while it trains; `record.json` lies beside it at the end."""
 
 
 def read_records(paths: Iterable[Path]) -> dict[Path, Record]:
-    """Return each record that folders and files name, once, by its file. Raises as `find_records`.
+    """Return each record that folders and files name, once, by its file.
 
-    Runs in the folders that stopped before they had a record are told of.
+    Runs in the folders that stopped before they had a record are reported on stderr.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or as `find_records`.
     """
     asked = list(paths)
     found, stopped = find_records(asked), _stopped(asked)
@@ -37,12 +39,28 @@ def read_records(paths: Iterable[Path]) -> dict[Path, Record]:
 def find_records(paths: Iterable[Path]) -> dict[Path, Record]:
     """Return each record that folders and files name, once, by its file; there may be none.
 
+    Broken files in folders are skipped and reported on stderr.
+
     Raises:
-        UsageError: as `record_paths` and `read_record`.
+        UsageError: no such folder or file, or a file named in `paths` is not a record.
     """
+    asked = list(paths)
+    named_files = {path.resolve() for path in asked if path.is_file()}
     # A file and the folder it lies in can both be named.
-    files = {file.resolve(): file for path in paths for file in record_paths(path)}
-    return {file: read_record(file) for file in files.values()}
+    files = {file.resolve(): file for path in asked for file in record_paths(path)}
+    records, problems = {}, []
+    for resolved, file in files.items():
+        try:
+            records[file] = read_record(file)
+        except UsageError as error:
+            if resolved in named_files:
+                raise
+            problems.append(f"skipped: {error}")
+    for problem in problems[:LISTED]:
+        click.echo(shown(problem), err=True)
+    if more := problems[LISTED:]:
+        click.echo(f"skipped: {len(more)} more files that are not records", err=True)
+    return records
 
 
 def record_paths(folder: Path) -> list[Path]:
@@ -55,6 +73,11 @@ def record_paths(folder: Path) -> list[Path]:
     """
     if not folder.exists():
         raise UsageError(f"no folder or record {folder}: make a record with `hsal-bench run`")
+    if folder.suffix == ".jsonl":
+        raise UsageError(
+            f"{folder} holds predictions or a curve, not a record: score predictions with "
+            f"`hsal-bench evaluate {folder}`"
+        )
     if folder.is_file():
         return [folder]
     return sorted({*folder.rglob("record.json"), *folder.glob("*.json")})
@@ -69,7 +92,8 @@ def _stopped(paths: Iterable[Path]) -> list[str]:
 def _remedy(paths: Iterable[Path], stopped: Sequence[str]) -> str:
     if stopped:
         return f"{named(stopped)} {'has' if len(stopped) == 1 else 'have'} none, {GOES_ON}"
-    below = sorted({str(file.parent) for path in paths for file in path.rglob("*.json")})
+    folders = {file.parent for path in paths for file in path.rglob("*.json")}
+    below = sorted(map(str, folders.difference(paths)))
     if below:
         return f"of folders below, name those that hold records (.json in {named(below)})"
     return "make one with `hsal-bench run`"

@@ -50,7 +50,7 @@ def metric_sheets(
 
     A cell holds "mean ± std (chance)", or "mean [low to high] (chance)" with `intervals`: a
     metric's chance level stands beside it where the table has both. Where methods are ranked
-    "2-4" says which ranks one can have. The highest exact match is bold, those that cannot be told
+    "2–4" says which ranks one can have. The highest exact match is bold, those that cannot be told
     from it have a dagger. Notes say so where seeds are few, and where the rows were not trained
     under equal conditions. Columns that nobody `asked` for are left out where no row of the data
     set has a number.
@@ -130,6 +130,8 @@ def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sh
     rows = [list(row) for row in sheet.rows]
     for row, line in zip(rows, lines, strict=True):
         row[column] += f" {DAGGER}" if line["method"] in alike else ""
+    if ranked[0][SORT_BY] == 0:
+        return replace(sheet, notes=(*sheet.notes, "no row has an exact match above 0"))
     told = _told_best([line["method"] for line in highest], len(ranked), bool(alike))
     bold = frozenset((lines.index(line), column) for line in highest)
     return replace(sheet, rows=tuple(map(tuple, rows)), notes=(*sheet.notes, told), bold=bold)

@@ -39,10 +39,10 @@ def test_methods_that_cannot_be_told_apart_share_a_rank(runs):
     }
     found = ranking(methods)
     assert [(rank.name, rank.told, rank.as_best) for rank in found.ranks] == [
-        ("good", "1-2", True),
-        ("fair", "1-2", True),
-        ("also bad", "3-4", False),
-        ("bad", "3-4", False),
+        ("good", "1–2", True),
+        ("fair", "1–2", True),
+        ("also bad", "3–4", False),
+        ("bad", "3–4", False),
     ]
     assert [rank.exact_match for rank in found.ranks] == [0.75, 0.73, 0.21, 0.2]
 
@@ -124,9 +124,9 @@ def test_of_equal_exact_matches_macro_f1_orders_the_ranks_and_decides_none(runs)
     scores = {"a": {"macro_f1": 0.2}, "b": {"macro_f1": 0.3}, "c": {"macro_f1": 0.1}}
     found = ranking({name: runs(first(50), metrics=told) for name, told in scores.items()})
     assert [(rank.name, rank.told) for rank in found.ranks] == [
-        ("b", "1-3"),
-        ("a", "1-3"),
-        ("c", "1-3"),
+        ("b", "1–3"),
+        ("a", "1–3"),
+        ("c", "1–3"),
     ]
     assert found.highest == ("b", "a", "c")
     assert ranking({"a": runs(first(50)), "b": runs(first(51))}).highest == ("b",)
@@ -144,7 +144,7 @@ def test_one_seed_each_is_mcnemar_with_holm(runs):
     three = ranking({"a": runs(a), "b": runs(b), "c": runs(b)})
     assert three.pairs.p == pytest.approx([1, 22 / 1024, 22 / 1024])
     assert three.pairs.adjusted == pytest.approx([1, 66 / 1024, 66 / 1024])
-    assert [rank.told for rank in three.ranks] == ["1-3"] * 3
+    assert [rank.told for rank in three.ranks] == ["1–3"] * 3
 
 
 def test_seeds_that_scatter_explain_what_images_do_not(runs):

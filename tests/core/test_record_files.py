@@ -69,10 +69,30 @@ def test_records_that_lie_further_below_are_pointed_to(ok, tmp_path):
     )
 
 
-def test_a_record_that_cannot_be_read_is_named(tmp_path):
-    (tmp_path / "a.json").write_text("[")
-    with pytest.raises(UsageError, match=r"a\.json is not JSON"):
+def test_a_broken_record_in_a_folder_is_skipped_and_reported(ok, tmp_path, capsys):
+    write_record(ok(), tmp_path / "good.json")
+    (tmp_path / "bad.json").write_text("[")
+    assert list(read_records([tmp_path])) == [tmp_path / "good.json"]
+    assert capsys.readouterr().err.startswith(f"skipped: {tmp_path / 'bad.json'} is not JSON")
+    with pytest.raises(UsageError, match=r"bad\.json is not JSON"):
+        read_records([tmp_path, tmp_path / "bad.json"])
+
+
+def test_of_many_broken_records_the_first_are_named(tmp_path, capsys):
+    for number in range(9):
+        (tmp_path / f"{number}.json").write_text("{}")
+    with pytest.raises(UsageError, match="no record in"):
         read_records([tmp_path])
+    *_, last = lines = capsys.readouterr().err.splitlines()
+    assert (len(lines), last) == (6, "skipped: 4 more files that are not records")
+
+
+def test_predictions_are_no_records_but_can_be_scored(tmp_path):
+    (tmp_path / "p.jsonl").write_text("")
+    with pytest.raises(
+        UsageError, match=r"score predictions with `hsal-bench evaluate .*p\.jsonl`"
+    ):
+        read_records([tmp_path / "p.jsonl"])
 
 
 @pytest.mark.parametrize("command", ["table", "leaderboard", "figures", "compare"])

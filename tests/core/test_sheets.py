@@ -121,7 +121,13 @@ def test_the_best_and_what_cannot_be_told_from_it_are_marked(ok):
         "rank: from the best to the worst that the tests leave open (exact McNemar test over "
         "images, Holm over 3 pairs, level 5 %; one seed: these trained models, not the methods)",
     )
-    assert "| good | 1-2 | 1 | 0.750 | **0.750** |" in sheets.markdown([sheet])
+    assert "| good | 1–2 | 1 | 0.750 | **0.750** |" in sheets.markdown([sheet])
+
+
+def test_of_exact_matches_of_zero_none_is_marked(ok):
+    (sheet,) = sheets.metric_sheets(ranked(ok, a=0, b=0))
+    assert sheet.bold == frozenset()
+    assert sheet.notes[0] == "no row has an exact match above 0"
 
 
 def test_ranks_stand_beside_the_names_whatever_the_columns(ok, bad):
@@ -132,7 +138,7 @@ def test_ranks_stand_beside_the_names_whatever_the_columns(ok, bad):
     means = tables.metric_table([*records, bad(method="none")], ["macro_f1"])
     (sheet,) = sheets.metric_sheets(means)
     assert sheet.columns == ("method", "rank", "seeds", "macro f1")
-    assert [row[1] for row in sheet.rows] == ["1-2", "1-2", "3", "—"]
+    assert [row[1] for row in sheet.rows] == ["1–2", "1–2", "3", "—"]
     assert sheet.notes[1].startswith("rank: from the best to the worst")
     assert sheet.bold == frozenset()
 
@@ -299,7 +305,7 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
     # Deviation 0.0707 of two seeds: 12.706 * 0.0707 / sqrt(2) to either side.
     assert "| 0.550 [-0.085 to 1.185] (0.175) |" in shown
     assert "| 18,750 | 2.5 h [2.5 to 2.5 h] |" in shown
-    assert "| one (1) | 1-2 | 1 of 2 | **0.500** |" in shown
+    assert "| one (1) | 1–2 | 1 of 2 | **0.500** |" in shown
     note = "\n[low to high]: 95 % t-interval of the mean over seeds\n"
     assert note in shown
     assert "±" not in shown

@@ -29,8 +29,8 @@ def test_the_best_come_first_and_what_failed_last(run, bad):
     section = only(entries)
     assert [row.name for row in section.rows] == ["c", "d", "b", "a"]
     assert [row.rank.told if row.rank else None for row in section.rows] == [
-        "1-2",
-        "1-2",
+        "1–2",
+        "1–2",
         "3",
         None,
     ]
