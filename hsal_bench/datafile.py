@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from hsal_bench.deflate import unpacked
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.schema import SCHEMA_VERSION, SPLITS, Examples, Header, Layout
 
@@ -75,7 +75,7 @@ class DataFile:
     def _decoding(self, dataset: h5py.Dataset) -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError, ValueError, zlib.error) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise HsalBenchError(
                 f"{self.path}: {dataset.name[1:]} cannot be decoded ({error}): {_REMEDY}"
             ) from error
@@ -142,13 +142,13 @@ def _is_plain_deflate(dataset: h5py.Dataset) -> bool:
 def _inflate(dataset: h5py.Dataset, first: int, stop: int) -> np.ndarray:
     """Return the rows first..stop-1 of a deflated array; `first` begins a chunk.
 
-    The chunks are inflated by threads (zlib releases the lock).
+    The chunks are inflated by threads (which release the lock).
     """
     result = np.empty((stop - first, *dataset.shape[1:]), dataset.dtype)
     rows = dataset.chunks[0]
 
     def inflate(start: int, stored: bytes) -> None:
-        chunk = np.frombuffer(zlib.decompress(stored), dataset.dtype)
+        chunk = np.frombuffer(unpacked(stored), dataset.dtype)
         chunk = chunk.reshape(rows, *dataset.shape[1:])
         result[start : start + rows] = chunk[: len(result) - start]
 

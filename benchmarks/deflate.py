@@ -1,0 +1,58 @@
+"""How fast the images of a dataset are packed and unpacked: ISA-L against zlib, one thread.
+
+    python benchmarks/deflate.py data/mnist-multiset.h5
+
+Prints images per CPU second and the compression ratio, of the test split's chunks, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+from hsal_bench import deflate
+from hsal_bench.datafile import open_data
+
+
+def main() -> None:
+    """Print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path, help="dataset file")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds, alternating (median shown)")
+    arguments = parser.parse_args()
+    with open_data(arguments.file) as data:
+        rows = data.layout.chunk_rows
+        chunks = [chunk.data for _, chunk in data.runs("test", "images", rows)]
+        images = data.layout.sizes["test"]
+    seconds: dict[str, list[float]] = {}
+    for _ in range(arguments.repeats):
+        for name, library in (("ISA-L", deflate.isal_zlib), ("zlib", None)):
+            with patch.object(deflate, "isal_zlib", library):
+                streams = [deflate.packed([chunk]) for chunk in chunks]
+                for job, work, pieces in (
+                    ("packs", lambda chunk: deflate.packed([chunk]), chunks),
+                    ("unpacks", deflate.unpacked, streams),
+                ):
+                    seconds.setdefault(f"{name} {job}", []).append(timed(work, pieces))
+    for name, measured in seconds.items():
+        print(f"{name:14} {images / median(measured):10,.0f} images/s")
+    for job in ("packs", "unpacks"):
+        pairs = zip(seconds[f"ISA-L {job}"], seconds[f"zlib {job}"], strict=True)
+        print(f"ISA-L {job} {median(theirs / ours for ours, theirs in pairs):.1f} times as fast")
+
+
+def timed(work: Callable[[Any], object], pieces: Iterable[Any]) -> float:
+    """Return the CPU seconds that some work on every piece takes."""
+    started = time.process_time()
+    for piece in pieces:
+        work(piece)
+    return time.process_time() - started
+
+
+if __name__ == "__main__":
+    main()
