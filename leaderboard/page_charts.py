@@ -16,7 +16,7 @@ from markupsafe import Markup
 from hsal_bench.columns import cell, cell_with_unit
 from hsal_bench.curves import Curve, curves
 
-from .page_plot import Plot, Point, across, names, pointed_at, series, upwards
+from .page_plot import Plot, Point, across, pointed_at, series, upwards
 from .page_rows import SORT_BY, Row, Section
 from .page_svg import colour, dash, line, mark, tag
 
@@ -123,16 +123,15 @@ def _cost(section: Section, name: str) -> Chart | None:
         f"{one.row.name}: {cell(SORT_BY, one.mean, one.std)} at {cell_with_unit(name, one.cost)}"
         for one in found
     )
-    labels = names([(one.row, plot.at(one.cost, one.mean)) for one in found])
-    points = [series(one.row, _point(one, plot, labels.get(one.row.anchor))) for one in found]
+    points = [series(one.row, _point(one, plot)) for one in found]
     return Chart(plot.title, plot.drawn(section.title, described, points))
 
 
-def _point(one: Reached, plot: Plot, label: Markup | None) -> Iterator[Markup]:
+def _point(one: Reached, plot: Plot) -> Iterator[Markup]:
     place = x, y = plot.at(one.cost, one.mean)
     if one.reach > 0:
         low, high = (plot.y.at(min(max(one.mean + side * one.reach, 0), 1)) for side in (-1, 1))
         yield tag("line", x1=x, x2=x, y1=low, y2=high)
     yield tag("circle", cx=x, cy=y, r=11, class_="reach")
     yield mark(one.row.ink, *place)
-    yield label or pointed_at(one.row, place)
+    yield pointed_at(one.row, place)

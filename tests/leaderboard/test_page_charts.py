@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import pytest
 
 from hsal_bench.leaderboard.page_charts import charts, swatch
-from hsal_bench.leaderboard.page_plot import LETTER
 from hsal_bench.leaderboard.page_rows import sections
 
 
@@ -105,50 +104,13 @@ def test_a_deviation_ends_where_shares_do(run):
     assert whisker.get("y1") == "222.0"  # 0.005 - 0.007 is none
 
 
-def test_names_beside_points_cover_no_other(run):
-    entries = [run(f"method-{k}", right=100 + 3 * k, wall_s=10.0 + k / 4) for k in range(30)]
-    svg = svg_of(entries, "training time")
-    named = [text for text in svg.iter("text") if text.get("class") == "name"]
-    assert 2 <= len(named) < 30
-    boxes = []
-    for text in named:
-        wide = LETTER * len(text.text)
-        before = {"start": 0, "middle": wide / 2, "end": wide}[text.get("text-anchor")]
-        boxes.append((float(text.get("x")) - before, float(text.get("y")), wide))
-    for k, (x, y, wide) in enumerate(boxes):
-        for other_x, other_y, other_wide in boxes[:k]:
-            apart = x >= other_x + other_wide or other_x >= x + wide or abs(y - other_y) > 11
-            assert apart
-    # The others show theirs when they are pointed at.
-    assert len([text for text in svg.iter("text") if "shown" in (text.get("class") or "")]) > 0
-
-
-def test_a_name_is_nearest_to_its_own_mark_or_led_to(run):
-    entries = [
-        run(f"method-{k}", right=100 + 3 * (k % 5), wall_s=10.0 + k / 4, parameters=None)
-        for k in range(15)
-    ]
-    links = series(svg_of(entries, "training time"))
-    marks = {name: link.find("g/circle[@class='reach']") for name, link in links.items()}
-    at = {name: (float(one.get("cx")), float(one.get("cy"))) for name, one in marks.items()}
-    led = 0
-    for name, link in links.items():
-        label = link.find("g/text[@class='name']")
-        if label is None:
-            continue
-        x, y, wide = float(label.get("x")), float(label.get("y")) - 4, LETTER * len(label.text)
-        left = x - {"start": 0, "middle": wide / 2, "end": wide}[label.get("text-anchor")]
-        if (lead := link.find("g/line[@class='lead']")) is not None:
-            led += 1
-            assert (float(lead.get("x1")), float(lead.get("y1"))) == at[name]
-            assert abs(float(lead.get("x2")) - x) == pytest.approx(2)
-            continue
-        away = {
-            other: math.hypot(max(left - a, 0, a - left - wide), max(y - 6 - b, 0, b - y - 6))
-            for other, (a, b) in at.items()
-        }
-        assert min(away, key=away.get) == name
-    assert led > 0
+def test_a_name_is_shown_while_its_mark_is_pointed_at(run):
+    entries = [run(f"method-{k}", right=100 + 3 * k, wall_s=10.0 + 99 * k) for k in range(9)]
+    for name, link in series(svg_of(entries, "training time")).items():
+        (label,) = link.iter("text")
+        mark = link.find("g/circle[@class='reach']")
+        assert (label.text, label.get("class")) == (name, "name shown")
+        assert abs(float(label.get("x")) - float(mark.get("cx"))) == pytest.approx(6)
 
 
 def test_a_long_name_is_cut_beside_its_point_but_whole_in_its_title(run):
