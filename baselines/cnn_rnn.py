@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch, Presets, Setup, Task, Unsupported
+from hsal_bench.method import Batch, Presets, Setup, Task
 from hsal_bench.options import option
 
 from . import sequence_losses as losses
 from .decoder import Choose, Decoded
-from .orders import Order, frequency_ranks, ordered_labels
+from .orders import Order, class_ranks, ordered_labels
 from .policy import sample
 from .sequence import SMALL, ExecutedSequence, SequenceConfig, teacher_forced
 
@@ -38,11 +38,7 @@ class CnnRnn(ExecutedSequence):
     presets: ClassVar[Presets] = {"quick": {**SMALL, "weight_decay": 0.01}}
 
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
-        self.ranks: Int[Tensor, " classes"] | None = None
-        if config.order == "frequency":
-            if task.class_objects is None:
-                raise Unsupported("the task does not tell how frequent its classes are")
-            self.ranks = frequency_ranks(task.class_objects, setup.device)
+        self.ranks = class_ranks(config.order, task, setup.device)
         super().__init__(task, config, setup)
 
     def execution(self, batch: Batch) -> Choose:
