@@ -1,91 +1,29 @@
 """HSAL-RL, the paper's model (arXiv 1711.05165), and its cross-entropy baseline (P§5).
 
 One network; `class_loss` says what its classes are trained on. Where the paper leaves something
-open, the reading taken is a field of `HsalConfig` and the alternative is one flag away.
+open, a field of `HsalConfig` says how it is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from hsal_bench.errors import UsageError
-from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction, Presets, Trace
-from hsal_bench.multiset import available, counts_from_labels, sequence_reward
-from hsal_bench.options import option
+from hsal_bench.gradient import GradientMethod
+from hsal_bench.method import Batch, Prediction, Presets, Setup, Task, Trace
+from hsal_bench.multiset import available, counts_from_labels, label_order
 
 from . import sequence_losses as losses
 from .gaussian import GaussianAttention
+from .hsal_config import CrossEntropyConfig, HsalConfig, HsalMultisetConfig
 from .hsal_network import HsalNetwork, Rollout, Shape
+from .orders import class_ranks, ordered_labels
 from .policy import greedy, sample
-
-ClassLossName = Literal["reinforce", "expected-reward", "log-marginal", "multiset", "cross-entropy"]
-Feedback = Literal["one-hot", "coordinates"]
-
-
-@dataclass(frozen=True)
-class HsalConfig(GradientConfig):
-    """The network's sizes (App. A), the readings, and what the paper does not state."""
-
-    class_loss: ClassLossName = option("reinforce", "what the class scores are trained on")
-    teacher_forcing: bool = option(False, "feed back true labels (class_loss cross-entropy only)")
-    location_reward: bool = option(True, "train the glimpses on the priority map (P§4.2)")
-    return_to_go: bool = option(False, "learn from all later rewards, not the immediate one")
-    glimpses: int = option(2, "glimpses k per meta-step", at_least=1)
-    components: int = option(5, "Gaussians of the mask", at_least=1)
-    meta_hidden: int = option(128, "encoding and GRU size of the meta-controller", at_least=1)
-    hidden: int = option(512, "encoding and GRU size of the controller", at_least=1)
-    location_hidden: int = option(64, "hidden size of the location MLP", at_least=1)
-    glimpse_feedback: Feedback = option("one-hot", "how a glimpse's place a_i is fed back")
-    reset_controller: bool = option(False, "start the controller anew at each meta-step")
-    renormalise_each_step: bool = option(False, "show S_t stretched to [0, 1] at every step")
-    faithful_centres: bool = option(False, "Gaussian centres as printed, half a cell off")
-    beta_before_exp: bool = option(False, "read App. A's range of beta as before the exponential")
-    entropy_class: float = option(
-        0.01, "entropy bonus of the class policy (not from the paper)", at_least=0.0
-    )
-    entropy_location: float = option(
-        0.1, "the same for locations, decaying to 0 (not from the paper)", at_least=0.0
-    )
-    value_weight: float = option(
-        0.5, "weight of the value baseline's squared error (not from the paper)", at_least=0.0
-    )
-    scale_advantages: bool = option(
-        True, "divide advantages by their running scale (not from the paper)"
-    )
-    trajectories: int = option(
-        4, "sampled rollouts per image and update (not from the paper)", at_least=1
-    )
-
-    def __post_init__(self) -> None:
-        if self.teacher_forcing and self.class_loss != "cross-entropy":
-            raise UsageError(
-                f"teacher_forcing=true needs class_loss=cross-entropy, not {self.class_loss}: "
-                "the other losses define no order of labels to feed back"
-            )
-
-
-@dataclass(frozen=True)
-class CrossEntropyConfig(HsalConfig):
-    """The baseline: cross-entropy on labels in random order, own samples fed back, no reward."""
-
-    class_loss: ClassLossName = option("cross-entropy", "what the class scores are trained on")
-    location_reward: bool = option(False, "train the glimpses on the priority map (P§4.2)")
-
-
-@dataclass(frozen=True)
-class HsalMultisetConfig(HsalConfig):
-    """HSAL-RL with its classes on the multiset loss; the glimpses keep their reward."""
-
-    class_loss: ClassLossName = option("multiset", "what the class scores are trained on")
-
 
 SMALL = {"hidden": 256, "learning_rate": 3e-3}
 """The network's size with the preset quick, and the step size that suits so short a training."""
@@ -99,6 +37,10 @@ class HsalRL(GradientMethod):
     capturable: ClassVar[bool] = True
     any_cardinality: ClassVar[bool] = True
     network: HsalNetwork
+
+    def __init__(self, task: Task, config: HsalConfig, setup: Setup) -> None:
+        self.ranks = class_ranks(config.label_order, task, setup.device)
+        super().__init__(task, config, setup)
 
     def build_network(self) -> nn.Module:
         """Return the network for the task's volume C x h x w."""
@@ -127,19 +69,20 @@ class HsalRL(GradientMethod):
             attention,
             reset_controller=config.reset_controller,
             renormalise_each_step=config.renormalise_each_step,
+            label_feedback=config.label_feedback != "none",
         )
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the surrogate loss of one sampled rollout and what it is made of."""
-        counts, labels = batch.truth()
-        n = self.config.trajectories
-        counts, labels = counts.repeat_interleave(n, 0), labels.repeat_interleave(n, 0)
+        config, n = self.config, self.config.trajectories
+        counts, labels = batch.truth()[0].repeat_interleave(n, 0), self._labels(batch)
         T = self.task.max_objects + 1
-        feed = self._padded(labels) if self.config.teacher_forcing else None
+        feed = self._forced(labels) if config.teacher_forcing else None
         draw = partial(sample, generator=self.generator)
+        choose_class = greedy if config.label_feedback == "greedy" else None
         # How many rows a step needs is a number that the host reads: not in a captured update.
         m = None if self.captured else batch.truth()[0].sum(1)
-        rollout = self.network(batch.inputs, T, draw, feed, n, m)
+        rollout = self.network(batch.inputs, T, draw, feed, n, m, choose_class)
         return self.rollout_loss(rollout, counts, labels)
 
     def rollout_loss(
@@ -152,11 +95,12 @@ class HsalRL(GradientMethod):
         config, m, T = self.config, counts.sum(1), rollout.y_hat.shape[1]
         counted = losses.class_steps(m, T)
         log_p = rollout.class_scores.log_softmax(-1)
-        # Glimpses are rewarded at the step of the stop too: in use the model looks there as well.
-        glimpsed = losses.class_steps(m + 1, T)
-        rewards, targets = self._rewards(rollout, counts, counted, glimpsed)
+        # By default at the stop's step too: in use the model looks there as well.
+        glimpsed = losses.class_steps(m + 1, T) if config.stop_step_glimpse_reward else counted
+        A_t = self._available(rollout.y_hat, counts, labels)
+        rewards, targets = self._rewards(rollout, A_t, counted, glimpsed)
         parts = {
-            "class_loss": self._class_loss(rollout, log_p, targets[..., -1], counts, labels),
+            "class_loss": self._class_loss(rollout, log_p, targets[..., -1], A_t, labels, counted),
             "stop_loss": losses.stop_loss(log_p, m).mean(),
         }
         total = parts["class_loss"] + parts["stop_loss"]
@@ -197,7 +141,7 @@ class HsalRL(GradientMethod):
         )
 
     def _rewards(
-        self, rollout: Rollout, counts: Tensor, counted: Tensor, glimpsed: Tensor
+        self, rollout: Rollout, A_t: Tensor, counted: Tensor, glimpsed: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return (rewards, what the policies learn from), [batch, T, k + 1], 0 where none counts.
 
@@ -205,22 +149,29 @@ class HsalRL(GradientMethod):
         """
         at_cells = rollout.P_t.detach().gather(2, rollout.locations)
         weight = glimpsed if self.config.location_reward else torch.zeros_like(glimpsed)
-        of_class = sequence_reward(counts, rollout.y_hat) * counted
+        early_stop = self.config.early_stop_reward
+        of_class = losses.class_reward(A_t, rollout.y_hat, early_stop) * counted
         rewards = torch.cat([at_cells * weight[:, :, None], of_class[:, :, None]], 2)
         return rewards, losses.returns_to_go(rewards) if self.config.return_to_go else rewards
 
     def _class_loss(
-        self, rollout: Rollout, log_p: Tensor, target: Tensor, counts: Tensor, labels: Tensor
+        self,
+        rollout: Rollout,
+        log_p: Tensor,
+        target: Tensor,
+        A_t: Tensor,
+        labels: Tensor,
+        counted: Tensor,
     ) -> Tensor:
         name = self.config.class_loss
-        counted = losses.class_steps(counts.sum(1), log_p.shape[1])
         if name == "reinforce":
             advantage = self._scaled("class", target - rollout.values[..., -1], counted)
             per_step = losses.reinforce(log_p, rollout.y_hat, advantage)
         elif name == "cross-entropy":
             per_step = losses.cross_entropy(log_p, self._padded(labels))
+        elif name == "expected-reward":
+            per_step = losses.expected_reward(log_p, A_t, self.config.early_stop_reward)
         else:
-            A_t = nn.functional.pad(available(counts, rollout.y_hat), (0, 1))
             per_step = losses.BY_AVAILABLE[name](log_p, A_t)
         return losses.masked_sum(per_step, counted)
 
@@ -228,6 +179,32 @@ class HsalRL(GradientMethod):
         if not self.config.scale_advantages:
             return advantage
         return self.network.scales[kind](advantage, counted)
+
+    def _available(self, y_hat: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
+        """Return A_t [rows, T, choices] (P§4.2): how often each is available; "stop" never is."""
+        classes = self.task.num_classes
+        if self.config.label_structure == "list":
+            listed = nn.functional.one_hot(self._padded(labels), classes + 1)[..., :classes]
+            return nn.functional.pad(listed, (0, 1))
+        return nn.functional.pad(available(counts, y_hat), (0, 1))
+
+    def _labels(self, batch: Batch) -> Int[Tensor, "rows objects"]:
+        """Return the labels of each rollout, in the order that it learns."""
+        labels = ordered_labels(batch, self.config.label_order, self.ranks)
+        labels = labels.repeat_interleave(self.config.trajectories, 0)
+        if self.config.shared_label_order:
+            return labels
+        keys = torch.rand(labels.shape, generator=self.generator, device=labels.device)
+        return labels.gather(1, label_order(labels, keys))
+
+    def _forced(self, labels: Tensor) -> Int[Tensor, "rows T"]:
+        """Return the true labels to feed back, -1 where the model feeds back its own choice."""
+        feed, most = self._padded(labels), self.config.teacher_forced_updates
+        if most is None:
+            return feed
+        # A tensor, because a captured update cannot decide on the host.
+        over = self.training_share * self.setup.updates > most - 0.5
+        return feed.masked_fill(over, -1)
 
     def _padded(self, labels: Tensor) -> Tensor:
         """Return the labels of T = K_max + 1 steps: what is after the last label is "stop"."""

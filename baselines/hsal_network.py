@@ -61,7 +61,7 @@ class Rollout:
     """What T meta-steps of k glimpses saw, scored and chose; n_c + 1 classes, the last is "stop".
 
     S: raw saliency. S_t, M_t, P_t: maps in [0, 1]. values: V(s_{t,i}) for the k locations, then
-    the class. y_hat: the classes fed back, which teacher forcing takes from the truth.
+    the class. y_hat: the classes chosen; with teacher forcing, the true ones.
     """
 
     S: Float[Tensor, "rows cells"]
@@ -148,6 +148,7 @@ class Unrolling:
     plan: RowPlan
     V: Float[Tensor, "batch cells C"]
     choose: Choose
+    choose_class: Choose
     meta_inputs: InputMap
     inputs: ControllerInputs
 
@@ -165,9 +166,11 @@ class HsalNetwork(nn.Module):
         *,
         reset_controller: bool = False,
         renormalise_each_step: bool = False,
+        label_feedback: bool = True,
     ) -> None:
         super().__init__()
         self.shape = shape
+        self.label_feedback = label_feedback
         self.reset_controller = reset_controller
         self.renormalise_each_step = renormalise_each_step
         self.meta_controller = MetaController(shape, attention)
@@ -182,12 +185,15 @@ class HsalNetwork(nn.Module):
         feed: Int[Tensor, "rows T"] | None = None,
         trajectories: int = 1,
         m: Int[Tensor, " batch"] | None = None,
+        choose_class: Choose | None = None,
     ) -> Rollout:
         """Unroll T meta-steps of `trajectories` rollouts per image: rows = batch x trajectories.
 
         The rows of an image lie together, as `repeat_interleave` puts them; they read one V.
-        `choose` turns scores into locations and classes (sampling in training, argmax in use).
-        `feed` gives the classes fed back instead of the chosen ones (teacher forcing).
+        `choose` turns scores into locations and classes (sampling in training, argmax in use);
+        `choose_class` chooses the classes instead.
+        `feed` gives the classes fed back instead of the chosen ones (teacher forcing) where it is
+        not negative.
         `m`, the images' numbers of labels, leaves out the steps after m + 1: they are 0.
         """
         shape, plan = self.shape, row_plan(len(V), T, trajectories, m)
@@ -196,7 +202,7 @@ class HsalNetwork(nn.Module):
         # Cell by cell, so that a glimpse is one run of memory.
         cells = plan.sort_images(V.flatten(2).transpose(1, 2)).contiguous()
         inputs = self.meta_controller.inputs(), self.controller.inputs()
-        fixed = Unrolling(plan, cells, choose, *inputs)
+        fixed = Unrolling(plan, cells, choose, choose_class or choose, *inputs)
         # The rollouts of an image are alike until their first glimpse: one row stands for them.
         y = V.new_zeros(len(V), shape.num_classes + 1)
         h_meta, h = (V.new_zeros(len(V), size) for size in (shape.meta_hidden, shape.hidden))
@@ -206,9 +212,12 @@ class HsalNetwork(nn.Module):
                 S_t, y, h_meta, h = (plan.keep(x, t) for x in (S_t, y, h_meta, h))
             step, h_meta, h = self._meta_step(fixed, t, S_t, y, h_meta, h)
             if feed is not None:
-                step["y_hat"] = plan.pick(feed[:, t], len(h))
+                fed = plan.pick(feed[:, t], len(h))
+                step["y_hat"] = torch.where(fed < 0, step["y_hat"], fed)
             steps.append(step)
             y = functional.one_hot(step["y_hat"], shape.num_classes + 1).to(V.dtype)
+            if not self.label_feedback:
+                y = torch.zeros_like(y)
             S_t = S_t if len(S_t) == len(h) else spread(S_t, trajectories)
             S_t = saliency.update(S_t, step["M_t"], step["locations"])
         stacked = {name: plan.stack([step[name] for step in steps]) for name in steps[0]}
@@ -262,7 +271,7 @@ class HsalNetwork(nn.Module):
             "location_scores": torch.stack(scores, 1),
             "locations": torch.stack(locations, 1),
             "class_scores": class_scores,
-            "y_hat": fixed.plan.choose(fixed.choose, class_scores),
+            "y_hat": fixed.plan.choose(fixed.choose_class, class_scores),
             "values": torch.cat(values, 1),
         }
         return heads, h

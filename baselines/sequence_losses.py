@@ -42,11 +42,31 @@ def reinforce(
     return -log_p.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) * advantage.detach()
 
 
+def class_reward(
+    A_t: Int[Tensor, "batch T choices"],
+    y_hat: Int[Tensor, "batch T"],
+    early_stop: float = -1.0,
+) -> Float[Tensor, "batch T"]:
+    """Return R_clf of the choices: +1 if available, else -1, `early_stop` for "stop" (P§4.2)."""
+    return class_rewards(A_t, early_stop).gather(2, y_hat[:, :, None]).squeeze(2)
+
+
+def class_rewards(
+    A_t: Int[Tensor, "batch T choices"], early_stop: float = -1.0
+) -> Float[Tensor, "batch T choices"]:
+    """Return R_clf of every choice; the last one is "stop"."""
+    rewards = torch.where(A_t > 0, 1.0, -1.0)
+    rewards[..., -1] = early_stop
+    return rewards
+
+
 def expected_reward(
-    log_p: Float[Tensor, "batch T choices"], A_t: Int[Tensor, "batch T choices"]
+    log_p: Float[Tensor, "batch T choices"],
+    A_t: Int[Tensor, "batch T choices"],
+    early_stop: float = -1.0,
 ) -> Float[Tensor, "batch T"]:
     """Return -sum_c p(c) r(c): every class's reward is known, so only the trajectory is sampled."""
-    reward = torch.where(A_t > 0, 1.0, -1.0)
+    reward = class_rewards(A_t, early_stop)
     return -(log_p.exp() * reward).sum(-1)
 
 
@@ -68,12 +88,8 @@ def multiset_loss(
     return -(log_p * target).sum(-1)
 
 
-# The class losses that need alone how many of each choice are available, A_t; never a "stop".
-BY_AVAILABLE = {
-    "expected-reward": expected_reward,
-    "log-marginal": log_marginal,
-    "multiset": multiset_loss,
-}
+# The class losses that need A_t alone: how many of each choice are available, never a "stop".
+BY_AVAILABLE = {"log-marginal": log_marginal, "multiset": multiset_loss}
 
 
 def cross_entropy(

@@ -36,6 +36,7 @@ def plain_rollout(
     feed: Tensor | None = None,
     trajectories: int = 1,
     m: Tensor | None = None,
+    choose_class: Callable[[Tensor], Tensor] | None = None,
 ) -> Rollout:
     """Return what `HsalNetwork.forward` does, and the steps that `m` leaves out, too."""
     S = saliency.saliency(V).repeat_interleave(trajectories, 0)
@@ -65,9 +66,10 @@ def plain_rollout(
                 a = controller.places[locations[-1]]
                 g = V[image, locations[-1]]
         class_scores = controller.classify(h)
-        chosen = choose(class_scores)
-        y_hat = chosen if feed is None else feed[:, t]
-        y = functional.one_hot(y_hat, classes).to(V.dtype)
+        y_hat = (choose_class or choose)(class_scores)
+        if feed is not None:
+            y_hat = torch.where(feed[:, t] < 0, y_hat, feed[:, t])
+        y = functional.one_hot(y_hat, classes).to(V.dtype) * network.label_feedback
         glimpsed = torch.stack(locations, 1)
         maps = (seen, M_t, P_t)
         heads = (torch.stack(scores, 1), glimpsed, class_scores, y_hat, torch.stack(values, 1))

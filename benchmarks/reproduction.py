@@ -15,7 +15,7 @@ from hsal_bench import plan as plans
 from hsal_bench import presets
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics import METRICS_VERSION
-from hsal_bench.options import as_json
+from hsal_bench.options import as_config
 from hsal_bench.record import Record
 
 HSAL, BASELINE = "hsal-rl", "cross-entropy"
@@ -111,7 +111,7 @@ class Item:
         return {
             "method": self.method,
             "method_sha256": None,
-            "config": json.loads(json.dumps(as_json(self.entry.config))),
+            "config": json.loads(json.dumps(as_config(self.entry.config))),
             "seed": self.seed,
             "preset": self.scale.preset,
             "budget": vars(plans.scaled(presets.preset(self.scale.preset), request).train),

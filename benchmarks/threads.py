@@ -68,7 +68,8 @@ def measure(seconds: float) -> float:
     import torch
     from train import CLASSES, OBJECTS
 
-    from hsal_bench.baselines.hsal import HsalConfig, HsalRL
+    from hsal_bench.baselines.hsal import HsalRL
+    from hsal_bench.baselines.hsal_config import HsalConfig
     from hsal_bench.method import Batch, Setup, Task
     from hsal_bench.multiset import counts_from_labels
 

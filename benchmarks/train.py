@@ -31,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hsal_bench import registry
 from hsal_bench.activations import SingleObject, SingleObjectConfig
 from hsal_bench.backbones import ActivationModel
-from hsal_bench.baselines.hsal import HsalConfig
+from hsal_bench.baselines.hsal_config import HsalConfig
 from hsal_bench.device import describe, resolve
 from hsal_bench.gradient import GradientMethod
 from hsal_bench.method import Batch, Setup, Task

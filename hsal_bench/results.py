@@ -25,7 +25,7 @@ from hsal_bench.files import write_text
 from hsal_bench.loader import ExampleSet
 from hsal_bench.method import Method, Unsupported
 from hsal_bench.metrics import METRICS_VERSION, correct
-from hsal_bench.options import as_json
+from hsal_bench.options import as_config
 from hsal_bench.plain_text import one_line, shown
 from hsal_bench.plan import Entry
 from hsal_bench.predictions import counts_sha256
@@ -55,7 +55,7 @@ def stub(entry: Entry, preset: str, budget: Budget, seed: int, data: DataFile) -
         method=entry.name,
         method_sha256=entry.sha256,
         settings={name: shown(text) for name, text in entry.settings.items()},
-        config=as_json(entry.config),
+        config=as_config(entry.config),
         preset=preset,
         seed=seed,
         budget=vars(budget),

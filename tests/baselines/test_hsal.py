@@ -221,7 +221,8 @@ def test_returns_to_go_change_what_the_policies_learn_from():
     method, batch = _method(return_to_go=True, scale_advantages=False), _batch()
     rollout = method.network(batch.inputs, 4, greedy)
     counted = torch.arange(1, 5) <= batch.counts.sum(1)[:, None]
-    rewards, targets = method._rewards(rollout, batch.counts, counted, counted)
+    A_t = method._available(rollout.y_hat, batch.counts, batch.labels)
+    rewards, targets = method._rewards(rollout, A_t, counted, counted)
     assert torch.allclose(targets[:, 0, 0], rewards.sum((1, 2)))
 
 
