@@ -108,7 +108,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--part", type=listed, default=(), metavar="N,...", help=parts)
     for name in ("dataset", "methods"):
         add(f"--{name}", type=listed, default=(), metavar="NAME,...", help="[default: all]")
-    add("--seeds", metavar="0-4", help="[default: 0-4 in part 1, 0-2 in 2 and 4, 0 in 3]")
+    add("--seeds", metavar="0-4", help="[default: 0-4 in part 1, 0-2 in the others]")
     add("--jobs", type=int, default=1, metavar="N", help="runs at a time  [default: 1]")
     add("--threads", type=int, default=1, metavar="N", help="threads of each  [default: 1]")
     add("--budget-minutes", type=float, metavar="N", help="stop after that time  [default: none]")

@@ -63,9 +63,37 @@ GRID = (
     f"{BASELINE}+location_reward=yes+teacher_forcing=yes",
 )[1:]
 """Losses with and without the location reward, but for the two that part 1 has."""
-READINGS = tuple(
-    f"{HSAL}+{field}" for field in ("trajectories=1", "reset_controller=yes", "return_to_go=yes")
+READINGS = (
+    *(
+        f"{HSAL}+{fields}"
+        for fields in (
+            "trajectories=1",
+            "reset_controller=yes",
+            "return_to_go=yes",
+            "renormalise_each_step=yes",
+            "faithful_centres=yes",
+            "beta_before_exp=yes",
+            "glimpse_feedback=coordinates",
+            "stop_step_glimpse_reward=no",
+            "early_stop_reward=0",
+            "label_structure=list+label_order=spatial",
+        )
+    ),
+    *(
+        f"{BASELINE}+{fields}"
+        for fields in (
+            "label_feedback=greedy",
+            "label_feedback=none",
+            "label_order=fixed",
+            "label_order=class",
+            "label_order=spatial",
+            "label_order=area",
+            "shared_label_order=no",
+            "teacher_forcing=yes+teacher_forced_updates=500",
+        )
+    ),
 )
+"""Other readings of the paper, one at a time; teacher forcing throughout is in the grid."""
 # fmt: off
 OTHERS = (
     "count-classifier", "multiset-loss", "query-transformer", "rl", "log-marginal",
@@ -76,7 +104,7 @@ OTHERS = (
 PARTS = {
     1: (DATASETS, (HSAL, BASELINE), range(5)),
     2: ((MULTISET,), GRID, range(3)),
-    3: ((MULTISET,), READINGS, range(1)),
+    3: ((MULTISET,), READINGS, range(3)),
     4: ((MULTISET,), OTHERS, range(3)),
 }
 """Datasets, methods and seeds. 1: the paper's Table 1. 2: the other losses. 3: other readings of

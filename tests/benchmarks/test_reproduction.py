@@ -57,6 +57,16 @@ def test_the_grid_is_complete_and_nothing_in_it_runs_twice(plan):
     )
 
 
+def test_every_reading_is_one_that_differs_from_all_others(plan):
+    items = plan("S", ["1", "3"], ["mnist-multiset"])
+    configs = {(item.method, str(item.entry.config)) for item in items}
+    readings = [item for item in items if item.part == 3]
+    variants = {item.variant for item in readings}
+    assert len(configs) == len(variants) + 2
+    assert len(variants) < 20
+    assert {item.seed for item in readings} == {0, 1, 2}
+
+
 def test_every_method_is_in_the_plan(plan):
     planned = {item.method for item in plan("paper")} | {"hsal-multiset"}  # which the grid has
     assert planned == set(registry.names(registry.METHODS))
