@@ -72,7 +72,16 @@ def main():
     if sys.argv[1] == "generate":
         return 0
     parser = argparse.ArgumentParser()
-    for name in ("model", "dataset", "preset", "data-dir", "datasets", "device", "set"):
+    for name in (
+        "model",
+        "dataset",
+        "preset",
+        "data-dir",
+        "datasets",
+        "device",
+        "set",
+        "activation-model",
+    ):
         parser.add_argument(f"--{name}")
     for name in ("seeds", "updates", "eval-every", "fine-tune-updates"):
         parser.add_argument(f"--{name}", type=int)
