@@ -222,6 +222,7 @@ def _train_model(tuning: Tuning, device: torch.device) -> None:
         run = harness.train(
             method, data, budget, tuning.seed, folder, tuning.identity, report, SCORE
         )
+    best = {"run": tuning.identity, "test": run.best_update, "seconds": run.seconds}
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
     write_state(folder / "model.pt", state)
     model = FrozenModel(
@@ -230,7 +231,7 @@ def _train_model(tuning: Tuning, device: torch.device) -> None:
         precision=config.precision,
         weights=tuning.origin,
         trained_on=single.header.name + checkpoint.device_change(run.devices),
-        accuracy=evaluation.evaluate(method, data["test"]).metrics[SCORE],
+        accuracy=evaluation.evaluate(method, data["test"], folder, best).metrics[SCORE],
         sha256=frozen.sha256_of(config.backbone, config.precision, state),
         seed=tuning.seed,
         updates=budget.updates,

@@ -1,7 +1,7 @@
 """Checkpoints: what a training folder keeps to resume from, and which run it belongs to.
 
 `checkpoint.pt` holds everything needed to resume, `best.pt` the state that scored best on the
-validation split.
+validation split, `evaluation.pt` the predictions so far of an evaluation under way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hsal_bench.files import write_state
 from hsal_bench.method import Method
 from hsal_bench.record_files import CHECKPOINT
 
-BEST, CURVE = "best.pt", "metrics.jsonl"
+BEST, CURVE, EVALUATION = "best.pt", "metrics.jsonl", "evaluation.pt"
 _SHOWN = 3
 
 Sums = dict[tuple[str, ...], Tensor]
@@ -165,7 +165,7 @@ def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
 
 def remove(folder: Path) -> None:
     """Remove a training folder's states, so that training starts over."""
-    for name in (CHECKPOINT, BEST):
+    for name in (CHECKPOINT, BEST, EVALUATION):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -2,8 +2,9 @@
 
 A training folder holds the states of `hsal_bench.checkpoint` and `metrics.jsonl`, one line per
 evaluation. Stopped at any moment, the same call resumes from the last checkpoint: that of the
-moment for Ctrl-C and SIGTERM, at most a few minutes old for what cannot be caught. On a CPU the
-result is the same bit for bit as without the interruption.
+moment for Ctrl-C and SIGTERM, at most a few minutes old for what cannot be caught. A stopped
+validation resumes as well, after its last slow batch. On a CPU the result is the same bit for bit
+as without the interruption.
 """
 
 from __future__ import annotations
@@ -136,7 +137,11 @@ class _Training:
         update, budget = self.run.update, self.budget
         evaluated = self.run.curve[-1]["update"] if self.run.curve else None
         if update != evaluated and (update % budget.eval_every == 0 or update == budget.updates):
-            self._evaluate()
+            started = time.perf_counter()
+            try:
+                self._evaluate()
+            finally:
+                self.run.validating += time.perf_counter() - started
             if update:
                 self.save()
 
@@ -147,7 +152,8 @@ class _Training:
 
     def save_at_stop(self) -> None:
         """Save what a signal has stopped, if that is anything; a failure is printed."""
-        if not (self.whole and self.run.update):
+        evaluating = (self.folder / checkpoint.EVALUATION).exists()
+        if not (self.whole and (self.run.update or evaluating)):
             return
         try:
             self.save()
@@ -170,23 +176,25 @@ class _Training:
 
     def _evaluate(self) -> None:
         """Score the validation split, extend the curve, and keep the state if it is the best."""
-        started, run = time.perf_counter(), self.run
+        run = self.run
         losses = _means(self.sums, run)
+        # On a GPU a resumed run may reach this update in another state, with other losses.
+        state = {"run": self.identity, "update": run.update, "losses": losses}
         # A signal may stop this: predicting changes nothing.
-        scores = evaluation.evaluate(self.method, self.data["valid"]).metrics
+        valid = self.data["valid"]
+        scores = evaluation.evaluate(self.method, valid, self.folder, state).metrics
         with uninterrupted():
             self.whole = False
             self.sums.clear()
             run.curve.append({"update": run.update, **losses, **_validation(scores)})
             if scores[self.select_by] > run.best_score:
                 run.best_score, run.best_update = scores[self.select_by], run.update
-                state = self.method.state_dict()
-                best = {"update": run.update, "score": run.best_score, "method": state}
+                score, method = run.best_score, self.method.state_dict()
+                best = {"update": run.update, "score": score, "method": method}
                 write_state(self.folder / checkpoint.BEST, best)
             # Written whole each time: a resumed run leaves no lines of its lost part behind.
             lines = (json.dumps(line) + "\n" for line in run.curve)
             write_text(self.folder / checkpoint.CURVE, "".join(lines))
-            run.validating += time.perf_counter() - started
             self.whole = True
 
 

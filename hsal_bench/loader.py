@@ -103,9 +103,11 @@ def training_batches(
             yield Batch(inputs, examples.counts[rows], labels[rows], boxes[rows])
 
 
-def evaluation_batches(examples: ExampleSet, batch_size: int) -> Iterator[tuple[int, Batch]]:
-    """Yield every example once, in the file's order, without labels: (first row, batch)."""
-    for start in range(0, len(examples), batch_size):
+def evaluation_batches(
+    examples: ExampleSet, batch_size: int, first: int = 0
+) -> Iterator[tuple[int, Batch]]:
+    """Yield the examples from row `first` on, in order, without labels: (first row, batch)."""
+    for start in range(first, len(examples), batch_size):
         yield start, Batch(examples.rows(slice(start, start + batch_size)))
 
 

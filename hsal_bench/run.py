@@ -224,8 +224,8 @@ class Bench:
             identity = results.identity(stub)
             with progress(who, budget.updates) as report:
                 run = harness.train(method, sets, budget, stub.seed, folder, identity, report)
-            record = self._score(method, stub, sets["test"], self.data, folder, resident)
-        return results.trained(record, run)
+            stub = results.trained(stub, run)
+            return self._score(method, stub, sets["test"], self.data, folder, resident)
 
     def _elsewhere(self, entry: Entry, trained: Record, folder: Path, other: DataFile) -> Record:
         """Return the record of the trained method on another data set."""
@@ -269,7 +269,10 @@ class Bench:
         folder: Path,
         resident: int | None,
     ) -> Record:
-        result = evaluation.evaluate(method, test)
+        # The time of the training tells apart what was trained twice.
+        trained = [stub.selected_update, stub.wall_s]
+        state = {"run": results.identity(stub), "trained": trained}
+        result = evaluation.evaluate(method, test, folder, state)
         _write_outputs(method, test, result, data, folder)
         return results.scored(stub, method, result, test, self.device, resident)
 

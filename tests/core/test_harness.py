@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from hsal_bench import checkpoint, harness
+from hsal_bench import checkpoint, evaluation, harness
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientConfig, GradientMethod, cosine
 from hsal_bench.interrupts import SIGNALS, terminate_like_ctrl_c
@@ -139,6 +139,63 @@ def test_a_signal_leaves_a_checkpoint_of_the_moment(
     got = harness.train(resumed, DATA, BUDGET, 0, tmp_path / "stopped", IDENTITY)
     assert _weights(resumed) == _weights(whole)
     assert got.curve == expected.curve
+
+
+def test_slices_that_end_within_every_evaluation_get_to_the_end(tmp_path, monkeypatch):
+    """Each has time for one batch of an evaluation, and is stopped within the next."""
+    monkeypatch.setattr(evaluation, "BATCH_SIZE", 8)  # three batches
+    monkeypatch.setattr(evaluation, "KEEP_AFTER", -1.0)
+    whole, sliced = tmp_path / "whole", tmp_path / "sliced"
+    whole.mkdir()
+    sliced.mkdir()
+    expected = _toy()
+    run = harness.train(expected, DATA, BUDGET, 0, whole, IDENTITY)
+    stops = 0
+    while True:
+        method = _toy()
+        predict, predicted = method.predict, []
+
+        def stop_at_the_second(batch, predict=predict, predicted=predicted, **options):
+            predicted.append(batch)
+            if len(predicted) == 2:
+                raise KeyboardInterrupt
+            return predict(batch, **options)
+
+        method.predict = stop_at_the_second
+        try:
+            got = harness.train(method, DATA, BUDGET, 0, sliced, IDENTITY)
+            break
+        except KeyboardInterrupt:
+            stops += 1
+            assert stops < 20
+    assert stops == 3 * 4 - 1  # the last slice has the last batch alone
+    assert _weights(method) == _weights(expected)
+    assert got.curve == run.curve
+    assert (sliced / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
+    assert not (sliced / "evaluation.pt").exists()
+
+
+@pytest.mark.parametrize(("update", "predicted"), [(1, [4]), (2, [8, 8, 4])])
+def test_batches_of_another_evaluation_are_predicted_again(
+    tmp_path, monkeypatch, update, predicted
+):
+    monkeypatch.setattr(evaluation, "BATCH_SIZE", 8)
+    monkeypatch.setattr(evaluation, "KEEP_AFTER", -1.0)
+    method = _toy()
+    predict, sizes = method.predict, []
+
+    def counted(batch, **options):
+        sizes.append(len(batch.inputs))
+        if len(sizes) == 3:
+            raise KeyboardInterrupt
+        return predict(batch, **options)
+
+    method.predict = counted
+    with pytest.raises(KeyboardInterrupt):
+        evaluation.evaluate(method, DATA["valid"], tmp_path, {"update": 1})
+    sizes[:] = [0, 0, 0]
+    evaluation.evaluate(method, DATA["valid"], tmp_path, {"update": update})
+    assert sizes[3:] == predicted
 
 
 def test_a_second_signal_does_not_save_half_an_update(tmp_path, signals_as_in_the_command_line):

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint
 import pytest
 import torch
 
-from hsal_bench import activations, backbones, cli, frozen, locate, plan, registry
+from hsal_bench import activations, backbones, cli, evaluation, frozen, locate, plan, registry
 from hsal_bench import device as devices
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.predictions import counts_sha256, read_predictions
@@ -387,6 +387,43 @@ def test_a_stopped_run_says_from_where_it_goes_on(bench, tmp_path):
     (_folder(tmp_path) / "record.json").unlink()
     assert "Constant seed 0: 4 updates, batches of 8, in " in (err := bench()[2])
     assert f"{_folder(tmp_path).name}, resuming from update 4\n" in err
+
+
+def test_slices_that_end_within_every_evaluation_give_the_same_record(bench, tmp_path, monkeypatch):
+    """Of the activation model and of the method, on valid and on test; one batch to a slice."""
+    line = ("--updates", "2", "--eval-every", "1", "--set", "hidden=8")
+    line += ("--fine-tune-updates", "1")
+    monkeypatch.setattr(evaluation, "BATCH_SIZE", 20)  # two batches of valid, three of test
+    monkeypatch.setattr(evaluation, "KEEP_AFTER", -1.0)
+    whole, sliced = tmp_path / "whole", tmp_path / "sliced"
+
+    def command(folder):
+        return bench(*line, "--out", folder, "--datasets", folder / "data", model="hsal-rl")[0]
+
+    assert command(whole) == 0
+    predict, predicted = evaluation._predict, []
+
+    def stop_at_the_second(*arguments):
+        predicted.append(arguments)
+        if len(predicted) == 2:
+            raise KeyboardInterrupt
+        return predict(*arguments)
+
+    monkeypatch.setattr(evaluation, "_predict", stop_at_the_second)
+    codes = []
+    while 0 not in codes:
+        predicted.clear()
+        codes.append(command(sliced))
+        assert codes[-1] in (0, 130)
+        assert len(codes) < 20
+    assert len(codes) == (2 * 2 + 3) + (3 * 2 + 3)
+    path = "toy/hsal-rl+hidden=8/quick/seed-0"
+    records = [read_record(folder / path / "record.json") for folder in (whole, sliced)]
+    for field in ("activation", "metrics", "correct", "predictions_sha256", "curve", "updates"):
+        assert getattr(records[0], field) == getattr(records[1], field)
+    texts = [(folder / path / "predictions.jsonl").read_text() for folder in (whole, sliced)]
+    assert texts[0] == texts[1]
+    assert not list(sliced.rglob("evaluation.pt"))
 
 
 def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, tmp_path):
