@@ -23,7 +23,8 @@ from hsal_bench.files import write_state
 from hsal_bench.loader import ExampleSet, evaluation_batches
 from hsal_bench.method import Batch, Method, Prediction
 
-BATCH_SIZE = 512
+BATCH_SIZE, IMAGES = 512, 64
+"""Examples of a batch: activations, and images, which take a backbone long on a CPU."""
 KEEP_AFTER = 1.0
 """Seconds: a batch that takes longer is kept on disk at once."""
 ON_CPU = "use --device cpu, which can resume the run"
@@ -62,7 +63,8 @@ def evaluate(
     kept = folder / checkpoint.EVALUATION if folder else None
     key = json.dumps(identity, sort_keys=True)
     done = _resumed(kept, key)
-    for start, batch in evaluation_batches(examples, BATCH_SIZE, len(done) * BATCH_SIZE):
+    size = IMAGES if examples.inputs.dtype == torch.uint8 else BATCH_SIZE
+    for start, batch in evaluation_batches(examples, size, sum(len(b["counts"]) for b in done)):
         done.append(_predict(method, batch, examples, start))
         if kept and done[-1]["seconds"] > KEEP_AFTER:
             write_state(kept, {"identity": key, "batches": done})

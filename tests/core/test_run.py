@@ -393,7 +393,8 @@ def test_slices_that_end_within_every_evaluation_give_the_same_record(bench, tmp
     """Of the activation model and of the method, on valid and on test; one batch to a slice."""
     line = ("--updates", "2", "--eval-every", "1", "--set", "hidden=8")
     line += ("--fine-tune-updates", "1")
-    monkeypatch.setattr(evaluation, "BATCH_SIZE", 20)  # two batches of valid, three of test
+    for name in ("BATCH_SIZE", "IMAGES"):
+        monkeypatch.setattr(evaluation, name, 20)  # two batches of valid, three of test
     monkeypatch.setattr(evaluation, "KEEP_AFTER", -1.0)
     whole, sliced = tmp_path / "whole", tmp_path / "sliced"
 
