@@ -8,7 +8,6 @@ and of the weights.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ from hsal_bench.gradient import GradientConfig, GradientMethod
 from hsal_bench.loader import example_set
 from hsal_bench.method import Batch, Prediction, Setup, Task
 from hsal_bench.multiset import counts_from_labels
-from hsal_bench.options import option
+from hsal_bench.options import as_config, option
 from hsal_bench.presets import Budget, Precision
 from hsal_bench.progress import progress
 from hsal_bench.schema import SPLITS
@@ -52,6 +51,9 @@ class SingleObjectConfig(GradientConfig):
     backbone: str = option("resnet34", "activation model")
     weights: str | None = option(None, "file of pretrained weights; none: from scratch")
     precision: Precision = option("float32", "arithmetic of the convolutions")
+    input_size: int | None = option(
+        None, "pixels of the backbone's input; none: the usual", omit_default=True
+    )
 
 
 class SingleObject(GradientMethod):
@@ -67,7 +69,8 @@ class SingleObject(GradientMethod):
         weights = Path(self.config.weights) if self.config.weights else None
         channels, classes = self.task.input_shape[0], self.task.num_classes
         config = self.config
-        model = backbones.build(config.backbone, channels, classes, weights, config.precision)
+        size = config.input_size
+        model = backbones.build(config.backbone, channels, classes, weights, config.precision, size)
         return model.to(memory_format=torch.channels_last)
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -102,7 +105,7 @@ class Tuning:
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """What decides the model but for the seed."""
-        config = dataclasses.asdict(self.config)
+        config = as_config(self.config)
         return {
             "data": self.single.header.content_sha256,
             "budget": vars(self.budget),
@@ -232,7 +235,8 @@ def _train_model(tuning: Tuning, device: torch.device) -> None:
         weights=tuning.origin,
         trained_on=single.header.name + checkpoint.device_change(run.devices),
         accuracy=evaluation.evaluate(method, data["test"], folder, best).metrics[SCORE],
-        sha256=frozen.sha256_of(config.backbone, config.precision, state),
+        sha256=frozen.sha256_of(config.backbone, config.precision, state, config.input_size),
+        input_size=config.input_size,
         seed=tuning.seed,
         updates=budget.updates,
         class_names=tuple(single.header.class_names),

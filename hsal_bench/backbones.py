@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.presets import Precision
+from hsal_bench.presets import INPUT_SIZE, Precision
 
 VERSION = 2
 """Goes up when the same weights would compute other volumes: kept models and volumes are keyed by
 it."""
 
+LEAST_SIZE = 64
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -60,22 +61,33 @@ def build(
     num_classes: int,
     weights: Path | None = None,
     precision: Precision = "float32",
+    input_size: int | None = None,
 ) -> ActivationModel:
     """Return the activation model `name`, its trunk loaded from the file `weights` if given.
 
+    input_size: pixels of the side to which it resizes images, None for the usual one.
+
     Raises:
-        UsageError: no such model; a weights file that is missing or does not fit.
+        UsageError: no such model or size; a weights file that is missing or does not fit.
     """
-    require(name)
+    require(name, input_size)
     model = BACKBONES[name](image_channels, num_classes, weights)
     model.precision = getattr(torch, precision)
+    if input_size is not None:
+        cast(_ImagenetInput, model.prepare).size = input_size
     return model
 
 
-def require(name: str) -> None:
-    """Raise UsageError if there is no activation model of that name."""
+def require(name: str, input_size: int | None = None) -> None:
+    """Raise UsageError if there is no activation model of that name, or not of that input size."""
     if name not in BACKBONES:
         raise UsageError(f"no activation model {name!r}: {suggest(name, BACKBONES)}")
+    if input_size is None:
+        return
+    if not name.startswith("resnet34"):
+        raise UsageError(f"input size {input_size}: the backbone {name!r} takes images as they are")
+    if input_size < LEAST_SIZE:
+        raise UsageError(f"input size {input_size}: {name} takes {LEAST_SIZE} or more")
 
 
 def _small(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:
@@ -110,7 +122,11 @@ class _Block(nn.Module):
 
 
 def _resnet34(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:
-    """Return ResNet-34 up to its last convolution: 512 x 7 x 7 for any image size."""
+    """Return ResNet-34 up to its last convolution: 512 x 7 x 7 for images of any size.
+
+    An input size of n pixels gives ceil(n / 32) cells a side, n / 16 without the last stage's
+    stride.
+    """
     return _resnet34_stages(image_channels, num_classes, weights, 4)
 
 
@@ -206,18 +222,20 @@ class _ChannelsLast(nn.Module):
 
 
 class _ImagenetInput(nn.Module):
-    """The images as ImageNet networks take them: RGB, 224 x 224, standardised."""
+    """The images as ImageNet networks take them: RGB, `size` x `size` pixels, standardised."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
+        self.size = INPUT_SIZE
         # Buffers, so that they are on the device: a captured update cannot copy from the host.
         for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = functional.interpolate(images, (224, 224), mode="bilinear", align_corners=False)
+        size = (self.size, self.size)
+        x = functional.interpolate(images, size, mode="bilinear", align_corners=False)
         x = (x.expand(-1, 3, -1, -1) - self.mean) / self.std
         return x.contiguous(memory_format=torch.channels_last)

@@ -76,6 +76,12 @@ from hsal_bench.presets import Precision
 )
 @click.option("--backbone", metavar="NAME", help="Activation model, instead of the preset's.")
 @click.option(
+    "--input-size",
+    type=int,
+    metavar="N",
+    help="Pixels of the side to which ResNet-34 resizes images, at least 64.  [default: 224]",
+)
+@click.option(
     "--backbone-weights",
     metavar="FILE",
     help="ResNet-34 state dict to start from; 'none' trains from scratch.  [default: ImageNet's]",

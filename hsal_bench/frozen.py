@@ -37,7 +37,7 @@ class FrozenModel:
 
     Older files do not state the seed: theirs is 0. updates, class_names, image_shape (C, H, W) and
     source_sha256 (of the glyphs) are those of the fine-tuning, where the file states them; command:
-    what made a published model.
+    what made a published model; input_size: as in `backbones.build`.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class FrozenModel:
     image_shape: tuple[int, ...] = ()
     source_sha256: str | None = None
     command: str | None = None
+    input_size: int | None = None
 
     def as_record(self, recipe_sha256: str | None = None) -> Activation:
         """Return what a result record says of the model; `recipe_sha256` as in `Activation`."""
@@ -65,6 +66,7 @@ class FrozenModel:
             precision=self.precision,
             seed=self.seed,
             recipe_sha256=recipe_sha256,
+            input_size=self.input_size,
         )
 
 
@@ -103,9 +105,13 @@ def model_of(sha256: str, root: Path) -> FrozenModel | None:
     return None
 
 
-def sha256_of(backbone: str, precision: str, state: Mapping[str, Tensor]) -> str:
+def sha256_of(
+    backbone: str, precision: str, state: Mapping[str, Tensor], input_size: int | None = None
+) -> str:
     """Return a hash of all that decides what volumes a model computes: its code and its weights."""
     code = f"{backbone} {backbones.VERSION} {precision}"
+    if input_size is not None:
+        code += f" {input_size}"
     whole = hashlib.sha256(code.encode())
     for name, value in sorted(state.items()):
         whole.update(name.encode())
@@ -119,7 +125,9 @@ def load(model: FrozenModel, data: DataFile, device: torch.device) -> backbones.
     Weights that are stored in half precision become float32.
     """
     channels, classes = data.layout.image_shape[0], data.layout.num_classes
-    network = backbones.build(model.backbone, channels, classes, precision=model.precision)
+    network = backbones.build(
+        model.backbone, channels, classes, None, model.precision, model.input_size
+    )
     network.load_state_dict(torch.load(model.path, map_location="cpu", weights_only=True))
     return network.to(device).to(memory_format=torch.channels_last).eval()
 
@@ -210,13 +218,13 @@ def _check(model: FrozenModel, data: DataFile) -> None:
     fit = f"{data.header.name} has images of {channels} channels and {classes} classes"
     if model.image_shape and model.image_shape[0] != channels:
         raise UsageError(f"{model.path} is for {model.image_shape[0]} channels, and {fit}")
-    backbones.require(model.backbone)
+    backbones.require(model.backbone, model.input_size)
     try:
         state = load(model, data, torch.device("cpu")).state_dict()
     except (*_UNREADABLE, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{model.path} cannot be used, {fit} ({reason})") from error
-    found = sha256_of(model.backbone, model.precision, state)
+    found = sha256_of(model.backbone, model.precision, state, model.input_size)
     if found != model.sha256:
         raise UsageError(
             f"{model.path} has sha256 {found[:8]}, and model.json states {model.sha256[:8]}: the "

@@ -31,7 +31,7 @@ class Inputs:
     """The inputs of one data set under one activation model; each is made when first wanted.
 
     Other data sets' test splits are given under the same activation model. seed: of its
-    fine-tuning.
+    fine-tuning. input_size: of its images, None for the backbone's usual one.
     """
 
     request: Request
@@ -39,6 +39,7 @@ class Inputs:
     device: torch.device
     data: DataFile
     seed: int = 0
+    input_size: int | None = None
     _tests: dict[tuple[Path, str], ExampleSet] = field(default_factory=dict)
 
     def splits(self, kind: str) -> Mapping[str, ExampleSet]:
@@ -71,9 +72,11 @@ class Inputs:
             with self._tuning() as tuning:
                 model = activations.fine_tune(tuning, self.device)
         seed = f", seed {model.seed}" if model.seed else ""
+        size = f" at {model.input_size} px" if model.input_size else ""
         click.echo(
-            f"activation model {model.backbone} in {model.precision} ({model.weights}, fine-tuned "
-            f"on {model.trained_on}{seed}): {100 * model.accuracy:.1f} % of its test images right",
+            f"activation model {model.backbone}{size} in {model.precision} ({model.weights}, "
+            f"fine-tuned on {model.trained_on}{seed}): {100 * model.accuracy:.1f} % of its test "
+            "images right",
             err=True,
         )
         if model.as_record().weak:
@@ -94,6 +97,10 @@ class Inputs:
         name, preset = self.request.activation_model, self.preset
         if name is None:
             return None
+        if self.input_size:
+            raise UsageError(
+                f"input size {self.input_size}: --activation-model gives a model with its own"
+            )
         updates = {preset.fine_tune.updates, preset.from_scratch.updates}
         model = frozen.given(name, preset.backbone, self.data, updates)
         if self.request.fine_tune_updates not in (None, model.updates):
@@ -161,7 +168,10 @@ class Inputs:
         request, preset = self.request, self.preset
         origin, weights = self._first_weights
         config = activations.SingleObjectConfig(
-            backbone=preset.backbone, weights=weights, precision=preset.precision
+            backbone=preset.backbone,
+            weights=weights,
+            precision=preset.precision,
+            input_size=self.input_size,
         )
         budget = preset.from_scratch if weights is None else preset.fine_tune
         single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)

@@ -57,6 +57,7 @@ class Request:
     eval_every: int | None = None
     fine_tune_updates: int | None = None
     backbone: str | None = None
+    input_size: int | None = None
     backbone_weights: str | None = None
     activation_seed: ActivationSeed = "same"
     activation_model: str | None = None
@@ -72,7 +73,8 @@ class Entry:
 
     `settings` are those that make it another than the preset's: fields of the config, and the
     activation model; `label` tells them with the name, and names its folder; `backbone` is the
-    activation model; `file` is what it was given as, and `sha256` that file's, None for a name.
+    activation model, `input_size` that of its images unless it is the usual; `file` is what it was
+    given as, and `sha256` that file's, None for a name.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Entry:
     settings: Mapping[str, str]
     label: str
     backbone: str
+    input_size: int | None
     file: Path | None
     sha256: str | None
 
@@ -160,7 +163,7 @@ def entries(request: Request, preset: str) -> list[Entry]:
     found: dict[str, tuple[str, Entry]] = {}
     for model in expanded(request.models):
         try:
-            one = entry(model, preset, request.settings, request.backbone)
+            one = entry(model, preset, request.settings, request.backbone, request.input_size)
         except registry.Broken as error:
             if model in request.models:
                 raise
@@ -177,12 +180,16 @@ def entries(request: Request, preset: str) -> list[Entry]:
 
 
 def entry(
-    model: str, preset: str, settings: Mapping[str, str], backbone: str | None = None
+    model: str,
+    preset: str,
+    settings: Mapping[str, str],
+    backbone: str | None = None,
+    input_size: int | None = None,
 ) -> Entry:
     """Return the method `model` with the config that the preset and its settings give it.
 
-    Its own settings go before those in `settings`. `backbone`: the activation model unless it sets
-    one; one that is not the preset's names a variant as a setting does.
+    Its own settings go before those in `settings`. `backbone` and `input_size`: of the activation
+    model unless it sets them; those that are not the preset's name a variant as a setting does.
 
     Raises:
         UsageError: no such method or field, a value that is none, a class that is no method.
@@ -192,10 +199,15 @@ def entry(
     path, _, name = source.rpartition(":")
     _check_class(cls, source)
     usual = presets.preset(preset).backbone
-    if cls.inputs == "activations" and "backbone" not in options.field_types(cls.Config):
+    fields = options.field_types(cls.Config)
+    if cls.inputs == "activations" and "backbone" not in fields:
         backbone = own.pop("backbone", backbone) or usual
+        if "input_size" in own and "input_size" not in fields:
+            input_size = options.parse(own.pop("input_size"), int | None, f"{name}: input_size")
+        if input_size == presets.INPUT_SIZE and backbone.startswith("resnet34"):
+            input_size = None
     else:
-        backbone = usual
+        backbone, input_size = usual, None
     default = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
     config = options.replace(default, given := settings_of(name, settings) | own, name)
     _check_recordable(config, name)
@@ -208,10 +220,12 @@ def entry(
     }
     if backbone != usual:
         changed["backbone"] = backbone
+    if input_size is not None:
+        changed["input_size"] = str(input_size)
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
     file = Path(path) if path else None
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
-    return Entry(name, cls, config, changed, label, backbone, file, sha256)
+    return Entry(name, cls, config, changed, label, backbone, input_size, file, sha256)
 
 
 def split(model: str) -> tuple[str, dict[str, str]]:
@@ -278,6 +292,7 @@ def _check_activation_model(request: Request) -> None:
         "--fine-tune-updates": request.fine_tune_updates if file else None,
         "--backbone-weights": request.backbone_weights,
         "--precision": request.precision,
+        "--input-size": request.input_size,
     }
     for option, given in fine_tuning.items():
         if given and request.activation_model is not None:

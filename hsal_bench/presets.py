@@ -17,6 +17,9 @@ PUBLISHED = "published"
 
 Precision = Literal["float32", "bfloat16"]
 
+INPUT_SIZE = 224
+"""Pixels of the side to which ResNet-34 resizes images, unless `--input-size` says otherwise."""
+
 
 @dataclass(frozen=True)
 class Budget:

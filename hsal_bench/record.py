@@ -65,7 +65,8 @@ class Activation:
 
     precision: of its arithmetic, and seed: of its fine-tuning, where the record tells.
     recipe_sha256: where every seed of a run has an activation model of its own, what those models
-    share: a hash of all that decides them but the seed. None: one model for all seeds.
+    share: a hash of all that decides them but the seed. None: one model for all seeds. input_size:
+    pixels of the side to which it resizes images, None for the backbone's usual one.
     """
 
     backbone: str
@@ -75,6 +76,7 @@ class Activation:
     precision: str | None = None
     seed: int | None = None
     recipe_sha256: str | None = None
+    input_size: int | None = None
 
     def __post_init__(self) -> None:
         hashes = {"sha256": self.sha256, "recipe_sha256": self.recipe_sha256}

@@ -102,7 +102,8 @@ def identity(record: Record) -> dict[str, Any]:
     facts = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
     del facts["data_set"]["file"]  # whatever it is called
     if activation := facts["activation"]:
-        del activation["seed"]  # the hash says it all, and older records do not have the seed
+        for name in ("seed", "input_size"):  # the hash says it all, and older records lack them
+            del activation[name]
         if activation["recipe_sha256"] is None:
             del activation["recipe_sha256"]
     return facts

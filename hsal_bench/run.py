@@ -67,7 +67,7 @@ def run(request: Request) -> list[Record]:
     backbones.require(preset.backbone)
     entries = plan.entries(request, name)
     for entry in entries:
-        backbones.require(entry.backbone)
+        backbones.require(entry.backbone, entry.input_size)
     for one in (request.dataset, *request.eval_on):
         if one != plan.ALL:
             locate.require_known(one, request.datasets)
@@ -102,7 +102,7 @@ class Bench:
     preset: Preset
     device: torch.device
     data: DataFile
-    _inputs: dict[tuple[str, int], Inputs] = field(default_factory=dict)
+    _inputs: dict[tuple[str, int | None, int], Inputs] = field(default_factory=dict)
 
     def refuse_wrong_models(self, entries: Iterable[Entry]) -> None:
         """Refuse an activation model that was given and is not there, or does not fit.
@@ -198,11 +198,12 @@ class Bench:
 
     def inputs(self, entry: Entry, seed: int = 0) -> Inputs:
         """Return the inputs under the activation model of a method's run with that seed."""
-        key = entry.backbone, seed if self.request.activation_seed == "per-seed" else 0
+        backbone, size = entry.backbone, entry.input_size
+        key = backbone, size, seed if self.request.activation_seed == "per-seed" else 0
         if key not in self._inputs:
-            preset = dataclasses.replace(self.preset, backbone=entry.backbone)
-            made = Inputs(self.request, preset, self.device, self.data, key[1])
-            kept = {other: one for other, one in self._inputs.items() if other[1] == key[1]}
+            preset = dataclasses.replace(self.preset, backbone=backbone)
+            made = Inputs(self.request, preset, self.device, self.data, key[2], size)
+            kept = {other: one for other, one in self._inputs.items() if other[2] == key[2]}
             self._inputs = {**kept, key: made}
         return self._inputs[key]
 

@@ -26,6 +26,22 @@ def test_volumes_have_the_paper_s_grid_and_are_not_negative(name, channels, volu
     assert model(images).shape == (2, 10)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "grid"),
+    [("resnet34", 224, 7), ("resnet34", 112, 4), ("resnet34-layer3", 112, 7)],
+)
+@torch.no_grad()
+def test_the_input_size_decides_the_grid_and_nothing_else(name, size, grid):
+    torch.manual_seed(0)
+    model = backbones.build(name, 1, 10, input_size=size).eval()
+    torch.manual_seed(0)
+    usual = backbones.build(name, 1, 10).eval()
+    assert usual.state_dict().keys() == model.state_dict().keys()
+    images = torch.rand(1, 1, 100, 100, generator=torch.Generator().manual_seed(0))
+    assert model.volume(images).shape[2:] == (grid, grid)
+    assert torch.equal(model.volume(images), usual.volume(images)) == (size == 224)
+
+
 @torch.no_grad()
 def test_bfloat16_volumes_are_near_those_of_float32():
     images = torch.rand(2, 1, 100, 100, generator=torch.Generator().manual_seed(0))
@@ -84,6 +100,18 @@ def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path, name, content, mess
         path.write_bytes(content)
     with pytest.raises(UsageError, match=message):
         backbones.build(name, 3, 10, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("small", 112, "input size 112: the backbone 'small' takes images as they are"),
+        ("resnet34", 63, "input size 63: resnet34 takes 64 or more"),
+    ],
+)
+def test_an_input_size_that_does_not_fit_is_refused(name, size, message):
+    with pytest.raises(UsageError, match=message):
+        backbones.build(name, 3, 10, input_size=size)
 
 
 def test_other_weights_than_resnet_s_are_refused(tmp_path):

@@ -166,6 +166,39 @@ def test_the_model_of_seed_0_is_where_it_was_before_there_was_a_choice(tmp_path)
     assert other.recipe_sha256 == tuning.recipe_sha256
 
 
+def test_an_input_size_is_in_the_identity_and_the_hash_only_where_it_is_set(tmp_path):
+    header = SimpleNamespace(content_sha256="ab" * 32, name="mnist-single")
+    config = SingleObjectConfig(backbone="resnet34")
+    usual = Tuning(SimpleNamespace(header=header), config, "from scratch", BUDGET, tmp_path)
+    small = replace(usual, config=replace(config, input_size=112))
+    assert "input_size" not in usual.identity["config"]
+    assert small.identity["config"] == usual.identity["config"] | {"input_size": 112}
+    state = {"weight": torch.ones(1)}
+    given = frozen.sha256_of("resnet34", "float32", state, 112)
+    assert frozen.sha256_of("resnet34", "float32", state) == (
+        "e11942be1eca884f7d825da7d76104257693e643413b82dc4b90be32c7bec5dc"
+    )
+    assert given != frozen.sha256_of("resnet34", "float32", state)
+
+
+def test_a_model_keeps_its_input_size(data, tmp_path):
+    config = SingleObjectConfig(backbone="resnet34-layer3", input_size=64)
+    tuning = Tuning(data, config, "from scratch", Budget(1, 2, 1), tmp_path / "m")
+    made = activations.fine_tune(tuning, CPU)
+    given = frozen.given(str(made.path), "resnet34-layer3", data)
+    assert (given.input_size, given.sha256) == (64, made.sha256)
+    volumes = activations.volumes(given, data, tmp_path / "volumes", CPU, ["test"])
+    assert volumes["test"].shape == (60, 256, 4, 4)
+    _change(made, input_size=96)
+    with pytest.raises(UsageError, match=r"and model\.json states"):
+        frozen.given(str(made.path), "resnet34-layer3", data)
+
+
+def _change(model, **changes):
+    path = model.path.with_name("model.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
 def test_seeds_give_models_of_their_own(data, model, tmp_path):
     config = SingleObjectConfig(backbone="small", learning_rate=0.01)
     tuning = Tuning(data, config, "from scratch", BUDGET, tmp_path / "m", seed=1)

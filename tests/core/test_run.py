@@ -603,6 +603,45 @@ def test_the_activation_model_can_be_a_variant_s_own(bench, tmp_path, monkeypatc
     assert found == ["small", "tiny"]
 
 
+def test_the_input_size_names_the_folder_and_is_in_the_record(bench, tmp_path):
+    models = "count-classifier+input_size=64,count-classifier+input_size=96"
+    small = ("--fine-tune-updates", "1", "--backbone", "resnet34-layer3")
+    assert bench(*small, model=models)[0] == 0
+    for label, size in (
+        ("count-classifier+backbone=resnet34-layer3+input_size=64", 64),
+        ("count-classifier+backbone=resnet34-layer3+input_size=96", 96),
+    ):
+        record = read_record(_folder(tmp_path, label) / "record.json")
+        assert record.activation.input_size == size
+        assert record.settings == {"backbone": "resnet34-layer3", "input_size": str(size)}
+    err = bench(*small, "--input-size", "64", model="count-classifier")[2]
+    assert "count-classifier+backbone=resnet34-layer3+input_size=64 seed 0: done before" in err
+
+
+def test_the_usual_input_size_is_no_variant():
+    settings = {"preset": "paper", "settings": {}}
+    usual = plan.entry("count-classifier", **settings)
+    for size, model in ((224, "count-classifier"), (112, "count-classifier+input_size=224")):
+        assert plan.entry(model, **settings, input_size=size) == usual
+    assert plan.entry("count-classifier", **settings, input_size=112).input_size == 112
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--input-size 112", "input size 112: the backbone 'small' takes images as they are"),
+        ("--input-size 32 --backbone resnet34", "input size 32: resnet34 takes 64 or more"),
+        ("--input-size 112 --activation-model a-file", "--input-size is for an activation model"),
+    ],
+)
+def test_an_input_size_that_does_not_fit_is_refused_before_any_work(
+    bench, tmp_path, arguments, message
+):
+    code, _, err = bench(*arguments.split(), model="count-classifier")
+    assert (code, message in err) == (2, True)
+    assert not (tmp_path / "runs").exists()
+
+
 SHORT = ("--fine-tune-updates", "1")
 PER_SEED = (*SHORT, "--activation-seed", "per-seed")
 
