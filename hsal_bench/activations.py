@@ -167,7 +167,8 @@ def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
     if asked == "none" or (asked is None and not backbone.startswith("resnet34")):
         return "from scratch", None
     if asked is not None:
-        return Path(asked).name, asked
+        model = frozen.read(Path(asked)) if Path(asked).name == "model.pt" else None
+        return model.origin if model else Path(asked).name, asked
     try:
         return "ImageNet", str(backbones.imagenet_weights())
     except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong

@@ -26,6 +26,10 @@ VERSION = 2
 it."""
 
 LEAST_SIZE = 64
+_UNREADABLE = (
+    *(RuntimeError, ValueError, TypeError, EOFError, AttributeError),
+    pickle.UnpicklingError,
+)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -63,8 +67,9 @@ def build(
     precision: Precision = "float32",
     input_size: int | None = None,
 ) -> ActivationModel:
-    """Return the activation model `name`, its trunk loaded from the file `weights` if given.
+    """Return the activation model `name`, loaded from the file `weights` if given.
 
+    weights: torchvision's of ResNet-34, or a model.pt of the same backbone, at any input size.
     input_size: pixels of the side to which it resizes images, None for the usual one.
 
     Raises:
@@ -169,12 +174,13 @@ def _resnet34_stages(
     if image_channels not in (1, 3):
         raise UsageError(f"resnet34 takes grey or RGB images, not {image_channels} channels")
     network = resnet34(weights=None)
-    if weights is not None:
-        _load(network, weights)
     stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
     all_stages = (network.layer1, network.layer2, network.layer3, network.layer4)
     trunk = nn.Sequential(stem, *all_stages[:stages])
-    return ActivationModel(trunk, 64 * 2 ** (stages - 1), num_classes, _ImagenetInput())
+    model = ActivationModel(trunk, 64 * 2 ** (stages - 1), num_classes, _ImagenetInput())
+    if weights is not None:
+        _load(network, model, weights)
+    return model
 
 
 BACKBONES = {
@@ -201,15 +207,18 @@ def imagenet_weights() -> Path:
     return path
 
 
-def _load(network: nn.Module, path: Path) -> None:
+def _load(network: nn.Module, model: ActivationModel, path: Path) -> None:
+    """Load the model from its own state dict, or the network that its trunk is part of."""
     if not path.is_file():
         raise UsageError(f"no weights file {path}: give torchvision's resnet34 state dict (.pth)")
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, ValueError, EOFError, AttributeError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        (model if "classifier.weight" in state else network).load_state_dict(state)
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
         raise UsageError(
-            f"{path} does not hold ResNet-34's weights ({reason}): give torchvision's state dict"
+            f"{path} does not hold ResNet-34's weights ({reason}): give torchvision's state dict, "
+            "or a model.pt of the same backbone and number of classes"
         ) from error
 
 

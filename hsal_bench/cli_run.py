@@ -84,7 +84,8 @@ from hsal_bench.presets import Precision
 @click.option(
     "--backbone-weights",
     metavar="FILE",
-    help="ResNet-34 state dict to start from; 'none' trains from scratch.  [default: ImageNet's]",
+    help="ResNet-34 state dict or model.pt to start from; 'none' trains from scratch.  "
+    "[default: ImageNet's]",
 )
 @click.option(
     "--activation-seed",

@@ -55,6 +55,13 @@ class FrozenModel:
     command: str | None = None
     input_size: int | None = None
 
+    @property
+    def origin(self) -> str:
+        """Where weights come from that are fine-tuned further, in words."""
+        size = f" at {self.input_size} px" if self.input_size else ""
+        length = f" for {self.updates:,} updates" if self.updates else ""
+        return f"{self.weights}, fine-tuned on {self.trained_on}{size}{length}"
+
     def as_record(self, recipe_sha256: str | None = None) -> Activation:
         """Return what a result record says of the model; `recipe_sha256` as in `Activation`."""
         weights = f"{self.weights}, fine-tuned on {self.trained_on}"

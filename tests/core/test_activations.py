@@ -188,6 +188,22 @@ def test_first_weights_say_where_they_come_from(monkeypatch, capsys):
     assert "no ImageNet weights (no network)" in capsys.readouterr().err
 
 
+def test_a_fine_tuning_that_goes_on_from_a_model_says_from_which(data, tmp_path):
+    """At 64 px from scratch, then larger; the one weights are those of the other."""
+    config = SingleObjectConfig(backbone="resnet34-layer3", input_size=64)
+    first = _fine_tune(data, tmp_path, config=config, budget=Budget(1, 2, 1))
+    origin, weights = activations.first_weights("resnet34-layer3", str(first.path))
+    assert origin == "from scratch, fine-tuned on toy at 64 px for 1 updates"
+    config = SingleObjectConfig(backbone="resnet34-layer3", weights=weights, input_size=80)
+    task = Task(3, 3, (1, 12, 12))
+    network = SingleObject(task, config, Setup(CPU, 0, 1)).network
+    state = torch.load(first.path, weights_only=True)
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    second = _fine_tune(data, tmp_path, config=config, budget=Budget(1, 2, 1), origin=origin)
+    assert second.path.parent != first.path.parent
+    assert second.as_record().weights == f"{origin}, fine-tuned on toy"
+
+
 def test_the_stored_array_is_an_ordinary_npy_file(data, tmp_path):
     model = _fine_tune(data, tmp_path)
     volumes = activations.volumes(model, data, tmp_path / "volumes", CPU)

@@ -85,6 +85,21 @@ def test_weights_are_loaded_from_a_file(tmp_path):
     assert torch.equal(model.trunk[0][0].weight, network.conv1.weight)
 
 
+@torch.no_grad()
+def test_weights_are_loaded_from_a_model_of_another_input_size(tmp_path):
+    path = tmp_path / "model.pt"
+    trained = backbones.build("resnet34", 1, 10, input_size=64).eval()
+    torch.save(trained.half().state_dict(), path)
+    model = backbones.build("resnet34-dilated", 3, 10, path, input_size=96).eval()
+    assert model.state_dict().keys() == trained.state_dict().keys()
+    for name, value in trained.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value.to(model.state_dict()[name].dtype))
+    with pytest.raises(UsageError, match=r"a model\.pt of the same backbone and number of classes"):
+        backbones.build("resnet34", 1, 7, path)
+    with pytest.raises(UsageError, match=r"a model\.pt of the same backbone and number of classes"):
+        backbones.build("resnet34-layer3", 1, 10, path)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
