@@ -11,7 +11,7 @@ import pytest
 FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "benchmarks")]
 NAMES = (
     *("reproduction", "reproduction_board", "reproduction_summary", "work_queue", "reproduce"),
-    *("tune", "fake_hsal_bench"),
+    *("tune", "publish_model", "fake_hsal_bench"),
 )
 
 
