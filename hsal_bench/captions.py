@@ -9,6 +9,7 @@ import numpy as np
 
 from hsal_bench import comparison
 from hsal_bench.curves import MACRO_F1, SALIENCY
+from hsal_bench.limits import Limit
 from hsal_bench.looks import Looks
 from hsal_bench.plain_text import shown
 from hsal_bench.record import Record
@@ -60,12 +61,31 @@ def of_looks(
         f"as they are: {right} of {len(rows)} are predicted right, {100 * share:.1f} % of "
         "the split.",
     ]
-    if out_of > 1:
-        text.append(
-            f"Of the {out_of} runs at hand that have a trace, this is the one with the highest "
-            "exact match on the validation split."
-        )
-    return " ".join(text) + "\n\n" + sources([run])
+    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + sources([run])
+
+
+def of_limit(limit: Limit, run: tuple[Record, Path], out_of: int) -> str:
+    """Return the caption of a picture of a limit of the saliency map; `out_of` as above."""
+    record, _ = run
+    numbers = ", ".join(f"{row}" for row in limit.rows)
+    text = [
+        limit.about,
+        f"Left the image, right its saliency map, from its lowest to its highest value, of "
+        f"{comparison.label(record)} (seed {record.seed}) on {record.data_set.name}. Outlined "
+        "are the most salient cell and the objects concerned.",
+        f"The images are numbers {numbers} of the test split, chosen by rule. {limit.rule}",
+        limit.extent,
+    ]
+    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + sources([run])
+
+
+def _chosen(out_of: int) -> list[str]:
+    if out_of == 1:
+        return []
+    return [
+        f"Of the {out_of} runs at hand that have a trace, this is the one with the highest "
+        "exact match on the validation split."
+    ]
 
 
 def sources(runs: Sequence[tuple[Record, Path]]) -> str:

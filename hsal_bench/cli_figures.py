@@ -12,14 +12,14 @@ from hsal_bench.cli_datasets import FOLDER, datasets_option
 from hsal_bench.errors import UsageError
 from hsal_bench.options import listed
 
-FIGURES = ("2", "5", "6", "12")
+FIGURES = ("2", "3", "4", "5", "6", "12")
 FORMATS = ("pdf", "png")
 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[RUNS]...", type=click.Path(path_type=Path))
 @click.option("--out", default="figures", show_default=True, type=FOLDER, help="Where they go.")
-@click.option("--only", metavar="2,5,6,12", help="Some of them.  [default: all]")
+@click.option("--only", metavar="2,3,4,5,6,12", help="Some of them.  [default: all]")
 @click.option(
     "--format",
     "formats",
@@ -51,9 +51,10 @@ def figures(
     """Draw the paper's figures from recorded runs.
 
     RUNS: record files, or folders with every record.json below and every .json right in them
-    (default: runs). 2 and 12: how a trained method looks at images, step by step. 5 and 6: the
-    glimpses' saliency and macro F1 over training. Each comes with a caption that names its records,
-    figure-N.txt; of several data sets, each has its own. What is missing for one is told, and the
+    (default: runs). 2 and 12: how a trained method looks at images, step by step. 3 and 4: where
+    its saliency map falls short. 5 and 6: the glimpses' saliency and macro F1 over training. Each
+    comes with a caption that names its records, figure-N.txt; of several data sets, each has its
+    own. What is missing for one is told, and the
     others are made. Exit code 1: a figure of --only, or every figure, could not be made.
     """
     wanted = FIGURES if only is None else _parts(only, FIGURES, "--only")

@@ -1,27 +1,28 @@
-"""The paper's figures 2, 5, 6 and 12, from records and trained methods."""
+"""The paper's figures 2 to 6 and 12, from records and trained methods."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import numpy as np
 import torch
 
-from hsal_bench import captions, checkpoint, harness, style
+from hsal_bench import captions, checkpoint, harness, limits, style
 from hsal_bench.attention_picture import attention_figure
 from hsal_bench.curves import MACRO_F1, SALIENCY, curves, curves_figure
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder, write_text
+from hsal_bench.limits_picture import limits_figure
 from hsal_bench.looks import drawn, looks
 from hsal_bench.plain_text import one_line
 from hsal_bench.record import Record, unpack_correct
 from hsal_bench.tables import digits
-from hsal_bench.trained import trained
+from hsal_bench.trained import Trained, trained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 CURVES = {5: SALIENCY, 6: MACRO_F1}
 LOOKS = {2: ((True, True, False),), 12: ((True,) * 4, (True,) * 4, (False,) * 4)}
 """Whether the images of each row are to be predicted right."""
+LIMITS: dict[int, Callable[[limits.Seen], limits.Limit]] = {3: limits.crowded, 4: limits.faint}
 
+T = TypeVar("T")
 Run = tuple[Record, Path]
 """A record and its file; the run's folder is the one that it lies in."""
 
@@ -95,7 +98,13 @@ def _by_data_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
 def _figure(number: int, runs: Sequence[Run], wanted: Wanted) -> tuple[Figure, str]:
     if number in CURVES:
         return _curves(CURVES[number], runs)
-    return _looks(np.array(LOOKS[number]), runs, wanted)
+    candidates = _with_states(runs)
+    run = max(candidates, key=lambda run: _validated(run[0]))
+    record, path = run
+    with trained(record, path.parent, wanted.datasets, wanted.device) as it:
+        if number in LIMITS:
+            return _limit(LIMITS[number], it, run, len(candidates))
+        return _looks(np.array(LOOKS[number]), it, run, len(candidates), wanted.seed)
 
 
 def _curves(metric: str, runs: Sequence[Run]) -> tuple[Figure, str]:
@@ -103,19 +112,31 @@ def _curves(metric: str, runs: Sequence[Run]) -> tuple[Figure, str]:
     return figure, captions.of_curves(metric, [run for run in runs if curves([run[0]], metric)])
 
 
-def _looks(places: np.ndarray, runs: Sequence[Run], wanted: Wanted) -> tuple[Figure, str]:
-    candidates = _with_states(runs)
-    run = max(candidates, key=lambda run: _validated(run[0]))
-    record, path = run
-    with trained(record, path.parent, wanted.datasets, wanted.device) as it:
-        assert record.correct is not None
-        objects = it.test.counts.sum(1).cpu().numpy()
-        rows = drawn(objects, unpack_correct(record.correct), places, wanted.seed)
-        found = looks(it.method, it.test, it.data, rows)
-    if found is None:
-        raise UsageError(f"{path} is of a method that does not show where it looks any more")
-    caption = captions.of_looks(found, rows, run, wanted.seed, len(candidates))
+def _looks(places: np.ndarray, it: Trained, run: Run, out_of: int, seed: int) -> tuple[Figure, str]:
+    record, _ = run
+    assert record.correct is not None
+    objects = it.test.counts.sum(1).cpu().numpy()
+    rows = drawn(objects, unpack_correct(record.correct), places, seed)
+    found = _traced(looks(it.method, it.test, it.data, rows), run)
+    caption = captions.of_looks(found, rows, run, seed, out_of)
     return attention_figure(found, places.shape[1]), caption
+
+
+def _limit(
+    choose: Callable[[limits.Seen], limits.Limit], it: Trained, run: Run, out_of: int
+) -> tuple[Figure, str]:
+    limit = choose(_traced(limits.seen(it.method, it.test), run))
+    if not len(limit.rows):
+        raise UsageError(f"no test image of {run[0].data_set.name} shows what it is about")
+    found = _traced(looks(it.method, it.test, it.data, limit.rows), run)
+    boxes = it.data.rows("test", "boxes", limit.rows)
+    return limits_figure(found, boxes, limit.marked), captions.of_limit(limit, run, out_of)
+
+
+def _traced(seen: T | None, run: Run) -> T:
+    if seen is None:
+        raise UsageError(f"{run[1]} is of a method that does not show where it looks any more")
+    return seen
 
 
 def _with_states(runs: Sequence[Run]) -> list[Run]:

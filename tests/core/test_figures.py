@@ -46,11 +46,12 @@ class Looker:
         if self.breaks:
             raise RuntimeError("no such\n\x1b[2Jlook")
         count = len(batch.inputs)
-        maps = torch.full((count, 2, 3, 3), 0.5)
+        maps = torch.full((count, 2, 3, 2), 0.5)
+        S = torch.tensor([9.0, 2.0]).expand(count, 3, 2)
         glimpses = torch.full((count, 2, 2), 4)
         labels = torch.tensor([self.learnt, self.task.num_classes]).expand(count, 2)
         counts = torch.zeros(count, self.task.num_classes, dtype=torch.int64)
-        return Prediction(counts, None, Trace(maps[:, 0], maps, maps, maps, glimpses, labels))
+        return Prediction(counts, None, Trace(S, maps, maps, maps, glimpses, labels))
 
 
 class Frozen(Looker):
@@ -98,16 +99,17 @@ def figures_command(monkeypatch, capsys, tmp_path):
 
 
 def test_the_command_knows_the_figures_there_are():
-    assert {int(number) for number in cli_figures.FIGURES} == {*figures.CURVES, *figures.LOOKS}
+    known = {*figures.CURVES, *figures.LOOKS, *figures.LIMITS}
+    assert {int(number) for number in cli_figures.FIGURES} == known
 
 
 def test_every_figure_has_a_caption_beside_it(of_toy, figures_command, tmp_path):
     of_toy()
     code, out, err = figures_command("--format", "png")
     assert (code, err) == (0, [])
-    assert out == [f"figures/figure-{n}.png" for n in (2, 5, 6, 12)]
+    assert out == [f"figures/figure-{n}.png" for n in (2, 3, 4, 5, 6, 12)]
     written = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert written == {f"figure-{n}.{e}" for n in (2, 5, 6, 12) for e in ("png", "txt")}
+    assert written == {f"figure-{n}.{e}" for n in (2, 3, 4, 5, 6, 12) for e in ("png", "txt")}
     assert (tmp_path / "figures/figure-12.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -142,6 +144,29 @@ def test_the_caption_of_looks_says_which_run_and_images(of_toy, figures_command,
     (line,) = (line for line in text.splitlines() if line.startswith("- "))
     told = f"looker seed 1, commit {'f' * 10} with changes not committed"
     assert line == f"- runs/seed-1/record.json: {told}"
+
+
+def test_the_captions_of_limits_say_the_rule_the_images_and_how_common_it_is(
+    of_toy, figures_command, tmp_path
+):
+    of_toy()
+    assert figures_command("--only", "3,4", "--format", "png")[0] == 0
+    crowded, faint = ((tmp_path / f"figures/figure-{n}.txt").read_text() for n in (3, 4))
+    # The cells are 6 x 4 pixels: the first two objects of an even row are in the salient one.
+    assert crowded.startswith("The location of highest saliency on the 3 x 2 map, projected onto t")
+    assert "of looker (seed 0) on toy." in crowded
+    assert "The images are numbers 2, 4, 8 of the test split, chosen by rule." in crowded
+    assert "20 of 60 images (33.3 %) have two or more objects in that cell; 0.0 %" in crowded
+    assert "The images are numbers 2, 5, 8 of the test split, chosen by rule." in faint
+    assert "20 of 20 objects with such a cell (100.0 %) are less salient" in faint
+    assert faint.endswith("- runs/seed-0/record.json: looker seed 0, not from a checkout\n")
+
+
+def test_a_limit_that_no_image_shows_is_told(of_toy, figures_command, monkeypatch):
+    of_toy()
+    monkeypatch.setattr("hsal_bench.limits.SHOWN", 0)
+    told = "figure-3 is not made: no test image of toy shows what it is about"
+    assert figures_command("--only", "3") == (1, [], [told])
 
 
 def test_the_caption_of_curves_says_what_lines_and_bands_are(of_toy, figures_command, tmp_path):
@@ -182,7 +207,7 @@ def test_what_is_missing_is_told_and_the_others_are_made(of_toy, figures_command
         "is not made: runs/seed-0/best.pt, the trained state, is missing: name the folder that "
         "`hsal-bench run` left it in, or train again with --restart"
     )
-    assert err == [f"figure-2 {told}", f"figure-12 {told}"]
+    assert err == [f"figure-{number} {told}" for number in (2, 3, 4, 12)]
     assert figures_command("--only", "2,6", "--format", "pdf")[0] == 1
 
 
@@ -196,7 +221,7 @@ def test_runs_without_a_trace_have_figure_6_alone(of_toy, figures_command):
         "figure-2 is not made: no run is of a method that shows where it looks: make one, such as "
         "`hsal-bench run --model hsal-rl`"
     )
-    assert err[1].startswith("figure-5 is not made: no record has a curve of the glimpses' sal")
+    assert err[3].startswith("figure-5 is not made: no record has a curve of the glimpses' sal")
 
 
 def test_each_data_set_has_its_own(of_toy, ok, figures_command, tmp_path):
@@ -238,8 +263,8 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--only", "7"), "error: --only 7: '7' is none of 2, 5, 6, 12"),
-        (("--only", ""), "error: --only names none: name some of 2, 5, 6, 12"),
+        (("--only", "7"), "error: --only 7: '7' is none of 2, 3, 4, 5, 6, 12"),
+        (("--only", ""), "error: --only names none: name some of 2, 3, 4, 5, 6, 12"),
         (("--format", ","), "error: --format names none: name some of pdf, png"),
         (("--format", "svg"), "error: --format svg: 'svg' is none of pdf, png"),
         (("nowhere",), "error: no folder or record nowhere: make a record with `hsal-bench run`"),
