@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELL, OBJECT = ("#e69f00", "-", "most salient cell"), ("#56b4e9", (0, (2, 1.2)), "object")
-"""Colour, dashes and name of the outlines."""
+Outline = tuple[str, Any, str]
+"""Colour, dashes and name."""
+CELL: Outline = ("#e69f00", "-", "most salient cell")
+OBJECT: Outline = ("#56b4e9", (0, (2, 1.2)), "object")
 _LETTERS = 34
 """Of a line above an image and its map."""
 
@@ -69,7 +71,12 @@ def _outlines(axis: Axes, size: np.ndarray, S: np.ndarray, boxes: np.ndarray) ->
     outlines = [*((box, OBJECT) for box in boxes), (cell, CELL)]
     for corners, (colour, dashes, _) in outlines:
         x0, y0, x1, y1 = corners * np.tile(size[::-1], 2) - 0.5
-        look = {"edgecolor": colour, "linestyle": dashes, "fill": False, "clip_on": False}
+        look: dict[str, Any] = {
+            "edgecolor": colour,
+            "linestyle": dashes,
+            "fill": False,
+            "clip_on": False,
+        }
         halo = [Stroke(linewidth=2.2, foreground="black"), Normal()]
         rectangle = Rectangle((x0, y0), x1 - x0, y1 - y0, linewidth=1.1, **look)
         rectangle.set_path_effects(halo)
