@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hsal_bench import fingerprints, leaks
+from hsal_bench.checking import Failed, Skipped
 from hsal_bench.datafile import DataFile
 from hsal_bench.generator import leaks_by_design
 from hsal_bench.ink import boxes_in_range, ink_outside, loose_boxes
@@ -22,14 +23,6 @@ RUN_ROWS = HASH_ROWS
 """Images held in memory at once."""
 
 _SHOWN = 3
-
-
-class Failed(Exception):  # noqa: N818 - an outcome, not an error of the program
-    """Raised by a check that fails, with what it saw."""
-
-
-class Skipped(Exception):  # noqa: N818 - as above
-    """Raised by a check that does not apply, with the reason."""
 
 
 def check_labels(data: DataFile) -> str:

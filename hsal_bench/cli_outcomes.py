@@ -13,7 +13,7 @@ import click
 from hsal_bench.errors import HsalBenchError
 
 if TYPE_CHECKING:
-    from hsal_bench.verify import Check
+    from hsal_bench.checking import Check
 
 _MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -25,7 +25,7 @@ def tell(kind: str, name: str, checks: Sequence[Check], *, as_json: bool) -> Non
     Raises:
         HsalBenchError: one failed.
     """
-    from hsal_bench.verify import FAILED, summary
+    from hsal_bench.checking import FAILED, summary
 
     told = f"{name}: {summary(checks)}"
     failed = any(check.outcome == FAILED for check in checks)

@@ -21,7 +21,7 @@ import torch
 from hsal_bench import conformance_predict as predict
 from hsal_bench import conformance_train as train
 from hsal_bench import options
-from hsal_bench.checks import Failed, Skipped
+from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.conformance_class import check_class
 from hsal_bench.conformance_labels import check_label_order
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS, tiny_task
@@ -30,7 +30,6 @@ from hsal_bench.conformance_trial import Trial
 from hsal_bench.contract import Breach
 from hsal_bench.method import Unsupported
 from hsal_bench.plain_text import one_line
-from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 PRESET = "quick"
 """Whose settings are checked: small networks."""

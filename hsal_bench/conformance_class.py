@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from hsal_bench import options
-from hsal_bench.checks import Failed
+from hsal_bench.checking import Failed
 from hsal_bench.errors import UsageError
 from hsal_bench.plain_text import one_line
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from hsal_bench.checks import Failed, Skipped
+from hsal_bench.checking import Failed, Skipped
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS
 from hsal_bench.conformance_trial import PREDICTED, Trial
 from hsal_bench.method import Batch, Prediction, Trace, Unsupported

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hsal_bench.checks import Failed
+from hsal_bench.checking import Failed
 from hsal_bench.gradient import GradientMethod
 from hsal_bench.method import Method
 from hsal_bench.plain_text import one_line

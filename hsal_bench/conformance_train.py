@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hsal_bench.checks import Failed
+from hsal_bench.checking import Failed
 from hsal_bench.conformance_snapshot import changed, snapshot
 from hsal_bench.conformance_task import CLASSES, MAX_OBJECTS
 from hsal_bench.conformance_told import where

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsal_bench.checks import Failed
+from hsal_bench.checking import Failed
 from hsal_bench.conformance_layers import advice, run_in_training
 from hsal_bench.conformance_task import TinyTask
 from hsal_bench.conformance_told import broken, failure

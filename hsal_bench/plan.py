@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from hsal_bench import options, presets, registry
-from hsal_bench.checks import Failed
+from hsal_bench.checking import Failed
 from hsal_bench.conformance_class import check_class
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.presets import Budget, Precision, Preset

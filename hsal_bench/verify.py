@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Literal
 
 import numpy as np
 
 from hsal_bench import fingerprints
-from hsal_bench.checks import CHECKS, RUN_ROWS, Failed, Skipped
+from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
+from hsal_bench.checks import CHECKS, RUN_ROWS
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, SourceUnavailable, UsageError
 from hsal_bench.generator import Recipe, Rows
 from hsal_bench.options import from_json
 from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS, Examples, content_sha256, run_digests
-
-PASSED: Final = "passed"
-FAILED: Final = "failed"
-SKIPPED: Final = "skipped"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at; `detail` says what was seen, or why it was skipped."""
-
-    name: str
-    outcome: Literal["passed", "failed", "skipped"]
-    detail: str
 
 
 def verify(path: Path, *, remake: int = 0, data_dir: Path, seed: int = 0) -> list[Check]:
@@ -52,19 +38,6 @@ def verify(path: Path, *, remake: int = 0, data_dir: Path, seed: int = 0) -> lis
         if not path.exists():
             raise
         return [Check("format", FAILED, str(error))]
-
-
-def summary(checks: Sequence[Check]) -> str:
-    """Return one line about all checks: "10 checks passed, 2 skipped: recipe, made again"."""
-    failed, skipped = _named(checks, FAILED), _named(checks, SKIPPED)
-    if failed:
-        return f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}"
-    passed = f"{len(checks) - len(skipped)} checks passed"
-    return f"{passed}, {len(skipped)} skipped: {', '.join(skipped)}" if skipped else passed
-
-
-def _named(checks: Sequence[Check], outcome: str) -> list[str]:
-    return [check.name for check in checks if check.outcome == outcome]
 
 
 def content_hash(data: DataFile) -> str:

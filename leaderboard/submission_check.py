@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hsal_bench import metrics
-from hsal_bench.checks import Failed, Skipped
+from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.datafile import DataFile
 from hsal_bench.plain_text import shown
 from hsal_bench.record import DataSet, Record, pack_correct
 from hsal_bench.surroundings import utc_now
-from hsal_bench.verify import FAILED, PASSED, SKIPPED, Check
 
 from .submission import Submission
 from .submission_entry import Entry, opened_entry

@@ -13,7 +13,7 @@ from decimal import Decimal
 import numpy as np
 
 from hsal_bench import registry
-from hsal_bench.checks import Failed, Skipped
+from hsal_bench.checking import Failed, Skipped
 from hsal_bench.plain_text import shown
 
 from .submission import files_of

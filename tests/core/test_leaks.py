@@ -11,11 +11,12 @@ import pytest
 
 from hsal_bench import fingerprints, leaks
 from hsal_bench.card import card
+from hsal_bench.checking import Check
 from hsal_bench.croissant import croissant
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.schema import SPLITS, Fingerprints
-from hsal_bench.verify import Check, verify
+from hsal_bench.verify import verify
 
 pytestmark = pytest.mark.usefixtures("known_generators")
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from hsal_bench import making
 from hsal_bench.build import build
+from hsal_bench.checking import Check
 from hsal_bench.datafile import open_data
 from hsal_bench.fingerprints import read, write
 from hsal_bench.generators.glyphs import fingerprints, load_glyphs
 from hsal_bench.generators.scenes import mnist_multiset
 from hsal_bench.generators.spec import SceneSpec
 from hsal_bench.schema import SPLITS, Fingerprints
-from hsal_bench.verify import Check, verify
+from hsal_bench.verify import verify
 
 SMALL = {"train": 120, "valid": 20, "test": 60}
 

@@ -11,6 +11,7 @@ import pytest
 from hsal_bench import variants
 from hsal_bench.build import build
 from hsal_bench.card import card
+from hsal_bench.checking import Check
 from hsal_bench.croissant import croissant
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
@@ -18,7 +19,7 @@ from hsal_bench.generators.glyphs import load_glyphs, make_pools
 from hsal_bench.generators.scenes import mnist_multiset, mnist_set, mnist_single
 from hsal_bench.generators.spec import SceneSpec
 from hsal_bench.options import as_config, from_json
-from hsal_bench.verify import Check, verify
+from hsal_bench.verify import verify
 
 SMALL = {"train": 120, "valid": 20, "test": 60}
 

@@ -1,0 +1,41 @@
+"""The outcome of a check, as `verify`, `check-method` and `check-submission` report it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+SKIPPED: Final = "skipped"
+
+
+class Failed(Exception):  # noqa: N818 - an outcome, not an error of the program
+    """Raised by a check that fails, with what it saw."""
+
+
+class Skipped(Exception):  # noqa: N818 - as above
+    """Raised by a check that does not apply, with the reason."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check; `detail` says what was seen, or why it was skipped."""
+
+    name: str
+    outcome: Literal["passed", "failed", "skipped"]
+    detail: str
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """Return one line about all checks: "10 checks passed, 2 skipped: recipe, made again"."""
+    failed, skipped = _names(checks, FAILED), _names(checks, SKIPPED)
+    if failed:
+        return f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}"
+    passed = f"{len(checks) - len(skipped)} checks passed"
+    return f"{passed}, {len(skipped)} skipped: {', '.join(skipped)}" if skipped else passed
+
+
+def _names(checks: Sequence[Check], outcome: str) -> list[str]:
+    return [check.name for check in checks if check.outcome == outcome]
