@@ -19,10 +19,11 @@ from typing import Any
 
 from generate import run, summary, timed
 
-from hsal_bench import options, registry
+from hsal_bench import options
 from hsal_bench.assembly import writing
 from hsal_bench.build import JOB_ROWS, make_part, split_jobs
 from hsal_bench.datafile import open_data
+from hsal_bench.generator import load_generator
 from hsal_bench.parts import Parts
 from hsal_bench.schema import HASH_ROWS
 
@@ -73,7 +74,7 @@ def print_shares(args: argparse.Namespace) -> None:
     steps = dict.fromkeys(
         ("indexing", "reading", "decoding, resizing", "all of a job", "writing"), 0.0
     )
-    generator = registry.load_generator(DATA_SET)
+    generator = load_generator(DATA_SET)
     given = {name: str(getattr(args, name)) for name in ("collection", "resolution", "colour")}
     spec = options.replace(generator.defaults, given, DATA_SET)
     with timed(steps, "indexing"):

@@ -23,10 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hsal_bench import options, registry
+from hsal_bench import options
 from hsal_bench.assembly import writing
 from hsal_bench.build import JOB_ROWS, make_part
-from hsal_bench.generator import Rows
+from hsal_bench.generator import Rows, load_generator
 from hsal_bench.generators.painting import paint
 from hsal_bench.generators.sampling import Sampler
 from hsal_bench.parts import Parts
@@ -92,7 +92,7 @@ def run(command: Sequence[str]) -> tuple[float, int]:
 
 def print_shares(args: argparse.Namespace) -> None:
     """Print what each step takes of one core: a generator's steps timed one after the other."""
-    generator = registry.load_generator(DATA_SET)
+    generator = load_generator(DATA_SET)
     sizes = {"source": args.source, "train": str(8 * JOB_ROWS)}
     recipe = generator.recipe(options.replace(generator.defaults, sizes, DATA_SET), args.data_dir)
     steps = {"sampling": 0.0, "painting": 0.0, "compressing, hashing": 0.0, "writing": 0.0}

@@ -28,12 +28,12 @@ from plain_networks import make_plain
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hsal_bench import registry
 from hsal_bench.activations import SingleObject, SingleObjectConfig
 from hsal_bench.backbones import ActivationModel
 from hsal_bench.baselines.hsal_config import HsalConfig
 from hsal_bench.device import describe, resolve
 from hsal_bench.gradient import GradientMethod
+from hsal_bench.load_method import load_method
 from hsal_bench.method import Batch, Setup, Task
 from hsal_bench.multiset import counts_from_labels
 
@@ -129,7 +129,7 @@ def method_update(name: str, args: argparse.Namespace, device: torch.device, siz
     channels = 192 if args.backbone == "small" else 512
     volumes = torch.randn(size, channels, 7, 7, device=device).relu().half()
     batch = _batch(volumes.float(), size, device)
-    kind, sizes = registry.load_method(name), {"hidden": args.hidden}
+    kind, sizes = load_method(name), {"hidden": args.hidden}
     if hasattr(kind.Config, "trajectories"):
         sizes["trajectories"] = args.trajectories
     config = dataclasses.replace(kind.Config(), **sizes)

@@ -13,7 +13,7 @@ from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.errors import UsageError
-from hsal_bench.generator import About
+from hsal_bench.generator import About, load_generator
 from hsal_bench.options import as_text, from_json
 from hsal_bench.variants import flags
 
@@ -43,7 +43,7 @@ def of_config(config: Mapping[str, Any]) -> Background:
     if name not in registry.names(registry.GENERATORS):
         return Background("", options, f"its generator {name!r} is not installed here")
     try:
-        return of_spec(name, from_json(type(registry.load_generator(name).defaults), fields, name))
+        return of_spec(name, from_json(type(load_generator(name).defaults), fields, name))
     except UsageError as error:
         return Background("", options, f"its generator {name!r} cannot be asked ({error})")
 
@@ -54,7 +54,7 @@ def of_spec(name: str, spec: Any) -> Background:
     Raises:
         UsageError: no such generator, or it cannot be imported.
     """
-    generator: Any = registry.load_generator(name)
+    generator: Any = load_generator(name)
     options = tuple(
         (field.name, as_text(getattr(spec, field.name)), field.metadata.get("help", ""))
         for field in dataclasses.fields(spec)

@@ -9,13 +9,13 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hsal_bench import background, fingerprints, leaks, registry, variants
+from hsal_bench import background, fingerprints, leaks, variants
 from hsal_bench.background import Background
 from hsal_bench.composition import compositions
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.findings import findings, tables
-from hsal_bench.generator import About
+from hsal_bench.generator import About, load_generator
 from hsal_bench.markdown import bullets, document, numbered, section, table
 from hsal_bench.schema import SPLITS
 
@@ -70,7 +70,7 @@ def outline(name: str, path: Path) -> str:
     if found is None:
         raise UsageError(f"no data set {name!r}: {variants.unknown(name)}")
     own, spec = found
-    generator = registry.load_generator(own)
+    generator = load_generator(own)
     known = background.of_spec(own, spec)
     about = known.about
     build = shlex.join([*shlex.split(known.command), "--out", str(path.parent)])

@@ -28,13 +28,14 @@ def check_method(method: str, settings: tuple[str, ...], device: str, as_json: b
     rests on one which did not pass is skipped. Exit code 1: a check failed; 2: there is no such
     method, or setting.
     """
-    from hsal_bench import plan, registry
+    from hsal_bench import plan
+    from hsal_bench.load_method import is_file, load_method
 
     source, own = plan.split(method)
-    if "," in source and not registry.is_file(source):
+    if "," in source and not is_file(source):
         raise UsageError(f"check-method {source}: it tries one method at a time; name one")
     given = own | assignments(settings)
-    cls = registry.load_method(source)
+    cls = load_method(source)
     # Only now: they import torch, which takes seconds.
     from hsal_bench import conformance
     from hsal_bench import device as devices

@@ -37,12 +37,13 @@ def named_path(name: str, datasets: Path) -> Path:
     Raises:
         UsageError: there is no such data set.
     """
-    from hsal_bench import registry, variants
+    from hsal_bench import variants
+    from hsal_bench.generator import load_generator
 
     found = variants.find(name)
     if found is not None:
         own, spec = found
-        return datasets / f"{registry.load_generator(own).data_set_name(spec)}.h5"
+        return datasets / f"{load_generator(own).data_set_name(spec)}.h5"
     path = datasets / f"{name}.h5"
     if not path.is_file():
         remedy = variants.unknown(name)

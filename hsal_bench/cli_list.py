@@ -15,6 +15,7 @@ import click
 from hsal_bench import registry, variants
 from hsal_bench.commands import docstring
 from hsal_bench.errors import UsageError
+from hsal_bench.load_method import is_file, load_method
 from hsal_bench.options import as_json as plain
 from hsal_bench.options import as_text, bounds, field_types
 from hsal_bench.presets import PRESETS
@@ -132,9 +133,9 @@ def _list_preset(name: str, as_json: bool) -> None:
 
 def _entry(name: str) -> Entry:
     methods = registry.names(registry.METHODS)
-    if name not in methods and not registry.is_file(name):
+    if name not in methods and not is_file(name):
         return _data_set(name, [*methods, *PRESETS])
-    method = registry.load_method(name)
+    method = load_method(name)
     config_type = getattr(method, "Config", None)
     if not isinstance(config_type, type) or not dataclasses.is_dataclass(config_type):
         raise UsageError(f"{name} has no Config: a method's class holds its options' dataclass")

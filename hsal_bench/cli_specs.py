@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hsal_bench import registry, variants
+from hsal_bench.generator import load_generator
 from hsal_bench.options import as_text, field_types
 
 _NAMED = "hsal_bench.cli_specs.named"
@@ -26,8 +27,7 @@ class SpecCommand(click.Command):
         words = dict.fromkeys(word for word in args if not word.startswith("-"))
         named = {word: found[1] for word in words if (found := variants.find(word))}
         ctx.meta[_NAMED] = named or {
-            name: registry.load_generator(name).defaults
-            for name in registry.names(registry.GENERATORS)
+            name: load_generator(name).defaults for name in registry.names(registry.GENERATORS)
         }
         return super().parse_args(ctx, args)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hsal_bench import registry
 from hsal_bench.schema import Examples, Header, Layout
 
 
@@ -129,3 +130,8 @@ class Generator(Protocol):
         The activation model is fine-tuned on it. None: on the images themselves.
         """
         ...
+
+
+def load_generator(name: str) -> Generator:
+    """Return the generator of that name. Raises as `registry.load`."""
+    return registry.load(registry.GENERATORS, name, "data set")

@@ -11,7 +11,7 @@ import click
 from hsal_bench import making, options, registry, variants
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.generator import Outline
+from hsal_bench.generator import Outline, load_generator
 from hsal_bench.schema import SPLITS
 
 MAY_DIFFER = ("source", "seed", *SPLITS)
@@ -70,7 +70,7 @@ def outline(name: str, datasets: Path, like: Mapping[str, Any]) -> Outline:
     if _is_file(name) or (datasets / f"{name}.h5").exists():
         return Outline()
     if found := variants.find(name, like):
-        generator: Any = registry.load_generator(found[0])
+        generator: Any = load_generator(found[0])
         if hasattr(generator, "outline"):
             return generator.outline(found[1])
     return Outline()
@@ -113,12 +113,12 @@ def _companion(data: DataFile, datasets: Path) -> making.Job | None:
     name = config.pop("generator", None)
     if name not in registry.names(registry.GENERATORS):
         return None
-    generator = registry.load_generator(name)
+    generator = load_generator(name)
     spec = options.from_json(type(generator.defaults), config, str(data.path))
     companion = generator.companion(spec)
     if companion is None:
         return None
-    single = registry.load_generator(companion[0])
+    single = load_generator(companion[0])
     path = datasets / f"{single.data_set_name(companion[1])}.h5"
     return making.Job(companion[0], single, companion[1], path)
 

@@ -17,7 +17,7 @@ from hsal_bench.build import build
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
-from hsal_bench.generator import Generator, Recipe
+from hsal_bench.generator import Generator, Recipe, load_generator
 from hsal_bench.options import as_config, field_types, replace
 from hsal_bench.progress import progress
 
@@ -129,7 +129,7 @@ def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any
     if found is None:
         raise UsageError(f"no data set {name!r}: {variants.unknown(name)}")
     own, meant = found
-    generator = registry.load_generator(own)
+    generator = load_generator(own)
     known = field_types(type(meant))
     spec = replace(meant, {field: text for field, text in values.items() if field in known}, name)
     made = generator.data_set_name(spec)

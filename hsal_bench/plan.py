@@ -17,6 +17,7 @@ from hsal_bench import options, presets, registry
 from hsal_bench.checking import Failed
 from hsal_bench.conformance_class import check_class
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.load_method import is_file, load_method
 from hsal_bench.presets import Budget, Precision, Preset
 from hsal_bench.record_rules import check_values
 
@@ -195,7 +196,7 @@ def entry(
         UsageError: no such method or field, a value that is none, a class that is no method.
     """
     source, own = split(model)
-    cls = registry.load_method(source)
+    cls = load_method(source)
     path, _, name = source.rpartition(":")
     _check_class(cls, source)
     usual = presets.preset(preset).backbone
@@ -235,7 +236,7 @@ def split(model: str) -> tuple[str, dict[str, str]]:
         UsageError: a part after a "+" is no KEY=VALUE.
     """
     source, *settings = _SETTING.split(model)
-    if not registry.is_file(source) and "+" in source:
+    if not is_file(source) and "+" in source:
         name, _, part = source.partition("+")
         raise UsageError(f"{model}: {part!r} is no setting; write {name}+KEY=VALUE")
     return source, options.assignments(settings)

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from hsal_bench import activations, checkpoint, frozen, options, registry
+from hsal_bench import activations, checkpoint, frozen, options
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import UsageError
+from hsal_bench.load_method import load_method
 from hsal_bench.loader import ExampleSet, example_set
 from hsal_bench.method import Method, Setup
 from hsal_bench.record import Record
@@ -71,7 +72,7 @@ def _class_of(record: Record, folder: Path) -> Any:
             f"{folder} is of a method given as a file, and a record does not say where that is: "
             "install it as a package (docs/add-a-method.md) and train it by its name"
         )
-    return registry.load_method(record.method)
+    return load_method(record.method)
 
 
 def _config(cls: Any, record: Record, folder: Path) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.generator import leaks_by_design
+from hsal_bench.generator import leaks_by_design, load_generator
 from hsal_bench.options import as_text, from_json
 
 
@@ -68,7 +68,7 @@ def summary(own: str) -> str:
 
 def about(own: str, name: str, spec: Any) -> str:
     """Return in a line what the data set `name` is, which the generator `own` makes of `spec`."""
-    generator: Any = registry.load_generator(own)
+    generator: Any = load_generator(own)
     return _family(generator, spec).get(name, generator.summary)
 
 
@@ -80,7 +80,7 @@ def family(config: Mapping[str, Any]) -> list[str]:
     spec = _spec(config)
     if spec is None:
         return []
-    generator = registry.load_generator(config["generator"])
+    generator = load_generator(config["generator"])
     return [name for name in _family(generator, spec) if not _leaks(generator, name)]
 
 
@@ -96,7 +96,7 @@ def flags(defaults: Any, spec: Any) -> list[str]:
 
 def _loaded(own: str, *, required: bool = False) -> Any:
     try:
-        return registry.load_generator(own)
+        return load_generator(own)
     except UsageError:
         if required:
             raise
@@ -109,7 +109,7 @@ def _spec(config: Mapping[str, Any]) -> Any:
     own = fields.pop("generator", None)
     if own not in registry.names(registry.GENERATORS):
         return None
-    return from_json(type(registry.load_generator(own).defaults), fields, own)
+    return from_json(type(load_generator(own).defaults), fields, own)
 
 
 def _family(generator: Any, spec: Any) -> dict[str, str]:

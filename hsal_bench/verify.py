@@ -12,9 +12,8 @@ from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.checks import CHECKS, RUN_ROWS
 from hsal_bench.datafile import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, SourceUnavailable, UsageError
-from hsal_bench.generator import Recipe, Rows
+from hsal_bench.generator import Recipe, Rows, load_generator
 from hsal_bench.options import from_json
-from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS, Examples, content_sha256, run_digests
 
 

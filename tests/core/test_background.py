@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
-from hsal_bench import background, registry
+from hsal_bench import background
 from hsal_bench.errors import UsageError
-from hsal_bench.generator import About
+from hsal_bench.generator import About, load_generator
 from hsal_bench.options import as_json
 
 pytestmark = pytest.mark.usefixtures("known_generators")
@@ -17,7 +17,7 @@ ABOUT = About("Squares.", "Nobody drew them.", ("Drawn.",), ("Square.",), ("Art.
 
 
 def config(**changes: object) -> dict[str, object]:
-    return {"generator": "toy", **as_json(registry.load_generator("toy").defaults), **changes}
+    return {"generator": "toy", **as_json(load_generator("toy").defaults), **changes}
 
 
 def test_the_command_makes_the_same_config_again() -> None:
@@ -31,7 +31,7 @@ def test_a_value_with_spaces_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     class Spec:
         source: str = "none"
 
-    monkeypatch.setattr(registry.load_generator("toy"), "defaults", Spec(), raising=False)
+    monkeypatch.setattr(load_generator("toy"), "defaults", Spec(), raising=False)
     command = background.of_spec("toy", Spec("a b,c")).command
     assert shlex.split(command) == ["hsal-bench", "generate", "toy", "--source", "a b,c"]
 
@@ -44,7 +44,7 @@ def test_options_come_with_their_help() -> None:
 
 def test_a_generator_is_asked_about_the_very_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     assert background.of_config(config()).about is None
-    generator = registry.load_generator("toy")
+    generator = load_generator("toy")
     told = {7: ABOUT}
     monkeypatch.setattr(generator, "about", lambda spec: told[spec.seed], raising=False)
     assert background.of_config(config(seed=7)).about is ABOUT

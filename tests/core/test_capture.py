@@ -17,6 +17,7 @@ from hsal_bench.baselines import assignment
 from hsal_bench.baselines.hsal import HsalRL
 from hsal_bench.capture import WARM_UP, CapturedStep
 from hsal_bench.errors import UsageError
+from hsal_bench.load_method import load_method
 from hsal_bench.method import Batch, Setup, Task
 
 TASK = Task(4, 2, (6, 3, 3), class_objects=(4, 3, 2, 1))
@@ -39,7 +40,7 @@ def _batch(seed: int, size: int = 8, device: str = "cpu") -> Batch:
 
 def _small(name: str):
     """Return a method's class and its config with nothing larger than 16."""
-    cls = registry.load_method(name)
+    cls = load_method(name)
     sizes = {
         field: min(value, 16) for field, value in vars(cls.Config()).items() if type(value) is int
     }

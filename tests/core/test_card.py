@@ -7,10 +7,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from hsal_bench import registry
 from hsal_bench.card import card, outline
 from hsal_bench.datafile import open_data
-from hsal_bench.generator import About
+from hsal_bench.generator import About, load_generator
 from hsal_bench.markdown import table
 
 pytestmark = pytest.mark.usefixtures("known_generators")
@@ -31,7 +30,7 @@ ABOUT = About(
 @pytest.fixture
 def told(known_generators: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy generator has something to tell."""
-    toy = registry.load_generator("toy")
+    toy = load_generator("toy")
     monkeypatch.setattr(toy, "about", lambda spec: ABOUT, raising=False)
 
 

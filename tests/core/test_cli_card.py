@@ -8,8 +8,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from hsal_bench import cli_card, registry
+from hsal_bench import cli_card
 from hsal_bench.errors import HsalBenchError
+from hsal_bench.generator import load_generator
 
 pytestmark = pytest.mark.usefixtures("known_generators")
 
@@ -66,7 +67,7 @@ def test_a_name_that_is_none_names_the_nearest(tmp_path: Path) -> None:
 def test_a_name_that_other_options_give_has_an_outline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy = registry.load_generator("toy")
+    toy = load_generator("toy")
     spec = type(toy.defaults)(seed=3)
     monkeypatch.setattr(toy, "spec_of", lambda name, like: {"toy-3": spec}.get(name), raising=False)
     output = call("toy-3", "--datasets", tmp_path).output

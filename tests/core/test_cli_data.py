@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from hsal_bench import cli_data, errors, making, progress
 from hsal_bench.cli_specs import _metavar
 from hsal_bench.datafile import open_data
+from hsal_bench.generator import load_generator
 
 pytestmark = pytest.mark.usefixtures("known_generators")
 
@@ -97,7 +98,7 @@ def test_what_is_wrong_is_told_before_any_work(
 @pytest.fixture
 def toy_3(monkeypatch: pytest.MonkeyPatch) -> None:
     """The generator "toy" makes "toy-3" with another seed."""
-    toy = making.registry.load_generator("toy")
+    toy = load_generator("toy")
     spec = making.dataclasses.replace(toy.defaults, seed=3)
     names = {3: "toy-3"}
     monkeypatch.setattr(toy, "spec_of", lambda name, like: {"toy-3": spec}.get(name), raising=False)
@@ -123,7 +124,7 @@ def test_options_that_belie_a_name_are_refused(toy_3: None, tmp_path: Path) -> N
 def test_two_data_sets_with_one_file_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generator = making.registry.load_generator("toy-large")
+    generator = load_generator("toy-large")
     monkeypatch.setattr(generator, "data_set_name", lambda spec: "toy-x", raising=False)
     assert "toy and toy-large would both be" in refusal(
         call(cli_data.generate, "--out", tmp_path, *SMALL)
@@ -136,7 +137,7 @@ def test_without_names_what_has_no_source_is_left_out_and_told(
     def unavailable(spec: object, data_dir: Path) -> None:
         raise errors.SourceUnavailable("no squares here", "draw some")
 
-    generator = making.registry.load_generator("toy-large")
+    generator = load_generator("toy-large")
     monkeypatch.setattr(generator, "recipe", unavailable)
     result = call(cli_data.generate, "--out", tmp_path, *SMALL)
     assert result.exit_code == 0
@@ -145,7 +146,7 @@ def test_without_names_what_has_no_source_is_left_out_and_told(
     assert refusal(call(cli_data.generate, "toy-large", "--out", tmp_path, *SMALL)) == (
         "no squares here, or draw some"
     )
-    monkeypatch.setattr(making.registry.load_generator("toy"), "recipe", unavailable)
+    monkeypatch.setattr(load_generator("toy"), "recipe", unavailable)
     alone = call(cli_data.generate, "--out", tmp_path / "new", *SMALL)
     assert refusal(alone) == "no squares here, or draw some"
 
@@ -200,7 +201,7 @@ def test_verify_without_the_source_skips_what_needs_it(
     def recipe(spec: object, data_dir: Path) -> None:
         raise errors.SourceUnavailable("no glyphs here")
 
-    monkeypatch.setattr(making.registry.load_generator("toy"), "recipe", recipe, raising=False)
+    monkeypatch.setattr(load_generator("toy"), "recipe", recipe, raising=False)
     result = call(cli_data.verify, toy_file)
     assert result.exit_code == 0
     *_, recipe_line, _, last = result.output.splitlines()

@@ -13,10 +13,9 @@ import h5py
 import mlcroissant
 import pytest
 
-from hsal_bench import registry
 from hsal_bench.croissant import croissant
 from hsal_bench.datafile import open_data
-from hsal_bench.generator import About
+from hsal_bench.generator import About, load_generator
 from hsal_bench.schema import SPLITS
 
 pytestmark = [
@@ -49,7 +48,7 @@ def issues(document: dict[str, Any]) -> tuple[set[str], set[str]]:
 
 
 def tell(monkeypatch: pytest.MonkeyPatch, about: About) -> None:
-    toy = registry.load_generator("toy")
+    toy = load_generator("toy")
     monkeypatch.setattr(toy, "about", lambda spec: about, raising=False)
 
 

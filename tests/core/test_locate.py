@@ -12,6 +12,7 @@ import pytest
 from hsal_bench import making
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import UsageError
+from hsal_bench.generator import load_generator
 from hsal_bench.locate import find_or_build, find_or_build_single, require_known
 from hsal_bench.options import as_json
 
@@ -21,7 +22,7 @@ SMALL = {"max_objects": "1", "train": "8", "valid": "4", "test": "4"}
 @pytest.fixture(autouse=True)
 def companions(known_generators: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The companion of "toy" is a "toy-large" of one object."""
-    generator = making.registry.load_generator("toy")
+    generator = load_generator("toy")
 
     def companion(spec):
         return "toy-large", dataclasses.replace(spec, max_objects=1)
@@ -133,7 +134,7 @@ def test_a_name_that_other_options_give_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(making, "cpu_count", lambda: 1)  # a process cannot import this recipe
-    toy = making.registry.load_generator("toy")
+    toy = load_generator("toy")
 
     def spec_of(name, like):
         return dataclasses.replace(like or toy.defaults, clutter=0) if name == "toy-bare" else None

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -43,26 +41,26 @@ def test_listing_imports_nothing(offer: Offer) -> None:
 def test_loading_imports_the_one_that_is_wanted(offer: Offer) -> None:
     offer("p", "ordered", "collections:OrderedDict")
     offer("p", "broken", "no_such_module:X")
-    assert registry.load_method("ordered").__name__ == "OrderedDict"
+    assert registry.load(registry.METHODS, "ordered", "method").__name__ == "OrderedDict"
 
 
 def test_an_unknown_name_suggests_the_nearest(offer: Offer) -> None:
     offer("p", "hsal-rl", "m:A")
     offer("p", "cross-entropy", "m:B")
     with pytest.raises(UsageError) as caught:
-        registry.load_method("hsal-lr")
+        registry.load(registry.METHODS, "hsal-lr", "method")
     assert str(caught.value) == (
         "no method 'hsal-lr': did you mean 'hsal-rl'? known: cross-entropy, hsal-rl"
     )
     with pytest.raises(UsageError, match="no data set 'x': known: none"):
-        registry.load_generator("x")
+        registry.load(registry.GENERATORS, "x", "data set")
 
 
 def test_two_packages_with_one_name_are_both_named(offer: Offer) -> None:
     offer("theirs", "net", "a:Net")
     offer("ours", "net", "b:Net")
     with pytest.raises(UsageError) as caught:
-        registry.load_method("net")
+        registry.load(registry.METHODS, "net", "method")
     assert str(caught.value) == (
         "method 'net' is offered by package ours and package theirs: uninstall one of them"
     )
@@ -71,133 +69,12 @@ def test_two_packages_with_one_name_are_both_named(offer: Offer) -> None:
 def test_one_package_found_twice_is_no_clash(offer: Offer) -> None:
     offer("ours", "ordered", "collections:OrderedDict")
     offer("ours", "ordered", "collections:OrderedDict")
-    assert registry.load_method("ordered").__name__ == "OrderedDict"
+    assert registry.load(registry.METHODS, "ordered", "method").__name__ == "OrderedDict"
 
 
 def test_what_fails_to_import_names_its_package_and_keeps_the_cause(offer: Offer) -> None:
     offer("theirs", "net", "no_such_module:Net")
     with pytest.raises(UsageError, match="'net' of package theirs cannot be imported") as caught:
-        registry.load_method("net")
+        registry.load(registry.METHODS, "net", "method")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
     assert "No module named 'no_such_module'" in str(caught.value)
-
-
-@pytest.fixture
-def method_file(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "mine.py"
-    path.write_text(
-        "from __future__ import annotations\n"
-        "from dataclasses import dataclass\n"
-        "@dataclass\nclass MyConfig:\n    width: int = 3\n"
-        "@dataclass\nclass MyMethod(MyConfig):\n"
-        "    def update(self, batch): ...\n"
-        "    def predict(self, batch): ...\n"
-        "Imported = type('Imported', (), "
-        "{'update': None, 'predict': None, '__module__': 'elsewhere'})\n"
-    )
-    yield path
-    sys.modules.pop("hsal_bench_file_mine", None)
-
-
-def test_a_class_of_a_file(method_file: Path) -> None:
-    assert registry.load_method(f"{method_file}:MyMethod")().width == 3
-
-
-def refusal(name: str) -> str:
-    with pytest.raises(UsageError) as caught:
-        registry.load_method(name)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["MyMethd", "Path"])
-def test_a_file_without_the_class_tells_its_methods_alone(method_file: Path, name: str) -> None:
-    guess = "did you mean 'MyMethod'? " if name == "MyMethd" else ""
-    assert refusal(f"{method_file}:{name}") == (
-        f"{method_file} has no class {name!r}: {guess}known: MyMethod"
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("MyConfig", "a dataclass, the Config of MyMethod"),
-        ("Other", "a dataclass without `update` and `predict`"),
-        ("Net", "a class without `update` and `predict`"),
-        ("build", "a function"),
-        ("made", "an instance of MyMethod"),
-        ("dataclass", "a function"),
-    ],
-)
-def test_what_is_named_in_place_of_a_method_is_told(
-    method_file: Path, name: str, told: str
-) -> None:
-    with method_file.open("a") as file:
-        file.write(
-            "MyMethod.Config = MyConfig\n"
-            "made = MyMethod()\n"
-            "@dataclass\nclass Other: ...\n"
-            "class Net: ...\n"
-            "def build(): ...\n"
-        )
-    assert refusal(f"{method_file}:{name}") == (
-        f"{method_file}: {name} is {told}, not a method's class: name the class, as in "
-        f"{method_file}:MyMethod"
-    )
-
-
-@pytest.mark.parametrize("end", ["", ":"])
-def test_a_file_without_a_name_asks_for_it(method_file: Path, end: str) -> None:
-    assert refusal(f"{method_file}{end}") == (
-        f"{method_file}: name the class, as in {method_file}:MyMethod"
-    )
-
-
-def test_a_file_with_no_method_in_it(method_file: Path) -> None:
-    method_file.write_text("class Half:\n    def update(self, batch): ...\n")
-    told = "no class in it is a method, with `update` and `predict`"
-    assert refusal(str(method_file)) == f"{method_file}: {told}"
-    assert refusal(f"{method_file}:X") == f"{method_file} has no class 'X': {told}"
-    method_file.write_text("class Bare: ...\n")
-    bare = "Bare is a class without `update` and `predict`, not a method's class"
-    assert refusal(f"{method_file}:Bare") == f"{method_file}: {bare}: {told}"
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no file .*x\.py: give a method as path/to/file.py:Cla"):
-        registry.load_method(f"{tmp_path / 'x.py'}:A")
-
-
-def test_a_file_that_fails_to_import(method_file: Path) -> None:
-    method_file.write_text("x = 1\nimport no_such_module\n")
-    assert refusal(f"{method_file}:A") == (
-        f"{method_file} line 2: it cannot be imported "
-        "(ModuleNotFoundError: No module named 'no_such_module')"
-    )
-    method_file.write_text("import re\n\nx = re.compile('(')\n")
-    assert refusal(f"{method_file}:A").startswith(f"{method_file} line 3: it cannot be imported (")
-
-
-def test_a_file_that_is_not_python(method_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    method_file.write_text("import re\n\nclass A(:\n")
-    monkeypatch.chdir(method_file.parent)
-    assert refusal("mine.py:A") == (
-        "mine.py line 3: it cannot be imported (SyntaxError: invalid syntax)"
-    )
-
-
-def test_a_class_that_leaves_its_base_open_is_told_with_its_line(method_file: Path) -> None:
-    method_file.write_text(
-        "from hsal_bench.gradient import GradientMethod\n\n"
-        "class Half(GradientMethod):\n    def predict(self, batch, *, trace=False): ...\n"
-    )
-    assert refusal(f"{method_file}:Half") == (
-        f"{method_file} line 3: Half has no `build_network` and no `loss`: "
-        "its base class leaves it to you"
-    )
-
-
-def test_a_file_that_failed_leaves_no_half_module(method_file: Path) -> None:
-    method_file.write_text("x = 1 / 0\n")
-    with pytest.raises(UsageError, match="ZeroDivisionError"):
-        registry.load_method(f"{method_file}:A")
-    assert "hsal_bench_file_mine" not in sys.modules

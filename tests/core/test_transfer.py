@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench import activations, cli, harness, registry, results
-from hsal_bench.generator import Outline
+from hsal_bench import activations, cli, harness, results
+from hsal_bench.generator import Outline, load_generator
 from hsal_bench.record import read_record
 from hsal_bench.record_files import record_paths
 from hsal_bench.tables import data_set
@@ -225,7 +225,7 @@ def test_what_does_not_go_together_is_refused_before_any_work(
 def test_what_a_source_need_not_tell_is_refused_before_it_is_read(
     bench, tmp_path, monkeypatch, outline, said
 ):
-    large, toy = (registry.load_generator(name) for name in ("toy-large", "toy"))
+    large, toy = (load_generator(name) for name in ("toy-large", "toy"))
     monkeypatch.setattr(large, "outline", lambda spec: outline, raising=False)
     for generator in (large, toy):
         monkeypatch.setattr(generator, "recipe", lambda *_: pytest.fail("a source was read"))
@@ -263,7 +263,7 @@ def test_all_is_what_belongs_to_the_data_set(bench, another_toy, monkeypatch):
     )
     another_toy("near")
     family = {"toy": "squares", "near": "other squares"}
-    toy = registry.load_generator("toy")
+    toy = load_generator("toy")
     monkeypatch.setattr(toy, "family", lambda spec: family, raising=False)
     assert bench("all")[0] == 0
     assert {path.parent.name for path in Path("runs").glob("*/Free/*/*/on/*/*.json")} == {"near"}
@@ -271,7 +271,7 @@ def test_all_is_what_belongs_to_the_data_set(bench, another_toy, monkeypatch):
 
 def test_what_is_missing_is_built_like_what_is_trained_on(bench, monkeypatch):
     monkeypatch.setattr("hsal_bench.making.cpu_count", lambda: 1)
-    toy = registry.load_generator("toy")
+    toy = load_generator("toy")
     monkeypatch.setattr(
         toy,
         "spec_of",

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from hsal_bench import registry, variants
+from hsal_bench import variants
 from hsal_bench.errors import UsageError
+from hsal_bench.generator import load_generator
 from hsal_bench.options import as_json
 
 
 @pytest.fixture(autouse=True)
 def large(known_generators: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The generator "toy-large" makes "toy-odd" as well, with the seed of what it is to be like."""
-    generator: Any = registry.load_generator("toy-large")
+    generator: Any = load_generator("toy-large")
 
     def spec_of(name: str, like: Any) -> Any:
         odd = dataclasses.replace(generator.defaults, unique=False, max_objects=2, clutter_size=1)
@@ -44,7 +45,7 @@ def test_a_name_is_a_generator_s_own_or_one_it_gives(large: Any) -> None:
 
 
 def test_what_a_name_says_nothing_of_is_taken_from_another_config() -> None:
-    other = dataclasses.replace(registry.load_generator("toy").defaults, seed=7, clutter=0)
+    other = dataclasses.replace(load_generator("toy").defaults, seed=7, clutter=0)
     _, spec = variants.find("toy-odd", {"generator": "toy", **as_json(other)})
     assert (spec.seed, spec.clutter, spec.max_objects) == (7, 1, 2)
     _, spec = variants.find("toy-odd", {"generator": "elsewhere"})
@@ -59,7 +60,7 @@ def test_every_name_and_what_it_is() -> None:
     )
     own, spec = variants.find("toy-odd")
     assert variants.about(own, "toy-odd", spec) == "odd squares"
-    assert variants.about("toy", "toy", registry.load_generator("toy").defaults) == "squares"
+    assert variants.about("toy", "toy", load_generator("toy").defaults) == "squares"
 
 
 def test_a_config_tells_its_family(large: Any) -> None:
@@ -70,14 +71,12 @@ def test_a_config_tells_its_family(large: Any) -> None:
 
 
 def test_a_generator_that_cannot_be_loaded_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = registry.load_generator
-
     def only_large(name: str) -> object:
         if name == "toy":
             raise UsageError("cannot be imported")
-        return load(name)
+        return load_generator(name)
 
-    monkeypatch.setattr(registry, "load_generator", only_large)
+    monkeypatch.setattr(variants, "load_generator", only_large)
     assert variants.find("toy-odd")[0] == "toy-large"
     assert variants.known() == ["toy", "toy-large", "toy-odd"]
     with pytest.raises(UsageError, match="cannot be imported"):

@@ -14,8 +14,8 @@ import pytest
 from hsal_bench.checking import Check, summary
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import SourceUnavailable, UsageError
+from hsal_bench.generator import load_generator
 from hsal_bench.ink import boxes_in_range, ink_outside, loose_boxes
-from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS
 from hsal_bench.verify import content_hash, require_whole, verify
 

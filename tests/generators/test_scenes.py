@@ -8,11 +8,11 @@ import pytest
 from hsal_bench.build import build
 from hsal_bench.datafile import open_data
 from hsal_bench.errors import SourceUnavailable, UsageError
+from hsal_bench.generator import load_generator
 from hsal_bench.generators import scenes
 from hsal_bench.generators.scenes import SceneGenerator, mnist_multiset, mnist_set, mnist_single
 from hsal_bench.generators.sources import IDX_SOURCES, SOURCES
 from hsal_bench.options import from_json
-from hsal_bench.registry import load_generator
 from hsal_bench.schema import SPLITS
 
 SMALL = {"train": 60, "valid": 20, "test": 30}

@@ -18,6 +18,7 @@ from fake_cuda import Gpu, fake_cuda
 
 from hsal_bench import activations, backbones, registry
 from hsal_bench.capture import WARM_UP
+from hsal_bench.load_method import load_method
 from hsal_bench.method import Batch, Setup, Task
 
 CLASSES, OBJECTS, SIZE = 4, 2, 8
@@ -28,7 +29,7 @@ def subjects() -> Iterator[tuple[str, Any, Any]]:
     """Yield (name, class, config) of the project's methods and of every activation model."""
     for name, target in registry.targets(registry.METHODS).items():
         if target.startswith("hsal_bench."):
-            cls = registry.load_method(name)
+            cls = load_method(name)
             yield name, cls, cls.Config()
     for backbone in backbones.BACKBONES:
         for precision in ("float32", "bfloat16"):

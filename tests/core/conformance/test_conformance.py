@@ -9,6 +9,7 @@ from torch import nn
 from hsal_bench import conformance, registry
 from hsal_bench.errors import UsageError
 from hsal_bench.gradient import GradientMethod
+from hsal_bench.load_method import load_method
 
 
 class Looks:
@@ -84,4 +85,4 @@ def test_settings_can_be_given(sound):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names(registry.METHODS))
 def test_every_method_of_this_project_keeps_the_contract(name):
-    assert conformance.failures(conformance.check_method(registry.load_method(name))) == []
+    assert conformance.failures(conformance.check_method(load_method(name))) == []
