@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hsal_bench import record_rules, strict_json
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
+from hsal_bench.hashes import check_sha256
 from hsal_bench.plain_text import file_name
 from hsal_bench.statement import Statement
 from hsal_bench.typed_json import typed
@@ -49,7 +50,7 @@ class DataSet:
     def __post_init__(self) -> None:
         if "/" in self.file or "\\" in self.file:
             raise ValueError(f"file is {self.file!r}: the name alone, without its folder")
-        record_rules.check_sha256({"content_sha256": self.content_sha256})
+        check_sha256({"content_sha256": self.content_sha256})
         record_rules.check_not_negative({f"sizes.{name}": n for name, n in self.sizes.items()})
 
     @classmethod
@@ -80,7 +81,7 @@ class Activation:
 
     def __post_init__(self) -> None:
         hashes = {"sha256": self.sha256, "recipe_sha256": self.recipe_sha256}
-        record_rules.check_sha256(hashes)
+        check_sha256(hashes)
 
     @property
     def weak(self) -> bool:
@@ -228,7 +229,7 @@ class Record:
         if not self.method:
             raise ValueError("method is empty: it takes a name")
         record_rules.check_values(self)
-        record_rules.check_sha256({name: getattr(self, name) for name in _HASHES})
+        check_sha256({name: getattr(self, name) for name in _HASHES})
         record_rules.check_amounts(self)
         record_rules.check_shares(self.metrics, "metrics")
         record_rules.check_curve(self.curve)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,6 @@ _AMOUNTS = (
     "parameters",
 )
 _SHOWN = 40
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def check_values(value: Any, place: str = "") -> None:
@@ -67,19 +65,6 @@ def check_amounts(record: Record) -> None:
     selected, made = record.selected_update, record.updates
     if selected is not None and made is not None and selected > made:
         raise ValueError(f"selected_update is {selected}, and updates, those made, is {made}")
-
-
-def check_sha256(hashes: Mapping[str, str | None]) -> None:
-    """Refuse a text that is no SHA-256 as `hashlib` writes it."""
-    for name, text in hashes.items():
-        if text is not None and not is_sha256(text):
-            told = shown(text, _SHOWN)
-            raise ValueError(f"{name} is '{told}': it must be 64 digits 0-9 and a-f, a SHA-256")
-
-
-def is_sha256(text: str) -> bool:
-    """Whether a text is a SHA-256 as `hashlib` writes it."""
-    return _SHA256.fullmatch(text) is not None
 
 
 def check_time(text: str, place: str) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from hsal_bench.hashes import check_sha256
 from hsal_bench.plain_text import shown
-from hsal_bench.record_rules import check_sha256
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "valid", "test")

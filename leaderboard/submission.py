@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 from hsal_bench import strict_json
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.hashes import is_sha256
 from hsal_bench.metrics import MEANINGS, meaning
 from hsal_bench.plain_text import shown
-from hsal_bench.record_rules import is_sha256
 from hsal_bench.statement import Statement, wrong
 from hsal_bench.typed_json import typed
 
