@@ -9,12 +9,12 @@ for whatever changes from update to update; the host must not look at a value.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from hsal_bench import device as devices
 from hsal_bench.method import Batch
 
 WARM_UP = 3
@@ -48,7 +48,7 @@ class CapturedStep:
             UserWarning: the captured graph is empty.
         """
         self.updates += 1
-        with devices.current(batch.inputs.device):
+        with current(batch.inputs.device):
             if self.updates <= WARM_UP:
                 return self._warm_up(step, batch)
             if self.graph is None:
@@ -99,6 +99,20 @@ class CapturedStep:
                     f"a batch of {list(source.shape)}, captured for {list(target.shape)}"
                 )
             target.copy_(source)
+
+
+@contextmanager
+def current(device: torch.device) -> Iterator[None]:
+    """Make a GPU the current one in the block: new streams and graphs belong to the current one."""
+    before = torch.cuda.current_device()
+    if device.index in (None, before):
+        yield
+        return
+    torch.cuda.set_device(device.index)
+    try:
+        yield
+    finally:
+        torch.cuda.set_device(before)
 
 
 def _tensors(batch: Batch) -> list[Tensor]:

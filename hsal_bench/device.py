@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from hsal_bench.capture import current
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.presets import Precision
 
@@ -53,20 +54,6 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"cpu, {threads} thread{'s' if threads > 1 else ''}"
-
-
-@contextmanager
-def current(device: torch.device) -> Iterator[None]:
-    """Make a GPU the current one in the block: new streams and graphs belong to the current one."""
-    before = torch.cuda.current_device()
-    if device.index in (None, before):
-        yield
-        return
-    torch.cuda.set_device(device.index)
-    try:
-        yield
-    finally:
-        torch.cuda.set_device(before)
 
 
 def has_bfloat16(device: torch.device) -> bool:

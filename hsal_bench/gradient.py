@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from hsal_bench import device as devices
-from hsal_bench.capture import CapturedStep
+from hsal_bench.capture import CapturedStep, current
 from hsal_bench.contract import check_scalars
 from hsal_bench.method import Batch, Prediction, Presets, Setup, Task
 from hsal_bench.options import option
@@ -105,7 +104,7 @@ class GradientMethod(ABC):
     def _seed_torch(self, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
         if self.setup.device.type == "cuda":
-            with devices.current(self.setup.device):
+            with current(self.setup.device):
                 torch.cuda.manual_seed(seed)
 
     def _new_captured_step(self) -> CapturedStep | None:
