@@ -20,8 +20,7 @@ from hsal_bench.schema import Fingerprints
 
 from . import idx
 from .download import read_or_download
-from .sources import DIGITS, IDX_SOURCES, SOURCES, SYNTHETIC, IdxSource
-from .spec import GLYPH_SIZE, GlyphPools
+from .sources import DIGITS, GLYPH_SIZE, IDX_SOURCES, SOURCES, SYNTHETIC, GlyphPools, IdxSource
 from .uniforms import fixed_order
 
 _VALID_PART, _TEST_PART = 12, 7

@@ -10,7 +10,7 @@ import numpy as np
 
 from hsal_bench.errors import SourceUnavailable, UsageError
 
-from .spec import GLYPH_SIZE
+from .sources import GLYPH_SIZE
 
 _IMAGES, _LABELS = 2051, 2049
 

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from hsal_bench.schema import PAD
 
 from .sampling import Scenes
-from .spec import GLYPH_SIZE
+from .sources import GLYPH_SIZE
 
 _BLOCK = 512
 

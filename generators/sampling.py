@@ -17,7 +17,8 @@ from hsal_bench.schema import PAD, SPLITS
 
 from .glyphs import Pool
 from .placement import place_in_grid, place_uniformly
-from .spec import GLYPH_SIZE, SceneSpec
+from .sources import GLYPH_SIZE
+from .spec import SceneSpec
 from .uniforms import Stream, distinct, whole
 
 

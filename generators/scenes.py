@@ -28,8 +28,8 @@ from .glyphs import (
 from .painting import paint
 from .sampling import Sampler
 from .scene_about import about
-from .sources import IDX_SOURCES, SOURCES, SYNTHETIC
-from .spec import GlyphPools, Placement, SceneSpec
+from .sources import IDX_SOURCES, SOURCES, SYNTHETIC, GlyphPools
+from .spec import Placement, SceneSpec
 from .variations import VARIATIONS, Variation, suffix_of, without
 
 VERSION = "1"

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+GLYPH_SIZE = 28
+"""Side of a glyph, pixels."""
+
+GlyphPools = Literal["disjoint", "shared"]
+"""Whether glyphs occur in one split alone."""
 
 
 @dataclass(frozen=True)

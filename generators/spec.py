@@ -7,19 +7,11 @@ from typing import Literal, get_args
 
 from hsal_bench.errors import UsageError
 from hsal_bench.options import check_bounds, option
+from hsal_bench.schema import MOST_IMAGES, MOST_OBJECTS, MOST_PIXELS, MOST_SEED
 
-from .sources import SOURCES
+from .sources import GLYPH_SIZE, SOURCES, GlyphPools
 
 Placement = Literal["grid", "uniform"]
-GlyphPools = Literal["disjoint", "shared"]
-GLYPH_SIZE = 28
-MOST_OBJECTS = 255
-"""Labels are counted in uint8."""
-MOST_PIXELS = 2**15 - 1
-"""Boxes are kept in int16."""
-MOST_IMAGES = 2**31 - 1
-MOST_SEED = 2**63 - 1
-"""The file keeps the seed as a signed 64-bit number."""
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,23 @@ import numpy as np
 from hsal_bench.errors import UsageError
 from hsal_bench.generator import About, Outline, Rows
 from hsal_bench.options import as_config, check_bounds, option
-from hsal_bench.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
+from hsal_bench.schema import (
+    MOST_IMAGES,
+    MOST_OBJECTS,
+    MOST_PIXELS,
+    MOST_SEED,
+    PAD,
+    SPLITS,
+    Examples,
+    Fingerprints,
+    Header,
+    Layout,
+)
 
 from .album import Album, Index
 from .digit_struct import read as read_digits
 from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
 from .photographs import COLOURS, photograph
-from .spec import MOST_IMAGES, MOST_OBJECTS, MOST_PIXELS, MOST_SEED
 from .svhn_about import about, licence
 from .svhn_files import OFFICIAL, check_name, find_albums, remarks
 from .uniforms import fixed_order

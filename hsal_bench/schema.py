@@ -24,6 +24,14 @@ SPLITS = ("train", "valid", "test")
 PAD = -1
 HASH_ROWS = 512
 
+MOST_OBJECTS = 255
+"""Labels are counted in uint8."""
+MOST_PIXELS = 2**15 - 1
+"""Boxes are kept in int16."""
+MOST_IMAGES = 2**31 - 1
+MOST_SEED = 2**63 - 1
+"""The file keeps the seed as a signed 64-bit number."""
+
 Examples = dict[str, np.ndarray]
 
 
