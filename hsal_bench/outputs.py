@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 from rich.console import Console
 
 from hsal_bench import sheets, style, tables
 from hsal_bench.attention_picture import attention_figure
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
-from hsal_bench.evaluation import Evaluation
 from hsal_bench.files import write_text
 from hsal_bench.loader import ExampleSet
 from hsal_bench.looks import looks, pictured
@@ -45,17 +41,6 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     every_metric = tables.metric_table(everything, names)
     write_text(out / "table.csv", every_metric.to_csv(index=False))
     click.echo(f"records and tables are in {out}", err=True)
-
-
-def write_predictions(result: Evaluation, path: Path) -> None:
-    """Write one JSON line per image: its row in the split, its labels, the confidence if any."""
-    classes, lines = np.arange(result.counts.shape[1]), []
-    for row, counts in enumerate(result.counts):
-        line: dict[str, Any] = {"id": row, "labels": np.repeat(classes, counts).tolist()}
-        if result.confidence is not None:
-            line["confidence"] = round(float(result.confidence[row]), 6)
-        lines.append(json.dumps(line) + "\n")
-    write_text(path, "".join(lines))
 
 
 def write_per_class(

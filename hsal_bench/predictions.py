@@ -1,4 +1,4 @@
-"""Reading predictions files: one JSON line per image of a split, made here or anywhere else.
+"""Predictions files: one JSON line per image of a split, written here or anywhere else.
 
 A line is `{"id": 17, "labels": [3, 3, 7], "confidence": 0.98}`: the image's row in the split, the
 predicted multiset in any order, and, on all lines or on none, how sure the method is. A file is
@@ -20,6 +20,7 @@ from jaxtyping import Float, Int, Integer
 
 from hsal_bench import strict_json
 from hsal_bench.errors import UsageError
+from hsal_bench.files import write_text
 
 LISTED = 20
 """Problems that are told one by one, and ranges of missing ids."""
@@ -84,6 +85,21 @@ class _Reading:
         """Note a problem that is told before all others."""
         self.number += 1
         self.problems = [problem, *self.problems][:LISTED]
+
+
+def write_predictions(
+    counts: Int[np.ndarray, "images classes"],
+    confidence: Float[np.ndarray, " images"] | None,
+    path: Path,
+) -> None:
+    """Write one JSON line per image: its row in the split, its labels, the confidence if any."""
+    classes, lines = np.arange(counts.shape[1]), []
+    for row, multiset in enumerate(counts):
+        line: dict[str, Any] = {"id": row, "labels": np.repeat(classes, multiset).tolist()}
+        if confidence is not None:
+            line["confidence"] = round(float(confidence[row]), 6)
+        lines.append(json.dumps(line) + "\n")
+    write_text(path, "".join(lines))
 
 
 def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:

@@ -34,6 +34,7 @@ from hsal_bench.inputs import Inputs
 from hsal_bench.loader import ExampleSet
 from hsal_bench.method import Method, Setup
 from hsal_bench.plan import Entry, Request
+from hsal_bench.predictions import write_predictions
 from hsal_bench.presets import Preset
 from hsal_bench.progress import progress
 from hsal_bench.record import Record
@@ -318,7 +319,7 @@ def _write_outputs(
     method: Method, test: ExampleSet, result: Evaluation, data: DataFile, folder: Path
 ) -> None:
     truth, names = test.counts.cpu().numpy(), data.header.class_names
-    outputs.write_predictions(result, folder / "predictions.jsonl")
+    write_predictions(result.counts, result.confidence, folder / "predictions.jsonl")
     outputs.write_per_class(truth, result.counts, names, folder / "per_class.csv")
     outputs.write_attention(method, test, data, folder / "attention.png")
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from hsal_bench import outputs
-from hsal_bench.evaluation import Evaluation
 from hsal_bench.record import (
     DataSet,
     Environment,
@@ -20,12 +19,6 @@ from hsal_bench.surroundings import utc_now
 
 PREDICTED = np.array([[2, 0, 0], [0, 0, 0], [0, 1, 0]])
 TRUTH = np.array([[2, 0, 0], [1, 0, 0], [1, 0, 0]])
-
-
-def _evaluation(confidence):
-    changes = {"counts": PREDICTED, "confidence": confidence}
-    fields = dict.fromkeys(Evaluation.__dataclass_fields__)
-    return Evaluation(**fields | changes)
 
 
 def _record(seed=0, **metrics):
@@ -48,24 +41,6 @@ def _record(seed=0, **metrics):
         command="hsal-bench run",
         metrics_version=1,
     )
-
-
-def test_predictions_are_one_line_per_image(tmp_path):
-    path = tmp_path / "predictions.jsonl"
-    outputs.write_predictions(_evaluation(None), path)
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert lines == [
-        {"id": 0, "labels": [0, 0]},
-        {"id": 1, "labels": []},
-        {"id": 2, "labels": [1]},
-    ]
-
-
-def test_predictions_have_the_confidence_there_is(tmp_path):
-    path = tmp_path / "predictions.jsonl"
-    outputs.write_predictions(_evaluation(np.array([0.5, 1 / 3, 1.0])), path)
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["confidence"] for line in lines] == [0.5, 0.333333, 1.0]
 
 
 def test_per_class_is_a_line_per_class(tmp_path):

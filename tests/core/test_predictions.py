@@ -6,12 +6,17 @@ import json
 import numpy as np
 import pytest
 
-from hsal_bench import outputs
 from hsal_bench.errors import UsageError
-from hsal_bench.evaluation import Evaluation
-from hsal_bench.predictions import LISTED, BadPredictions, counts_sha256, read_predictions
+from hsal_bench.predictions import (
+    LISTED,
+    BadPredictions,
+    counts_sha256,
+    read_predictions,
+    write_predictions,
+)
 
 GOOD = ['{"id": 0, "labels": [2, 2]}', '{"id": 2, "labels": []}', '{"labels": [0], "id": 1}']
+WRITTEN = np.array([[2, 0, 0], [0, 0, 0], [0, 1, 0]])
 
 
 @pytest.fixture
@@ -61,12 +66,29 @@ def test_the_last_line_may_lack_its_end(tmp_path):
     assert read_predictions(path, 3, 3)[0].sum() == 3
 
 
+def test_predictions_are_one_line_per_image(tmp_path):
+    path = tmp_path / "p.jsonl"
+    write_predictions(WRITTEN, None, path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == [
+        {"id": 0, "labels": [0, 0]},
+        {"id": 1, "labels": []},
+        {"id": 2, "labels": [1]},
+    ]
+
+
+def test_predictions_have_the_confidence_there_is(tmp_path):
+    path = tmp_path / "p.jsonl"
+    write_predictions(WRITTEN, np.array([0.5, 1 / 3, 1.0]), path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["confidence"] for line in lines] == [0.5, 0.333333, 1.0]
+
+
 def test_what_a_run_writes_comes_back(tmp_path):
     counts = np.random.default_rng(0).integers(0, 4, (50, 7))
-    fields = dict.fromkeys(Evaluation.__dataclass_fields__)
     sure = np.linspace(0, 1, 50, dtype=np.float32)
     path = tmp_path / "p.jsonl"
-    outputs.write_predictions(Evaluation(**fields | {"counts": counts, "confidence": sure}), path)
+    write_predictions(counts, sure, path)
     again, confidence = read_predictions(path, 50, 7)
     assert (again == counts).all()
     assert np.allclose(confidence, sure, atol=1e-6)
