@@ -16,6 +16,9 @@ import click
 
 from hsal_bench.errors import HsalBenchError, UsageError
 
+PACKAGE = Path(__file__).resolve().parent
+"""The folder of the package `hsal_bench`."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

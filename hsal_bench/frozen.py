@@ -22,12 +22,11 @@ from torch import Tensor
 from hsal_bench import backbones, strict_json
 from hsal_bench.datafile import DataFile
 from hsal_bench.errors import UsageError
-from hsal_bench.files import replacing, write_text
+from hsal_bench.files import PACKAGE, replacing, write_text
 from hsal_bench.presets import PUBLISHED, Precision
 from hsal_bench.record import Activation
 from hsal_bench.typed_json import typed
 
-_PACKAGE = Path(__file__).parent
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
 
 
@@ -166,7 +165,7 @@ def keep(model: FrozenModel, root: Path) -> None:
 
 def published() -> list[FrozenModel]:
     """Return the published models: of the installed package, else of the checkout."""
-    folders = (_PACKAGE / "activation_models", _PACKAGE.parent / "activation-models")
+    folders = (PACKAGE / "activation_models", PACKAGE.parent / "activation-models")
     root = next((folder for folder in folders if folder.is_dir()), folders[0])
     found = (read(path.with_name("model.pt")) for path in sorted(root.glob("*/model.json")))
     return [model for model in found if model]

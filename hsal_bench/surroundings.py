@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hsal_bench.files import PACKAGE
 from hsal_bench.record import Environment, Git
 
 
@@ -38,14 +39,13 @@ def environment() -> Environment:
 
 def git_state() -> Git | None:
     """Return the state of this project's checkout, None if it does not run from one."""
-    package = Path(__file__).resolve().parent
     try:
-        top = Path(_git("rev-parse", "--show-toplevel", cwd=package))
+        top = Path(_git("rev-parse", "--show-toplevel", cwd=PACKAGE))
         # Installed in a virtual environment, the package can lie in someone else's checkout.
-        if top.resolve() / package.name != package:
+        if top.resolve() / PACKAGE.name != PACKAGE:
             return None
-        dirty = bool(_git("status", "--porcelain", cwd=package))
-        return Git(_git("rev-parse", "HEAD", cwd=package), dirty)
+        dirty = bool(_git("status", "--porcelain", cwd=PACKAGE))
+        return Git(_git("rev-parse", "HEAD", cwd=PACKAGE), dirty)
     except (OSError, subprocess.CalledProcessError):
         return None
 

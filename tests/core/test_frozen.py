@@ -34,7 +34,7 @@ def model(data, tmp_path):
 @pytest.fixture
 def library(tmp_path, monkeypatch):
     """An empty folder in place of the published models."""
-    monkeypatch.setattr(frozen, "_PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(frozen, "PACKAGE", tmp_path / "package")
     (tmp_path / "activation-models").mkdir()
     return tmp_path / "activation-models"
 

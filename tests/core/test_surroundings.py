@@ -4,7 +4,9 @@ import subprocess
 
 import numpy as np
 
+import hsal_bench
 from hsal_bench import surroundings
+from hsal_bench.files import PACKAGE
 from hsal_bench.surroundings import git_state, utc_now
 
 
@@ -22,7 +24,7 @@ def test_git_state_of_a_checkout(tmp_path, monkeypatch):
     module = tmp_path / "hsal_bench" / "surroundings.py"
     module.parent.mkdir()
     module.write_text("")
-    monkeypatch.setattr(surroundings, "__file__", str(module))
+    monkeypatch.setattr(surroundings, "PACKAGE", module.parent)
     assert git_state() is None
     git("init")
     git("add", ".")
@@ -33,9 +35,16 @@ def test_git_state_of_a_checkout(tmp_path, monkeypatch):
     assert len(git_state().revision) == 40
 
 
+def test_git_state_of_this_project():
+    # PACKAGE is found from a module's place: moved, that module would silently know no checkout.
+    assert (PACKAGE / "__init__.py").samefile(hsal_bench.__file__)
+    if (PACKAGE.parent / ".git").exists():
+        assert len(git_state().revision) == 40
+
+
 def test_someone_elses_checkout_is_not_ours(tmp_path, monkeypatch):
     subprocess.run(["git", "init", str(tmp_path)], check=True, capture_output=True)
     installed = tmp_path / "site-packages" / "hsal_bench" / "surroundings.py"
     installed.parent.mkdir(parents=True)
-    monkeypatch.setattr(surroundings, "__file__", str(installed))
+    monkeypatch.setattr(surroundings, "PACKAGE", installed.parent)
     assert git_state() is None
