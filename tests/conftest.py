@@ -5,8 +5,15 @@ import sys
 
 from jaxtyping import install_import_hook
 
-CORE = ("multiset", "metrics", "attention", "loader", "method", "backbones")
-CHECKED = [*(f"hsal_bench.{name}" for name in CORE), "hsal_bench.baselines"]
+CHECKED = [
+    "hsal_bench.multiset",
+    "hsal_bench.metrics",
+    "hsal_bench.attention",
+    "hsal_bench.loader",
+    "hsal_bench.method",
+    "hsal_bench.backbones",
+    "hsal_bench.baselines",
+]
 if not any(name in sys.modules for name in CHECKED):
     install_import_hook(CHECKED, "beartype.beartype")
 

@@ -36,20 +36,34 @@ def _imports(path: Path) -> set[str]:
 def test_imports_between_packages_go_one_way(folder):
     foreign = {f"hsal_bench.{part}" for part in PARTS} - {FOLDERS[folder]}
     banned = (*foreign, *PARTS)
-    for path in sorted((ROOT / folder).glob("*.py")):
+    for path in sorted((ROOT / folder).rglob("*.py")):
         for name in _imports(path):
             wrong = [start for start in banned if name == start or name.startswith(f"{start}.")]
             assert not wrong, f"{path.relative_to(ROOT)} imports {name}"
 
 
-def test_folders_are_flat_and_listed():
+def _files(folder: str) -> dict[str, Path]:
+    """Return the files of a package's folder by their names in a wheel."""
+    package = FOLDERS[folder].replace(".", "/")
+    paths = (ROOT / folder).rglob("*")
+    return {
+        f"{package}/{path.relative_to(ROOT / folder).as_posix()}": path
+        for path in paths
+        if path.suffix in (".py", ".typed", ".j2", ".css", ".js")
+    }
+
+
+def test_every_package_is_listed():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    every = FOLDERS | MODELS
-    assert sorted(settings["packages"]) == sorted(every.values())
-    assert settings["package-dir"] == {package: folder for folder, package in every.items()}
+    assert settings["package-dir"] == {
+        package: folder for folder, package in (FOLDERS | MODELS).items()
+    }
+    folders = {Path(name).parent for folder in FOLDERS for name in _files(folder)}
+    packages = [".".join(folder.parts) for folder in folders]
+    assert sorted(settings["packages"]) == sorted([*packages, *MODELS.values()])
     for folder in FOLDERS:
-        nested = sorted((ROOT / folder).glob("*/*.py"))
-        assert not nested, f"{nested} would be missing from the wheel"
+        for path in _files(folder).values():
+            assert (path.parent / "__init__.py").exists(), f"{path.parent} has no __init__.py"
 
 
 @pytest.mark.parametrize(
@@ -99,12 +113,7 @@ def test_the_wheel_holds_exactly_the_tree(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    expected = {
-        f"{package.replace('.', '/')}/{path.name}"
-        for folder, package in FOLDERS.items()
-        for path in (ROOT / folder).iterdir()
-        if path.suffix in (".py", ".typed", ".j2", ".css", ".js")
-    }
+    expected = {name for folder in FOLDERS for name in _files(folder)}
     models = {
         f"hsal_bench/activation_models/{path.parent.name}/{path.name}"
         for path in (ROOT / "activation-models").glob("*--small--*/model.*")
