@@ -2,13 +2,16 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
+from hsal_bench import conformance_told as messages
 from hsal_bench.gradient import GradientConfig
 from hsal_bench.method import Prediction
 
-FILE = "test_conformance_told.py line"
+FILE = f"{re.escape(Path(__file__).name)} line"
+CONTRACT = re.escape(messages.CONTRACT)
 
 
 class NeedsLabels:
@@ -51,20 +54,20 @@ class BareState:
             TakesTheTaskAlone,
             "made",
             r"__init__ raised TypeError: .* positional arguments but 4 were given; expected "
-            r"__init__\(self, task, config, setup\) \(TakesTheTaskAlone\.__init__, test_conformanc"
-            r"e_told\.py line \d+; Method\.__init__ in hsal_bench/method\.py\)$",
+            rf"__init__\(self, task, config, setup\) \(TakesTheTaskAlone\.__init__, {FILE} \d+; "
+            rf"Method\.__init__ in {CONTRACT}\)$",
         ),
         (
             TakesNoTrace,
             "prediction",
             r"predict raised TypeError: .* unexpected keyword argument 'trace'; expected predict\(s"
-            r"elf, batch, \*, trace=False\) \(TakesNoTrace\.predict, test_conformance_told\.p",
+            rf"elf, batch, \*, trace=False\) \(TakesNoTrace\.predict, {FILE}",
         ),
         (
             BareState,
             "saved and gone on with",
             r"load_state_dict raised KeyError: 'optimizer' in gradient\.py line \d+; expected that "
-            r"it takes what state_dict returned \(BareState\.state_dict, test_conformance_told\.p",
+            rf"it takes what state_dict returned \(BareState\.state_dict, {FILE}",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 from hsal_bench.method import Unsupported
 
-FILE = "test_conformance_train.py line"
+FILE = f"{Path(__file__).name} line"
 
 
 class NeedsMore:
