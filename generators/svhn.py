@@ -9,32 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from hsal_bench.errors import UsageError
 from hsal_bench.generator import About, Outline, Rows
-from hsal_bench.options import as_config, check_bounds, option
-from hsal_bench.schema import (
-    MOST_IMAGES,
-    MOST_OBJECTS,
-    MOST_PIXELS,
-    MOST_SEED,
-    PAD,
-    SPLITS,
-    Examples,
-    Fingerprints,
-    Header,
-    Layout,
-)
+from hsal_bench.options import as_config
+from hsal_bench.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
 
 from .album import Album, Index
 from .digit_struct import read as read_digits
 from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
 from .photographs import COLOURS, photograph
 from .svhn_about import about, licence
-from .svhn_files import OFFICIAL, check_name, find_albums, remarks
+from .svhn_files import find_albums, remarks
+from .svhn_spec import NumbersSpec
 from .uniforms import fixed_order
 
 VERSION = "1"
@@ -48,35 +37,6 @@ _SVHN = (
     "Netzer, Wang, Coates, Bissacco, Wu, Ng: Reading Digits in Natural Images with Unsupervised "
     "Feature Learning, NIPS Workshop on Deep Learning and Unsupervised Feature Learning 2011"
 )
-
-
-@dataclass(frozen=True)
-class NumbersSpec:
-    """House numbers cropped to their digits, which one image's labels are.
-
-    A collection's name becomes the data set's: the error for one that cannot names the remedy.
-    """
-
-    collection: str = option(
-        OFFICIAL,
-        "photographs: svhn, or a folder of --data-dir with train.tar.gz and test.tar.gz alike",
-    )
-    resolution: int = option(100, "side of the stored image, pixels", 1, MOST_PIXELS)
-    colour: Literal["rgb", "grey"] = option("rgb", "colour of the stored image")
-    grow: float = option(
-        0.3, "by what share of its sides the union of the boxes grows to the crop", 0.0, 100.0
-    )
-    max_objects: int = option(
-        6, "most digits of an image; those with more are left out", 1, MOST_OBJECTS
-    )
-    train: int | None = option(None, "images of the train split; none: all", 1, MOST_IMAGES)
-    valid: int | None = option(None, "images of the valid split; none: all", 1, MOST_IMAGES)
-    test: int | None = option(None, "images of the test split; none: all", 1, MOST_IMAGES)
-    seed: int = option(0, "seed of the choice of what is held out for valid", 0, MOST_SEED)
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        check_name(self.collection)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hsal_bench.generator import About
 
 from .svhn_files import OFFICIAL
-
-if TYPE_CHECKING:
-    from .svhn import NumbersSpec
+from .svhn_spec import NumbersSpec
 
 LICENCE = "SVHN: for non-commercial use only"
 OTHER_LICENCE = "that of the photographs; for non-commercial use only where they are SVHN's"

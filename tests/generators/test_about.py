@@ -12,7 +12,8 @@ from hsal_bench.generators.origins import origin
 from hsal_bench.generators.scenes import mnist_multiset, mnist_set, mnist_single
 from hsal_bench.generators.sources import IDX_SOURCES, SOURCES
 from hsal_bench.generators.spec import SceneSpec
-from hsal_bench.generators.svhn import NumbersSpec, svhn_multiset
+from hsal_bench.generators.svhn import svhn_multiset
+from hsal_bench.generators.svhn_spec import NumbersSpec
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -15,7 +15,8 @@ from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generator import Outline, Rows
 from hsal_bench.generators import svhn, svhn_files
 from hsal_bench.generators.digit_struct import Numbers
-from hsal_bench.generators.svhn import NumbersSpec, svhn_multiset
+from hsal_bench.generators.svhn import svhn_multiset
+from hsal_bench.generators.svhn_spec import NumbersSpec
 from hsal_bench.schema import SPLITS
 from hsal_bench.verify import verify
 
