@@ -230,7 +230,7 @@ class Record:
             raise ValueError("method is empty: it takes a name")
         record_rules.check_values(self)
         check_sha256({name: getattr(self, name) for name in _HASHES})
-        record_rules.check_amounts(self)
+        record_rules.check_amounts(vars(self))
         record_rules.check_shares(self.metrics, "metrics")
         record_rules.check_curve(self.curve)
         if "test" not in self.data_set.sizes:

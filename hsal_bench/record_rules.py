@@ -9,12 +9,9 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hsal_bench.plain_text import shown
-
-if TYPE_CHECKING:
-    from hsal_bench.record import Record
 
 LARGEST_WHOLE = 2**63 - 1
 LARGEST = 3.5e38
@@ -56,13 +53,13 @@ def check_not_negative(values: Mapping[str, float | None]) -> None:
             raise ValueError(f"{name} is {number}: it cannot be negative")
 
 
-def check_amounts(record: Record) -> None:
-    """Refuse a number of a record's own below 0, and an update selected that was not made."""
-    check_not_negative({name: getattr(record, name) for name in _AMOUNTS})
-    parts = {"budget": record.budget, "peak_memory_bytes": vars(record.peak_memory_bytes)}
+def check_amounts(fields: Mapping[str, Any]) -> None:
+    """Refuse a negative number among a record's fields, and a selected update that was not made."""
+    check_not_negative({name: fields[name] for name in _AMOUNTS})
+    parts = {"budget": fields["budget"], "peak_memory_bytes": vars(fields["peak_memory_bytes"])}
     for part, numbers in parts.items():
         check_not_negative({f"{part}.{name}": number for name, number in numbers.items()})
-    selected, made = record.selected_update, record.updates
+    selected, made = fields["selected_update"], fields["updates"]
     if selected is not None and made is not None and selected > made:
         raise ValueError(f"selected_update is {selected}, and updates, those made, is {made}")
 
