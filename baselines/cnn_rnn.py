@@ -13,14 +13,19 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch, Presets, Setup, Task
+from hsal_bench.baselines.shared.decoder import Choose, Decoded
+from hsal_bench.baselines.shared.orders import Order, class_ranks, ordered_labels
+from hsal_bench.baselines.shared.policy import sample
+from hsal_bench.baselines.shared.sequence import (
+    SMALL,
+    ExecutedSequence,
+    SequenceConfig,
+    teacher_forced,
+)
+from hsal_bench.method.contract import Batch, Presets, Setup, Task
 from hsal_bench.options import option
 
-from . import sequence_losses as losses
-from .decoder import Choose, Decoded
-from .orders import Order, class_ranks, ordered_labels
-from .policy import sample
-from .sequence import SMALL, ExecutedSequence, SequenceConfig, teacher_forced
+from .shared import losses
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction, Presets
+from hsal_bench.baselines.shared.pooled import pooled_head
+from hsal_bench.method.contract import Batch, Prediction, Presets
+from hsal_bench.method.gradient import GradientConfig, GradientMethod
 from hsal_bench.options import option
-
-from .pooled import pooled_head
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Batch, Prediction, Presets
+from hsal_bench.baselines.shared.decoder import Choose, Decoded
+from hsal_bench.baselines.shared.policy import greedy
+from hsal_bench.baselines.shared.pooled import pooled_head
+from hsal_bench.baselines.shared.sequence import SMALL, ExecutedSequence, SequenceConfig
+from hsal_bench.method.contract import Batch, Prediction, Presets
+from hsal_bench.method.gradient import GradientConfig, GradientMethod
 from hsal_bench.options import option
 
-from . import sequence_losses as losses
-from .decoder import Choose, Decoded
-from .policy import greedy
-from .pooled import pooled_head
-from .sequence import SMALL, ExecutedSequence, SequenceConfig
+from .shared import losses
 
 Distance = Literal["kl", "l1"]
 

@@ -18,10 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch, Presets
+from hsal_bench.baselines.shared.set_matching import MatchingConfig, SetMatching
+from hsal_bench.method.contract import Batch, Presets
 from hsal_bench.options import option
-
-from .set_matching import MatchingConfig, SetMatching
 
 # Elements [batch, set, d] -> the objective, summed over the batch.
 Objective = Callable[[Tensor], Tensor]

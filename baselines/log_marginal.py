@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hsal_bench.method import Presets
+from hsal_bench.baselines.shared.losses import log_marginal
+from hsal_bench.baselines.shared.sequence import SMALL
+from hsal_bench.method.contract import Presets
 
 from .multiset_loss import MultisetLoss
-from .sequence import SMALL
-from .sequence_losses import log_marginal
 
 
 class LogMarginal(MultisetLoss):

@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hsal_bench.method import Batch, Presets
-from hsal_bench.multiset import available
+from hsal_bench.baselines.shared.decoder import Choose, Decoded
+from hsal_bench.baselines.shared.policy import greedy, sample
+from hsal_bench.baselines.shared.sequence import SMALL, ExecutedSequence, SequenceConfig
+from hsal_bench.method.contract import Batch, Presets
+from hsal_bench.metrics.multiset import available
 from hsal_bench.options import option
 
-from . import sequence_losses as losses
-from .decoder import Choose, Decoded
-from .policy import greedy, sample
-from .sequence import SMALL, ExecutedSequence, SequenceConfig
+from .shared import losses
 
 Execution = Literal["greedy", "stochastic", "oracle"]
 

@@ -18,16 +18,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from hsal_bench.method import Batch, Presets, Setup, Task, Unsupported
-from hsal_bench.multiset import sequence_reward
+from hsal_bench.baselines.shared.assignment import assign, on_host
+from hsal_bench.baselines.shared.decoder import Decoded
+from hsal_bench.baselines.shared.orders import distinct_orders
+from hsal_bench.baselines.shared.policy import greedy
+from hsal_bench.baselines.shared.sequence import (
+    SMALL,
+    SequenceConfig,
+    SequenceMethod,
+    teacher_forced,
+)
+from hsal_bench.method.contract import Batch, Presets, Setup, Task, Unsupported
+from hsal_bench.metrics.multiset import sequence_reward
 from hsal_bench.options import option
 
-from . import sequence_losses as losses
-from .assignment import assign, on_host
-from .decoder import Decoded
-from .orders import distinct_orders
-from .policy import greedy
-from .sequence import SMALL, SequenceConfig, SequenceMethod, teacher_forced
+from .shared import losses
 
 Search = Literal["aligned", "best", "marginal"]
 MOST_EXACT = 5

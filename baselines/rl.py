@@ -12,14 +12,14 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch, Presets
-from hsal_bench.multiset import sequence_reward
+from hsal_bench.baselines.shared.decoder import Decoded
+from hsal_bench.baselines.shared.policy import RunningScale, sample
+from hsal_bench.baselines.shared.sequence import SMALL, SequenceConfig, SequenceMethod
+from hsal_bench.method.contract import Batch, Presets
+from hsal_bench.metrics.multiset import sequence_reward
 from hsal_bench.options import option
 
-from . import sequence_losses as losses
-from .decoder import Decoded
-from .policy import RunningScale, sample
-from .sequence import SMALL, SequenceConfig, SequenceMethod
+from .shared import losses
 
 
 @dataclass(frozen=True)

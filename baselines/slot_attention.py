@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hsal_bench.method import Batch, Presets
+from hsal_bench.baselines.shared.cells import Cells
+from hsal_bench.baselines.shared.set_matching import MatchingConfig, SetMatching
+from hsal_bench.method.contract import Batch, Presets
 from hsal_bench.options import option
-
-from .cells import Cells
-from .set_matching import MatchingConfig, SetMatching
 
 EPSILON = 1e-8
 

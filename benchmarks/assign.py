@@ -15,11 +15,11 @@ import argparse
 import torch
 from train import alternate
 
-from hsal_bench.baselines.assignment import assign_by_scipy, assign_by_subsets
 from hsal_bench.baselines.query_transformer import QueryTransformer, QueryTransformerConfig
-from hsal_bench.device import describe, resolve
-from hsal_bench.method import Batch, Setup, Task
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.baselines.shared.assignment import assign_by_scipy, assign_by_subsets
+from hsal_bench.method.contract import Batch, Setup, Task
+from hsal_bench.metrics.multiset import counts_from_labels
+from hsal_bench.training.device import describe, resolve
 
 CLASSES = 10
 SIZES = ((4, 8), (8, 8))

@@ -20,12 +20,12 @@ from typing import Any
 from generate import run, summary, timed
 
 from hsal_bench import options
-from hsal_bench.assembly import writing
-from hsal_bench.build import JOB_ROWS, make_part, split_jobs
-from hsal_bench.datafile import open_data
-from hsal_bench.generator import load_generator
-from hsal_bench.parts import Parts
-from hsal_bench.schema import HASH_ROWS
+from hsal_bench.data.assembly import writing
+from hsal_bench.data.build import JOB_ROWS, make_part, split_jobs
+from hsal_bench.data.file import open_data
+from hsal_bench.data.generator import load_generator
+from hsal_bench.data.parts import Parts
+from hsal_bench.data.schema import HASH_ROWS
 
 DATA_SET = "svhn-multiset"
 

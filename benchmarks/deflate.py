@@ -15,8 +15,8 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-from hsal_bench import deflate
-from hsal_bench.datafile import open_data
+from hsal_bench.data import deflate
+from hsal_bench.data.file import open_data
 
 
 def main() -> None:

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from hsal_bench import options
-from hsal_bench.assembly import writing
-from hsal_bench.build import JOB_ROWS, make_part
-from hsal_bench.generator import Rows, load_generator
-from hsal_bench.generators.painting import paint
-from hsal_bench.generators.sampling import Sampler
-from hsal_bench.parts import Parts
-from hsal_bench.schema import HASH_ROWS, Examples
+from hsal_bench.data.assembly import writing
+from hsal_bench.data.build import JOB_ROWS, make_part
+from hsal_bench.data.generator import Rows, load_generator
+from hsal_bench.data.parts import Parts
+from hsal_bench.data.schema import HASH_ROWS, Examples
+from hsal_bench.generators.scenes.painting import paint
+from hsal_bench.generators.scenes.sampling import Sampler
 
 DATA_SET = "mnist-multiset"
 

@@ -19,8 +19,8 @@ from statistics import median
 import h5py
 import numpy as np
 
-from hsal_bench.datafile import open_data
-from hsal_bench.schema import SPLITS
+from hsal_bench.data.file import open_data
+from hsal_bench.data.schema import SPLITS
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hsal_bench.baselines import saliency
-from hsal_bench.baselines.decoder import Decoded, RecurrentDecoder
-from hsal_bench.baselines.hsal_network import HsalNetwork, Rollout
-from hsal_bench.gradient import GradientMethod
+from hsal_bench.baselines.hsal import saliency
+from hsal_bench.baselines.hsal.network import HsalNetwork, Rollout
+from hsal_bench.baselines.shared.decoder import Decoded, RecurrentDecoder
+from hsal_bench.method.gradient import GradientMethod
 
 
 def make_plain(method: GradientMethod) -> None:

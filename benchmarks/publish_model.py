@@ -18,14 +18,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hsal_bench import activations, evaluation, frozen
-from hsal_bench.activations import SCORE, SingleObject, SingleObjectConfig
-from hsal_bench.datafile import DataFile, open_data
+from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder, write_state
-from hsal_bench.frozen import FrozenModel
-from hsal_bench.loader import example_set
-from hsal_bench.method import Setup
+from hsal_bench.method.contract import Setup
+from hsal_bench.training import activations, frozen
+from hsal_bench.training import evaluate as evaluation
+from hsal_bench.training.activations import SCORE, SingleObject, SingleObjectConfig
+from hsal_bench.training.batches import example_set
+from hsal_bench.training.frozen import FrozenModel
 
 CPU = torch.device("cpu")
 

@@ -22,10 +22,10 @@ from reproduction import SCALES, SVHN, Item, plan
 from reproduction_board import Board
 from reproduction_summary import status
 
-from hsal_bench import plan as plans
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import writable_folder
 from hsal_bench.options import listed
+from hsal_bench.runs import request as plans
 
 TOY_SIZES = ("--train", "2000", "--valid", "100", "--test", "100")
 

@@ -11,12 +11,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hsal_bench import plan as plans
-from hsal_bench import presets
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.metrics import METRICS_VERSION
+from hsal_bench.metrics.scores import METRICS_VERSION
 from hsal_bench.options import as_config
-from hsal_bench.record import Record
+from hsal_bench.records.record import Record
+from hsal_bench.runs import request as plans
+from hsal_bench.training import presets
 
 HSAL, BASELINE = "hsal-rl", "cross-entropy"
 MULTISET, SET, SVHN = "mnist-multiset", "mnist-set", "svhn-multiset"
@@ -29,7 +29,7 @@ PREPARATION = 0
 class Scale:
     """How big and how long the runs are.
 
-    limits: budgets that replace the preset's, as fields of `plan.Request`. settings: as `--set`
+    limits: budgets that replace the preset's, as fields of `requests.Request`. settings: as `--set`
     takes them. options: further options of `hsal-bench run`.
     """
 

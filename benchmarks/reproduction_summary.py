@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from reproduction import BASELINE, HSAL, MULTISET, PREPARATION, SET, SVHN, Item
 from reproduction_board import Board
 
-from hsal_bench import sheets, tables
-from hsal_bench.comparison import NONE
-from hsal_bench.record import Record
-from hsal_bench.sheets import Sheet
+from hsal_bench.compare.grouping import NONE
+from hsal_bench.records.record import Record
+from hsal_bench.report import metric_table, text_tables
+from hsal_bench.report.text_tables import Sheet
 
 TABLE_1 = {
     (SET, HSAL): (0.990, 0.960),
@@ -27,14 +27,14 @@ TABLE_1 = {
 
 def status(board: Board, *, alive: bool) -> str:
     """Return the plan as tables in Markdown. alive: a queue is working on it."""
-    return sheets.markdown([item_sheet(board, alive=alive), part_sheet(board, datetime.now())])
+    return text_tables.markdown([item_sheet(board, alive=alive), part_sheet(board, datetime.now())])
 
 
 def summary(board: Board) -> str:
     """Return the results and the plan with its costs as Markdown."""
     records = [board.done[item.name] for item in board.items if item.name in board.done]
-    means = sheets.metric_sheets(tables.metric_table(records)) if records else []
-    results = sheets.markdown([beside_the_paper(board), *means])
+    means = text_tables.metric_sheets(metric_table.metric_table(records)) if records else []
+    results = text_tables.markdown([beside_the_paper(board), *means])
     return f"# The paper's experiments\n\n{results}\n{status(board, alive=False)}"
 
 

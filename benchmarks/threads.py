@@ -68,10 +68,10 @@ def measure(seconds: float) -> float:
     import torch
     from train import CLASSES, OBJECTS
 
-    from hsal_bench.baselines.hsal import HsalRL
-    from hsal_bench.baselines.hsal_config import HsalConfig
-    from hsal_bench.method import Batch, Setup, Task
-    from hsal_bench.multiset import counts_from_labels
+    from hsal_bench.baselines.hsal.config import HsalConfig
+    from hsal_bench.baselines.hsal.method import HsalRL
+    from hsal_bench.method.contract import Batch, Setup, Task
+    from hsal_bench.metrics.multiset import counts_from_labels
 
     shape = (192, 7, 7)
     task, setup = Task(CLASSES, OBJECTS, shape), Setup(torch.device("cpu"), 0, 10**6)

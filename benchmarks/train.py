@@ -28,14 +28,14 @@ from plain_networks import make_plain
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hsal_bench.activations import SingleObject, SingleObjectConfig
-from hsal_bench.backbones import ActivationModel
-from hsal_bench.baselines.hsal_config import HsalConfig
-from hsal_bench.device import describe, resolve
-from hsal_bench.gradient import GradientMethod
-from hsal_bench.load_method import load_method
-from hsal_bench.method import Batch, Setup, Task
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.baselines.hsal.config import HsalConfig
+from hsal_bench.method.contract import Batch, Setup, Task
+from hsal_bench.method.gradient import GradientMethod
+from hsal_bench.method.load import load_method
+from hsal_bench.metrics.multiset import counts_from_labels
+from hsal_bench.training.activations import SingleObject, SingleObjectConfig
+from hsal_bench.training.backbones import ActivationModel
+from hsal_bench.training.device import describe, resolve
 
 CLASSES, OBJECTS = 10, 4
 BYTES_PER_PARAMETER = 28

@@ -28,10 +28,12 @@ from statistics import fmean
 import pandas as pd
 from joblib import Parallel, delayed
 
-from hsal_bench import plan, presets, registry
+from hsal_bench import registry
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import write_text
-from hsal_bench.record import Record
+from hsal_bench.records.record import Record
+from hsal_bench.runs import request as requests
+from hsal_bench.training import presets
 
 LEARNING_RATES = ("0.0003", "0.001", "0.003", "0.01")
 MORE_RATES = {"rl": ("0.0001",)}
@@ -120,11 +122,11 @@ def run_trials(
     models: Sequence[str], seeds: tuple[int, ...], args: argparse.Namespace
 ) -> list[Row]:
     """Return the rows of variants; those whose records are there are read."""
-    from hsal_bench.run import run
+    from hsal_bench.runs.run import run
 
     if not models:
         return []
-    request = plan.Request(
+    request = requests.Request(
         models=tuple(models),
         seeds=seeds,
         dataset=args.dataset,
@@ -138,7 +140,7 @@ def run_trials(
         activation_model=args.activation_model,
         command=shlex.join(["python", *sys.argv]),
     )
-    plan.check_names(request)
+    requests.check_names(request)
     return [row_of(record) for record in run(request)]
 
 
@@ -215,7 +217,7 @@ def _setting_of(row: Row) -> Setting:
 
 
 def _setting(model: str, preset: str) -> Setting:
-    entry = plan.entry(model, preset, {})
+    entry = requests.entry(model, preset, {})
     field, *_ = ALTERNATIVES.get(entry.name, FOR_OTHERS)
     return str(entry.config.learning_rate), field, str(getattr(entry.config, field))
 
@@ -269,7 +271,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fine-tune-updates", type=int, help="instead of the preset's")
     parser.add_argument("--activation-model", help="published, or a file: no fine-tuning")
     parser.add_argument(
-        "--seeds", type=plan.seeds, default=(0, 1, 2), help="the first for all, all for the best"
+        "--seeds",
+        type=requests.seeds,
+        default=(0, 1, 2),
+        help="the first for all, all for the best",
     )
     parser.add_argument("--device", help="cpu, cuda; a GPU where there is one")
     parser.add_argument("--out", type=Path, default=Path("runs/tuning"))

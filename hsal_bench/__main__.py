@@ -1,5 +1,5 @@
 """`python -m hsal_bench` is the command `hsal-bench`."""
 
-from hsal_bench.cli import main
+from hsal_bench.cli.main import main
 
 main()

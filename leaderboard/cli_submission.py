@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.cli_datasets import data_set_path, datasets_option, named_path
+from hsal_bench.cli.datasets import data_set_path, datasets_option, named_path
 from hsal_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from hsal_bench.record import Record
+    from hsal_bench.records.record import Record
 
 RECORDS = Path("leaderboard/records")
 
@@ -54,10 +54,9 @@ def check_submission(
     docs/submissions.md has the rules. Exit code 1: it fails a check, every problem is listed; 2:
     there is no such submission, or no file of --dataset.
     """
-    from hsal_bench.cli_outcomes import tell
+    from hsal_bench.cli.outcomes import tell
+    from hsal_bench.leaderboard.submissions.check import check
     from hsal_bench.plain_text import shown
-
-    from .submission_check import check
 
     file = _there(dataset, data_set_path(dataset, datasets)) if dataset else None
 
@@ -88,7 +87,7 @@ def _there(name: str, path: Path) -> Path:
 
 def _known(folder: Path | None) -> dict[str, Record]:
     """Return the records to compare with, by their files; none if none are named or usual."""
-    from hsal_bench.record_files import find_records
+    from hsal_bench.records.find import find_records
 
     if folder is None and not RECORDS.is_dir():
         return {}
@@ -98,7 +97,7 @@ def _known(folder: Path | None) -> dict[str, Record]:
 def _write(records: Sequence[Record], output: Path) -> list[Path]:
     """Write each record: to the file, or into the folder under the name that the board uses."""
     from hsal_bench.files import writable_folder
-    from hsal_bench.record import write_record
+    from hsal_bench.records.record import write_record
 
     one_file = output.suffix == ".json"
     if one_file and len(records) != 1:

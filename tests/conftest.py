@@ -6,12 +6,12 @@ import sys
 from jaxtyping import install_import_hook
 
 CHECKED = [
-    "hsal_bench.multiset",
-    "hsal_bench.metrics",
-    "hsal_bench.attention",
-    "hsal_bench.loader",
-    "hsal_bench.method",
-    "hsal_bench.backbones",
+    "hsal_bench.metrics.multiset",
+    "hsal_bench.metrics.scores",
+    "hsal_bench.metrics.attention",
+    "hsal_bench.training.batches",
+    "hsal_bench.method.contract",
+    "hsal_bench.training.backbones",
     "hsal_bench.baselines",
 ]
 if not any(name in sys.modules for name in CHECKED):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Prediction
+from hsal_bench.method.contract import Prediction
+from hsal_bench.method.gradient import GradientConfig, GradientMethod
 from hsal_bench.options import option
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from hsal_bench.baselines.decoder import Decoded
-from hsal_bench.method import Batch, Setup, Task
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.baselines.shared.decoder import Decoded
+from hsal_bench.method.contract import Batch, Setup, Task
+from hsal_bench.metrics.multiset import counts_from_labels
 
 TASK = Task(num_classes=3, max_objects=2, input_shape=(3, 2, 3), class_objects=(5, 4, 3))
 HIDDEN = 24

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsal_bench.baselines.cnn_rnn import CnnRnn
-from hsal_bench.method import Batch, Unsupported
+from hsal_bench.method.contract import Batch, Unsupported
 
 LABELS = torch.tensor([[2, 0], [0, 1], [1, -1], [-1, -1]])
 COUNTS = torch.tensor([[1, 0, 1], [1, 1, 0], [0, 1, 0], [0, 0, 0]])

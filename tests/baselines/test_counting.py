@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsal_bench.baselines.counting import CountClassifier, CountRegression
-from hsal_bench.method import Batch, Setup, Task
+from hsal_bench.method.contract import Batch, Setup, Task
 
 TASK = Task(num_classes=3, max_objects=4, input_shape=(3, 2, 2))
 BOTH = pytest.mark.parametrize("kind", [CountClassifier, CountRegression])

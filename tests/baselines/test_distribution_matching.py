@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsal_bench.baselines.decoder import Decoded
 from hsal_bench.baselines.distribution_matching import (
     DistributionMatching,
     OneStepMatching,
@@ -17,7 +16,8 @@ from hsal_bench.baselines.distribution_matching import (
     l1,
     log_mean,
 )
-from hsal_bench.method import Batch, Setup, Task
+from hsal_bench.baselines.shared.decoder import Decoded
+from hsal_bench.method.contract import Batch, Setup, Task
 
 TASK = Task(num_classes=3, max_objects=4, input_shape=(3, 2, 2))
 UNDERFLOW = torch.tensor([0.0, 200.0, 0.0])

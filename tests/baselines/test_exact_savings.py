@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from hsal_bench.baselines.cnn_rnn import CnnRnn
-from hsal_bench.baselines.decoder import RecurrentDecoder
 from hsal_bench.baselines.distribution_matching import DistributionMatching
-from hsal_bench.baselines.hsal import CrossEntropy, HsalMultiset, HsalRL
+from hsal_bench.baselines.hsal.method import CrossEntropy, HsalMultiset, HsalRL
 from hsal_bench.baselines.log_marginal import LogMarginal
 from hsal_bench.baselines.multiset_loss import MultisetLoss
 from hsal_bench.baselines.order_search import OrderSearch
-from hsal_bench.baselines.policy import greedy
-from hsal_bench.baselines.recurrence import hidden_map, input_map, next_state
 from hsal_bench.baselines.rl import Rl
-from hsal_bench.baselines.rows import row_plan
-from hsal_bench.method import Batch, Setup, Task
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.baselines.shared.decoder import RecurrentDecoder
+from hsal_bench.baselines.shared.policy import greedy
+from hsal_bench.baselines.shared.recurrence import hidden_map, input_map, next_state
+from hsal_bench.baselines.shared.rows import row_plan
+from hsal_bench.method.contract import Batch, Setup, Task
+from hsal_bench.metrics.multiset import counts_from_labels
 
 TASK = Task(num_classes=5, max_objects=4, input_shape=(6, 3, 4), class_objects=(5, 4, 3, 2, 1))
 HSAL = {"hidden": 16, "meta_hidden": 12, "location_hidden": 8, "components": 2, "trajectories": 3}

@@ -13,8 +13,8 @@ from hsal_bench.baselines.idspn import (
     descend,
     with_implicit_gradient,
 )
-from hsal_bench.method import Batch, Setup, Task
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.method.contract import Batch, Setup, Task
+from hsal_bench.metrics.multiset import counts_from_labels
 
 TASK = Task(num_classes=3, max_objects=2, input_shape=(3, 2, 3))
 STEPS = {"steps": 40, "rate": 0.1, "momentum": 0.9, "clip": 10.0}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsal_bench.baselines.log_marginal import LogMarginal
-from hsal_bench.method import Batch
+from hsal_bench.method.contract import Batch
 
 
 def test_the_loss_by_hand(sequential, decoding):

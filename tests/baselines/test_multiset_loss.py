@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsal_bench.baselines.multiset_loss import MultisetLoss, Oracle
-from hsal_bench.method import Batch
+from hsal_bench.method.contract import Batch
 
 COUNTS = torch.tensor([[1, 0, 0], [1, 1, 0]])
 BATCH = Batch(torch.zeros(2, 3, 2, 3), COUNTS, torch.tensor([[0, -1], [1, 0]]))

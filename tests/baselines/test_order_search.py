@@ -7,11 +7,11 @@ from itertools import product
 import pytest
 import torch
 
-from hsal_bench.baselines.assignment import MOST_QUERIES
 from hsal_bench.baselines.order_search import MOST_EXACT, OrderSearch, alignment_cost
-from hsal_bench.baselines.orders import distinct_orders
-from hsal_bench.method import Batch, Unsupported
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.baselines.shared.assignment import MOST_QUERIES
+from hsal_bench.baselines.shared.orders import distinct_orders
+from hsal_bench.method.contract import Batch, Unsupported
+from hsal_bench.metrics.multiset import counts_from_labels
 
 EXACT = pytest.mark.parametrize("search", ["best", "marginal"])
 

@@ -5,7 +5,7 @@ import torch
 
 from hsal_bench.baselines.query_transformer import QueryTransformer, QueryTransformerConfig
 from hsal_bench.errors import UsageError
-from hsal_bench.method import Batch, Setup, Task
+from hsal_bench.method.contract import Batch, Setup, Task
 
 TASK = Task(num_classes=3, max_objects=2, input_shape=(3, 2, 3))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsal_bench.baselines.rl import Rl
-from hsal_bench.method import Batch
+from hsal_bench.method.contract import Batch
 
 P = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]
 VALUE = 0.25

@@ -8,7 +8,7 @@ import torch
 from hsal_bench.baselines.idspn import Idspn
 from hsal_bench.baselines.query_transformer import QueryTransformer
 from hsal_bench.baselines.slot_attention import SlotAttention
-from hsal_bench.method import Batch, Setup, Unsupported
+from hsal_bench.method.contract import Batch, Setup, Unsupported
 
 SMALL = {
     QueryTransformer: {"hidden": 16, "heads": 2},

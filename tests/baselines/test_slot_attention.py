@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hsal_bench.baselines.slot_attention import SlotAttention, SlotAttentionConfig
-from hsal_bench.method import Batch, Setup, Task
-from hsal_bench.multiset import counts_from_labels
+from hsal_bench.method.contract import Batch, Setup, Task
+from hsal_bench.metrics.multiset import counts_from_labels
 
 TASK = Task(num_classes=3, max_objects=2, input_shape=(3, 2, 3))
 STARTS = pytest.mark.parametrize("sampled", [False, True])

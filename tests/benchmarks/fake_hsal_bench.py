@@ -15,7 +15,14 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.record import Activation, Correct, DataSet, Environment, Record, write_record
+from hsal_bench.records.record import (
+    Activation,
+    Correct,
+    DataSet,
+    Environment,
+    Record,
+    write_record,
+)
 
 MODEL, CONTENT = "cd" * 32, "ab" * 32
 

@@ -7,10 +7,10 @@ import sys
 import pytest
 import torch
 
-from hsal_bench import activations, frozen
-from hsal_bench.activations import SingleObjectConfig, Tuning
-from hsal_bench.datafile import open_data
-from hsal_bench.presets import Budget
+from hsal_bench.data.file import open_data
+from hsal_bench.training import activations, frozen
+from hsal_bench.training.activations import SingleObjectConfig, Tuning
+from hsal_bench.training.presets import Budget
 
 CPU = torch.device("cpu")
 SIZES = ("--train", "64", "--valid", "20", "--test", "50")

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hsal_bench import options, plan, registry
-from hsal_bench.record import Activation
+from hsal_bench import options, registry
+from hsal_bench.records.record import Activation
+from hsal_bench.runs import request as requests
 
 METHODS = registry.names(registry.METHODS)
 
@@ -47,7 +48,7 @@ def _chosen(tune, *records):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_eight_different_trials_that_it_understands(tune, method):
-    entries = [plan.entry(model, "quick", {}) for model in tune.trials(method)]
+    entries = [requests.entry(model, "quick", {}) for model in tune.trials(method)]
     assert len({str(entry.config) for entry in entries}) == (10 if method == "rl" else 8)
 
 
@@ -115,7 +116,7 @@ def runs(tune, trial, monkeypatch):
 
     def run_trials(models, seeds, args):
         asked.extend((model, seeds) for model in models)
-        configs = [plan.entry(model, "quick", {}).config for model in models]
+        configs = [requests.entry(model, "quick", {}).config for model in models]
         return [
             tune.row_of(
                 trial(
@@ -201,7 +202,7 @@ def test_the_quick_preset_has_what_won(tune, method):
         if row["chosen"] == "True"
     }
     rate, field, text = won
-    config = plan.entry(method, "quick", {}).config
+    config = requests.entry(method, "quick", {}).config
     assert config.learning_rate == float(rate)
     value = getattr(config, field)
     assert value == options.parse(text, type(value), field)

@@ -15,12 +15,20 @@ import numpy as np
 import pytest
 
 from hsal_bench import registry
+from hsal_bench.data.generator import Rows
+from hsal_bench.data.schema import (
+    PAD,
+    SPLITS,
+    Examples,
+    Header,
+    Layout,
+    content_sha256,
+    run_digests,
+)
 from hsal_bench.errors import UsageError
-from hsal_bench.generator import Rows
 from hsal_bench.options import as_json, option
-from hsal_bench.record import Activation, DataSet, Environment, Record, pack_correct
-from hsal_bench.schema import PAD, SPLITS, Examples, Header, Layout, content_sha256, run_digests
-from hsal_bench.statement import Statement
+from hsal_bench.records.external_entry import Statement
+from hsal_bench.records.record import Activation, DataSet, Environment, Record, pack_correct
 
 SIDE, K, CLASSES = 12, 3, 3
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench import cli, commands
+from hsal_bench import commands
+from hsal_bench.cli import main as cli
 
 GREET = '''
 import click
@@ -48,7 +49,7 @@ def installed(tmp_path):
         lines = [f"{name} = {target}" for name, target in offers.items()]
         text = "\n".join(["[hsal_bench.commands]", *lines])
         (metadata / "entry_points.txt").write_text(text)
-        code = "from hsal_bench import cli; cli.main()"
+        code = "from hsal_bench.cli import main as cli; cli.main()"
         return subprocess.run(
             [sys.executable, "-c", code, *arguments],
             capture_output=True,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench import cli, conformance
-from hsal_bench.record import read_record
+from hsal_bench.cli import main as cli
+from hsal_bench.conformance import check as conformance
+from hsal_bench.records.record import read_record
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = DOCS / "examples"
@@ -74,7 +75,7 @@ def installed(tmp_path_factory):
     subprocess.run([*pip, "--target", target, source], check=True, capture_output=True)
 
     def call(*arguments):
-        code = "from hsal_bench import cli; cli.main()"
+        code = "from hsal_bench.cli import main as cli; cli.main()"
         return subprocess.run(
             [sys.executable, "-c", code, *map(str, arguments)],
             capture_output=True,

@@ -92,7 +92,7 @@ def test_starting_up_imports_nothing_heavy(line):
         "jinja2",
     )
     code = (
-        "import sys; from hsal_bench import cli\n"
+        "import sys; from hsal_bench.cli import main as cli\n"
         f"sys.argv = ['hsal-bench', *{line.split()!r}]\n"
         "try: cli.main()\n"
         f"finally: print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from hsal_bench import cli
+from hsal_bench.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from hsal_bench.errors import UsageError
-from hsal_bench.generators import synthetic
-from hsal_bench.generators.origins import origin
-from hsal_bench.generators.scenes import mnist_multiset, mnist_set, mnist_single
-from hsal_bench.generators.sources import IDX_SOURCES, SOURCES
-from hsal_bench.generators.spec import SceneSpec
-from hsal_bench.generators.svhn import svhn_multiset
-from hsal_bench.generators.svhn_spec import NumbersSpec
+from hsal_bench.generators.glyphs import synthetic
+from hsal_bench.generators.glyphs.origins import origin
+from hsal_bench.generators.glyphs.sources import IDX_SOURCES, SOURCES
+from hsal_bench.generators.scenes.generator import mnist_multiset, mnist_set, mnist_single
+from hsal_bench.generators.scenes.spec import SceneSpec
+from hsal_bench.generators.svhn.generator import svhn_multiset
+from hsal_bench.generators.svhn.spec import NumbersSpec
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from fake_cuda import Gpu, fake_cuda
 
-from hsal_bench import activations, backbones, registry
-from hsal_bench.capture import WARM_UP
-from hsal_bench.load_method import load_method
-from hsal_bench.method import Batch, Setup, Task
+from hsal_bench import registry
+from hsal_bench.method.contract import Batch, Setup, Task
+from hsal_bench.method.cuda_graph import WARM_UP
+from hsal_bench.method.load import load_method
+from hsal_bench.training import activations, backbones
 
 CLASSES, OBJECTS, SIZE = 4, 2, 8
 SHAPES = {"activations": (6, 3, 3), "images": (3, 32, 32)}

@@ -12,8 +12,8 @@ from unittest import mock
 
 from fake_cuda import fake_cuda
 
-from hsal_bench import cli
-from hsal_bench.gradient import GradientMethod
+from hsal_bench.cli import main as cli
+from hsal_bench.method.gradient import GradientMethod
 
 
 def main() -> int:

@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from hsal_bench import cli
-from hsal_bench.leaderboard.page_rows import Entry
-from hsal_bench.record import Activation, DataSet, Environment, Git, Record, pack_correct
-from hsal_bench.schema import PAD, SPLITS, Header, Layout
-from hsal_bench.statement import Statement
+from hsal_bench.cli import main as cli
+from hsal_bench.data.schema import PAD, SPLITS, Header, Layout
+from hsal_bench.leaderboard.page.sections import Entry
+from hsal_bench.records.external_entry import Statement
+from hsal_bench.records.record import Activation, DataSet, Environment, Git, Record, pack_correct
 
 IMAGES = 400
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
@@ -114,7 +114,7 @@ def elsewhere(run: Callable[..., Entry]) -> Callable[..., Entry]:
 @pytest.fixture(scope="session")
 def many(run: Callable[..., Entry]) -> list[Entry]:
     """The runs of 12 methods on 5 data sets with 5 seeds each, with curves and all metrics."""
-    from hsal_bench.metrics import MEANINGS
+    from hsal_bench.metrics.scores import MEANINGS
 
     rng = np.random.default_rng(0)
     updates = range(0, 6001, 300)

@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from hsal_bench import tables
-from hsal_bench.leaderboard import submission_scores
-from hsal_bench.record import read_record, unpack_correct, write_record
+from hsal_bench.leaderboard.submissions import scores
+from hsal_bench.records.record import read_record, unpack_correct, write_record
+from hsal_bench.report import metric_table
 
 IMAGES, CONTENT = 20, "ab12" * 16
 
@@ -27,7 +27,7 @@ def test_what_passes_becomes_a_record_of_the_recomputed_numbers(submit, hand_in,
     assert unpack_correct(record.correct).tolist() == [image != 3 for image in range(IMAGES)]
     assert (record.stated.entry, record.stated.authors) == ("official", ("Ada Lovelace",))
     assert (record.data_set.name, record.data_set.file) == ("toy", "toy.h5")
-    (row,) = tables.metric_table([record]).to_dict("records")
+    (row,) = metric_table.metric_table([record]).to_dict("records")
     assert (row["method"], row["exact_match"]) == ("my-counter", 0.95)
 
 
@@ -175,7 +175,7 @@ def test_what_would_take_long_to_read_is_refused_unread(submit, hand_in, more, s
 
 
 def test_a_very_long_line_is_refused_unread(submit, hand_in, monkeypatch, lines):
-    monkeypatch.setattr(submission_scores, "LONGEST_LINE", 500)
+    monkeypatch.setattr(scores, "LONGEST_LINE", 500)
     hand_in({"predictions.jsonl": lines() + '{"id": 0, "labels": [' + "1" * 500})
     code, out, _ = submit("entry")
     assert code == 1
@@ -241,7 +241,7 @@ def test_a_record_that_was_written_is_the_same_read_again(submit, hand_in, tmp_p
 
 def test_checking_needs_no_torch(hand_in, data_file):
     code = (
-        "import sys; from hsal_bench import cli\n"
+        "import sys; from hsal_bench.cli import main as cli\n"
         f"sys.argv = ['hsal-bench', 'check-submission', {str(hand_in())!r}, "
         f"'--dataset', {str(data_file)!r}]\n"
         "try: cli.main()\n"

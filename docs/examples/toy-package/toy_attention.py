@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsal_bench.method import Prediction
+from hsal_bench.method.contract import Prediction
 from hsal_bench.options import option
 
 

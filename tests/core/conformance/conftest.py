@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from hsal_bench import conformance
 from hsal_bench.checking import Check
-from hsal_bench.gradient import GradientConfig, GradientMethod
-from hsal_bench.method import Prediction, Trace
+from hsal_bench.conformance import check as conformance
+from hsal_bench.method.contract import Prediction, Trace
+from hsal_bench.method.gradient import GradientConfig, GradientMethod
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,245 @@
+"""Where the glyphs of scenes come from, and which split may use which.
+
+Train and valid glyphs come from the source's training split, test glyphs from its test split, and
+the cut between train and valid is the same whatever the seed of a data set: no glyph behind one
+split is ever behind another, also across the data sets of one source. Datasets that leak on purpose
+draw all their splits from the source's training split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.data.schema import Fingerprints
+from hsal_bench.errors import UsageError, suggest
+from hsal_bench.generators.streams import fixed_order
+
+from . import idx
+from .download import read_or_download
+from .sources import DIGITS, GLYPH_SIZE, IDX_SOURCES, SOURCES, SYNTHETIC, GlyphPools, IdxSource
+
+_VALID_PART, _TEST_PART = 12, 7
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The glyphs of a source.
+
+    train_images, test_images: uint8 [N, 28, 28], ink bright on 0. train_labels, test_labels:
+    uint8 [N], below len(class_names).
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+    license: str
+    citation: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the images and labels of both splits."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array, "u1").data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The glyphs that one split draws from, sorted by class.
+
+    glyphs: int32 [P], indices into the whole source: training glyph j is j, test glyph j is
+    num_train + j. The c-th class that occurs here is glyphs[starts[c] : starts[c] + sizes[c]].
+    """
+
+    glyphs: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+
+
+def source_name(source: str) -> str:
+    """Return how data sets of a source are called: its name, or "idx" for a user's own files.
+
+    Raises:
+        UsageError: no such source.
+    """
+    if "," in source:
+        return "idx"
+    if source not in SOURCES:
+        raise UsageError(
+            f"no source {source!r}: {suggest(source, SOURCES)}; or IDX files as IMAGES,LABELS"
+        )
+    return source
+
+
+def known_classes(source: str) -> tuple[str, ...] | None:
+    """Return the names of a source's classes; None: of a user's own files, that have to be read.
+
+    Raises:
+        UsageError: no such source.
+    """
+    name = source_name(source)
+    if name == SYNTHETIC:
+        return DIGITS
+    return IDX_SOURCES[name].class_names if name in IDX_SOURCES else None
+
+
+def load_glyphs(source: str, data_dir: Path) -> Glyphs:
+    """Return the glyphs of a source, found in or downloaded into `data_dir`.
+
+    Raises:
+        UsageError: no such source, or its files are not what they should be.
+        SourceUnavailable: its files cannot be had.
+    """
+    name = source_name(source)
+    if name == "idx":
+        return _own_files([Path(path.strip()) for path in source.split(",")])
+    if name == SYNTHETIC:
+        return _synthetic()
+    return _published(name, IDX_SOURCES[name], data_dir)
+
+
+def make_pools(glyphs: Glyphs, pools: GlyphPools = "disjoint") -> dict[str, Pool]:
+    """Return what each split draws from.
+
+    disjoint: one twelfth of the training glyphs is for valid, the others are for train. shared: all
+    training glyphs are for all splits; no test glyph is used.
+
+    Raises:
+        UsageError: a split would have no glyph.
+    """
+    num_train = len(glyphs.train_labels)
+    order = fixed_order(num_train, _VALID_PART)
+    cut = num_train // _VALID_PART
+    members = {
+        "train": order[cut:],
+        "valid": order[:cut],
+        "test": num_train + np.arange(len(glyphs.test_labels)),
+    }
+    if pools == "shared":
+        members = dict.fromkeys(members, np.arange(num_train))
+    labels = np.concatenate([glyphs.train_labels, glyphs.test_labels])
+    for split, member in members.items():
+        if not len(member):
+            raise UsageError(
+                f"source {glyphs.name} has {len(labels)} glyphs, none is left for {split}: "
+                f"give at least {_VALID_PART * 2}"
+            )
+    return {split: _pool(np.sort(member), labels) for split, member in members.items()}
+
+
+def fingerprints(images: np.ndarray, index: np.ndarray) -> Fingerprints:
+    """Return the hash of each glyph's ink, cropped to the box around it, and the box's corner.
+
+    Glyphs that differ by a shift alone have the same hash. images: uint8 [N, 28, 28]; index: int32
+    [G], ascending, which of them.
+    """
+    chosen = images[index]
+    rows, columns = chosen.any(axis=2), chosen.any(axis=1)
+    # A glyph without ink is its own box.
+    low = np.stack([rows.argmax(axis=1), columns.argmax(axis=1)], axis=1)
+    high = GLYPH_SIZE - np.stack([rows[:, ::-1].argmax(1), columns[:, ::-1].argmax(1)], axis=1)
+    digests = bytearray()
+    for glyph, (y0, x0), (y1, x1) in zip(chosen, low.tolist(), high.tolist(), strict=True):
+        crop = b"%d x %d\n" % (y1 - y0, x1 - x0) + glyph[y0:y1, x0:x1].tobytes()
+        digests += hashlib.sha256(crop).digest()
+    return Fingerprints(index, np.frombuffer(digests, np.uint8).reshape(-1, 32), low)
+
+
+def _pool(member: np.ndarray, labels: np.ndarray) -> Pool:
+    member = member[np.argsort(labels[member], kind="stable")].astype(np.int32)
+    _, starts, sizes = np.unique(labels[member], return_index=True, return_counts=True)
+    return Pool(member, starts, sizes)
+
+
+def _published(name: str, source: IdxSource, data_dir: Path) -> Glyphs:
+    folders = [data_dir / folder for folder in source.folders]
+    files = [read_or_download(source.title, source.url, folders, file) for file in source.files]
+    train = _published_pair(source, source.sizes[0], files[0], files[1])
+    test = _published_pair(source, source.sizes[1], files[2], files[3])
+    return Glyphs(name, *train, *test, source.class_names, source.license, source.citation)
+
+
+def _published_pair(
+    source: IdxSource, size: int, image_file: tuple[Path, bytes], label_file: tuple[Path, bytes]
+) -> tuple[np.ndarray, np.ndarray]:
+    # Of plain files the MD5 is not always known: then this is what tells them from others.
+    images, labels = _pair(*image_file, *label_file)
+    highest, classes = int(labels.max(initial=0)), len(source.class_names)
+    remedy = "put the published file in its place"
+    if len(images) != size:
+        raise UsageError(
+            f"{image_file[0]} holds {len(images):,} glyphs, {source.title} has {size:,} there: "
+            f"{remedy}"
+        )
+    if highest >= classes:
+        raise UsageError(
+            f"{label_file[0]} has label {highest}, {source.title}'s go from 0 to {classes - 1}: "
+            f"{remedy}"
+        )
+    return images, labels
+
+
+def _synthetic() -> Glyphs:
+    from .synthetic import synthetic_glyphs
+
+    train_images, train_labels, test_images, test_labels = synthetic_glyphs()
+    text = "hsal-bench: synthetic digits drawn by the program itself"
+    return Glyphs(
+        SYNTHETIC, train_images, train_labels, test_images, test_labels, DIGITS, "CC0-1.0", text
+    )
+
+
+def _own_files(paths: list[Path]) -> Glyphs:
+    if len(paths) not in (2, 4):
+        raise UsageError(
+            f"{len(paths)} IDX files given: write IMAGES,LABELS or "
+            "IMAGES,LABELS,TEST_IMAGES,TEST_LABELS"
+        )
+    contents = [(path, _content(path)) for path in paths]
+    train = _pair(*contents[0], *contents[1])
+    test = _pair(*contents[2], *contents[3]) if len(contents) == 4 else None
+    if test is None:
+        train, test = _cut_test(*train)
+    highest = max((int(labels.max()) for _, labels in (train, test) if len(labels)), default=0)
+    if highest > 126:
+        raise UsageError(f"{paths[1]} has label {highest}: labels go from 0 to 126")
+    names = tuple(str(label) for label in range(highest + 1))
+    text = f"glyphs from {', '.join(path.name for path in paths)}"
+    return Glyphs("idx", *train, *test, names, "unknown: that of the IDX files", text)
+
+
+def _content(path: Path) -> bytes:
+    stored = idx.read(path)
+    return idx.unpack(path, stored) if path.suffix == ".gz" else stored
+
+
+def _cut_test(
+    images: np.ndarray, labels: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    order = fixed_order(len(labels), _TEST_PART)
+    cut = len(labels) // _TEST_PART
+    test, train = np.sort(order[:cut]), np.sort(order[cut:])
+    return (images[train], labels[train]), (images[test], labels[test])
+
+
+def _pair(
+    image_path: Path, image_content: bytes, label_path: Path, label_content: bytes
+) -> tuple[np.ndarray, np.ndarray]:
+    images = idx.parse_images(image_content, image_path)
+    labels = idx.parse_labels(label_content, label_path)
+    if len(images) != len(labels):
+        raise UsageError(
+            f"{image_path} holds {len(images)} images and {label_path} {len(labels)} labels: "
+            "give files that belong together"
+        )
+    return images, labels

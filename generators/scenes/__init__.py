@@ -1,0 +1,4 @@
+"""Scenes of glyphs: MNIST Single, Set and Multiset.
+
+May import: glyphs, hsal_bench.data and the rooms below it, and the root of the generators.
+"""

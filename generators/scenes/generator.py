@@ -1,0 +1,263 @@
+"""The data sets of the paper: one object, a set of classes, a multiset (P§5, App. A)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from hsal_bench.data.generator import About, Outline, Rows
+from hsal_bench.data.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
+from hsal_bench.errors import SourceUnavailable, UsageError
+from hsal_bench.generators.glyphs.load import (
+    Glyphs,
+    Pool,
+    fingerprints,
+    known_classes,
+    load_glyphs,
+    make_pools,
+    source_name,
+)
+from hsal_bench.generators.glyphs.sources import IDX_SOURCES, SOURCES, SYNTHETIC, GlyphPools
+from hsal_bench.options import as_config
+
+from .about import about
+from .painting import paint
+from .sampling import Sampler
+from .spec import Placement, SceneSpec
+from .variations import VARIATIONS, Variation, suffix_of, without
+
+VERSION = "1"
+_OWN_FILES = "IMAGES,LABELS"
+_UNIFORM, _SHARED_POOL = "-uniform", "-shared"
+_SHARED = ("canvas", "clutter_size", *SPLITS, "seed")
+"""What the data sets of a family have alike: no name speaks of it."""
+_PAPER = (
+    "Welleck, Mao, Cho, Zhang: Saliency-based Sequential Image Attention with Multiset Prediction, "
+    "NIPS 2017, arXiv:1711.05165"
+)
+
+
+@dataclass(frozen=True)
+class SceneRecipe:
+    """Scenes ready to be made.
+
+    glyphs: uint8 [N, 28, 28], the whole source, training part first; glyph_labels: int8 [N];
+    pools: what each split draws from.
+    """
+
+    header: Header
+    layout: Layout
+    spec: SceneSpec
+    glyphs: np.ndarray
+    glyph_labels: np.ndarray
+    pools: dict[str, Pool]
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, SceneRecipe]]:
+        """Yield each of `wanted` with this recipe: scenes can be made in any order."""
+        for rows in wanted:
+            yield rows, self
+
+    def make(self, split: str, start: int, stop: int) -> Examples:
+        """Return the examples start..stop-1 of a split, every array of `Layout.arrays`."""
+        scenes = Sampler(self.spec, self.pools).sample(split, start, stop)
+        images, boxes = paint(scenes, self.glyphs, self.spec.canvas, self.spec.clutter_size)
+        labels = np.where(scenes.glyphs == PAD, PAD, self.glyph_labels[scenes.glyphs])
+        classes = np.arange(self.layout.num_classes)
+        examples = {
+            "images": images,
+            "labels": labels,
+            "counts": (labels[:, :, None] == classes).sum(axis=1),
+            "boxes": boxes,
+            "source_index": scenes.glyphs,
+        }
+        arrays = self.layout.arrays()
+        return {name: examples[name].astype(arrays[name][0], copy=False) for name in arrays}
+
+    def fingerprints(self, index: np.ndarray) -> Fingerprints:
+        """Return the content of the glyphs `index`. Raises IndexError: there is no such glyph."""
+        return fingerprints(self.glyphs, index)
+
+
+@dataclass(frozen=True)
+class SceneGenerator:
+    """A named data set of scenes; `fixed` are the fields of the spec that its name stands for.
+
+    variations: those that are made of it, by the suffix of their names.
+    """
+
+    name: str
+    summary: str
+    defaults: SceneSpec
+    fixed: tuple[str, ...]
+    variations: Mapping[str, Variation]
+
+    def data_set_name(self, spec: SceneSpec) -> str:
+        """Return the name: the source for "mnist", the variation, "-uniform" and "-shared"."""
+        suffix = suffix_of(spec, self.defaults, self.variations)
+        said = suffix and "placement" in self.variations[suffix].changes
+        placed = _UNIFORM if spec.placement == "uniform" and not said else ""
+        pool = _SHARED_POOL if spec.glyph_pools == "shared" else ""
+        return source_name(spec.source) + self.name.removeprefix("mnist") + suffix + placed + pool
+
+    def spec_of(self, name: str, like: SceneSpec | None = None) -> SceneSpec | None:
+        """Return the spec of the data set `name`: of another source, varied, placed otherwise.
+
+        What the name says nothing of is as in `like`, if given. None: no such name.
+
+        Raises:
+            UsageError: `like` leaves no room for what the name says.
+        """
+        for source, spec in product((*SOURCES, _OWN_FILES), self._named()):
+            named = dataclasses.replace(spec, source=source)
+            if self.data_set_name(named) == name:
+                return named if like is None else _alike(named, like)
+        return None
+
+    def family(self, spec: SceneSpec) -> dict[str, str]:
+        """Return the names of the data sets of the source of `spec`, each with a line."""
+        plain = dataclasses.replace(self.defaults, source=spec.source)
+        family = {self.data_set_name(plain): self.summary}
+        for variation in self.variations.values():
+            varied = dataclasses.replace(plain, **variation.changes)
+            family[self.data_set_name(varied)] = variation.summary
+        uniform = dataclasses.replace(plain, placement="uniform")
+        family[self.data_set_name(uniform)] = "placed anywhere on the canvas, not in a grid's cells"
+        shared = dataclasses.replace(plain, glyph_pools="shared")
+        family[self.data_set_name(shared)] = (
+            "LEAKS: all splits draw from one pool of glyphs, as in the authors' script"
+        )
+        return family
+
+    def recipe(self, spec: SceneSpec, data_dir: Path) -> SceneRecipe:
+        """Return the recipe of `spec`; see `hsal_bench.data.generator.Generator`.
+
+        Raises:
+            UsageError: the spec contradicts the data set's name or the source.
+            SourceUnavailable: the source is not to be had.
+        """
+        self._check_fixed(spec)
+        if spec.source == _OWN_FILES:
+            raise UsageError(f"source={_OWN_FILES} stands for your own files: name them")
+        glyphs = self._glyphs(spec.source, data_dir)
+        pools = make_pools(glyphs, spec.glyph_pools)
+        if spec.unique:
+            _check_classes(spec, pools)
+        return SceneRecipe(
+            self._header(spec, glyphs),
+            Layout(_shape(spec), spec.max_objects, len(glyphs.class_names), spec.sizes),
+            spec,
+            np.concatenate([glyphs.train_images, glyphs.test_images]),
+            np.concatenate([glyphs.train_labels, glyphs.test_labels]).astype(np.int8),
+            pools,
+        )
+
+    def outline(self, spec: SceneSpec) -> Outline:
+        """Return what is known of `spec` without its glyphs. Raises UsageError: no such source."""
+        return Outline(_shape(spec), known_classes(spec.source))
+
+    def companion(self, spec: SceneSpec) -> tuple[str, SceneSpec] | None:
+        """Return the single-object data set with the source, looks, sizes and seed of `spec`.
+
+        A variation's is that of the data set it varies, and one with shared glyph pools has that of
+        the leak-free one: methods trained on either are given the activations of one model.
+        """
+        if self.name == mnist_single.name:
+            return None
+        if suffix := suffix_of(spec, self.defaults, self.variations):
+            spec = without(spec, self.defaults, self.variations[suffix])
+        names = (*mnist_single.fixed, "glyph_pools")
+        single = {name: getattr(mnist_single.defaults, name) for name in names}
+        return mnist_single.name, dataclasses.replace(spec, **single)
+
+    def about(self, spec: SceneSpec) -> About:
+        """Return what a data card tells of `spec`. Raises UsageError: no such source."""
+        variation = self.variations.get(suffix_of(spec, self.defaults, self.variations))
+        return about(spec, variation.limits if variation else ())
+
+    def _named(self) -> Iterator[SceneSpec]:
+        """Yield the specs that have a name of their own, of the default source."""
+        every = ({}, *(variation.changes for variation in self.variations.values()))
+        for changes, placement, pools in product(every, get_args(Placement), get_args(GlyphPools)):
+            fields = {"placement": placement, "glyph_pools": pools, **changes}
+            yield dataclasses.replace(self.defaults, **fields)
+
+    def _glyphs(self, source: str, data_dir: Path) -> Glyphs:
+        published = source_name(source) in IDX_SOURCES
+        try:
+            return load_glyphs(source, data_dir)
+        except SourceUnavailable as error:
+            command = f"hsal-bench generate {self.name} --source {SYNTHETIC}"
+            instead = f"draw digits instead: {command}" if published else ""
+            raise SourceUnavailable(error.reason, instead) from error
+
+    def _header(self, spec: SceneSpec, glyphs: Glyphs) -> Header:
+        return Header(
+            name=self.data_set_name(spec),
+            version=VERSION,
+            class_names=glyphs.class_names,
+            config={"generator": self.name, **as_config(spec)},
+            seed=spec.seed,
+            source=spec.source,
+            source_sha256=glyphs.sha256,
+            generator_version=VERSION,
+            license=glyphs.license,
+            citation=f"{_PAPER}. Glyphs: {glyphs.citation}",
+        )
+
+    def _check_fixed(self, spec: SceneSpec) -> None:
+        for field in self.fixed:
+            value, meant = getattr(spec, field), getattr(self.defaults, field)
+            if value != meant:
+                raise UsageError(
+                    f"{self.name} with {field}={value}: it is the data set of {field}={meant}; "
+                    "leave the option out, or take another data set"
+                )
+
+
+def _shape(spec: SceneSpec) -> tuple[int, int, int]:
+    return 1, spec.canvas, spec.canvas
+
+
+def _alike(spec: SceneSpec, like: SceneSpec) -> SceneSpec:
+    shared = {field: getattr(like, field) for field in _SHARED}
+    same_source = source_name(like.source) == source_name(spec.source)
+    source = like.source if same_source else spec.source
+    return dataclasses.replace(spec, **shared, source=source)
+
+
+def _check_classes(spec: SceneSpec, pools: dict[str, Pool]) -> None:
+    for split, pool in pools.items():
+        if spec.max_objects > len(pool.sizes):
+            raise UsageError(
+                f"max_objects={spec.max_objects} with unique=True, but source={spec.source} has "
+                f"{len(pool.sizes)} classes in {split}: lower max_objects"
+            )
+
+
+mnist_single = SceneGenerator(
+    "mnist-single",
+    "one digit per image: what the activation model is fine-tuned on",
+    SceneSpec(min_objects=1, max_objects=1),
+    ("min_objects", "max_objects", "unique"),
+    {},
+)
+mnist_set = SceneGenerator(
+    "mnist-set",
+    "MNIST Set: 1 to 4 digits per image, no digit twice",
+    SceneSpec(unique=True),
+    ("unique",),
+    {},
+)
+mnist_multiset = SceneGenerator(
+    "mnist-multiset",
+    "MNIST Multiset: 1 to 4 digits per image, repeats allowed",
+    SceneSpec(),
+    ("unique",),
+    VARIATIONS,
+)

@@ -1,0 +1,120 @@
+"""Where SVHN's full numbers are found or downloaded from, and whether they are as published."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsal_bench.errors import SourceUnavailable, UsageError
+from hsal_bench.generators.download import fetch
+from hsal_bench.generators.glyphs.sources import SOURCES
+
+from .album import Album
+
+OFFICIAL = "svhn"
+ARCHIVES = ("train", "test")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_URL = "http://ufldl.stanford.edu/housenumbers/"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published archive: bytes, SHA-256 (hex), pictures."""
+
+    size: int
+    sha256: str
+    pictures: int
+
+
+PUBLISHED = {
+    "train": Published(
+        404_141_560, "4b17bb33b6cd8f963493168f80143da956f28ec406cc12f8e5745a9f91a51898", 33_402
+    ),
+    "test": Published(
+        276_555_967, "57ac9ceb530e4aa85b55d991be8fc49c695b3d71c6f6a88afea86549efde7fb5", 13_068
+    ),
+}
+
+
+def check_name(collection: str) -> None:
+    """Check that a collection has a name that a data set can have too. Raises UsageError."""
+    if not _NAME.fullmatch(collection):
+        raise UsageError(
+            f"collection={collection!r} is no name (letters, digits, '_', '.' and '-'): put the "
+            "folder under --data-dir and give its name"
+        )
+    if collection in SOURCES:
+        raise UsageError(
+            f"collection={collection!r} is a source of glyphs, and {collection}-multiset "
+            "is made of those: give the folder another name"
+        )
+
+
+def find_albums(collection: str, data_dir: Path) -> dict[str, Album]:
+    """Return the albums `train` and `test` of a collection, archives or unpacked folders.
+
+    They are looked for in `data_dir`/`collection`, those of SVHN itself in `data_dir` too; what is
+    missing of SVHN is downloaded.
+
+    Raises:
+        UsageError: an archive is not what its size promises.
+        SourceUnavailable: the collection is not there, or, of SVHN, cannot be downloaded.
+    """
+    folders = [data_dir / collection, *([data_dir] if collection == OFFICIAL else [])]
+    for folder in folders:
+        albums = {name: Album.find(folder, name) for name in ARCHIVES}
+        found = {name: album for name, album in albums.items() if album is not None}
+        if len(found) == len(ARCHIVES):
+            return _checked(found)
+    if collection != OFFICIAL:
+        raise SourceUnavailable(
+            f"no collection {collection!r}: {folders[0]} holds no train.tar.gz and test.tar.gz (or "
+            "folders train and test); put them there, or name another folder with --data-dir"
+        )
+    return _checked({name: _download(name, folders[0]) for name in ARCHIVES})
+
+
+def remarks(collection: str, found: dict[str, int]) -> list[str]:
+    """Return a line for each album of `svhn` that has not as many pictures as were published."""
+    if collection != OFFICIAL:
+        return []
+    return [
+        f"{name}: {found[name]:,} pictures, {published.pictures:,} were published: this is not "
+        "SVHN as others have it"
+        for name, published in PUBLISHED.items()
+        if found[name] != published.pictures
+    ]
+
+
+def _checked(albums: dict[str, Album]) -> dict[str, Album]:
+    for name, album in albums.items():
+        _check_published(name, album)
+    return albums
+
+
+def _check_published(name: str, album: Album) -> None:
+    """Check an archive of a published one's size against its hash. Raises UsageError."""
+    published = PUBLISHED[name]
+    if not album.path.is_file() or album.path.stat().st_size != published.size:
+        return
+    with album.path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 != published.sha256:
+        raise UsageError(
+            f"{album.path} has the size of the published archive, not its content (sha256 "
+            f"{sha256[:12]}..., it should be {published.sha256[:12]}...): remove it, and it is "
+            "downloaded again"
+        )
+
+
+def _download(name: str, folder: Path) -> Album:
+    if (album := Album.find(folder, name)) is not None:
+        return album
+    path, published = folder / f"{name}.tar.gz", PUBLISHED[name]
+    try:
+        fetch(f"{_URL}{path.name}", path, published.sha256, published.size)
+    except UsageError as error:
+        raise SourceUnavailable(str(error)) from error
+    return Album(path, name)

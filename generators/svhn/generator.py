@@ -1,0 +1,243 @@
+"""SVHN Multiset: photographs of house numbers, the paper's third data set (P§5).
+
+The full numbers of Street View House Numbers (Netzer et al. 2011), each cropped to its digits. What
+the paper leaves open is a field of the spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.data.generator import About, Outline, Rows
+from hsal_bench.data.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
+from hsal_bench.errors import UsageError
+from hsal_bench.generators.streams import fixed_order
+from hsal_bench.options import as_config
+
+from .about import about, licence
+from .album import Album, Index
+from .digit_struct import read as read_digits
+from .files import find_albums, remarks
+from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
+from .photographs import COLOURS, photograph
+from .spec import NumbersSpec
+
+VERSION = "1"
+CLASSES = tuple("0123456789")
+_VALID, _VALID_SHARE, _LARGE = 5_000, 0.15, 30_000
+_PAPER = (
+    "Welleck, Mao, Cho, Zhang: Saliency-based Sequential Image Attention with Multiset Prediction, "
+    "NIPS 2017, arXiv:1711.05165"
+)
+_SVHN = (
+    "Netzer, Wang, Coates, Bissacco, Wu, Ng: Reading Digits in Natural Images with Unsupervised "
+    "Feature Learning, NIPS Workshop on Deep Learning and Unsupervised Feature Learning 2011"
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The house numbers of one split, and what is added to a picture's number as source_index."""
+
+    album: str
+    numbers: HouseNumbers
+    offset: int
+
+
+@dataclass(frozen=True)
+class PhotographMaker:
+    """Makes the examples of `rows` from their pictures' bytes: all it needs comes along."""
+
+    rows: Rows
+    contents: tuple[bytes, ...]
+    numbers: HouseNumbers
+    offset: int
+    spec: NumbersSpec
+
+    def make(self, split: str, start: int, stop: int) -> Examples:
+        """Return the examples start..stop-1, which are among `rows`."""
+        at = slice(start - self.rows.start, stop - self.rows.start)
+        numbers, spec = self.numbers[at], self.spec
+        images = [
+            photograph(content, crop, spec.resolution, spec.colour, f"{number}.png")
+            for content, crop, number in zip(
+                self.contents[at], numbers.crops.tolist(), numbers.number, strict=True
+            )
+        ]
+        index = np.where(numbers.labels == PAD, PAD, numbers.number[:, None] + self.offset)
+        return {
+            "images": np.stack(images),
+            "labels": numbers.labels,
+            "counts": (numbers.labels[:, :, None] == np.arange(len(CLASSES))).sum(1).astype("u1"),
+            "boxes": numbers.boxes,
+            "source_index": index.astype("<i4"),
+        }
+
+
+@dataclass(frozen=True)
+class NumbersRecipe:
+    """House numbers ready to be made; `pictures`: the content of those that are used."""
+
+    header: Header
+    layout: Layout
+    spec: NumbersSpec
+    albums: Mapping[str, Album]
+    splits: Mapping[str, Split]
+    pictures: Fingerprints
+
+    def fingerprints(self, index: np.ndarray) -> Fingerprints:
+        """Return the content of the pictures `index`. Raises IndexError: one is not used."""
+        place = np.searchsorted(self.pictures.index, index)
+        if not np.array_equal(self.pictures.index[place], index):
+            raise IndexError("a picture that is not used")
+        return Fingerprints(index, self.pictures.sha256[place])
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, PhotographMaker]]:
+        """Yield each of `wanted` when the pass through its archive has come by its pictures.
+
+        Held in memory are the packed pictures of rows that are not complete yet: of an archive in
+        the order of its numbers a few rows', at worst all that are wanted of the archive.
+        """
+        for name, album in self.albums.items():
+            yield from self._from(album, [r for r in wanted if self.splits[r.split].album == name])
+
+    def _from(self, album: Album, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, PhotographMaker]]:
+        places = {
+            number: (rows, place)
+            for rows in wanted
+            for place, number in enumerate(self._numbers(rows).number.tolist())
+        }
+        held: dict[Rows, dict[int, bytes]] = {rows: {} for rows in wanted}
+        for number, content in album.pictures(places):
+            rows, place = places[number]
+            held[rows][place] = content
+            if len(held[rows]) == len(rows):
+                contents = held.pop(rows)
+                in_order = tuple(contents[place] for place in range(len(rows)))
+                offset = self.splits[rows.split].offset
+                yield rows, PhotographMaker(rows, in_order, self._numbers(rows), offset, self.spec)
+
+    def _numbers(self, rows: Rows) -> HouseNumbers:
+        return self.splits[rows.split].numbers[rows.start : rows.stop]
+
+
+class SvhnMultiset:
+    """The data set `svhn-multiset`, and its like from any folder in the same layout."""
+
+    summary = "SVHN Multiset: photographs of house numbers, 1 to 6 digits, repeats allowed"
+    defaults = NumbersSpec()
+
+    def data_set_name(self, spec: NumbersSpec) -> str:
+        """Return the name of the collection with "-multiset"."""
+        return f"{spec.collection}-multiset"
+
+    def recipe(self, spec: NumbersSpec, data_dir: Path) -> NumbersRecipe:
+        """Return the recipe of `spec`; see `hsal_bench.data.generator.Generator`.
+
+        Raises:
+            UsageError: the archives are not what they should be, or hold too little.
+            SourceUnavailable: they are not there and cannot be downloaded.
+        """
+        albums = find_albums(spec.collection, data_dir)
+        indices = {name: album.index() for name, album in albums.items()}
+        selections = {}
+        for name, index in indices.items():
+            digits = read_digits(
+                index.digit_struct, f"{name}/digitStruct.mat of {albums[name].path}"
+            )
+            look = (spec.max_objects, spec.grow, spec.resolution)
+            selections[name] = house_numbers(index, digits, *look)
+        splits = _splits(selections, spec)
+        sizes = {split: len(splits[split].numbers.number) for split in SPLITS}
+        header = Header(
+            name=self.data_set_name(spec),
+            version=VERSION,
+            class_names=CLASSES,
+            config={"generator": "svhn-multiset", **as_config(spec)},
+            seed=spec.seed,
+            source=spec.collection,
+            source_sha256=source_sha256(indices),
+            generator_version=VERSION,
+            license=licence(spec.collection),
+            citation=f"{_PAPER}. Photographs: {_SVHN}",
+            notes=tuple(_notes(spec.collection, selections)),
+        )
+        layout = Layout(_shape(spec), spec.max_objects, len(CLASSES), sizes)
+        return NumbersRecipe(header, layout, spec, albums, splits, _pictures(indices, splits))
+
+    def outline(self, spec: NumbersSpec) -> Outline:
+        """Return what is known of `spec` without its photographs."""
+        return Outline(_shape(spec), CLASSES)
+
+    def companion(self, spec: NumbersSpec) -> None:
+        """Return None: the activation model is fine-tuned on the images themselves (P§5)."""
+
+    def about(self, spec: NumbersSpec) -> About:
+        """Return what a data card tells of `spec`."""
+        return about(spec)
+
+
+svhn_multiset = SvhnMultiset()
+
+
+def _shape(spec: NumbersSpec) -> tuple[int, int, int]:
+    return COLOURS[spec.colour][1], spec.resolution, spec.resolution
+
+
+def _notes(collection: str, selections: Mapping[str, Selection]) -> list[str]:
+    found = {name: len(selection.pictures) for name, selection in selections.items()}
+    left_out = [note for name, one in selections.items() for note in one.notes(name)]
+    return [*remarks(collection, found), *left_out]
+
+
+def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str, Split]:
+    """Return the splits: the test archive, and the training archive but for what is held out.
+
+    Raises:
+        UsageError: a split would be empty, or has fewer images than are asked for.
+    """
+    train, test = selections["train"], selections["test"]
+    highest = int(train.pictures[-1])
+    held_out = np.isin(train.numbers.number, _held_out(train.pictures, spec.seed))
+    chosen = {
+        "train": ("train", np.flatnonzero(~held_out), 0, spec.train),
+        "valid": ("train", np.flatnonzero(held_out), 0, spec.valid),
+        # Pictures of the two archives bear the same numbers: the test ones go on where the
+        # training ones end.
+        "test": ("test", np.arange(len(test.numbers.number)), highest, spec.test),
+    }
+    splits = {}
+    for split, (album, rows, offset, asked) in chosen.items():
+        if len(rows) < (asked or 1):
+            raise UsageError(
+                f"{spec.collection} has {len(rows)} images for {split}, {asked or 1} are wanted: "
+                f"lower --{split}, or name a larger collection"
+            )
+        splits[split] = Split(album, selections[album].numbers[rows[:asked]], offset)
+    return splits
+
+
+def _pictures(indices: Mapping[str, Index], splits: Mapping[str, Split]) -> Fingerprints:
+    """Return the SHA-256 of the file of each picture that a split has."""
+    numbers, hashes = [], []
+    for split in splits.values():
+        album, number = indices[split.album], split.numbers.number
+        numbers.append(number + split.offset)
+        hashes.append(album.sha256[np.searchsorted(album.number, number)])
+    index = np.concatenate(numbers)
+    order = np.argsort(index)
+    return Fingerprints(index[order], np.concatenate(hashes)[order])
+
+
+def _held_out(pictures: np.ndarray, seed: int) -> np.ndarray:
+    """Return the numbers of the pictures of the training archive that are kept from training.
+
+    They depend on the seed and the pictures there are alone, not on which of them a spec takes: no
+    data set made from an archive with a seed trains on what another one validates with.
+    """
+    number = _VALID if len(pictures) >= _LARGE else int(_VALID_SHARE * len(pictures))
+    return pictures[fixed_order(len(pictures), seed, stream=1)[:number]]

@@ -1,0 +1,119 @@
+"""Which pictures of an archive a data set takes, and what is known of them in its terms."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hsal_bench.data.schema import PAD
+
+from .album import Index
+from .digit_struct import Numbers
+from .photographs import carry_boxes, clip_boxes, crops
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class HouseNumbers:
+    """House numbers, ascending by their pictures' numbers.
+
+    number: int32 [N]; labels: int8 [N, K]; boxes: int16 [N, K, 4], in the stored image; both padded
+    with -1. crops: int32 [N, 4], x0 y0 x1 y1 in the picture.
+    """
+
+    number: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    crops: np.ndarray
+
+    def __getitem__(self, at: Any) -> HouseNumbers:
+        return HouseNumbers(self.number[at], self.labels[at], self.boxes[at], self.crops[at])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is taken of an archive, and what is left out: picture numbers by the reason.
+
+    pictures: int32 [N], the numbers of all pictures there are, ascending. known: how many numbers
+    there are, with a picture, an entry in digitStruct.mat, or both.
+    """
+
+    numbers: HouseNumbers
+    left_out: Mapping[str, np.ndarray]
+    pictures: np.ndarray
+    known: int
+
+    def notes(self, archive: str) -> list[str]:
+        """Return a line for each reason for which pictures were left out."""
+        lines = []
+        for reason, numbers in self.left_out.items():
+            shown = ", ".join(f"{number}.png" for number in numbers[:_SHOWN].tolist())
+            more = ", ..." if len(numbers) > _SHOWN else ""
+            lines.append(
+                f"{archive}: {len(numbers)} of {self.known} left out, {reason}: {shown}{more}"
+            )
+        return lines
+
+
+def house_numbers(
+    index: Index, digits: Numbers, most: int, grow: float, resolution: int
+) -> Selection:
+    """Return what a data set takes of an archive: readable pictures of 1 to `most` digits.
+
+    digits: what the archive's digitStruct.mat says. grow, resolution: of the crop and of the stored
+    image, as `photographs` says.
+    """
+    labels, boxes, amount = _padded(index, digits, most)
+    clipped, outside = clip_boxes(boxes, index.size)
+    faults = {
+        "an unreadable PNG": (index.size == 0).any(axis=1),
+        "no digits": amount == 0,
+        f"more than {most} digits": amount > most,
+        "a box without a pixel in the picture": outside.any(axis=1),
+    }
+    kept = np.ones(len(index.number), bool)
+    without = np.setdiff1d(digits.number, index.number)
+    left_out = {"no picture": without} if len(without) else {}
+    for reason, wrong in faults.items():
+        # A picture with several faults counts once, for the first.
+        if len(numbers := index.number[kept & wrong]):
+            left_out[reason] = numbers
+        kept &= ~wrong
+    crop = crops(clipped[kept], index.size[kept], grow)
+    carried = carry_boxes(clipped[kept], crop, resolution)
+    numbers = HouseNumbers(index.number[kept], labels[kept], carried, crop)
+    return Selection(numbers, left_out, index.number, len(index.number) + len(without))
+
+
+def source_sha256(indices: Mapping[str, Index]) -> str:
+    """Return the hash of all pictures and what is said of them, packed or unpacked alike."""
+    whole = hashlib.sha256()
+    for name, index in indices.items():
+        whole.update(f"{name} {len(index.number)}\n".encode())
+        for array in (index.number.astype("<i4"), index.sha256):
+            whole.update(np.ascontiguousarray(array).data)
+        whole.update(hashlib.sha256(index.digit_struct).digest())
+    return whole.hexdigest()
+
+
+def _padded(index: Index, digits: Numbers, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels int8 [N, K] and boxes float64 [N, K, 4] of the pictures, padded, and how many
+    digits each has, int [N]; none where nothing is said of a picture."""
+    amount = np.zeros(len(index.number), np.int64)
+    labels = np.full((len(amount), most), PAD, np.int8)
+    boxes = np.full((len(amount), most, 4), np.nan)
+    # What is said of pictures that are not there has no place.
+    entry_has_picture = np.isin(digits.number, index.number)
+    row = np.searchsorted(index.number, digits.number)
+    size = np.diff(digits.first)
+    amount[row[entry_has_picture]] = size[entry_has_picture]
+    place = np.arange(len(digits.labels)) - np.repeat(digits.first[:-1], size)
+    fits = np.repeat(entry_has_picture, size) & (place < most)
+    at = np.repeat(row, size)[fits], place[fits]
+    labels[at], boxes[at] = digits.labels[fits], digits.boxes[fits]
+    return labels, boxes, amount

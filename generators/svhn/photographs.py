@@ -1,0 +1,135 @@
+"""From a photograph with boxes to an image of the data set: decode, crop, resize, carry the boxes.
+
+The crop is the union of the digits' boxes, grown, within the picture. Boxes are half-open
+(x0, y0, x1, y1) from the picture's corner, as the publishers' own viewer reads them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hsal_bench.data.schema import PAD
+from hsal_bench.errors import UsageError
+
+COLOURS = {"rgb": ("RGB", 3), "grey": ("L", 1)}
+"""Pillow's mode and the number of channels."""
+MOST_PIXELS = 50_000_000
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+
+
+class _UnreadableError(Exception):
+    """Pillow cannot decode a picture, or not into what an image can be made of."""
+
+
+def measure(content: bytes, origin: str) -> tuple[int, int]:
+    """Return (width, height) of a PNG in pixels, or (0, 0) of one that `photograph` cannot read.
+
+    It is decoded to the end: that its headers and checksums are right does not prove that it can
+    be. `origin` is what an error calls the picture.
+
+    Raises:
+        UsageError: it has more than `MOST_PIXELS`; nothing of it was decoded.
+    """
+    try:
+        return _decoded(content, origin).size
+    except _UnreadableError:
+        return 0, 0
+
+
+def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes clipped to their pictures, and which of them lie outside altogether.
+
+    boxes: float64 [N, K, 4], left, top, width, height as published, padded with NaN. sizes: int
+    [N, 2], the pictures' widths and heights. Returned: float64 [N, K, 4] as x0, y0, x1, y1, padded
+    likewise, and bool [N, K], False for the padding.
+    """
+    corners = np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], axis=-1)
+    clipped = np.clip(corners, 0, np.tile(sizes, 2)[:, None])
+    return clipped, (clipped[..., :2] >= clipped[..., 2:]).any(axis=-1)
+
+
+def crops(boxes: np.ndarray, sizes: np.ndarray, grow: float) -> np.ndarray:
+    """Return each picture's crop, int32 [N, 4]: the union of its boxes, grown, clipped.
+
+    boxes: as `clip_boxes` returns them, at least one per picture. sizes: int [N, 2], widths and
+    heights. grow: by how much of its side the union grows, half of that on either side.
+    """
+    low, high = np.nanmin(boxes[..., :2], axis=1), np.nanmax(boxes[..., 2:], axis=1)
+    margin = (high - low) * grow / 2
+    low, high = np.floor(low - margin), np.ceil(high + margin)
+    return np.concatenate([np.maximum(low, 0), np.minimum(high, sizes)], axis=1).astype(np.int32)
+
+
+def carry_boxes(boxes: np.ndarray, crops: np.ndarray, resolution: int) -> np.ndarray:
+    """Return boxes as they are in the crops resized to squares: int16 [N, K, 4], padded with -1.
+
+    They hold every pixel that the digit's box touches: at least one, within the square.
+    """
+    corner = crops[:, None, :2]
+    scale = resolution / (crops[:, None, 2:] - corner)
+    low = np.clip(np.floor((boxes[..., :2] - corner) * scale), 0, resolution - 1)
+    high = np.clip(np.ceil((boxes[..., 2:] - corner) * scale), low + 1, resolution)
+    carried = np.concatenate([low, high], axis=-1)
+    return np.where(np.isnan(carried), PAD, carried).astype(np.int16)
+
+
+def photograph(
+    content: bytes, crop: Sequence[int], resolution: int, colour: str, origin: str
+) -> np.ndarray:
+    """Return the crop x0, y0, x1, y1 of a PNG resized to a square, uint8 [C, side, side].
+
+    The resize is bilinear, widened where it shrinks (no aliasing), in Pillow's fixed-point
+    arithmetic: the same on every machine. Transparency is dropped: the colours are those that are
+    kept beneath it. `origin` is what an error calls the picture.
+
+    Raises:
+        UsageError: it cannot be decoded, is of a kind that loses its greys (16 bits), or has more
+            than `MOST_PIXELS`.
+    """
+    from PIL import Image
+
+    mode, channels = COLOURS[colour]
+    try:
+        whole = _decoded(content, origin).convert(mode)
+    except _UnreadableError as error:
+        raise UsageError(
+            f"{origin} cannot be decoded ({error}): give the published files"
+        ) from error
+    x0, y0, x1, y1 = crop
+    small = whole.crop((x0, y0, x1, y1)).resize((resolution,) * 2, Image.Resampling.BILINEAR)
+    pixels = np.asarray(small).reshape(resolution, resolution, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _decoded(content: bytes, origin: str) -> Any:
+    """Return a PNG as Pillow's image in one of `_MODES`, its transparency forgotten."""
+    from PIL import PngImagePlugin
+
+    try:
+        # Not Image.open: what it warns of and refuses is more pixels than here, by its own bound.
+        picture = PngImagePlugin.PngImageFile(io.BytesIO(content))
+        if 0 in picture.size:
+            raise _UnreadableError("it has no pixels")
+        _check_size(picture.size, origin)
+        picture.load()
+    except (_UnreadableError, UsageError, MemoryError):
+        raise
+    except Exception as error:  # Pillow lets out whatever its parsing comes upon
+        raise _UnreadableError(str(error)) from error
+    if picture.mode not in _MODES:
+        raise _UnreadableError(f"its mode is {picture.mode}")
+    picture.info.pop("transparency", None)
+    return picture
+
+
+def _check_size(size: tuple[int, int], origin: str) -> None:
+    width, height = size
+    if width * height > MOST_PIXELS:
+        raise UsageError(
+            f"{origin} has {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}: "
+            "give the published pictures"
+        )

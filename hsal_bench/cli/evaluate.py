@@ -1,0 +1,143 @@
+"""`hsal-bench evaluate`: score a predictions file, wherever it was made."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsal_bench.cli.datasets import data_set_path, datasets_option
+from hsal_bench.cli.output import SUFFIXES, as_text, format_of, format_option, give, output_option
+from hsal_bench.data.schema import SPLITS
+from hsal_bench.errors import UsageError
+from hsal_bench.strict_json import without_nan
+
+if TYPE_CHECKING:
+    from hsal_bench.data.file import DataFile
+    from hsal_bench.records.predictions import Predictions
+
+_STANDARD_INPUT = Path("-")
+HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
+
+
+@click.command()
+@click.argument("predictions", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--dataset", required=True, metavar="NAME|FILE", help="The data set that was predicted."
+)
+@click.option(
+    "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Of which split."
+)
+@datasets_option()
+@click.option("--all", "everything", is_flag=True, help="Every metric, not the headline alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print every metric as JSON.")
+@format_option
+@output_option
+def evaluate(
+    predictions: Path,
+    dataset: str,
+    split: str,
+    datasets: Path,
+    everything: bool,
+    as_json: bool,
+    form: str | None,
+    output: Path | None,
+) -> None:
+    """Score predictions, wherever they were made.
+
+    They have one line {"id": 17, "labels": [3, 3, 7]} per image of the split. The id is the image's
+    row in the split; "-" reads standard input. A file in which anything is wrong or missing is not
+    scored: what is wrong is listed, exit code 2.
+    """
+    form = _form(form, as_json, output)
+    path = data_set_path(dataset, datasets)
+    if not path.exists():
+        raise UsageError(
+            f"no data set file {path}: build it with "
+            f"`hsal-bench generate {dataset} --out {path.parent}`"
+        )
+    from hsal_bench.data.file import open_data
+
+    with open_data(path) as data:
+        if not data.layout.sizes[split]:
+            raise UsageError(f"{path} holds no images in its {split} split: name another --split")
+        facts, scores = _facts(predictions, data, split), _scores(predictions, data, split)
+    if form == "json":
+        give(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", output)
+    else:
+        shown = scores if everything else {name: scores[name] for name in HEADLINE}
+        give(_table(shown, form, facts), output)
+
+
+def _form(form: str | None, as_json: bool, output: Path | None) -> str:
+    if not as_json:
+        return form or format_of(output)
+    if form:
+        raise UsageError("--json and --format: name one of the two")
+    if output and output.suffix.lower() in SUFFIXES:
+        raise UsageError(
+            f"--json and -o {output}: the file's name says {format_of(output)}; name it .json, or "
+            "leave out --json"
+        )
+    return "json"
+
+
+def _predictions(path: Path, size: int, num_classes: int) -> Predictions:
+    from hsal_bench.records.predictions import parse_predictions, read_predictions
+
+    if path == _STANDARD_INPUT:
+        return parse_predictions(sys.stdin.buffer, "standard input", size, num_classes)
+    return read_predictions(path, size, num_classes)
+
+
+def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
+    """Return every metric of a predictions file; its problems are printed, one per line."""
+    from hsal_bench.metrics import scores as metrics
+    from hsal_bench.records.other_split import refuse_other_split
+    from hsal_bench.records.predictions import BadPredictions
+
+    layout = data.layout
+    try:
+        predicted, _ = _predictions(path, layout.sizes[split], layout.num_classes)
+    except BadPredictions as error:
+        refuse_other_split(error, layout.sizes, split)
+        if len(error.problems) > 1:
+            click.echo("\n".join(error.problems), err=True)
+            raise UsageError(error.told) from error
+        raise
+    return metrics.score(data.read(split, "counts"), predicted, layout.max_objects)
+
+
+def _facts(path: Path, data: DataFile, split: str) -> dict[str, Any]:
+    """Return what is scored against what."""
+    from hsal_bench.metrics.scores import METRICS_VERSION
+
+    return {
+        "predictions": "standard input" if path == _STANDARD_INPUT else str(path),
+        "data_set": {"name": data.header.name, "content_sha256": data.header.content_sha256},
+        "split": split,
+        "images": data.layout.sizes[split],
+        "metrics_version": METRICS_VERSION,
+    }
+
+
+def _table(scores: Mapping[str, float], form: str, facts: Mapping[str, Any]) -> str:
+    from hsal_bench.report.columns import cell, meaning
+    from hsal_bench.report.text_tables import Sheet
+
+    if form == "csv":
+        import pandas as pd
+
+        rows = [(name, score, meaning(name)) for name, score in scores.items()]
+        return pd.DataFrame(rows, columns=["metric", "value", "meaning"]).to_csv(index=False)
+    data_set, content = facts["data_set"]["name"], facts["data_set"]["content_sha256"][:8]
+    title = (
+        f"{Path(facts['predictions']).name} on {data_set}, {facts['images']:,} images of "
+        f"{facts['split']} (content {content}, metrics {facts['metrics_version']})"
+    )
+    texts = tuple((name, cell(name, score), meaning(name)) for name, score in scores.items())
+    return as_text([Sheet(title, ("metric", "value", "meaning"), texts)], form)

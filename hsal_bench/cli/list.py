@@ -1,0 +1,241 @@
+"""`hsal-bench list`: what there is, and what can be set on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import textwrap
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import click
+
+from hsal_bench import registry
+from hsal_bench.commands import docstring
+from hsal_bench.data import names as dataset_names
+from hsal_bench.errors import UsageError
+from hsal_bench.method.load import is_file, load_method
+from hsal_bench.options import as_json as plain
+from hsal_bench.options import as_text, bounds, field_types
+from hsal_bench.training.presets import PRESETS
+
+_INDENT = " " * 4
+_GAP = 2
+_WIDEST = 100
+_KINDS = {bool: "yes or no", int: "whole number", float: "number", str: "text"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A data set or a method: its defaults (a dataclass), and the presets' changes to them."""
+
+    name: str
+    kind: Literal["data set", "method"]
+    about: str
+    defaults: Any
+    presets: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def command(self) -> str:
+        """How its options are given."""
+        if self.kind == "data set":
+            return f"hsal-bench generate {self.name} --OPTION VALUE"
+        return f"hsal-bench run --model {self.name} --set OPTION=VALUE"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """What is told of one option."""
+
+    name: str
+    default: str
+    takes: str
+    help: str
+
+
+@click.command("list")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_all(name: str | None, as_json: bool) -> None:
+    """List data sets, methods and presets, or one's options.
+
+    NAME: a data set, a method, a preset, or path/to/file.py:ClassName.
+    """
+    if name in (None, "all"):
+        _list_names(as_json)
+        return
+    if name in PRESETS:
+        _list_preset(name, as_json)
+        return
+    entry = _entry(name)
+    if as_json:
+        click.echo(json.dumps(_entry_json(entry), indent=1))
+    else:
+        _print_entry(entry)
+
+
+def _list_names(as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_names_json(), indent=1))
+        return
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    click.secho("data sets", bold=True)
+    for own in registry.names(registry.GENERATORS):
+        _print_about(own, dataset_names.summary(own), width)
+        for name, line in dataset_names.listed(own).items():
+            _print_about(name, line, width, indent=4)
+    for heading, abouts in (("methods", _methods()), ("presets", _presets())):
+        click.secho(heading, bold=True)
+        for name, line in abouts.items():
+            _print_about(name, line, width)
+    closing = "hsal-bench list NAME shows what can be set on it; of a preset, its numbers"
+    _print_filled(closing, width, below="")
+
+
+def _names_json() -> dict[str, Any]:
+    about: dict[str, str] = {}
+    for own in registry.names(registry.GENERATORS):
+        about |= {own: dataset_names.summary(own), **dataset_names.listed(own)}
+    data_sets, methods, presets = list(about), _methods(), _presets()
+    about |= methods | presets
+    kinds = {"data sets": data_sets, "methods": list(methods), "presets": list(presets)}
+    return {**kinds, "about": about}
+
+
+def _presets() -> dict[str, str]:
+    return {name: preset.summary for name, preset in PRESETS.items()}
+
+
+def _methods() -> dict[str, str]:
+    """Return what each method's class says of itself in a line, read from its source."""
+    targets = registry.targets(registry.METHODS)
+    return {name: docstring(target).partition("\n")[0] for name, target in targets.items()}
+
+
+def _print_about(name: str, about: str, width: int, indent: int = 2) -> None:
+    told = f"{name}: {about}" if about else name
+    _print_filled(told, width, first=" " * indent, below=" " * (indent + 4))
+
+
+def _list_preset(name: str, as_json: bool) -> None:
+    numbers = dataclasses.asdict(PRESETS[name])
+    if as_json:
+        click.echo(json.dumps({"name": name, "kind": "preset", **numbers}, indent=1))
+        return
+    click.echo(f"{name}: {numbers.pop('summary')}")
+    for part, value in numbers.items():
+        told = value
+        if isinstance(value, Mapping):
+            told = ", ".join(f"{field.replace('_', ' ')} {x:,}" for field, x in value.items())
+        click.echo(f"  {part.replace('_', ' ')}: {told}")
+
+
+def _entry(name: str) -> Entry:
+    methods = registry.names(registry.METHODS)
+    if name not in methods and not is_file(name):
+        return _data_set(name, [*methods, *PRESETS])
+    method = load_method(name)
+    config_type = getattr(method, "Config", None)
+    if not isinstance(config_type, type) or not dataclasses.is_dataclass(config_type):
+        raise UsageError(f"{name} has no Config: a method's class holds its options' dataclass")
+    about = (method.__doc__ or "").strip().partition("\n")[0]
+    return Entry(name, "method", about, config_type(), getattr(method, "presets", {}))
+
+
+def _data_set(name: str, others: Sequence[str]) -> Entry:
+    found = dataset_names.find(name)
+    if found is None:
+        raise UsageError(
+            f"no data set, method or preset {name!r}: {dataset_names.unknown(name, others)}"
+        )
+    own, spec = found
+    return Entry(name, "data set", dataset_names.about(own, name, spec), spec, {})
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    defaults, kinds = plain(entry.defaults), field_types(type(entry.defaults))
+    options = [
+        {
+            "name": field.name,
+            "default": defaults[field.name],
+            "takes": _takes(kinds[field.name], field),
+            "at_least": field.metadata.get("at_least"),
+            "at_most": field.metadata.get("at_most"),
+            "help": field.metadata.get("help", ""),
+        }
+        for field in dataclasses.fields(entry.defaults)
+    ]
+    known = {"name": entry.name, "kind": entry.kind, "about": entry.about}
+    presets = {name: dict(changes) for name, changes in entry.presets.items()}
+    return {**known, "command": entry.command, "options": options, "presets": presets}
+
+
+def _print_entry(entry: Entry) -> None:
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    dashes = entry.kind == "data set"
+    kinds = field_types(type(entry.defaults))
+    rows = [
+        _Row(
+            _dashed(field.name, kinds[field.name]) if dashes else field.name,
+            as_text(getattr(entry.defaults, field.name)),
+            "a flag" if dashes and kinds[field.name] is bool else _takes(kinds[field.name], field),
+            field.metadata.get("help", ""),
+        )
+        for field in dataclasses.fields(entry.defaults)
+    ]
+    _print_filled(f"{entry.name}: {entry.about}" if entry.about else entry.name, width)
+    click.echo(f"options of `{entry.command}`\n")
+    _print_rows([_Row("OPTION", "DEFAULT", "TAKES", ""), *rows], width)
+    for name, changes in entry.presets.items():
+        _print_filled(f"preset {name}: {_changes(changes)}", width)
+
+
+def _dashed(field: str, kind: Any) -> str:
+    flag = field.replace("_", "-")
+    return f"--[no-]{flag}" if kind is bool else f"--{flag}"
+
+
+def _print_rows(rows: Sequence[_Row], width: int) -> None:
+    """Print name, default and what it takes in columns; below them what the option is."""
+    names = max(len(row.name) for row in rows) + _GAP
+    defaults = max(len(row.default) for row in rows) + _GAP
+    for row in rows:
+        start = f"{row.name:{names}}{row.default:{defaults}}"
+        _print_filled(start + row.takes, width, below=" " * len(start))
+        _print_filled(row.help, width, first=_INDENT, below=_INDENT)
+
+
+def _print_filled(text: str, width: int, first: str = "", below: str = _INDENT) -> None:
+    filler = textwrap.TextWrapper(
+        width,
+        initial_indent=first,
+        subsequent_indent=below,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    for line in filler.wrap(text):
+        click.echo(line)
+
+
+def _takes(kind: Any, field: dataclasses.Field[Any]) -> str:
+    """Return what values an option takes, in words."""
+    allowed = bounds(field)
+    return f"{_kind(kind)}, {allowed}" if allowed else _kind(kind)
+
+
+def _kind(kind: Any) -> str:
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        *others, last = map(str, arguments)
+        return f"{', '.join(others)} or {last}" if others else last
+    if typing.get_origin(kind) is tuple:
+        return f"{_kind(arguments[0])}, several with commas"
+    if arguments:  # one of several: its first that is not None
+        return _kind(next(part for part in arguments if part is not type(None))) + " or none"
+    return _KINDS.get(kind, str(kind))
+
+
+def _changes(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{field}={as_text(value)}" for field, value in changes.items()) or "as it is"

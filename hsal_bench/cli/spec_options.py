@@ -1,0 +1,78 @@
+"""The fields of data sets' specs as options of a command, with their help and defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from hsal_bench import registry
+from hsal_bench.data import names as dataset_names
+from hsal_bench.data.generator import load_generator
+from hsal_bench.options import as_text, field_types
+
+_NAMED = "hsal_bench.cli.spec_options.named"
+
+
+class SpecCommand(click.Command):
+    """A command whose line may name data sets; it has the options of those, or of all.
+
+    An option's value is the text that was given, a flag's a bool, and None without the option.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note which data sets the line names, then parse it with their options."""
+        words = dict.fromkeys(word for word in args if not word.startswith("-"))
+        named = {word: found[1] for word in words if (found := dataset_names.find(word))}
+        ctx.meta[_NAMED] = named or {
+            name: load_generator(name).defaults for name in registry.names(registry.GENERATORS)
+        }
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters and the options of the data sets."""
+        named = ctx.meta.get(_NAMED, {})
+        return [*spec_options(named), *super().get_params(ctx)]
+
+
+def spec_options(named: Mapping[str, Any]) -> list[click.Parameter]:
+    """Return an option for each field that the specs of data sets, by their names, have."""
+    owners: dict[str, dict[str, Any]] = {}
+    for name, spec in named.items():
+        for field in dataclasses.fields(spec):
+            owners.setdefault(field.name, {})[name] = spec
+    return [_option(field, specs) for field, specs in owners.items()]
+
+
+def _option(field_name: str, specs: Mapping[str, Any]) -> click.Option:
+    first = next(iter(specs.values()))
+    field = next(field for field in dataclasses.fields(first) if field.name == field_name)
+    kind = field_types(type(first))[field_name]
+    flag = "--" + field_name.replace("_", "-")
+    help = f"{field.metadata.get('help', '')}  [default: {_default(field_name, specs)}]"
+    if kind is bool:
+        off = flag.replace("--", "--no-", 1)
+        return click.Option([f"{flag}/{off}", field_name], default=None, help=help)
+    return click.Option([flag, field_name], metavar=_metavar(kind), help=help)
+
+
+def _default(field_name: str, specs: Mapping[str, Any]) -> str:
+    """Return the default as a user would write it; each data set's own where they differ."""
+    texts = {name: as_text(getattr(spec, field_name)) for name, spec in specs.items()}
+    common = max(texts.values(), key=list(texts.values()).count)
+    others = "".join(f"; {name}: {text}" for name, text in texts.items() if text != common)
+    return common + others
+
+
+def _metavar(kind: Any) -> str:
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is typing.Literal:
+        return "|".join(map(str, arguments))
+    if typing.get_origin(kind) is tuple:
+        return f"{_metavar(arguments[0])},..."
+    if arguments:  # one of several: its first that is not None
+        return _metavar(next(member for member in arguments if member is not type(None)))
+    return {int: "N", float: "X"}.get(kind, "TEXT")

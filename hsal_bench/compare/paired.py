@@ -1,0 +1,195 @@
+"""Two predictions of the same images, compared image by image: how far apart, and is it real.
+
+Intervals are bootstrapped over the images with the same resamples for both; the p-value is that of
+McNemar's exact test of exact match. Both are of these two predictions: they know nothing of other
+seeds of the methods behind them (`ranking` does).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from hsal_bench.compare import statistics
+from hsal_bench.metrics.scores import Counts
+
+Right = Bool[np.ndarray, " images"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % bootstrap interval over images."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A metric of A, of B, and that of B minus that of A."""
+
+    a: Estimate
+    b: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The exact match of the images of one kind ("3 objects", "a repeat")."""
+
+    name: str
+    images: int
+    exact_match: Scores
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is known of A against B.
+
+    both, only_a, only_b, neither: images that are right. p: McNemar's. smallest_difference: in
+    exact match, that these images would have shown, about (`statistics.smallest_difference`); NaN
+    where they could show none. Without the truth there are no kinds, without counts no macro-F1.
+    """
+
+    images: int
+    exact_match: Scores
+    macro_f1: Scores | None
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+    p: float
+    smallest_difference: float
+    kinds: tuple[Kind, ...]
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether chance in the choice of images is no explanation, at the level of the test."""
+        return self.p < statistics.LEVEL
+
+
+def compare(
+    a: Right,
+    b: Right,
+    truth: Counts | None = None,
+    counts: tuple[Counts, Counts] | None = None,
+) -> Comparison:
+    """Return what images that A and B have right, and the counts they predict, say of them.
+
+    truth and counts have the same images, [images, classes]; counts are those of A and of B.
+
+    Raises:
+        ValueError: counts without the truth, or not as many images everywhere.
+    """
+    if counts is not None and truth is None:
+        raise ValueError("counts take the truth they are scored against")
+    sizes = {len(array) for array in (a, b, truth, *(counts or ())) if array is not None}
+    if len(sizes) > 1:
+        raise ValueError(f"there are {sorted(sizes)} images: as many everywhere, please")
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    return Comparison(
+        images=len(a),
+        exact_match=_exact_match(a, b),
+        macro_f1=None if truth is None or counts is None else _macro_f1(truth, *counts),
+        both=int((a & b).sum()),
+        only_a=only_a,
+        only_b=only_b,
+        neither=int((~a & ~b).sum()),
+        p=float(statistics.mcnemar(only_a, only_b)),
+        smallest_difference=statistics.smallest_difference(len(a), only_a + only_b),
+        kinds=() if truth is None else tuple(_kinds(a, b, truth)),
+    )
+
+
+def verdict(comparison: Comparison, a: str, b: str) -> str:
+    """Return in plain words which of A and B, by their names, is better, if either is.
+
+    And, told apart or not, how small a difference these images would have shown.
+    """
+    difference, p = comparison.exact_match.difference, p_value(comparison.p)
+    winner, sign = (b, 1) if difference.value > 0 else (a, -1)
+    points = _rounded(100 * abs(difference.value))
+    low, high = sorted((100 * sign * difference.low, 100 * sign * difference.high))
+    because = f"(95 % {_rounded(low)} to {_rounded(high)}), McNemar {p}"
+    told = f"{winner} is better by {points} points {because}"
+    if not comparison.told_apart:
+        by = f"{winner} leads by {points} points" if points != "0.0" else "0.0 points between them"
+        told = f"{a} and {b} cannot be told apart: {by} {because}"
+    return "; ".join(filter(None, [told, detectable(comparison)]))
+
+
+def detectable(comparison: Comparison) -> str:
+    """Return what these images could have shown, in words.
+
+    "About": the number is an approximation. "" where it has none although the two are told apart,
+    which very few images that differ can bring about.
+    """
+    smallest = comparison.smallest_difference
+    if math.isnan(smallest):
+        return "" if comparison.told_apart else "too few images differ for any difference to show"
+    return (
+        f"a true difference of about {100 * smallest:.1f} points would have shown with "
+        f"{100 * statistics.POWER:.0f} % probability"
+    )
+
+
+def p_value(p: float) -> str:
+    """Return "p < 0.0001", or "p = 0.012"."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+
+
+def _exact_match(a: Right, b: Right) -> Scores:
+    pair = np.column_stack([a, b])
+    return _scores(pair.mean(0), statistics.resampled_sums(pair) / len(pair))
+
+
+def _macro_f1(truth: Counts, a: Counts, b: Counts) -> Scores:
+    # Signed: the counts of a data set are uint8, whose sums wrap around.
+    c = truth.astype(np.int64)
+    parts = [array for p in (a, b) for array in (np.minimum(c, p), c + p)]
+    columns = np.concatenate(parts, axis=1)
+    return _scores(
+        _f1(columns.sum(0)[None], len(parts))[0],
+        _f1(statistics.resampled_sums(columns), len(parts)),
+    )
+
+
+def _f1(
+    sums: Float[np.ndarray, "resamples columns"] | Int[np.ndarray, "resamples columns"], parts: int
+) -> Float[np.ndarray, "resamples two"]:
+    hits_a, objects_a, hits_b, objects_b = np.split(sums, parts, axis=1)
+    return np.column_stack(
+        [statistics.macro_f1(hits_a, objects_a), statistics.macro_f1(hits_b, objects_b)]
+    )
+
+
+def _kinds(a: Right, b: Right, truth: Counts) -> Iterator[Kind]:
+    objects, repeat = truth.sum(1, dtype=np.int64), (truth > 1).any(1)
+    kinds = {f"{m} object{'' if m == 1 else 's'}": objects == m for m in np.unique(objects)}
+    for name, images in (kinds | {"a repeat": repeat, "no repeat": ~repeat}).items():
+        if images.any():
+            yield Kind(name, int(images.sum()), _exact_match(a[images], b[images]))
+
+
+def _scores(
+    values: Float[np.ndarray, " two"], replicates: Float[np.ndarray, "resamples two"]
+) -> Scores:
+    """Return the scores whose values, and whose replicates in the bootstrap, are of A and of B."""
+
+    def estimate(value: float, over: Float[np.ndarray, " resamples"]) -> Estimate:
+        return Estimate(float(value), *statistics.percentile_interval(over))
+
+    return Scores(
+        estimate(values[0], replicates[:, 0]),
+        estimate(values[1], replicates[:, 1]),
+        estimate(values[1] - values[0], replicates[:, 1] - replicates[:, 0]),
+    )
+
+
+def _rounded(points: float) -> str:
+    return f"{round(points, 1) + 0.0:.1f}"  # + 0.0: of -0.04 no minus is left

@@ -1,0 +1,227 @@
+"""What `hsal-bench compare` compares: two records or predictions files, on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from hsal_bench.compare.grouping import conditions, inequality
+from hsal_bench.compare.paired import Comparison, compare, verdict
+from hsal_bench.compare.sources import Source, sources
+from hsal_bench.data.file import DataFile, open_data
+from hsal_bench.errors import UsageError
+from hsal_bench.metrics.scores import Counts, correct
+from hsal_bench.records.other_split import refuse_other_split
+from hsal_bench.records.predictions import BadPredictions, counts_sha256, read_predictions
+from hsal_bench.records.record import Record, unpack_correct
+
+SPLIT = "test"
+"""The one that records are of."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which images are right, and the counts that were predicted, where they are there."""
+
+    right: Bool[np.ndarray, " images"]
+    counts: Counts | None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Two sources, what they have right, and what comes of comparing them.
+
+    file: the data set's, None where it is not there. cautions: what else has to be known, a line
+    each.
+    """
+
+    sources: tuple[Source, Source]
+    outcomes: tuple[Outcome, Outcome]
+    data_set: str
+    content: str
+    split: str
+    file: Path | None
+    comparison: Comparison
+    cautions: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What comes of it in plain words, and what it is not of: the methods."""
+        a, b = self.sources
+        found = verdict(self.comparison, a.name, b.name)
+        if all(source.record and source.record.stated is None for source in self.sources):
+            return (
+                f"As trained here, {found}. This is of two trained models, not of the methods: "
+                "train several seeds of each, which `hsal-bench table` weighs."
+            )
+        return f"As predicted here, {found}. This is of two predictions, not of the methods."
+
+
+def hold(a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT) -> Contest:
+    """Compare what two paths name; the data set's file is `named`, or is looked for in `folder`.
+
+    Raises:
+        UsageError: as `sources`, `data_file` and `outcome`.
+    """
+    two = sources(a, b)
+    file = data_file(two, named, folder)
+    with open_data(file) if file else nullcontext() as data:
+        outcomes = outcome(two[0], data, split), outcome(two[1], data, split)
+        truth = data.read(split, "counts") if data else None
+        header = data.header if data else None
+    one, other = outcomes
+    both = None if one.counts is None or other.counts is None else (one.counts, other.counts)
+    records = [source.record.data_set for source in two if source.record]
+    return Contest(
+        two,
+        outcomes,
+        header.name if header else records[0].name,
+        header.content_sha256 if header else records[0].content_sha256,
+        split,
+        file,
+        compare(one.right, other.right, truth, both),
+        (*filter(None, [_left_out(two, outcomes, file)]), *_cautions(two)),
+    )
+
+
+def data_file(two: tuple[Source, Source], named: Path | None, folder: Path) -> Path | None:
+    """Return the data set file of two sources: the one named, else the one of their content.
+
+    None where no file in `folder` has the content that the records name, which alone say enough.
+
+    Raises:
+        UsageError: no file is named or found and a predictions file takes one; the one named is
+            not there, or is not what a record is of.
+    """
+    records = [source.record for source in two if source.record]
+    if named is None:
+        return _found(two, records, folder)
+    with open_data(named) as data:
+        content = data.header.content_sha256
+    for record in records:
+        if record.data_set.content_sha256 != content:
+            raise UsageError(
+                f"{named} has the content {content[:8]}, but {record.method} was tested on "
+                f"{record.data_set.name} with the content {record.data_set.content_sha256[:8]}: "
+                "name that data set"
+            )
+    return named
+
+
+def outcome(source: Source, data: DataFile | None, split: str) -> Outcome:
+    """Return what a source has right.
+
+    Raises:
+        UsageError: predictions that are not whole (`BadPredictions`), or not those of the record
+            they lie beside; a record, which is of the test split, where another is asked for.
+    """
+    record, predictions = source.record, source.predictions
+    if record is not None and split != SPLIT:
+        raise UsageError(
+            f"{source.path} is of the {SPLIT} split, and so must be what it is compared with: "
+            f"leave out --split {split}"
+        )
+    scored = _scored(predictions, data, split) if predictions and data else None
+    recorded = Outcome(unpack_correct(record.correct), None) if record and record.correct else None
+    if record and scored and recorded and not _agree(record, recorded, scored):
+        raise UsageError(
+            f"{predictions} is not what {source.path} was made from: run it again, or take one of "
+            "the two away"
+        )
+    found = scored or recorded
+    if found is None:
+        raise ValueError(f"{source.path} takes the data set that it is of")
+    return found
+
+
+def _left_out(
+    two: tuple[Source, Source], outcomes: tuple[Outcome, Outcome], file: Path | None
+) -> str:
+    """Return in a line what of the comparison cannot be had, and what it takes; "" if nothing."""
+    record = next((source.record for source in two if source.record), None)
+    if record and file is None:
+        content = record.data_set.content_sha256[:8]
+        return (
+            "Left out: macro F1 and kinds of images. They take the data set file with the content "
+            f"{content} ({record.data_set.name}): name it with --dataset, or its folder with "
+            "--datasets."
+        )
+    pairs = zip(two, outcomes, strict=True)
+    lacking = [str(source.path) for source, outcome in pairs if outcome.counts is None]
+    where = " or ".join(lacking)
+    return f"Left out: macro F1. There is no predictions.jsonl beside {where}." if lacking else ""
+
+
+def _cautions(two: tuple[Source, Source]) -> list[str]:
+    """Return what else differs."""
+    a, b = (source.record for source in two)
+    if a is None or b is None:
+        return []
+    told = []
+    trained = [run.trained_on or run.data_set for run in (a, b)]
+    if trained[0].content_sha256 != trained[1].content_sha256:
+        pair = zip(two, trained, strict=True)
+        on = " against ".join(f"{on.name} ({source.name})" for source, on in pair)
+        told.append(f"Not trained on the same data: {on}")
+    given = {
+        source.name: conditions(source.record)
+        for source in two
+        if source.record and source.record.stated is None
+    }
+    return [*told, *filter(None, [inequality(given)])]
+
+
+def _found(two: tuple[Source, Source], records: Sequence[Record], folder: Path) -> Path | None:
+    """Return the file in `folder` that a record is of; refuse predictions alone without one."""
+    if not records:
+        raise UsageError(f"{two[0].path} does not say what it is of: name it with --dataset")
+    file = _with_content(records[0], folder)
+    alone = [source.path for source in two if source.record is None]
+    if alone and file is None:
+        of = records[0].data_set
+        raise UsageError(
+            f"{alone[0]} takes the data set that it is of, and no file in {folder} has the content "
+            f"{of.content_sha256[:8]} of {of.name}: name it with --dataset, or its folder with "
+            "--datasets"
+        )
+    return file
+
+
+def _with_content(record: Record, folder: Path) -> Path | None:
+    wanted = record.data_set
+    likely = folder / wanted.file
+    others = sorted(folder.glob("*.h5")) if folder.is_dir() else []
+    for path in [likely, *(path for path in others if path != likely)]:
+        if path.is_file() and _content(path) == wanted.content_sha256:
+            return path
+    return None
+
+
+def _content(path: Path) -> str:
+    """Return the content hash a file names, "" where it is no data set."""
+    try:
+        with open_data(path) as data:
+            return data.header.content_sha256
+    except UsageError:
+        return ""
+
+
+def _scored(path: Path, data: DataFile, split: str) -> Outcome:
+    sizes = data.layout.sizes
+    try:
+        counts, _ = read_predictions(path, sizes[split], data.layout.num_classes)
+    except BadPredictions as error:
+        refuse_other_split(error, sizes, split)
+        raise
+    return Outcome(correct(data.read(split, "counts"), counts), counts)
+
+
+def _agree(record: Record, recorded: Outcome, scored: Outcome) -> bool:
+    if record.predictions_sha256 is not None and scored.counts is not None:
+        return record.predictions_sha256 == counts_sha256(scored.counts)
+    return np.array_equal(recorded.right, scored.right)

@@ -1,0 +1,106 @@
+"""What two paths name that are to be compared: runs, their records, or predictions files."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsal_bench.compare.grouping import label
+from hsal_bench.errors import UsageError
+from hsal_bench.metrics.scores import METRICS_VERSION
+from hsal_bench.records.find import CHECKPOINT, GOES_ON
+from hsal_bench.records.record import Record, read_record
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of the two: a record with the predictions beside it, if they are there, or those alone.
+
+    name: what it is called in what is printed, so that the two differ.
+    """
+
+    name: str
+    path: Path
+    record: Record | None
+    predictions: Path | None
+
+    @property
+    def metrics_version(self) -> int:
+        """The version of the metrics it is scored with: what has no record is scored now."""
+        return METRICS_VERSION if self.record is None else self.record.metrics_version
+
+
+def sources(a: Path, b: Path) -> tuple[Source, Source]:
+    """Return what two paths name: record files, folders of runs, or predictions files.
+
+    Raises:
+        UsageError: a path names none of these, a run did not succeed, the two are not of the same
+            images or not scored alike.
+    """
+    one, other = _source(a), _source(b)
+    _refuse_unlike(one, other)
+    if one.name == other.name and one.record and other.record:
+        one, other = (
+            dataclasses.replace(source, name=f"{source.name}, seed {source.record.seed}")
+            for source in (one, other)
+            if source.record
+        )
+    if one.name == other.name:
+        names = _names(one.path, other.path)
+        one, other = (
+            dataclasses.replace(source, name=name)
+            for source, name in zip((one, other), names, strict=True)
+        )
+    return one, other
+
+
+def _source(path: Path) -> Source:
+    if not path.exists():
+        raise UsageError(f"no record, run or predictions file {path}: name one that is there")
+    file = _record_in(path) if path.is_dir() else path
+    if file.suffix != ".json":
+        return Source(path.name, path, None, path)
+    record = read_record(file)
+    if record.status != "ok":
+        raise UsageError(f"{path} {record.status} ({record.reason}): there is nothing to compare")
+    beside = file.with_name("predictions.jsonl")
+    return Source(label(record), path, record, beside if beside.is_file() else None)
+
+
+def _names(a: Path, b: Path) -> tuple[str, str]:
+    """Return what of two paths differs; all of them where nothing of one would be left."""
+    one, other = list(a.absolute().parts), list(b.absolute().parts)
+    for end in (0, -1):
+        while one and other and one[end] == other[end]:
+            del one[end], other[end]
+    return (str(Path(*one)), str(Path(*other))) if one and other else (str(a), str(b))
+
+
+def _record_in(folder: Path) -> Path:
+    file = folder / "record.json"
+    if file.is_file():
+        return file
+    inside = sorted(folder.rglob("record.json"))
+    if inside:
+        runs = f"holds {len(inside)} runs" if len(inside) > 1 else "holds a run"
+        raise UsageError(f"{folder} {runs}: name one, as {inside[0].parent}")
+    stopped = (folder / CHECKPOINT).exists()
+    remedy = GOES_ON if stopped else "name a run's folder, or a predictions file"
+    raise UsageError(f"no record.json in {folder}: {remedy}")
+
+
+def _refuse_unlike(a: Source, b: Source) -> None:
+    if a.record and b.record:
+        one, other = a.record.data_set, b.record.data_set
+        if one.content_sha256 != other.content_sha256:
+            raise UsageError(
+                f"{a.path} is of {one.name} (content {one.content_sha256[:8]}), {b.path} of "
+                f"{other.name} (content {other.content_sha256[:8]}): compare what was tested on "
+                "the same data"
+            )
+    if a.metrics_version != b.metrics_version:
+        raise UsageError(
+            f"{a.path} was scored with metrics {a.metrics_version}, {b.path} with "
+            f"{b.metrics_version}: evaluate the older again"
+        )

@@ -1,0 +1,196 @@
+"""A data set's description as Croissant 1.1 JSON-LD, with the vocabulary of Croissant RAI 1.0.
+
+http://mlcommons.org/croissant/1.1, http://mlcommons.org/croissant/RAI/1.0. Croissant has no words
+for what lies where in an HDF5 file: a field names the file as its source and, in its description,
+the HDF5 data set; how to extract it is left out, since no Croissant reader could follow it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from hsal_bench.data import fingerprints, leaks
+from hsal_bench.data.cards import provenance
+from hsal_bench.data.cards.card import ARRAYS, USE, summary
+from hsal_bench.data.cards.composition import compositions
+from hsal_bench.data.cards.sections import findings
+from hsal_bench.data.file import DataFile
+from hsal_bench.data.generator import About
+from hsal_bench.data.schema import SPLITS
+
+_VERSIONS = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
+_FILE = "hdf5-file"
+_SPLIT_URLS = {"train": "cr:TrainingSplit", "valid": "cr:ValidationSplit", "test": "cr:TestSplit"}
+_TERMS = (
+    *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field"),
+    *("fileObject", "fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset"),
+    *("jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex"),
+    *("repeated", "replace", "samplingRate", "separator", "source", "subField", "transform"),
+)
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "sc": "https://schema.org/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "name": {"@container": "@language"},
+    **{term: f"cr:{term}" for term in _TERMS},
+}
+"""The context that the specification prescribes."""
+
+
+def croissant(data: DataFile, url: str = "", published: str = "") -> dict[str, Any]:
+    """Return the description of a data set file, as JSON values.
+
+    url: the page on which the data set is published; published: since when, YYYY-MM-DD. Without
+    them these properties, which the specification asks for, are left out. The file is expected
+    beside the description.
+
+    Raises:
+        HsalBenchError: what is stored cannot be decoded.
+    """
+    header, about = data.header, provenance.of_config(data.header.config).about
+    known = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": list(_VERSIONS),
+        "name": header.name,
+        "description": summary(data, about),
+        "license": about.license_url if about and about.license_url else header.license,
+        "url": url,
+        "creator": {"@type": "sc:Organization", "name": "hsal-bench"},
+        "datePublished": published,
+        "version": header.version,
+        "citeAs": header.citation,
+        "keywords": ["multiset prediction", "object counting", "visual attention", "benchmark"],
+        **_responsible(data, about),
+        "distribution": [_file(data)],
+        "recordSet": [_class_records(data), *_array_records(data)],
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _responsible(data: DataFile, about: About | None) -> dict[str, Any]:
+    """Return the properties of the RAI vocabulary."""
+    header = data.header
+    measured = findings(compositions(data), header.class_names)
+    biases = [f"Measured on the training split. {sentence}" for sentence in measured]
+    return {
+        "rai:dataBiases": [*filter(None, [leaks.warning(data)]), *biases],
+        "rai:dataUseCases": [USE],
+        "rai:dataCollectionMissingData": " ".join(f"{note}." for note in header.notes),
+        **(_told(about) if about else {}),
+    }
+
+
+def _told(about: About) -> dict[str, Any]:
+    return {
+        "rai:dataCollection": about.origin,
+        "rai:dataPreprocessingProtocol": list(about.made),
+        "rai:dataLimitations": [*about.limits, *(f"Not for: {one}" for one in about.not_for)],
+        "rai:personalSensitiveInformation": [about.personal],
+    }
+
+
+def _file(data: DataFile) -> dict[str, Any]:
+    with data.path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "@type": "cr:FileObject",
+        "@id": _FILE,
+        "name": data.path.name,
+        "description": "The whole data set, in HDF5: a group for each split. The hash of the "
+        f"decoded arrays, the same on any machine, is {data.header.content_sha256}.",
+        "contentUrl": quote(data.path.name),
+        "contentSize": f"{data.path.stat().st_size} B",
+        "encodingFormat": "application/x-hdf5",
+        "sha256": sha256,
+    }
+
+
+def _class_records(data: DataFile) -> dict[str, Any]:
+    fields = [("label", "sc:Integer"), ("name", "sc:Text")]
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "classes",
+        "name": "classes",
+        "description": "The name of the class that a label stands for.",
+        "dataType": "sc:Enumeration",
+        "key": {"@id": "classes/label"},
+        "field": [
+            {"@type": "cr:Field", "@id": f"classes/{name}", "name": name, "dataType": kind}
+            for name, kind in fields
+        ],
+        "data": [
+            {"classes/label": label, "classes/name": name}
+            for label, name in enumerate(data.header.class_names)
+        ],
+    }
+
+
+def _array_records(data: DataFile) -> list[dict[str, Any]]:
+    """Return a record set for each HDF5 group: the splits, and the hashes if the file has them."""
+    arrays = data.layout.arrays()
+    records = [
+        _records(
+            split,
+            f"The {data.layout.sizes[split]} images of the HDF5 group `{split}`, one per row of "
+            "its arrays.",
+            [(name, *arrays[name], ARRAYS[name]) for name in arrays],
+        )
+        | {"dataType": _SPLIT_URLS[split]}
+        for split in SPLITS
+    ]
+    if known := fingerprints.read(data):
+        columns = known.columns()
+        fields = [
+            (name, columns[name].dtype, columns[name].shape[1:], fingerprints.COLUMNS[name])
+            for name in columns
+        ]
+        told = (
+            f"The {len(known.index)} glyphs or photographs behind the objects, one per row of the "
+            f"HDF5 group `{fingerprints.GROUP}`."
+        )
+        records.append(_records(fingerprints.GROUP, told, fields))
+    return records
+
+
+def _records(
+    group: str, description: str, fields: Sequence[tuple[str, np.dtype, tuple[int, ...], str]]
+) -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": group,
+        "name": group,
+        "description": description,
+        "field": [_field(group, *field) for field in fields],
+    }
+
+
+def _field(
+    group: str, name: str, dtype: np.dtype, shape: tuple[int, ...], description: str
+) -> dict[str, Any]:
+    kind = dtype.name.replace("uint", "UInt").replace("int", "Int")
+    place = f"{group}/{name}"
+    # A number by itself is no array.
+    array = {"isArray": True, "arrayShape": ",".join(map(str, shape))} if shape else {}
+    return {
+        "@type": "cr:Field",
+        "@id": place,
+        "name": name,
+        "description": f"{description}. In the HDF5 data set `{place}`.",
+        "dataType": f"cr:{kind}",
+        **array,
+        "source": {"fileObject": {"@id": _FILE}},
+    }

@@ -1,0 +1,71 @@
+"""What is known of a data set beyond its arrays: the options it was made with, and its generator.
+
+A generator tells more than its options by an optional method `about(spec) -> About`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hsal_bench import registry
+from hsal_bench.data.generator import About, load_generator
+from hsal_bench.data.names import flags
+from hsal_bench.errors import UsageError
+from hsal_bench.options import as_text, from_json
+
+
+@dataclass(frozen=True)
+class Background:
+    """What a data set was made with.
+
+    command: what makes it, "" where no generator here can. options: (name, value, what it is).
+    missing: why nothing more is known, "" where the generator was asked. about: None where the
+    generator has nothing to tell.
+    """
+
+    command: str
+    options: tuple[tuple[str, str, str], ...]
+    missing: str = ""
+    about: About | None = None
+
+
+def of_config(config: Mapping[str, Any]) -> Background:
+    """Return the background of a data set file whose header has `config`."""
+    fields = dict(config)
+    name = fields.pop("generator", None)
+    options = tuple((field, _plain(value), "") for field, value in fields.items())
+    if name is None:
+        return Background("", options, "its config names no generator")
+    if name not in registry.names(registry.GENERATORS):
+        return Background("", options, f"its generator {name!r} is not installed here")
+    try:
+        return of_spec(name, from_json(type(load_generator(name).defaults), fields, name))
+    except UsageError as error:
+        return Background("", options, f"its generator {name!r} cannot be asked ({error})")
+
+
+def of_spec(name: str, spec: Any) -> Background:
+    """Return the background of what the generator `name` makes of `spec`.
+
+    Raises:
+        UsageError: no such generator, or it cannot be imported.
+    """
+    generator: Any = load_generator(name)
+    options = tuple(
+        (field.name, as_text(getattr(spec, field.name)), field.metadata.get("help", ""))
+        for field in dataclasses.fields(spec)
+    )
+    about = generator.about(spec) if hasattr(generator, "about") else None
+    return Background(_command(name, generator.defaults, spec), options, about=about)
+
+
+def _command(name: str, defaults: Any, spec: Any) -> str:
+    return shlex.join(["hsal-bench", "generate", name, *flags(defaults, spec)])
+
+
+def _plain(value: Any) -> str:
+    return as_text(tuple(value) if isinstance(value, list) else value)

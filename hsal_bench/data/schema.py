@@ -1,0 +1,204 @@
+"""The data set file: what is in it, and the hash of its content.
+
+One HDF5 file holds a data set: the groups `train`, `valid` and `test`, each with the arrays of
+`ARRAYS`, and the root attributes of `Header`. This module says what they are; `file` reads
+them, `build` writes them, `verify` proves them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hsal_bench.hashes import check_sha256
+from hsal_bench.plain_text import shown
+
+SCHEMA_VERSION = 1
+SPLITS = ("train", "valid", "test")
+PAD = -1
+HASH_ROWS = 512
+
+MOST_OBJECTS = 255
+"""Labels are counted in uint8."""
+MOST_PIXELS = 2**15 - 1
+"""Boxes are kept in int16."""
+MOST_IMAGES = 2**31 - 1
+MOST_SEED = 2**63 - 1
+"""The file keeps the seed as a signed 64-bit number."""
+
+Examples = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shapes that all examples of a data set share.
+
+    `image_shape` is (channels, height, width); `max_objects` (K) is the most objects of one
+    image; `sizes` gives the number of examples of each split.
+    """
+
+    image_shape: tuple[int, int, int]
+    max_objects: int
+    num_classes: int
+    sizes: Mapping[str, int]
+
+    def arrays(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Return, for each array of a split, its type and the shape of one row.
+
+        images: uint8 (C, H, W). labels: int8 (K), one per object. counts: uint8 (num_classes),
+        the multiset. boxes: int16 (K, 4), x0 y0 x1 y1 in pixels, half-open, tight around the
+        object's ink. source_index: int32 (K), which glyph of the source made the object.
+        labels, boxes and source_index are padded with -1.
+        """
+        K = self.max_objects
+        return {
+            "images": (np.dtype("u1"), self.image_shape),
+            "labels": (np.dtype("i1"), (K,)),
+            "counts": (np.dtype("u1"), (self.num_classes,)),
+            "boxes": (np.dtype("<i2"), (K, 4)),
+            "source_index": (np.dtype("<i4"), (K,)),
+        }
+
+    @property
+    def chunk_rows(self) -> int:
+        """Images per chunk: the power of two that brings a chunk nearest to 1 MiB."""
+        image_bytes = int(np.prod(self.image_shape))
+        return 2 ** max(0, min(9, round(float(np.log2(2**20 / image_bytes)))))
+
+
+@dataclass(frozen=True)
+class Header:
+    """The root attributes of a data set file.
+
+    `config` is everything needed to make the data set again: {"generator": its name, and every
+    field of its spec}. `source` names the glyphs or photographs, `source_sha256` is of their
+    content. `notes`: what was seen of the source, such as pictures that were left out and why.
+    """
+
+    name: str
+    version: str
+    class_names: tuple[str, ...]
+    config: Mapping[str, Any]
+    seed: int
+    source: str
+    source_sha256: str
+    generator_version: str
+    license: str
+    citation: str
+    content_sha256: str = ""
+    schema_version: int = SCHEMA_VERSION
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, the stop class not counted."""
+        return len(self.class_names)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the header as HDF5 attributes (text and whole numbers only)."""
+        values = {**self.__dict__, "num_classes": self.num_classes}
+        for name in ("class_names", "notes"):
+            values[name] = json.dumps(list(values[name]))
+        values["config"] = json.dumps(self.config, sort_keys=True)
+        return values
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Header:
+        """Return the header that `attributes` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: an attribute is missing or is not what it should be.
+        """
+        # A file may have no notes.
+        present = {"notes": "[]", **attributes}
+        values = {name: present[name] for name in cls.__dataclass_fields__}
+        for name in ("class_names", "notes"):
+            values[name] = tuple(json.loads(values[name]))
+        values["config"] = json.loads(values["config"])
+        if not isinstance(values["config"], dict):
+            raise ValueError("config is not an object")
+        if not isinstance(values["config"].get("generator", ""), str):
+            raise ValueError(f"config.generator is {values['config']['generator']!r}, not a name")
+        values["seed"] = int(values["seed"])
+        values["schema_version"] = int(values["schema_version"])
+        if int(attributes["num_classes"]) != len(values["class_names"]):
+            raise ValueError("num_classes is not the number of class_names")
+        check_sha256({"content_sha256": values["content_sha256"]})
+        if not values["name"].isprintable():
+            raise ValueError(f"name holds characters that do not print ({shown(values['name'])})")
+        return cls(**values)
+
+
+_COLUMNS = {"index": ("<i4", ()), "sha256": ("|u1", (32,)), "corner": ("<i2", (2,))}
+"""Type and shape of a row of each column of `Fingerprints`."""
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """The content of G glyphs or photographs.
+
+    index: int32 [G], ascending, as in `source_index`. sha256: uint8 [G, 32]. corner: int16 [G, 2]
+    or None. Two glyphs are equal if `sha256` and `corner` are; glyphs that differ by a shift alone
+    have the same `sha256` and different corners.
+    """
+
+    index: np.ndarray
+    sha256: np.ndarray
+    corner: np.ndarray | None = None
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name, little-endian, without those that are None."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            name: np.ascontiguousarray(array, _COLUMNS[name][0])
+            for name, array in values.items()
+            if array is not None
+        }
+
+    @property
+    def digest(self) -> str:
+        """Hash of all columns."""
+        digest = hashlib.sha256()
+        for name, array in self.columns().items():
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether every column has a row per glyph, and the glyphs are in order."""
+        rows = len(self.index)
+        return bool((np.diff(self.index) > 0).all()) and all(
+            array.shape == (rows, *_COLUMNS[name][1]) for name, array in self.columns().items()
+        )
+
+
+def run_digests(array: np.ndarray) -> list[bytes]:
+    """Return the SHA-256 of each run of `HASH_ROWS` rows, C order, little-endian."""
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return [
+        hashlib.sha256(array[start : start + HASH_ROWS].data).digest()
+        for start in range(0, len(array), HASH_ROWS)
+    ]
+
+
+def content_sha256(layout: Layout, digests: Mapping[tuple[str, str], Iterable[bytes]]) -> str:
+    """Return the hash of a data set's decoded arrays.
+
+    `digests` maps (split, array name) to the digests of its runs of rows, in order. Hashing runs
+    apart lets workers do it in parallel; the file's bytes (compression, HDF5 version) play no part.
+    """
+    whole = hashlib.sha256()
+    for split in SPLITS:
+        for name, (dtype, row_shape) in layout.arrays().items():
+            shape = (layout.sizes[split], *row_shape)
+            whole.update(f"{split}/{name} {dtype.str} {shape}\n".encode())
+            for digest in digests[split, name]:
+                whole.update(digest)
+    return whole.hexdigest()

@@ -1,0 +1,4 @@
+"""Figures: attention, learning curves, contact sheets.
+
+May import: report, compare and the rooms below it.
+"""

@@ -1,0 +1,120 @@
+"""What is written below a figure: what it shows, of which runs, how many seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hsal_bench.compare import grouping
+from hsal_bench.plain_text import shown
+from hsal_bench.records.record import Record
+from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY
+from hsal_bench.report.figures.glimpses import Looks
+from hsal_bench.report.figures.limits import Limit
+
+_ABOUT = {
+    SALIENCY: "The saliency of the cells glimpsed (attn_saliency: raw, so its scale is that of the "
+    "activation model)",
+    MACRO_F1: "Macro F1",
+}
+_REVISION = 10
+
+
+def of_curves(metric: str, runs: Sequence[tuple[Record, Path]]) -> str:
+    """Return the caption of a figure of curves of `metric`; the runs are those drawn."""
+    records = [record for record, _ in runs]
+    lines = list(grouping.variants(records))
+    name = records[0].data_set.name
+    text = [
+        f"{_ABOUT[metric]} on the validation split over the course of training on {name}.",
+        _band([len(mine) for _, mine in lines]),
+        *(_line(label, mine, metric) for label, mine in lines),
+    ]
+    given = {label: grouping.conditions(mine[0]) for label, mine in lines}
+    if unequal := grouping.inequality(given):
+        text.append(f"{unequal}.")
+    return " ".join(text) + "\n\n" + sources(runs)
+
+
+def of_looks(
+    looks: Looks, rows: np.ndarray, run: tuple[Record, Path], seed: int, out_of: int
+) -> str:
+    """Return the caption of a picture of how a run's method looked at the test images `rows`.
+
+    `seed` drew them. `out_of`: the runs it was taken from.
+    """
+    record, _ = run
+    label, glimpses = grouping.label(record), looks.trace.glimpses.shape[2]
+    right = sum(looks.verdict(number) == "right" for number in range(len(rows)))
+    numbers = ", ".join(f"{row}" for row in rows)
+    share = record.metrics["exact_match"]
+    text = [
+        f"How {label} (seed {record.seed}) looks at {len(rows)} test images of "
+        f"{record.data_set.name}. Each column is a step: the saliency map S_t that is left, the "
+        "attention mask M_t, the priority map P_t, the image, and the label predicted. The "
+        f"{'glimpsed cell is' if glimpses == 1 else f'{glimpses} glimpsed cells are'} marked on "
+        "the priority map and on the image. All maps are on one scale, from 0 to 1.",
+        f"The images are numbers {numbers} of the test split, in the order shown, drawn with seed "
+        f"{seed} to have from few to many objects and to show right and wrong ones, not as often "
+        f"as they are: {right} of {len(rows)} are predicted right, {100 * share:.1f} % of "
+        "the split.",
+    ]
+    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + sources([run])
+
+
+def of_limit(limit: Limit, run: tuple[Record, Path], out_of: int) -> str:
+    """Return the caption of a picture of a limit of the saliency map; `out_of` as above."""
+    record, _ = run
+    numbers = ", ".join(f"{row}" for row in limit.rows)
+    text = [
+        limit.about,
+        f"Left the image, right its saliency map, from its lowest to its highest value, of "
+        f"{grouping.label(record)} (seed {record.seed}) on {record.data_set.name}. Outlined "
+        "are the most salient cell and the objects concerned.",
+        f"The images are numbers {numbers} of the test split, chosen by rule. {limit.rule}",
+        limit.extent,
+    ]
+    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + sources([run])
+
+
+def _chosen(out_of: int) -> list[str]:
+    if out_of == 1:
+        return []
+    return [
+        f"Of the {out_of} runs at hand that have a trace, this is the one with the highest "
+        "exact match on the validation split."
+    ]
+
+
+def sources(runs: Sequence[tuple[Record, Path]]) -> str:
+    """Return a line per record: where it is, and the commit that made it."""
+    lines = [
+        f"- {shown(str(path))}: {grouping.label(r)} seed {r.seed}, {_commit(r)}" for r, path in runs
+    ]
+    return "\n".join(["Records:", *lines]) + "\n"
+
+
+def _band(seeds: Sequence[int]) -> str:
+    if max(seeds) == 1:
+        return "One seed each, so there are no bands."
+    return "Lines are means over seeds; bands go from the lowest to the highest seed."
+
+
+def _line(label: str, runs: Sequence[Record], metric: str) -> str:
+    numbers = ", ".join(str(run.seed) for run in sorted(runs, key=lambda run: run.seed))
+    plural = "s" if len(runs) > 1 else ""
+    form = "{:,.0f}" if metric == SALIENCY else "{:.3f}"
+    told = form.format(np.mean([run.metrics[metric] for run in runs]))
+    chance = [run.metrics.get(f"{metric}_chance", np.nan) for run in runs]
+    if np.isfinite(chance).all():
+        told += f" (chance {form.format(np.mean(chance))})"
+    return f"{label}: {len(runs)} seed{plural} ({numbers}), {told} on the test split."
+
+
+def _commit(record: Record) -> str:
+    if record.git is None:
+        return "not from a checkout"
+    dirty = " with changes not committed" if record.git.dirty else ""
+    return f"commit {record.git.revision[:_REVISION]}{dirty}"

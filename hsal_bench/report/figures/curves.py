@@ -1,0 +1,173 @@
+"""Training curves from records: the validation split's metrics (the paper's figures 5 and 6).
+
+One line per method or variant: the mean over its seeds, and a band of their lowest to highest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hsal_bench.compare.grouping import variants
+from hsal_bench.errors import UsageError
+from hsal_bench.plain_text import wrapped
+from hsal_bench.records.record import Record
+from hsal_bench.report.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SALIENCY, MACRO_F1 = "attn_saliency", "macro_f1"
+AXES = {SALIENCY: "glimpse saliency (validation)", MACRO_F1: "macro F1 (validation)"}
+_HANDLE, _PAD, _SPACING, _EDGE = 2.6, 0.8, 2.0, 0.9
+"""Of the legend, in ems: a line, from it to its name, between columns, left and right of all."""
+_ROW, _FURTHER = 0.15, 0.12
+"""Inches that a name takes, and each further line of it."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One variant's metric: updates [n] ascending, values [seeds, n], NaN where a seed has none."""
+
+    name: str
+    updates: np.ndarray
+    values: np.ndarray
+
+
+def curves(records: Sequence[Record], metric: str) -> list[Curve]:
+    """Return a curve for each variant that has the validation `metric` at any update.
+
+    A record's curve starts at update 0, before the first one is made. Runs without an "ok" have
+    none.
+    """
+    found = []
+    for name, runs in variants([record for record in records if record.status == "ok"]):
+        series = [one for run in runs if (one := _series(run, metric))]
+        updates = sorted({update for one in series for update in one})
+        if updates:
+            values = [[one.get(update, np.nan) for update in updates] for one in series]
+            found.append(Curve(name, np.array(updates), np.array(values)))
+    return found
+
+
+def curves_figure(records: Sequence[Record], metrics: Sequence[str]) -> Figure:
+    """Return a figure with a panel for each of `metrics` that some record of one data set has.
+
+    A panel is one column of a page wide. A variant has the same line in all of them, and in every
+    figure of the same records, whatever is drawn.
+
+    Raises:
+        UsageError: no record has such a curve, or they are of several data sets.
+    """
+    from matplotlib.figure import Figure
+
+    contents = {(record.data_set.name, record.data_set.content_sha256) for record in records}
+    if len(contents) > 1:
+        told = ", ".join(sorted(f"{name} {content[:8]}" for name, content in contents))
+        raise UsageError(f"curves of several data sets ({told}): draw them one at a time")
+    panels = {metric: found for metric in metrics if (found := curves(records, metric))}
+    if not panels:
+        raise UsageError(_without(metrics))
+    drawn = {curve.name for found in panels.values() for curve in found}
+    every = [name for name, _ in variants([run for run in records if run.status == "ok"])]
+    lines = {name: _line(k) for k, name in enumerate(every)}
+    names = [name for name in every if name in drawn]
+    width = style.ONE_COLUMN if len(panels) == 1 else style.TWO_COLUMNS
+    with style.drawing():
+        # The names stand above the panels: their lines take what height they need.
+        columns, labels = _legend(names, width, len(panels))
+        height = 1.95 + _legend_height(labels, columns)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axis, (metric, found) in zip(axes, panels.items(), strict=True):
+            _draw(axis, found, lines, metric)
+        _draw_legend(figure, axes, dict(zip(names, labels, strict=True)), columns)
+    return figure
+
+
+def curves_picture(records: Sequence[Record], path: Path) -> None:
+    """Draw both metrics side by side, to a PNG or PDF by the suffix. Raises as `curves_figure`."""
+    style.save(curves_figure(records, tuple(AXES)), path)
+
+
+def _series(run: Record, metric: str) -> dict[int, float]:
+    name = f"valid_{metric}"
+    return {int(line["update"]): line[name] for line in run.curve if name in line}
+
+
+def _without(metrics: Sequence[str]) -> str:
+    if tuple(metrics) == (SALIENCY,):
+        return (
+            "no record has a curve of the glimpses' saliency: name runs of methods that show where "
+            "they look, such as one trained with `hsal-bench run --model hsal-rl`"
+        )
+    return "no record has a training curve: name records of finished runs"
+
+
+def _draw(
+    axis: Axes, found: Sequence[Curve], lines: Mapping[str, tuple[str, Any]], metric: str
+) -> None:
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    for curve in found:
+        colour, dashes = lines[curve.name]
+        mean = np.nanmean(curve.values, axis=0)
+        axis.plot(curve.updates, mean, color=colour, linestyle=dashes, label=curve.name)
+        if len(curve.values) > 1:
+            low, high = np.nanmin(curve.values, axis=0), np.nanmax(curve.values, axis=0)
+            axis.fill_between(curve.updates, low, high, color=colour, alpha=0.2, linewidth=0)
+    axis.set_xlabel("updates")
+    axis.set_ylabel(AXES[metric])
+    axis.set_xlim(0, max(int(curve.updates[-1]) for curve in found) or 1)
+    axis.set_ylim(bottom=0)
+    if metric == MACRO_F1:
+        axis.set_ylim(top=min(1.0, axis.get_ylim()[1]))
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    if metric == SALIENCY:
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def _draw_legend(
+    figure: Figure, axes: Sequence[Axes], labels: Mapping[str, Sequence[str]], columns: int
+) -> None:
+    """Draw the names, by which `labels` has their lines, above the panels."""
+    drawn = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    figure.legend(
+        handles=[drawn[name] for name in labels],
+        labels=["\n".join(lines) for lines in labels.values()],
+        loc="outside upper left",
+        ncols=columns,
+        handlelength=_HANDLE,
+        handletextpad=_PAD,
+        columnspacing=_SPACING,
+    )
+
+
+def _legend(names: Sequence[str], width: float, panels: int) -> tuple[int, list[list[str]]]:
+    """Return in how many columns the names stand in a figure `width` inches wide, and their lines.
+
+    Two above each panel where all have room in a line, else one.
+    """
+    for columns in (2 * panels, panels):
+        room = (72 * width / style.FONT - 2 * _EDGE - _SPACING * (columns - 1)) / columns
+        labels = [wrapped(name, room - _HANDLE - _PAD, style.ems) for name in names]
+        if all(len(lines) == 1 for lines in labels):
+            break
+    return min(columns, len(names)), labels
+
+
+def _legend_height(labels: Sequence[Sequence[str]], columns: int) -> float:
+    """Return the inches of the tallest column; names are split among them as matplotlib does."""
+    lines = np.array([len(label) for label in labels])
+    parts = np.array_split(lines, columns)
+    return max(float(_ROW * len(part) + _FURTHER * (part.sum() - len(part))) for part in parts)
+
+
+def _line(index: int) -> tuple[str, Any]:
+    return style.LINES[index % len(style.LINES)], style.DASHES[index % len(style.DASHES)]

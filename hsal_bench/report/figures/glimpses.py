@@ -1,0 +1,98 @@
+"""Which test images are pictured, and how a method with a trace looked at them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hsal_bench.data.file import DataFile
+from hsal_bench.method.contract import Batch, Method, Trace
+from hsal_bench.report.figures import style
+from hsal_bench.training.batches import ExampleSet
+
+PICTURED = 6
+"""Images in a run's attention picture; the paper's figure 2 has 3."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Some test images and what a method made of them.
+
+    images: uint8 [B, C, H, W]. truths: the true labels of each. names: of the classes; the number
+    after the last is stop.
+    """
+
+    images: np.ndarray
+    truths: Sequence[Sequence[int]]
+    trace: Trace
+    names: Sequence[str]
+
+    def labels(self, number: int) -> tuple[int, ...]:
+        """Return what was predicted for image `number` step by step, with the stop if there is."""
+        return tuple(int(y) for y in self.trace.labels[number] if y >= 0)
+
+    def verdict(self, number: int) -> str:
+        """Return "right", or what is missing or extra in the prediction for image `number`."""
+        predicted = [y for y in self.labels(number) if y < len(self.names)]
+        return verdict(self.truths[number], predicted, self.names)
+
+
+def looks(method: Method, test: ExampleSet, data: DataFile, rows: np.ndarray) -> Looks | None:
+    """Return how the method looks at the rows [B] of the test split; None: it has no trace."""
+    batch = Batch(test.rows(torch.from_numpy(rows).to(test.inputs.device)))
+    trace = method.predict(batch, trace=True).trace
+    if trace is None:
+        return None
+    truths = [[int(y) for y in row if y >= 0] for row in data.rows("test", "labels", rows)]
+    return Looks(data.rows("test", "images", rows), truths, trace, data.header.class_names)
+
+
+def verdict(truth: Iterable[int], predicted: Iterable[int], names: Sequence[str]) -> str:
+    """Return "right", or "missing 3; extra 7, 7"."""
+    true, guessed = Counter(truth), Counter(predicted)
+    parts = {"missing": true - guessed, "extra": guessed - true}
+    told = [
+        f"{word} {style.listed(rest.elements(), names)}" for word, rest in parts.items() if rest
+    ]
+    return "; ".join(told) or "right"
+
+
+def pictured(objects: np.ndarray) -> np.ndarray:
+    """Return which images to picture, by the numbers of their objects [N]: rows, at most six.
+
+    Their cardinalities are spread from the fewest to the most objects, the first image of each is
+    taken. So the choice depends on the data alone: it is the same for every method, and no
+    prediction has a say. In two rows of three, each row rises.
+    """
+    number = min(PICTURED, len(objects))
+    free = np.ones(len(objects), dtype=bool)
+    rows = []
+    for wanted in np.linspace(objects.min(), objects.max(), number):
+        rows.append(int(np.where(free, np.abs(objects - wanted), np.inf).argmin()))
+        free[rows[-1]] = False
+    return np.array([*rows[::2], *rows[1::2]])
+
+
+def drawn(objects: np.ndarray, right: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+    """Return which images to show, drawn by `seed`, for every place of a grid, row by row.
+
+    objects int [N], right bool [N]. wanted: bool [R, C], whether an image of that row of the grid
+    is to be one that is predicted right. Where too few are predicted as wanted, others stand in;
+    none is drawn twice, and there are at most N. In every row of the grid they go from the fewest
+    to the most objects: an image moves from the place of its outcome where the order takes it.
+    """
+    order = np.random.default_rng(seed).permutation(len(objects))
+    cardinalities = np.linspace(objects.min(), objects.max(), wanted.shape[1])
+    rows: list[int] = []
+    for (_, column), outcome in np.ndenumerate(wanted):
+        free = order[~np.isin(order, rows)]
+        if len(free):
+            keys = (np.abs(objects[free] - cardinalities[column]), right[free] != outcome)
+            rows.append(int(free[np.lexsort(keys)[0]]))
+    # Stable: images of as many objects stay in the places of their outcomes.
+    places = np.arange(len(rows)) // wanted.shape[1]
+    return np.array(rows)[np.lexsort((objects[rows], places))]

@@ -1,0 +1,156 @@
+"""Test images that show two limits of the saliency map (P§5.2, figures 3 and 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from hsal_bench.method.contract import Method
+from hsal_bench.metrics.attention import cells_in_boxes
+from hsal_bench.training.batches import ExampleSet, evaluation_batches
+from hsal_bench.training.evaluate import BATCH_SIZE
+
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The raw saliency S of a whole test split, the counts predicted for it, and the split."""
+
+    S: Float[Tensor, "images h w"]
+    counts: Int[Tensor, "images classes"]
+    test: ExampleSet
+
+    @property
+    def objects(self) -> Bool[Tensor, "images objects"]:
+        """Which places of the truth hold an object, not padding."""
+        return self.test.labels >= 0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit of the saliency map, the images that show it best, and how common it is.
+
+    rows: int [B] of the test split, B <= 3. marked: bool [B, K], the objects concerned. about,
+    rule, extent: sentences of the caption.
+    """
+
+    rows: np.ndarray
+    marked: np.ndarray
+    about: str
+    rule: str
+    extent: str
+
+
+def seen(method: Method, test: ExampleSet) -> Seen | None:
+    """Return the saliency and the predictions of a test split; None: the method has no trace."""
+    maps, counts = [], []
+    for _, batch in evaluation_batches(test, BATCH_SIZE):
+        prediction = method.predict(batch, trace=True)
+        if prediction.trace is None:
+            return None
+        maps.append(prediction.trace.saliency.float())
+        counts.append(prediction.counts)
+    return Seen(torch.cat(maps), torch.cat(counts), test)
+
+
+def crowded(seen: Seen) -> Limit:
+    """Return images with several objects in the cell of highest saliency (figure 3).
+
+    An object is in a cell as far as its box covers it. Images are ranked by the second largest
+    cover of that cell, equal ones by number.
+    """
+    cover = _cover_of_top(seen)
+    second = functional.pad(cover, (0, 1)).sort(1, descending=True)[0][:, 1]
+    rows = _highest(second)
+    several, many = second > 0, seen.objects.sum(1) > 1
+    right = (seen.counts == seen.test.counts).all(1)
+    h, w = seen.S.shape[1:]
+    return Limit(
+        rows.cpu().numpy(),
+        (cover[rows] > 0).cpu().numpy(),
+        f"The location of highest saliency on the {h} x {w} map, projected onto the image: a "
+        "glimpse there takes in several objects at once.",
+        "Of the whole split, they are those in whose most salient cell the second object takes up "
+        "the most room (an object is its box).",
+        f"{_share('images', several)} have two or more objects in that cell; "
+        f"{_rate(right, several)} of them are predicted right, and "
+        f"{_rate(right, many & ~several)} of the other images with two or more objects.",
+    )
+
+
+def faint(seen: Seen) -> Limit:
+    """Return images with an object that is less salient than its surroundings (figure 4).
+
+    The salience of an object is the highest S of the cells with their centre in its box, that of
+    its surroundings the highest S of the cells next to those. Shown are objects of a class that is
+    predicted too rarely, one per image, those with the lowest ratio first.
+    """
+    ratio, known = _relative_salience(seen)
+    lacking = (seen.test.counts - seen.counts).clamp_min(0)
+    missed = (lacking.gather(1, seen.test.labels.clamp_min(0)) > 0) & known
+    low, high = known & (ratio < 1), known & (ratio >= 1)
+    score, worst = torch.where(missed & low, 1 - ratio, 0.0).max(1)
+    rows = _highest(score)
+    marked = functional.one_hot(worst[rows], ratio.shape[1]).bool()
+    return Limit(
+        rows.cpu().numpy(),
+        marked.cpu().numpy(),
+        "Objects in the truth that do not have high saliency relative to their surroundings.",
+        "Of the objects whose class is predicted fewer times than it is there, they are those with "
+        "the lowest ratio of the object's saliency (the highest of the cells with their centre in "
+        "its box) to that of the cells next to it (their highest), one per image.",
+        f"{_share('objects with such a cell', low, known)} are less salient than the cells next to "
+        f"them; the class of {_rate(missed, low)} of them is predicted too rarely, and that of "
+        f"{_rate(missed, high)} of the other objects. Other causes of this difference, such as "
+        "the objects' size, are not excluded.",
+    )
+
+
+def _cover_of_top(seen: Seen) -> Float[Tensor, "images objects"]:
+    """Return how much of the image's most salient cell each object's box covers, in [0, 1]."""
+    (height, width), (h, w) = seen.test.image_size, seen.S.shape[1:]
+    top = seen.S.flatten(1).argmax(1)[:, None]
+    x0, y0, x1, y1 = seen.test.boxes.unbind(2)
+    across = _overlap(x0 * w / width, x1 * w / width, top % w)
+    down = _overlap(y0 * h / height, y1 * h / height, top // w)
+    return across * down * seen.objects
+
+
+def _overlap(start: Tensor, stop: Tensor, cell: Tensor) -> Tensor:
+    return (torch.minimum(stop, cell + 1) - torch.maximum(start, cell)).clamp_min(0)
+
+
+def _relative_salience(
+    seen: Seen,
+) -> tuple[Float[Tensor, "images objects"], Bool[Tensor, "images objects"]]:
+    """Return each object's salience over that of its surroundings, and where it has both."""
+    grid = seen.S.shape[1:]
+    inside = cells_in_boxes(seen.test.boxes, seen.test.image_size, (grid[0], grid[1]))
+    within = inside.unflatten(2, grid).float()
+    around = (functional.max_pool2d(within, 3, 1, 1) - within).flatten(2) > 0
+    S = seen.S.flatten(1)[:, None]
+    own, others = (torch.where(cells, S, 0.0).amax(2) for cells in (inside, around))
+    return own / others.clamp_min(1e-6), seen.objects & inside.any(2) & around.any(2)
+
+
+def _highest(scores: Float[Tensor, " images"]) -> Int[Tensor, " rows"]:
+    """Return the images with the highest scores above 0; of equal ones, the first come first."""
+    rows = scores.sort(descending=True, stable=True)[1][:SHOWN]
+    return rows[scores[rows] > 0]
+
+
+def _share(things: str, chosen: Tensor, of: Tensor | None = None) -> str:
+    total = chosen.numel() if of is None else int(of.sum())
+    count = int(chosen.sum())
+    return f"{count:,} of {total:,} {things} ({100 * count / max(1, total):.1f} %)"
+
+
+def _rate(events: Tensor, among: Tensor) -> str:
+    total = int(among.sum())
+    return f"{100 * int((events & among).sum()) / total:.1f} %" if total else "none"

@@ -1,0 +1,78 @@
+"""Tables for LaTeX, with booktabs: every text is set as it stands, whatever it holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from hsal_bench.report.text_tables import Sheet, is_text
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    # Of a row that begins with them LaTeX would make the end of the one before.
+    "[": "{[}",
+    "*": "{*}",
+    # As they stand they would be curly quotes; babel gives " a meaning of its own.
+    "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}",
+    '"': r"\symbol{34}",
+    "±": r"$\pm$",
+    "†": r"$^\dagger$",
+    "—": "---",
+    "–": "--",
+}
+_LIGATURES = re.compile("(?<=-)(?=-)|(?<=,)(?=,)")
+"""Between two characters that fonts make one of: a dash, or a quote at the foot of the line."""
+
+
+def latex(sheets: Iterable[Sheet]) -> str:
+    """Return each sheet as a `table` with its title as the caption; they need booktabs."""
+    return "\n".join("\n".join(_table(sheet)) + "\n" for sheet in sheets)
+
+
+def escaped(text: str) -> str:
+    """Return LaTeX that sets the text as it stands."""
+    parts = (
+        "".join(_SPECIAL.get(character, character) for character in part)
+        for part in _LIGATURES.split(text)
+    )
+    return "{}".join(parts)
+
+
+def _table(sheet: Sheet) -> Iterator[str]:
+    kinds = "".join("l" if is_text(sheet, column) else "r" for column in sheet.columns)
+    yield "% \\usepackage{booktabs}"
+    yield r"\begin{table}"
+    yield r"  \centering"
+    yield rf"  \caption{{{escaped(sheet.title)}}}"
+    yield rf"  \begin{{tabular}}{{{kinds}}}"
+    yield r"    \toprule"
+    yield _row(map(escaped, sheet.columns))
+    yield r"    \midrule"
+    for number, row in enumerate(sheet.rows):
+        cells = (
+            rf"\textbf{{{escaped(text)}}}" if (number, column) in sheet.bold else escaped(text)
+            for column, text in enumerate(row)
+        )
+        yield _row(cells)
+    yield r"    \bottomrule"
+    yield r"  \end{tabular}"
+    for note in sheet.notes:
+        yield rf"  \par\smallskip{{\footnotesize {escaped(note)}\par}}"
+    yield r"\end{table}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return rf"    {' & '.join(cells)} \\"

@@ -1,0 +1,71 @@
+"""What comes of comparing two predictions, as tables and as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from hsal_bench.compare.paired import Estimate, Scores
+from hsal_bench.compare.pairwise import Contest
+from hsal_bench.plain_text import shown
+from hsal_bench.report.text_tables import Sheet
+from hsal_bench.strict_json import without_nan
+
+
+def contest_sheets(contest: Contest) -> list[Sheet]:
+    """Return the scores, McNemar's table, the kinds of images, and below them what to make of it.
+
+    Of B minus A, in points of a hundred; brackets hold 95 % bootstrap intervals over the images.
+    """
+    found, (a, b) = contest.comparison, (shown(source.name) for source in contest.sources)
+    headings = (f"A: {a}", f"B: {b}", "B-A (points)")
+    title = (
+        f"{contest.data_set}, {found.images:,} images of {contest.split} (content "
+        f"{contest.content[:8]}, metrics {contest.sources[0].metrics_version})"
+    )
+    scores = [("exact match", found.exact_match), ("macro f1", found.macro_f1)]
+    rows = tuple((name, *_cells(score)) for name, score in scores if score)
+    images = (
+        ("A right", f"{found.both:,}", f"{found.only_a:,}"),
+        ("A wrong", f"{found.only_b:,}", f"{found.neither:,}"),
+    )
+    sheets = [
+        Sheet(title, ("metric", *headings), rows),
+        Sheet("Images by exact match", ("images", "B right", "B wrong"), images),
+    ]
+    if found.kinds:
+        lines = ((kind.name, f"{kind.images:,}", *_cells(kind.exact_match)) for kind in found.kinds)
+        kinds = Sheet("Exact match by kind", ("images with", "images", *headings), tuple(lines))
+        sheets.append(kinds)
+    notes = tuple(map(shown, (contest.verdict, *contest.cautions)))
+    return [*sheets[:-1], dataclasses.replace(sheets[-1], notes=notes)]
+
+
+def plain(contest: Contest) -> dict[str, Any]:
+    """Return everything as plain values that JSON can hold; NaN is None."""
+    found = contest.comparison
+    a, b = contest.sources
+    return without_nan(
+        {
+            "a": {"name": shown(a.name), "path": shown(str(a.path))},
+            "b": {"name": shown(b.name), "path": shown(str(b.path))},
+            "data_set": {"name": contest.data_set, "content_sha256": contest.content},
+            "split": contest.split,
+            "metrics_version": a.metrics_version,
+            **dataclasses.asdict(found),
+            "verdict": shown(contest.verdict),
+            "cautions": list(map(shown, contest.cautions)),
+        }
+    )
+
+
+def _cells(scores: Scores) -> tuple[str, str, str]:
+    return _cell(scores.a), _cell(scores.b), _cell(scores.difference, 100, 1, "+")
+
+
+def _cell(estimate: Estimate, size: int = 1, digits: int = 3, sign: str = "") -> str:
+    value, low, high = (
+        f"{round(size * number, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no minus before 0
+        for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} ({low} to {high})"

@@ -1,0 +1,126 @@
+"""Tables as a terminal shows them: whole, and as they are where there is room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from hsal_bench.plain_text import wrapped
+from hsal_bench.report.text_tables import Sheet, is_text
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+_LEAST = 14
+"""Letters of a line that a longer name gets however wide its numbers are."""
+_HEADING = 14
+"""Letters of a heading's line, where there is little room."""
+
+
+class Column(NamedTuple):
+    """A column's texts, with line breaks where they are to be; `bold`: the rows that stand out."""
+
+    heading: str
+    cells: tuple[str, ...]
+    text: bool
+    bold: frozenset[int]
+
+    @property
+    def width(self) -> int:
+        """The letters of its longest line."""
+        return max(_width(line) for part in (self.heading, *self.cells) for line in _lines(part))
+
+
+def terminal(sheets: Iterable[Sheet], width: int) -> Group:
+    """Return the sheets as something rich can print, for a terminal of so many columns.
+
+    Where a table is wider, numbers stand above their deviations and chance levels, and names go on
+    in further lines; then the headline of `hsal-bench table` fits into 80. What has no room all
+    the same follows below, beside the names once more.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Table | Text] = []
+    for number, sheet in enumerate(sheets):
+        parts += [Text()] * (number > 0) + [Text(sheet.title, style="italic")]
+        for block, columns in enumerate(_laid_out(_columns(sheet), width)):
+            parts += [Text()] * (block > 0) + [_drawn(columns)]
+        parts += map(Text, sheet.notes)
+    return Group(*parts)
+
+
+def _columns(sheet: Sheet) -> list[Column]:
+    return [
+        Column(
+            heading=name.replace(" ", "\n"),
+            cells=tuple(row[k] for row in sheet.rows),
+            text=is_text(sheet, name),
+            bold=frozenset(row for row, column in sheet.bold if column == k),
+        )
+        for k, name in enumerate(sheet.columns)
+    ]
+
+
+def _laid_out(columns: list[Column], width: int) -> Iterator[list[Column]]:
+    """Yield columns that have room beside each other; several of texts as they are, to flow."""
+    # Texts beside the names flow into what room there is.
+    if sum(column.text for column in columns) > 1 or _wide(columns) <= width:
+        yield columns
+        return
+    names, *numbers = columns
+    least = min(_LEAST, names.width)
+    while numbers:
+        narrow = [_narrow(column) for column in numbers]
+        room = width - least - 1
+        fitting = next((k for k in range(len(narrow), 1, -1) if _wide(narrow[:k]) <= room), 1)
+        room = max(least, width - 1 - _wide(narrow[:fitting]))
+        yield [_wrapped(names, room), *narrow[:fitting]]
+        numbers = numbers[fitting:]
+
+
+def _narrow(column: Column) -> Column:
+    """Return numbers and their heading with line breaks that halve their width."""
+    heading = "\n".join("\n".join(wrapped(part, _HEADING)) for part in _lines(column.heading))
+    cells = (re.sub(r" (?=[±(\[])", "\n", cell).replace("± ", "±") for cell in column.cells)
+    return column._replace(heading=heading, cells=tuple(cells))
+
+
+def _wrapped(column: Column, room: int) -> Column:
+    """Return names in lines that have room."""
+    cells = ([line.rstrip() for line in wrapped(name, room, _width)] for name in column.cells)
+    return column._replace(cells=tuple(map("\n".join, cells)))
+
+
+def _wide(columns: Sequence[Column]) -> int:
+    """Return how wide columns are beside each other, one space between two."""
+    return sum(column.width for column in columns) + len(columns) - 1
+
+
+def _width(line: str) -> int:
+    """Return how many letters wide a line is: some signs take two, spaces at its end none."""
+    from rich.cells import cell_len
+
+    return cell_len(line.rstrip())
+
+
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+def _drawn(columns: Sequence[Column]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD)
+    table.padding, table.pad_edge, table.show_edge = 0, False, False
+    for column in columns:
+        table.add_column(
+            Text(column.heading), justify="left" if column.text else "right", overflow="fold"
+        )
+    for row in range(len(columns[0].cells)):
+        table.add_row(*(Text(c.cells[row], "bold" if row in c.bold else "") for c in columns))
+    return table

@@ -1,0 +1,4 @@
+"""`hsal-bench run`: what is asked for, training each method, recording the results.
+
+May import: report and the rooms below it; not conformance.
+"""

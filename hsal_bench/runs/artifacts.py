@@ -1,0 +1,71 @@
+"""What a run leaves beside its record: predictions, an attention picture, the metric table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from hsal_bench.data.file import DataFile
+from hsal_bench.errors import UsageError
+from hsal_bench.files import write_text
+from hsal_bench.method.contract import Method
+from hsal_bench.metrics.scores import Counts, per_class
+from hsal_bench.plain_text import one_line
+from hsal_bench.records.record import Record, read_record
+from hsal_bench.report import metric_table, text_tables
+from hsal_bench.report.figures import style
+from hsal_bench.report.figures.attention import attention_figure
+from hsal_bench.report.figures.glimpses import looks, pictured
+from hsal_bench.report.terminal import terminal
+from hsal_bench.training.batches import ExampleSet
+
+
+def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
+    """Print the table of these runs; write the one of all runs in `out` as Markdown and CSV.
+
+    `table.md` holds the headline metrics, `table.csv` every metric that some run has. A
+    `record.json` below `out` that cannot be read is left out, with a warning: it is not this run's.
+    """
+    means = metric_table.metric_table(records)
+    if as_json:
+        click.echo(means.to_json(orient="records", indent=1))
+    else:
+        console = Console(highlight=False)
+        console.print(terminal(text_tables.metric_sheets(means), console.width))
+    everything = _readable_records(out)
+    names = list(dict.fromkeys(name for record in everything for name in record.metrics))
+    headline = text_tables.metric_sheets(metric_table.metric_table(everything))
+    write_text(out / "table.md", text_tables.markdown(headline))
+    every_metric = metric_table.metric_table(everything, names)
+    write_text(out / "table.csv", every_metric.to_csv(index=False))
+    click.echo(f"records and tables are in {out}", err=True)
+
+
+def write_per_class(
+    truth: Counts, predicted: Counts, class_names: Sequence[str], path: Path
+) -> None:
+    """Write one CSV line per class; the columns are those of `hsal_bench.metrics.scores.per_class`.
+
+    A number that a class has not (it occurs in neither) is an empty cell.
+    """
+    write_text(path, per_class(truth, predicted, class_names).to_csv(index=False))
+
+
+def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path) -> None:
+    """Draw how the method looked at the test images that `pictured` names, if it has a trace."""
+    found = looks(method, test, data, pictured(test.counts.sum(1).cpu().numpy()))
+    if found is not None:
+        style.save(attention_figure(found), path)
+
+
+def _readable_records(folder: Path) -> list[Record]:
+    records = []
+    for path in sorted(folder.rglob("record.json")):
+        try:
+            records.append(read_record(path))
+        except UsageError as error:
+            click.echo(f"warning: left out of the tables: {one_line(str(error))}", err=True)
+    return records

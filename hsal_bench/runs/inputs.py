@@ -1,0 +1,180 @@
+"""What methods are given: a data set's splits as images or as frozen activations, on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from hsal_bench.data import locate
+from hsal_bench.data.file import DataFile, open_data
+from hsal_bench.data.schema import SPLITS
+from hsal_bench.errors import UsageError
+from hsal_bench.files import writable_folder
+from hsal_bench.method.contract import Task
+from hsal_bench.records.record import Activation
+from hsal_bench.runs.request import Request
+from hsal_bench.training import activations, frozen
+from hsal_bench.training.activations import Tuning
+from hsal_bench.training.batches import ExampleSet, example_set
+from hsal_bench.training.frozen import FrozenModel
+from hsal_bench.training.presets import Preset
+
+
+@dataclass
+class Inputs:
+    """The inputs of one data set under one activation model; each is made when first wanted.
+
+    Other data sets' test splits are given under the same activation model. seed: of its
+    fine-tuning. input_size: of its images, None for the backbone's usual one.
+    """
+
+    request: Request
+    preset: Preset
+    device: torch.device
+    data: DataFile
+    seed: int = 0
+    input_size: int | None = None
+    _tests: dict[tuple[Path, str], ExampleSet] = field(default_factory=dict)
+
+    def splits(self, kind: str) -> Mapping[str, ExampleSet]:
+        """Return the splits with inputs of a kind, "images" or "activations"."""
+        return self._activations if kind == "activations" else self._images
+
+    def test(self, kind: str, data: DataFile) -> ExampleSet:
+        """Return the test split of another data set."""
+        key = data.path, kind
+        if key not in self._tests:
+            given = None
+            if kind == "activations":
+                root = self._activations_root
+                given = activations.volumes(self.frozen, data, root, self.device, ["test"])["test"]
+            self._tests[key] = example_set(data, "test", self.device, given)
+        return self._tests[key]
+
+    def task(self, examples: ExampleSet) -> Task:
+        """Return the task that the data set poses, on inputs as `examples` has them."""
+        _, channels, height, width = examples.inputs.shape
+        return activations.task_of(self.data, (channels, height, width))
+
+    @cached_property
+    def frozen(self) -> FrozenModel:
+        """The activation model: the given one, or one that is fine-tuned first if need be."""
+        model = self.given
+        if model:
+            frozen.keep(model, self._models_root)
+        else:
+            with self._tuning() as tuning:
+                model = activations.fine_tune(tuning, self.device)
+        seed = f", seed {model.seed}" if model.seed else ""
+        size = f" at {model.input_size} px" if model.input_size else ""
+        click.echo(
+            f"activation model {model.backbone}{size} in {model.precision} ({model.weights}, "
+            f"fine-tuned on {model.trained_on}{seed}): {100 * model.accuracy:.1f} % of its test "
+            "images right",
+            err=True,
+        )
+        if model.as_record().weak:
+            click.echo(
+                "warning: so weak an activation model tells methods little of the objects; "
+                "--fine-tune-updates trains it for longer",
+                err=True,
+            )
+        return model
+
+    @cached_property
+    def given(self) -> FrozenModel | None:
+        """The activation model that the request names; None: one is fine-tuned.
+
+        Raises:
+            UsageError: it is not there, does not fit, or is not what it states.
+        """
+        name, preset = self.request.activation_model, self.preset
+        if name is None:
+            return None
+        if self.input_size:
+            raise UsageError(
+                f"input size {self.input_size}: --activation-model gives a model with its own"
+            )
+        updates = {preset.fine_tune.updates, preset.from_scratch.updates}
+        model = frozen.given(name, preset.backbone, self.data, updates)
+        if self.request.fine_tune_updates not in (None, model.updates):
+            raise UsageError(
+                f"--fine-tune-updates {self.request.fine_tune_updates}: the published model has "
+                f"{model.updates} updates"
+            )
+        return model
+
+    def as_record(self) -> Activation:
+        """Return what a record says of the activation model."""
+        if self.request.activation_seed == "same":
+            return self.frozen.as_record()
+        with self._tuning() as tuning:
+            return self.frozen.as_record(tuning.recipe_sha256)
+
+    def other_than(self, activation: Mapping[str, Any]) -> str:
+        """Return what tells another activation model from this one, as far as is known.
+
+        `activation`: what the identity of a run says of the other. "": nothing tells them apart,
+        or this one is not made yet and that one is not among those that are.
+        """
+        was = "per-seed" if activation.get("recipe_sha256") else "same"
+        if was != self.request.activation_seed:
+            return f"--activation-seed {was}, not {self.request.activation_seed}"
+        sha256, model = activation["sha256"], self.given
+        if model:
+            name = model.sha256[:8]
+        else:
+            with self._tuning() as tuning:
+                model, name = tuning.done(), tuning.folder.name
+        other = frozen.model_of(sha256, self._models_root)
+        if (model and model.sha256 == sha256) or not (model or other):
+            return ""
+        told = other.path.parent.name if other else f"of sha256 {sha256[:8]}"
+        return f"activation model {told}, not {name}"
+
+    @cached_property
+    def _images(self) -> dict[str, ExampleSet]:
+        return {split: example_set(self.data, split, self.device) for split in SPLITS}
+
+    @cached_property
+    def _activations(self) -> dict[str, ExampleSet]:
+        root = self._activations_root
+        volumes = activations.volumes(self.frozen, self.data, root, self.device)
+        return {
+            split: example_set(self.data, split, self.device, volumes[split]) for split in SPLITS
+        }
+
+    @property
+    def _models_root(self) -> Path:
+        return writable_folder(self.request.datasets / "activation-models")
+
+    @property
+    def _activations_root(self) -> Path:
+        return self.request.datasets / "activations"
+
+    @cached_property
+    def _first_weights(self) -> tuple[str, str | None]:
+        return activations.first_weights(self.preset.backbone, self.request.backbone_weights)
+
+    @contextmanager
+    def _tuning(self) -> Iterator[Tuning]:
+        """Yield how the activation model is made, with the data set it is made on open."""
+        request, preset = self.request, self.preset
+        origin, weights = self._first_weights
+        config = activations.SingleObjectConfig(
+            backbone=preset.backbone,
+            weights=weights,
+            precision=preset.precision,
+            input_size=self.input_size,
+        )
+        budget = preset.from_scratch if weights is None else preset.fine_tune
+        single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)
+        with open_data(single or self.data.path) as images:
+            yield Tuning(images, config, origin, budget, self._models_root, self.seed)

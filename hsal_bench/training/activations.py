@@ -1,0 +1,276 @@
+"""The activation stage: fine-tune once, freeze, keep every image's activation volume (P§3, P§5).
+
+Every method that takes activations gets identical ones, so that a comparison is about multiset
+prediction and not about backbones. The model is fine-tuned on single-object images by the same
+harness that trains the methods; volumes are half precision and keyed by the content of the data
+and of the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import click
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hsal_bench.data.file import DataFile
+from hsal_bench.data.schema import SPLITS
+from hsal_bench.data.verify import require_whole
+from hsal_bench.files import locked, write_state
+from hsal_bench.method.contract import Batch, Prediction, Setup, Task
+from hsal_bench.method.gradient import GradientConfig, GradientMethod
+from hsal_bench.metrics.multiset import counts_from_labels
+from hsal_bench.options import as_config, option
+from hsal_bench.progress import progress
+from hsal_bench.training import backbones, checkpoint, frozen
+from hsal_bench.training import device as devices
+from hsal_bench.training import evaluate as evaluation
+from hsal_bench.training import train as training
+from hsal_bench.training.batches import example_set
+from hsal_bench.training.blocks import write_blocks
+from hsal_bench.training.frozen import FrozenModel
+from hsal_bench.training.presets import Budget, Precision
+
+HALF_MAX = 65504.0
+SMALLER = "use a smaller activation model, or --device cpu"
+SCORE = "overall_precision"
+"""Share of images whose one predicted label is among theirs: exact match where they have one."""
+
+
+@dataclass(frozen=True)
+class SingleObjectConfig(GradientConfig):
+    """Settings of the fine-tuning (not from the paper)."""
+
+    backbone: str = option("resnet34", "activation model")
+    weights: str | None = option(None, "file of pretrained weights; none: from scratch")
+    precision: Precision = option("float32", "arithmetic of the convolutions")
+    input_size: int | None = option(
+        None, "pixels of the backbone's input; none: the usual", omit_default=True
+    )
+
+
+class SingleObject(GradientMethod):
+    """Classify images of one object; of several, one of the labels at random per draw (P§5)."""
+
+    Config: ClassVar[type] = SingleObjectConfig
+    inputs: ClassVar[Literal["images", "activations"]] = "images"
+    capturable: ClassVar[bool] = True
+    network: backbones.ActivationModel
+
+    def build_network(self) -> nn.Module:
+        """Return the activation model with its classifier."""
+        weights = Path(self.config.weights) if self.config.weights else None
+        channels, classes = self.task.input_shape[0], self.task.num_classes
+        config = self.config
+        size = config.input_size
+        model = backbones.build(config.backbone, channels, classes, weights, config.precision, size)
+        return model.to(memory_format=torch.channels_last)
+
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return the cross-entropy on the first label: the harness shuffles, so a random one."""
+        _, labels = batch.truth()
+        scores = self.network(batch.inputs)
+        return {"loss": functional.cross_entropy(scores, labels[:, 0], ignore_index=-1)}
+
+    def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
+        """Predict one object of the likeliest class."""
+        self.network.eval()
+        with torch.no_grad():
+            confidence, label = self.network(batch.inputs).softmax(1).max(1)
+        return Prediction(counts_from_labels(label[:, None], self.task.num_classes), confidence)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A fine-tuning on the data set `single`, done or not; `root` is where models are kept.
+
+    `origin` says in words where the first weights came from ("ImageNet", "from scratch", a file's
+    name). `seed` decides the order of the images, and the first weights where they are drawn.
+    """
+
+    single: DataFile
+    config: SingleObjectConfig
+    origin: str
+    budget: Budget
+    root: Path
+    seed: int = 0
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """What decides the model but for the seed."""
+        config = as_config(self.config)
+        return {
+            "data": self.single.header.content_sha256,
+            "budget": vars(self.budget),
+            "origin": self.origin,
+            "version": backbones.VERSION,
+            "config": config | {"weights": _file_sha256(self.config.weights)},
+        }
+
+    @property
+    def recipe_sha256(self) -> str:
+        """The hash of `recipe`: models of one recipe differ in the seed alone."""
+        return _json_sha256(self.recipe)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the model. Seed 0 is left out: models made before there was a choice."""
+        return self.recipe | ({"seed": self.seed} if self.seed else {})
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the model is, or will be."""
+        fingerprint = _json_sha256(self.identity)[:8]
+        return self.root / f"{self.single.header.name}--{self.config.backbone}--{fingerprint}"
+
+    def done(self) -> FrozenModel | None:
+        """Return the model if it is there already."""
+        return frozen.read(self.folder / "model.pt")
+
+
+def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
+    """Return the fine-tuned model, from its folder if it is there already.
+
+    An interrupted fine-tuning goes on from its last checkpoint.
+    """
+    if model := tuning.done():
+        return model
+    folder = tuning.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, f"fine-tuning in {folder}", wait=True):
+        if model := tuning.done():
+            return model
+        require_whole(tuning.single)
+        if stopped := checkpoint.find(folder):
+            resuming = stopped.resuming(device)
+            click.echo(f"fine-tuning {tuning.config.backbone}, in {folder}: {resuming}", err=True)
+        with devices.enough_memory(f"fine-tuning {tuning.config.backbone}", SMALLER):
+            _train_model(tuning, device)
+    model = tuning.done()
+    assert model is not None
+    return model
+
+
+def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
+    """Return where the first weights come from, in words, and their file (None: from scratch).
+
+    `asked` is a file, "none", or None for ImageNet's where they can be had; where they cannot,
+    that is said and training starts from scratch.
+    """
+    if asked == "none" or (asked is None and not backbone.startswith("resnet34")):
+        return "from scratch", None
+    if asked is not None:
+        model = frozen.read(Path(asked)) if Path(asked).name == "model.pt" else None
+        return model.origin if model else Path(asked).name, asked
+    try:
+        return "ImageNet", str(backbones.imagenet_weights())
+    except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong
+        click.echo(
+            f"no ImageNet weights ({error}): training {backbone} from scratch, for longer; "
+            "--backbone-weights FILE gives them",
+            err=True,
+        )
+        return "from scratch", None
+
+
+def volumes(
+    model: FrozenModel,
+    data: DataFile,
+    root: Path,
+    device: torch.device,
+    splits: Sequence[str] = SPLITS,
+) -> dict[str, Tensor]:
+    """Return splits' activations, float16 [N, C, h, w], memory-mapped from a file each in `root`.
+
+    What is not there is computed, block by block; a stopped computation resumes.
+    """
+    header = data.header
+    folder = root / f"{header.name}-{header.content_sha256[:8]}--{model.sha256[:8]}"
+    paths = {split: folder / f"{split}.npy" for split in splits}
+    if not all(path.exists() for path in paths.values()):
+        folder.mkdir(parents=True, exist_ok=True)
+        work = f"computing activations in {folder}"
+        with locked(folder, work, wait=True), devices.enough_memory(work, SMALLER):
+            network = frozen.load(model, data, device)
+            for split, path in paths.items():
+                if not path.exists():
+                    _write_volumes(network, data, split, path, device)
+    return {
+        # Copy-on-write, because torch wants arrays it could write to; nothing writes.
+        split: torch.from_numpy(np.load(path, mmap_mode="c"))
+        for split, path in paths.items()
+    }
+
+
+def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
+    """Return the task a data set poses, on inputs of the given shape."""
+    objects = data.read("train", "counts").sum(0, dtype=np.int64)
+    layout = data.layout
+    return Task(layout.num_classes, layout.max_objects, input_shape, tuple(objects.tolist()))
+
+
+def _train_model(tuning: Tuning, device: torch.device) -> None:
+    """Fine-tune, then write model.pt and, last, model.json, which says that it is whole."""
+    single, config, budget, folder = tuning.single, tuning.config, tuning.budget, tuning.folder
+    task = task_of(single, single.layout.image_shape)
+    method = SingleObject(task, config, Setup(device, tuning.seed, budget.updates))
+    data = {split: example_set(single, split, device) for split in SPLITS}
+    with progress(f"fine-tuning {config.backbone}", budget.updates) as report:
+        run = training.train(
+            method, data, budget, tuning.seed, folder, tuning.identity, report, SCORE
+        )
+    best = {"run": tuning.identity, "test": run.best_update, "seconds": run.seconds}
+    state = {name: value.cpu() for name, value in method.network.state_dict().items()}
+    write_state(folder / "model.pt", state)
+    model = FrozenModel(
+        path=folder / "model.pt",
+        backbone=config.backbone,
+        precision=config.precision,
+        weights=tuning.origin,
+        trained_on=single.header.name + checkpoint.device_change(run.devices),
+        accuracy=evaluation.evaluate(method, data["test"], folder, best).metrics[SCORE],
+        sha256=frozen.sha256_of(config.backbone, config.precision, state, config.input_size),
+        input_size=config.input_size,
+        seed=tuning.seed,
+        updates=budget.updates,
+        class_names=tuple(single.header.class_names),
+        image_shape=tuple(single.layout.image_shape),
+        source_sha256=single.header.source_sha256,
+    )
+    frozen.write(model)
+    checkpoint.remove(folder)
+
+
+def _json_sha256(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _file_sha256(path: str | None) -> str | None:
+    if path is None or not Path(path).is_file():
+        return None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@torch.no_grad()
+def _write_volumes(
+    network: backbones.ActivationModel, data: DataFile, split: str, path: Path, device: torch.device
+) -> None:
+    images = torch.from_numpy(data.read(split, "images"))
+
+    def compute(start: int, stop: int) -> np.ndarray:
+        batch = images[start:stop].to(device).float() / 255.0
+        return network.volume(batch).clamp_max(HALF_MAX).half().cpu().numpy()
+
+    work = f"activations of {data.header.name} {split}"
+    with progress(work, len(images)) as report:
+        write_blocks(path, len(images), compute, report)

@@ -1,0 +1,120 @@
+"""Batches: examples held on the device, their order, and the shuffling of labels.
+
+The order is a pure function of (seed, update), so a run that is taken up again draws exactly the
+batches that an uninterrupted one would have drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from hsal_bench.data.file import DataFile
+from hsal_bench.method.contract import Batch
+from hsal_bench.metrics.multiset import label_order
+from hsal_bench.training import device as devices
+
+
+@dataclass(frozen=True)
+class ExampleSet:
+    """One split's examples.
+
+    inputs: uint8 images or half-precision activations, on the device where they fit there, else
+    memory-mapped on the host. counts [N, classes], labels [N, K] and boxes [N, K, 4] (x0, y0, x1,
+    y1 in pixels; both padded with -1): int64 on the device. image_size: (height, width) in pixels.
+    """
+
+    inputs: Tensor
+    counts: Int[Tensor, "examples classes"]
+    labels: Int[Tensor, "examples objects"]
+    boxes: Int[Tensor, "examples objects 4"]
+    image_size: tuple[int, int]
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are wanted."""
+        return self.counts.device
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the inputs lie where batches are wanted."""
+        return self.inputs.device == self.counts.device
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def rows(self, rows: Int[Tensor, " batch"] | slice) -> Tensor:
+        """Return the inputs of some rows as float32 on the device; images in [0, 1].
+
+        Row numbers lie where the inputs do.
+        """
+        chosen = self.inputs[rows]
+        if not self.on_device:
+            # From pinned memory the copy runs while the host goes on.
+            chosen = chosen.pin_memory().to(self.device, non_blocking=True)
+        return chosen.float() / 255.0 if chosen.dtype == torch.uint8 else chosen.float()
+
+
+def example_set(
+    data: DataFile, split: str, device: torch.device, inputs: Tensor | None = None
+) -> ExampleSet:
+    """Return a split of a data set file with `inputs` (its images unless said) as inputs."""
+    if inputs is None:
+        inputs = torch.from_numpy(data.read(split, "images"))
+    counts, labels, boxes = (
+        torch.from_numpy(data.read(split, name).astype(np.int64)).to(device)
+        for name in ("counts", "labels", "boxes")
+    )
+    _, height, width = data.layout.image_shape
+    return ExampleSet(_placed(inputs, device), counts, labels, boxes, (height, width))
+
+
+def training_batches(
+    examples: ExampleSet, batch_size: int, seed: int, start: int = 0
+) -> Iterator[Batch]:
+    """Yield batches without end, from update number `start` on.
+
+    Each epoch visits the examples in a new order, and each example's labels are shuffled anew
+    (the paper's definition of the task, P§5); the rest that fills no batch is left out.
+    """
+    batch_size = min(batch_size, len(examples))
+    per_epoch = len(examples) // batch_size
+    for epoch in count(start // per_epoch):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        order = torch.randperm(len(examples), generator=generator)
+        keys = torch.rand(examples.labels.shape, generator=generator).to(examples.device)
+        object_order = label_order(examples.labels, keys)
+        labels = examples.labels.gather(1, object_order)
+        boxes = examples.boxes.gather(1, object_order[:, :, None].expand(-1, -1, 4))
+        # Once per epoch: a copy per batch would have the host wait for the device.
+        order_on_device = order.to(examples.device)
+        inputs_order = order_on_device if examples.on_device else order
+        first = start % per_epoch if epoch == start // per_epoch else 0
+        for number in range(first, per_epoch):
+            part = slice(number * batch_size, (number + 1) * batch_size)
+            rows = order_on_device[part]
+            inputs = examples.rows(inputs_order[part])
+            yield Batch(inputs, examples.counts[rows], labels[rows], boxes[rows])
+
+
+def evaluation_batches(
+    examples: ExampleSet, batch_size: int, first: int = 0
+) -> Iterator[tuple[int, Batch]]:
+    """Yield the examples from row `first` on, in order, without labels: (first row, batch)."""
+    for start in range(first, len(examples), batch_size):
+        yield start, Batch(examples.rows(slice(start, start + batch_size)))
+
+
+def _placed(inputs: Tensor, device: torch.device) -> Tensor:
+    if device.type != "cuda":
+        return inputs
+    devices.release_memory(device)  # what an earlier method used counts as taken until then
+    free, _ = torch.cuda.mem_get_info(device)
+    # Half of what is free is left to the network, its gradients and the allocator.
+    return inputs.to(device) if inputs.nbytes < free // 2 else inputs

@@ -1,0 +1,239 @@
+"""Frozen activation models on disk, and those that `--activation-model` names.
+
+A model is a folder with `model.pt`, the state of the network, and `model.json`, what is known of
+it. Published models lie in `activation-models/` of the repository; the installed package holds the
+small ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hsal_bench import strict_json
+from hsal_bench.data.file import DataFile
+from hsal_bench.errors import UsageError
+from hsal_bench.files import PACKAGE, replacing, write_text
+from hsal_bench.records.record import Activation
+from hsal_bench.training import backbones
+from hsal_bench.training.presets import PUBLISHED, Precision
+from hsal_bench.typed_json import typed
+
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """A fine-tuned activation model: where its weights are, and what `model.json` says of it.
+
+    Older files do not state the seed: theirs is 0. updates, class_names, image_shape (C, H, W) and
+    source_sha256 (of the glyphs) are those of the fine-tuning, where the file states them; command:
+    what made a published model; input_size: as in `backbones.build`.
+    """
+
+    path: Path
+    backbone: str
+    precision: Precision
+    weights: str
+    trained_on: str
+    accuracy: float
+    sha256: str
+    seed: int = 0
+    updates: int | None = None
+    class_names: tuple[str, ...] = ()
+    image_shape: tuple[int, ...] = ()
+    source_sha256: str | None = None
+    command: str | None = None
+    input_size: int | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where weights come from that are fine-tuned further, in words."""
+        size = f" at {self.input_size} px" if self.input_size else ""
+        length = f" for {self.updates:,} updates" if self.updates else ""
+        return f"{self.weights}, fine-tuned on {self.trained_on}{size}{length}"
+
+    def as_record(self, recipe_sha256: str | None = None) -> Activation:
+        """Return what a result record says of the model; `recipe_sha256` as in `Activation`."""
+        weights = f"{self.weights}, fine-tuned on {self.trained_on}"
+        return Activation(
+            backbone=self.backbone,
+            weights=weights,
+            sha256=self.sha256,
+            single_object_accuracy=self.accuracy,
+            precision=self.precision,
+            seed=self.seed,
+            recipe_sha256=recipe_sha256,
+            input_size=self.input_size,
+        )
+
+
+def write(model: FrozenModel) -> None:
+    """Write `model.json`, which says that the model is whole: `model.pt` is there already."""
+    facts = dataclasses.asdict(model)
+    del facts["path"]
+    known = {name: value for name, value in facts.items() if value is not None}
+    write_text(model.path.with_name("model.json"), json.dumps(known, indent=1) + "\n")
+
+
+def read(weights: Path) -> FrozenModel | None:
+    """Return the model whose weights are in the file `weights`; None: no `model.json` beside it.
+
+    Raises:
+        UsageError: `model.json` is not what it should be.
+    """
+    path = weights.with_name("model.json")
+    if not path.is_file():
+        return None
+    try:
+        facts = strict_json.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not JSON ({error})") from error
+    if isinstance(facts, dict):
+        facts["path"] = weights
+    model: FrozenModel = typed(FrozenModel, facts, str(path))
+    return model
+
+
+def model_of(sha256: str, root: Path) -> FrozenModel | None:
+    """Return the finished model below `root` with that hash; None: there is none."""
+    for path in sorted(root.glob("*/model.json")):
+        if json.loads(path.read_text())["sha256"] == sha256:
+            return read(path.with_name("model.pt"))
+    return None
+
+
+def sha256_of(
+    backbone: str, precision: str, state: Mapping[str, Tensor], input_size: int | None = None
+) -> str:
+    """Return a hash of all that decides what volumes a model computes: its code and its weights."""
+    code = f"{backbone} {backbones.VERSION} {precision}"
+    if input_size is not None:
+        code += f" {input_size}"
+    whole = hashlib.sha256(code.encode())
+    for name, value in sorted(state.items()):
+        whole.update(name.encode())
+        whole.update(value.contiguous().numpy().tobytes())
+    return whole.hexdigest()
+
+
+def load(model: FrozenModel, data: DataFile, device: torch.device) -> backbones.ActivationModel:
+    """Return the network of a model, for the images of `data`.
+
+    Weights that are stored in half precision become float32.
+    """
+    channels, classes = data.layout.image_shape[0], data.layout.num_classes
+    network = backbones.build(
+        model.backbone, channels, classes, None, model.precision, model.input_size
+    )
+    network.load_state_dict(torch.load(model.path, map_location="cpu", weights_only=True))
+    return network.to(device).to(memory_format=torch.channels_last).eval()
+
+
+def given(text: str, backbone: str, data: DataFile, updates: Collection[int] = ()) -> FrozenModel:
+    """Return the model that `--activation-model` names, checked: PUBLISHED, a file or a folder.
+
+    updates: how long the preset fine-tunes; that decides where several published models fit.
+
+    Raises:
+        UsageError: no such model, one of another backbone, one that does not fit the images, or
+            one whose weights do not have the hash that `model.json` states.
+    """
+    model = _published(backbone, data, updates) if text == PUBLISHED else _at(Path(text), backbone)
+    _check(model, data)
+    return model
+
+
+def keep(model: FrozenModel, root: Path) -> None:
+    """Copy a model to `root`, unless it is there, for what looks it up by its hash later on."""
+    if model_of(model.sha256, root):
+        return
+    folder = root / f"given--{model.backbone}--{model.sha256[:8]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "model.pt") as temporary:
+        shutil.copyfile(model.path, temporary)
+    write(dataclasses.replace(model, path=folder / "model.pt"))
+
+
+def published() -> list[FrozenModel]:
+    """Return the published models: of the installed package, else of the checkout."""
+    folders = (PACKAGE / "activation_models", PACKAGE.parent / "activation-models")
+    root = next((folder for folder in folders if folder.is_dir()), folders[0])
+    found = (read(path.with_name("model.pt")) for path in sorted(root.glob("*/model.json")))
+    return [model for model in found if model]
+
+
+def _published(backbone: str, data: DataFile, updates: Collection[int]) -> FrozenModel:
+    header, shape = data.header, data.layout.image_shape
+    wanted = backbone, tuple(header.class_names), tuple(shape), header.source_sha256
+    every = published()
+    models = [
+        model
+        for model in every
+        if (model.backbone, model.class_names, model.image_shape, model.source_sha256) == wanted
+    ]
+    if len(models) > 1:
+        models = [model for model in models if model.updates in updates] or models
+    if len(models) == 1:
+        return models[0]
+    size = " x ".join(map(str, shape))
+    told = f"activation model {backbone} for {header.name} ({size}, {header.source})"
+    if models:
+        raise UsageError(
+            f"several published ones are an {told}: give one, "
+            f"--activation-model {' or '.join(str(model.path.parent) for model in models)}"
+        )
+    raise UsageError(
+        f"no published {told}; there are {_names(every)}: leave --activation-model out to "
+        "fine-tune one, or name a file"
+    )
+
+
+def _names(models: Sequence[FrozenModel]) -> str:
+    return ", ".join(f"{model.backbone} of {model.trained_on}" for model in models) or "none"
+
+
+def _at(path: Path, backbone: str) -> FrozenModel:
+    weights = path / "model.pt" if path.is_dir() else path
+    model = read(weights)
+    if model is None or not weights.is_file():
+        missing = weights.with_name("model.json") if weights.is_file() else weights
+        raise UsageError(
+            f"--activation-model {path}: no file {missing}; give a model.pt with its model.json "
+            f"next to it, their folder, or '{PUBLISHED}'"
+        )
+    if model.backbone != backbone:
+        raise UsageError(
+            f"--activation-model {path} is a {model.backbone}, and the run takes a {backbone}: "
+            f"add --backbone {model.backbone}, or give another model"
+        )
+    return model
+
+
+def _check(model: FrozenModel, data: DataFile) -> None:
+    """Refuse a model that does not fit the images, or is not the one that `model.json` states."""
+    channels, classes = data.layout.image_shape[0], data.layout.num_classes
+    fit = f"{data.header.name} has images of {channels} channels and {classes} classes"
+    if model.image_shape and model.image_shape[0] != channels:
+        raise UsageError(f"{model.path} is for {model.image_shape[0]} channels, and {fit}")
+    backbones.require(model.backbone, model.input_size)
+    try:
+        state = load(model, data, torch.device("cpu")).state_dict()
+    except (*_UNREADABLE, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{model.path} cannot be used, {fit} ({reason})") from error
+    found = sha256_of(model.backbone, model.precision, state, model.input_size)
+    if found != model.sha256:
+        raise UsageError(
+            f"{model.path} has sha256 {found[:8]}, and model.json states {model.sha256[:8]}: the "
+            "files were changed, or are of another version of hsal-bench; get both again"
+        )

@@ -1,0 +1,242 @@
+"""Training a method: data order, validation, selection, checkpoints, the log and the clock.
+
+A training folder holds the states of `hsal_bench.training.checkpoint` and `metrics.jsonl`, one line
+per evaluation. Stopped at any moment, the same call resumes from the last checkpoint: that of the
+moment for Ctrl-C and SIGTERM, at most a few minutes old for what cannot be caught. A stopped
+validation resumes as well, after its last slow batch. On a CPU the result is the same bit for bit
+as without the interruption.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import Tensor
+
+from hsal_bench.errors import HsalBenchError
+from hsal_bench.files import write_state, write_text
+from hsal_bench.interrupts import uninterrupted
+from hsal_bench.method.contract import Batch, Method
+from hsal_bench.method.validate import check_scalars
+from hsal_bench.records.validation import LARGEST
+from hsal_bench.training import checkpoint
+from hsal_bench.training import evaluate as evaluation
+from hsal_bench.training.batches import ExampleSet, training_batches
+from hsal_bench.training.checkpoint import Progression, Sums
+from hsal_bench.training.presets import Budget
+
+SELECT_BY = "exact_match"
+SAVE_EVERY = 60.0
+"""Seconds between two checkpoints, at least."""
+SAVE_SHARE = 0.02
+"""Share of the time that checkpoints may take, at most."""
+_FOLLOWED = (
+    "exact_match",
+    "macro_f1",
+    "overall_precision",
+    "cardinality_accuracy",
+    "attn_saliency",
+    "pointing_hit",
+)
+
+Progress = Callable[[int, str], None]
+
+
+class Diverged(HsalBenchError):  # noqa: N818 - it names the state of the run
+    """The loss is no longer a finite number."""
+
+
+def train(
+    method: Method,
+    data: Mapping[str, ExampleSet],
+    budget: Budget,
+    seed: int,
+    folder: Path,
+    identity: Mapping[str, Any],
+    progress: Progress | None = None,
+    select_by: str = SELECT_BY,
+) -> Progression:
+    """Train `method` on data["train"]; leave it in the state that scored best on data["valid"].
+
+    `select_by` is the metric of that score, one of those the curve follows. `identity` is
+    everything that decides the result (config, data, seed, budget), as plain JSON values by name:
+    a checkpoint of another one is refused.
+
+    Raises:
+        UsageError: the folder holds a checkpoint of another run.
+        Breach: the method returns something other than the contract says.
+        Diverged: the loss is not finite; the last good checkpoint stays.
+        KeyboardInterrupt: SIGINT or SIGTERM; there is a checkpoint of the moment.
+    """
+    device = data["train"].device
+    run, sums = checkpoint.resume(method, folder, identity, device)
+    if run.update < budget.updates and run.devices[-1:] != [device.type]:
+        run.devices.append(device.type)
+    training = _Training(method, data, budget, folder, identity, select_by, run, sums)
+    report = progress or (lambda update, status: None)
+    try:
+        training.evaluate_if_due()
+        batches = training_batches(data["train"], budget.batch_size, seed, run.update)
+        for batch in islice(batches, budget.updates - run.update):
+            training.update(batch)
+            training.evaluate_if_due()
+            training.save_if_due()
+            report(run.update, _status(run, select_by))
+    except KeyboardInterrupt as stop:
+        training.save_at_stop()
+        raise stop
+    method.load_state_dict(checkpoint.load(folder / checkpoint.BEST)["method"])
+    return run
+
+
+def read_curve(folder: Path) -> list[dict[str, float]]:
+    """Return the training curve that a run, finished or not, has left in its folder."""
+    path = folder / checkpoint.CURVE
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@dataclass
+class _Training:
+    """A run under way. `sums` holds the scalars since the last evaluation."""
+
+    method: Method
+    data: Mapping[str, ExampleSet]
+    budget: Budget
+    folder: Path
+    identity: Mapping[str, Any]
+    select_by: str
+    run: Progression
+    sums: Sums
+
+    def __post_init__(self) -> None:
+        self.started = time.perf_counter() - self.run.seconds
+        self.next_save = time.perf_counter() + SAVE_EVERY
+        self.whole = True
+        """Whether method, `run` and `sums` are of one update: a second signal can stop a step."""
+
+    def update(self, batch: Batch) -> None:
+        """Make one update. It ends before a signal stops the run."""
+        with uninterrupted():
+            self.whole = False
+            scalars = check_scalars(self.method, "update", self.method.update(batch))
+            _add(self.sums, scalars)
+            self.run.update += 1
+            self.whole = True
+
+    def evaluate_if_due(self) -> None:
+        """Evaluate at update 0, at every `eval_every` and at the end, unless that is done."""
+        update, budget = self.run.update, self.budget
+        evaluated = self.run.curve[-1]["update"] if self.run.curve else None
+        if update != evaluated and (update % budget.eval_every == 0 or update == budget.updates):
+            started = time.perf_counter()
+            try:
+                self._evaluate()
+            finally:
+                self.run.validating += time.perf_counter() - started
+            if update:
+                self.save()
+
+    def save_if_due(self) -> None:
+        """Save a checkpoint every now and then."""
+        if time.perf_counter() >= self.next_save:
+            self.save()
+
+    def save_at_stop(self) -> None:
+        """Save what a signal has stopped, if that is anything; a failure is printed."""
+        evaluating = (self.folder / checkpoint.EVALUATION).exists()
+        if not (self.whole and (self.run.update or evaluating)):
+            return
+        try:
+            self.save()
+        except Exception as error:
+            click.echo(f"no checkpoint of update {self.run.update:,}: {error}", err=True)
+
+    def save(self) -> None:
+        """Save a checkpoint.
+
+        Raises:
+            Diverged: a scalar is not finite; the checkpoint before stays.
+        """
+        with uninterrupted():
+            _means(self.sums, self.run)
+            before = time.perf_counter()
+            self.run.seconds = before - self.started
+            checkpoint.save(self.method, self.run, self.sums, self.folder, self.identity)
+            now = time.perf_counter()
+            self.next_save = now + max(SAVE_EVERY, (now - before) / SAVE_SHARE)
+
+    def _evaluate(self) -> None:
+        """Score the validation split, extend the curve, and keep the state if it is the best."""
+        run = self.run
+        losses = _means(self.sums, run)
+        # On a GPU a resumed run may reach this update in another state, with other losses.
+        state = {"run": self.identity, "update": run.update, "losses": losses}
+        # A signal may stop this: predicting changes nothing.
+        valid = self.data["valid"]
+        scores = evaluation.evaluate(self.method, valid, self.folder, state).metrics
+        with uninterrupted():
+            self.whole = False
+            self.sums.clear()
+            run.curve.append({"update": run.update, **losses, **_validation(scores)})
+            if scores[self.select_by] > run.best_score:
+                run.best_score, run.best_update = scores[self.select_by], run.update
+                score, method = run.best_score, self.method.state_dict()
+                best = {"update": run.update, "score": score, "method": method}
+                write_state(self.folder / checkpoint.BEST, best)
+            # Written whole each time: a resumed run leaves no lines of its lost part behind.
+            lines = (json.dumps(line) + "\n" for line in run.curve)
+            write_text(self.folder / checkpoint.CURVE, "".join(lines))
+            self.whole = True
+
+
+def _validation(scores: Mapping[str, float]) -> dict[str, float]:
+    # Attention metrics are NaN where nothing was glimpsed: JSON has no such number.
+    known = {name: scores[name] for name in _FOLLOWED if math.isfinite(scores.get(name, math.nan))}
+    return {f"valid_{name}": score for name, score in known.items()}
+
+
+def _add(sums: Sums, scalars: Mapping[str, Tensor]) -> None:
+    """Add the scalars of an update to the sums, in two kernels for those of one dtype."""
+    alike: dict[tuple[torch.dtype, torch.device], dict[str, Tensor]] = {}
+    for name, scalar in scalars.items():
+        # Detached here too: a scalar that a method forgot to detach would keep every graph.
+        alike.setdefault((scalar.dtype, scalar.device), {})[name] = scalar.detach().reshape(())
+    for group in alike.values():
+        names, values = tuple(group), torch.stack(list(group.values()))
+        sums[names] = sums[names] + values if names in sums else values
+
+
+def _means(sums: Sums, run: Progression) -> dict[str, float]:
+    """Return the mean scalars since the last evaluation.
+
+    Raises:
+        Diverged: one of them is not finite, or too large for a record.
+    """
+    since = run.update - (int(run.curve[-1]["update"]) if run.curve else 0)
+    totals: Counter[str] = Counter()
+    for names, values in sums.items():
+        totals.update(dict(zip(names, values.tolist(), strict=True)))
+    means = {name: total / since for name, total in totals.items()}
+    # Written so that NaN is among them.
+    bad = [name for name, value in means.items() if not abs(value) <= LARGEST]
+    if bad:
+        raise Diverged(
+            f"{bad[0]} is {means[bad[0]]} between updates {run.update - since} and {run.update}: "
+            "lower the learning rate or the largest gradient norm"
+        )
+    return means
+
+
+def _status(run: Progression, select_by: str) -> str:
+    score, f1 = run.curve[-1][f"valid_{select_by}"], run.curve[-1]["valid_macro_f1"]
+    return f"valid {select_by.replace('_', ' ')} {score:.3f}, macro F1 {f1:.3f}"

@@ -1,0 +1,83 @@
+"""Exact match by the number of objects: a few bars for each method, with their numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from hsal_bench.report.columns import cell
+
+from .sections import SORT_BY, Row, Section
+from .svg import Axis, tag, text
+
+_BAR = 24
+_TOP, _HEIGHT = 16, 58
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A method's exact match by the number of objects, of which there are so many `sizes`."""
+
+    row: Row
+    svg: Markup
+    sizes: int
+
+
+def bars(section: Section) -> list[Bars]:
+    """Return a row of bars for each method that has a number for some number of objects."""
+    names = {name for row in section.rows for run in row.good for name in run.metrics}
+    found = (re.fullmatch(r"exact_match_m([0-9]+)", name) for name in names)
+    sizes = sorted(int(match[1]) for match in found if match)
+    rows = [row for row in section.rows if row.good] if sizes else []
+    return [Bars(row, _bars(row, sizes), len(sizes)) for row in rows]
+
+
+def _bars(row: Row, sizes: Sequence[int]) -> Markup:
+    """Return a bar per number of objects, with its mean above and the deviation over seeds."""
+    wide, bottom = _BAR * len(sizes) + 4, _TOP + _HEIGHT
+    y = Axis(0.0, 1.0, bottom, _TOP)
+    means = {m: row.mean(f"exact_match_m{m}") for m in sizes}
+    told = ", ".join(
+        f"{m} {'object' if m == 1 else 'objects'}: {cell(SORT_BY, *means[m])}" for m in sizes
+    )
+    drawn = [part for k, m in enumerate(sizes) for part in _bar(2 + _BAR * k, m, *means[m], y)]
+    base = tag("line", x1=0, x2=wide, y1=bottom, y2=bottom, class_="axis")
+    title = tag("title", f"Exact match of {row.name} by number of objects: {told}")
+    return tag(
+        "svg",
+        title,
+        *drawn,
+        base,
+        viewBox=f"0 0 {wide} {bottom + 16}",
+        width=wide,
+        height=bottom + 16,
+        role="img",
+        class_="bars",
+    )
+
+
+def _bar(left: int, m: int, mean: float, std: float, y: Axis) -> Iterator[Markup]:
+    middle = left + _BAR / 2
+    yield text(str(m), middle, y.start + 13, "middle")
+    if math.isnan(mean):
+        yield text("—", middle, y.start - 4, "middle")
+        return
+    up = y.at(mean)
+    yield tag("rect", x=left + 2, y=up, width=_BAR - 4, height=round(y.start - up, 1))
+    top = up
+    if std > 0:
+        top = max(y.at(mean + std), 4.0)
+        yield tag(
+            "line",
+            x1=middle,
+            x2=middle,
+            y1=top,
+            y2=min(y.at(mean - std), y.start),
+            class_="whisker",
+        )
+    told = f"{mean:.2f}".removeprefix("0")
+    yield text(told, middle, round(min(top, up) - 3, 1), "middle", class_="value")

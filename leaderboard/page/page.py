@@ -1,0 +1,103 @@
+"""The leaderboard as one static page: it loads nothing, and nothing in a record is run.
+
+What a record says is escaped wherever it stands. A content security policy allows the page its own
+style sheet and script, known by their hashes, and pictures that are part of it; nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from markupsafe import Markup
+
+from hsal_bench import __version__
+
+from .bars import bars
+from .charts import charts, swatch
+from .panel import panel
+from .pictures import Pictures, pictures
+from .sections import Entry, sections
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_HERE = Path(__file__).parent
+
+
+class Page(NamedTuple):
+    """The page's text, and a line for each picture that it has no room for, or that is none."""
+
+    text: str
+    left_out: tuple[str, ...]
+
+
+def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -> Page:
+    """Return the page of the records, with links that hold where it is written to `file`.
+
+    with_pictures: show the attention pictures that lie beside the records, as far as
+    `pictures.LARGEST_ALL` allows.
+    """
+    found = sections(entries)
+    rows = [row for section in found for row in section.rows]
+    drawn = pictures(rows) if with_pictures else Pictures()
+    panels = {row.anchor: panel(row, file) for row in rows}
+    style, script = ((_HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    text = _template().render(
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        version=__version__,
+        runs=len(entries),
+        sections=found,
+        panels=panels,
+        kinds=sorted({one.kind for one in panels.values()}),
+        pictures=drawn,
+        charts=charts,
+        bars=bars,
+        swatch=swatch,
+        breakable=_breakable,
+    )
+    left_out = (
+        f"{row.name} on {section.title}: {drawn.left_out[row.anchor]}"
+        for section in found
+        for row in section.rows
+        if row.anchor in drawn.left_out
+    )
+    return Page(text, tuple(left_out))
+
+
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _breakable(name: str) -> Markup:
+    """Return a method's name that can go on in another line at its joints."""
+    before = Markup("<wbr>+").join(name.split("+"))
+    return Markup(re.sub(r"(?<=[_=,])", "<wbr>", before))
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the content security policy that allows this style sheet and this script alone."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

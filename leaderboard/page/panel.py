@@ -1,0 +1,170 @@
+"""What a row of the board opens to: every number with its record, how the runs were made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from hsal_bench.compare.grouping import caveats, unhelped
+from hsal_bench.plain_text import shown
+from hsal_bench.records.external_entry import Statement
+from hsal_bench.records.record import Record
+from hsal_bench.report.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
+from hsal_bench.report.run_details import Fact, facts
+
+from .sections import Entry, Row
+
+NONE = "—"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of every run; `mean` with its deviation, and its interval, where there are several.
+
+    interval: the 95 % t-interval of the mean over seeds.
+    """
+
+    name: str
+    meaning: str
+    mean: str
+    interval: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, in words; `href` leads to its record from where the page is."""
+
+    seed: int
+    outcome: str
+    tested: str
+    time: str
+    memory: str
+    device: str
+    git: str
+    started: str
+    file: str
+    href: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All that is known of a row."""
+
+    kind: str
+    summary: str
+    problems: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    runs: tuple[Run, ...]
+    seeds: tuple[int, ...]
+    numbers: tuple[Number, ...]
+    commands: tuple[str, ...]
+    stated: Statement | None
+
+
+def panel(row: Row, page: Path) -> Panel:
+    """Return what the row opens to, on a page that is written to the file `page`."""
+    entries = [(entry, "") for entry in row.runs]
+    entries += [
+        (entry, "superseded: a later run of the same seed counts") for entry in row.superseded
+    ]
+    first = (row.good or row.bad)[0]
+    return Panel(
+        kind=_kind(first),
+        summary=_summary(row, first),
+        problems=tuple(_problems(row)),
+        facts=tuple(facts([entry.record for entry in row.runs])),
+        runs=tuple(_run(entry, note, page) for entry, note in entries),
+        seeds=tuple(run.seed for run in row.good),
+        numbers=tuple(_numbers(row)),
+        commands=tuple(
+            dict.fromkeys(entry.record.command for entry in row.runs if entry.record.command)
+        ),
+        stated=first.stated,
+    )
+
+
+def _kind(record: Record) -> str:
+    """Return what the numbers are of: a run of this harness, or predictions made elsewhere."""
+    return f"{record.stated.entry} submission" if record.stated else "run here"
+
+
+def _summary(row: Row, first: Record) -> str:
+    number, seeds = len(row.runs), _listed([entry.record.seed for entry in row.runs])
+    parts = [f"{number} run{'' if number == 1 else 's'} (seed{'' if number == 1 else 's'} {seeds})"]
+    parts += [f"preset {first.preset}"] if first.preset else []
+    parts += [f"{first.updates:,} updates"] if first.updates else []
+    return ", ".join(parts)
+
+
+def _problems(row: Row) -> Iterator[str]:
+    for record in row.bad:
+        yield f"seed {record.seed} {record.status}: {record.reason}"
+    if row.missing:
+        yield f"no run of seed {_listed(row.missing)}, which other methods have"
+    yield from filter(None, [unhelped(row.good)])
+    yield from dict.fromkeys(caveat for record in row.good for caveat in caveats(record))
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Return ascending seeds as "0-4, 7"."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _run(entry: Entry, note: str, page: Path) -> Run:
+    record = entry.record
+    memory = "peak_memory_device" if record.peak_memory_bytes.device else "peak_memory_process"
+    return Run(
+        seed=record.seed,
+        outcome=record.status if record.status == "ok" else f"{record.status}: {record.reason}",
+        tested=_updates(record),
+        time=cell_with_unit("wall_s", value(record, "wall_s")),
+        memory=cell_with_unit(memory, value(record, memory)),
+        device=record.device or NONE,
+        git=_revision(record),
+        started=record.started,
+        file=shown(str(entry.path)),
+        href=_href(entry.path, page),
+        note=note,
+    )
+
+
+def _updates(record: Record) -> str:
+    if record.updates is None:
+        return NONE
+    tested = NONE if record.selected_update is None else f"{record.selected_update:,}"
+    return f"{tested} of {record.updates:,}"
+
+
+def _revision(record: Record) -> str:
+    if record.git is None:
+        return NONE
+    return f"{record.git.revision[:10]}{', with changes' if record.git.dirty else ''}"
+
+
+def _numbers(row: Row) -> Iterator[Number]:
+    names = dict.fromkeys(name for record in row.good for name in names_in(record))
+    for name in names:
+        values = [value(record, name) for record in row.good]
+        if any(number == number for number in values):
+            texts = tuple(cell(name, number) for number in values)
+            mean, std = row.mean(name)
+            reach = interval(name, mean, *row.interval(name))
+            said = f"{meaning(name)}, {unit(name)}".removesuffix(", ")
+            yield Number(name, said, cell(name, mean, std), reach, texts)
+
+
+def _href(file: Path, page: Path) -> str:
+    """Return a link that no file name can make into anything but a path."""
+    path = os.path.relpath(file.absolute(), page.absolute().parent)
+    return f"./{quote(os.fsencode(path))}"  # a file's name need not be UTF-8

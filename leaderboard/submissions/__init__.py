@@ -1,0 +1,4 @@
+"""Submissions: reading, checking and scoring them.
+
+May import: the core and the other modules of the leaderboard.
+"""

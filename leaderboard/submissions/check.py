@@ -1,0 +1,96 @@
+"""Checking a submission: every number is computed again, and what is wrong is told, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
+from hsal_bench.data.file import DataFile
+from hsal_bench.metrics import scores as metrics
+from hsal_bench.plain_text import shown
+from hsal_bench.records.environment import utc_now
+from hsal_bench.records.record import DataSet, Record, pack_correct
+
+from .entry import Entry, opened_entry
+from .files import Refused
+from .rules import LONGEST, RULES, lines
+from .scores import Scored
+from .statement import Submission
+
+NAMES = tuple(RULES)
+"""The checks, in the order in which they are told: all of them, whatever comes of any."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was looked at, and the record of each seed if nothing failed."""
+
+    checks: list[Check]
+    records: list[Record] = field(default_factory=list)
+
+
+def check(
+    path: Path, file: Path | None, find: Callable[[str], Path], known: Mapping[str, Record]
+) -> Outcome:
+    """Check the submission `path`, against `known` records, too, by their files' names.
+
+    `file` is the data set's; where it is None, `find` returns it, given the name that
+    `submission.json` states, or raises UsageError, which is a problem of the submission then.
+
+    Raises:
+        UsageError: there is no such submission; whatever `open_data` refuses.
+    """
+    try:
+        with opened_entry(path, file, find, known) as entry:
+            return _outcome(entry)
+    except Refused as error:
+        first, *others = NAMES
+        unmade = [Check(name, SKIPPED, "none of the files is read") for name in others]
+        return Outcome([Check(first, FAILED, lines(error.problems)), *unmade])
+
+
+def _outcome(entry: Entry) -> Outcome:
+    checks = [_made(name, rule, entry) for name, rule in RULES.items()]
+    submission = entry.stated.submission
+    if submission is None or any(one.outcome == FAILED for one in checks):
+        return Outcome(checks)
+    data = entry.predicted()
+    seeds = entry.seeds().items()
+    return Outcome(checks, [_record(submission, seed, scored, data) for seed, scored in seeds])
+
+
+def _made(name: str, rule: Callable[[Entry], str], entry: Entry) -> Check:
+    try:
+        return Check(name, PASSED, shown(rule(entry), LONGEST))
+    except Skipped as reason:
+        return Check(name, SKIPPED, shown(str(reason), LONGEST))
+    except Failed as failure:
+        return Check(name, FAILED, str(failure))
+
+
+def _record(submission: Submission, seed: int, scored: Scored, data: DataFile) -> Record:
+    return Record(
+        status="ok",
+        method=submission.method,
+        config={},
+        preset=None,
+        seed=seed,
+        budget={},
+        data_set=DataSet.of(data),
+        activation=None,
+        metrics=scored.metrics,
+        correct=pack_correct(scored.correct),
+        predictions_sha256=scored.sha256,
+        updates=None,
+        wall_s=None,
+        parameters=submission.parameters,
+        device="",
+        environment=None,
+        git=None,
+        started=utc_now(),
+        command="",
+        stated=submission.statement,
+        metrics_version=metrics.METRICS_VERSION,
+    )

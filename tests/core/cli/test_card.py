@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from hsal_bench.cli import card as cli_card
+from hsal_bench.data.generator import load_generator
+from hsal_bench.errors import HsalBenchError
+
+pytestmark = pytest.mark.usefixtures("known_generators")
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(cli_card.card, [str(argument) for argument in arguments])
+
+
+def refusal(result: Result) -> tuple[int, str]:
+    assert isinstance(result.exception, HsalBenchError)
+    return result.exception.exit_code, str(result.exception)
+
+
+def test_a_file_a_name_and_a_file_by_its_name_are_one_card(toy_file: Path) -> None:
+    result = call(toy_file)
+    assert result.exit_code == 0
+    assert result.output.startswith("# toy\n\n1,300 images")
+    # toy makes toy-x.h5; toy-x is a file there, whatever made it.
+    for name in ("toy", "toy-x"):
+        assert call(name, "--datasets", toy_file.parent).output == result.output
+
+
+def test_a_name_without_a_file_gets_what_can_be_said(tmp_path: Path) -> None:
+    result = call("toy", "--datasets", tmp_path)
+    assert result.exit_code == 0
+    assert f"`hsal-bench generate toy --out {tmp_path}` builds it" in result.output
+
+
+def test_croissant_is_written_and_what_it_lacks_is_told(toy_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "croissant.json"
+    result = call(toy_file, "--croissant", out)
+    assert result.output == (
+        f"{out}: toy, to lie beside toy-x.h5; Croissant asks for --url and --published once it is "
+        "published\n"
+    )
+    assert json.loads(out.read_text())["name"] == "toy"
+    published = ("--url", "https://example.org/toy", "--published", "2026-01-31")
+    result = call(toy_file, "--croissant", out, *published)
+    assert result.output == f"{out}: toy, to lie beside toy-x.h5\n"
+    document = json.loads(out.read_text())
+    assert document["url"] == "https://example.org/toy"
+    assert document["datePublished"] == "2026-01-31"
+    assert [path.name for path in out.parent.iterdir()] == ["croissant.json"]
+
+
+def test_a_name_that_is_none_names_the_nearest(tmp_path: Path) -> None:
+    assert refusal(call("toyy", "--datasets", tmp_path)) == (
+        2,
+        f"no data set 'toyy' and no file {tmp_path / 'toyy.h5'}: did you mean 'toy'? "
+        "known: toy, toy-large",
+    )
+
+
+def test_a_name_that_other_options_give_has_an_outline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = load_generator("toy")
+    spec = type(toy.defaults)(seed=3)
+    monkeypatch.setattr(toy, "spec_of", lambda name, like: {"toy-3": spec}.get(name), raising=False)
+    output = call("toy-3", "--datasets", tmp_path).output
+    assert f"`hsal-bench generate toy --seed 3 --out {tmp_path}` builds it" in output
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "toy.h5"
+    assert refusal(call(path)) == (
+        2,
+        f"no data set file {path}: build it with `hsal-bench generate`",
+    )
+
+
+def test_croissant_without_a_file_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "croissant.json"
+    assert refusal(call("toy", "--datasets", tmp_path, "--croissant", out)) == (
+        2,
+        f"no data set file {tmp_path / 'toy-x.h5'}, which Croissant metadata describes: build it "
+        f"with `hsal-bench generate toy --out {tmp_path}`",
+    )
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("arguments", [["--url", "x"], ["--published", "2026-01-31"]])
+def test_what_only_croissant_holds_is_refused_without_it(
+    toy_file: Path, arguments: list[str]
+) -> None:
+    assert refusal(call(toy_file, *arguments)) == (
+        2,
+        "--url and --published are written by --croissant OUT.json: name the file",
+    )
+
+
+@pytest.mark.parametrize("croissant", [False, True])
+def test_a_truncated_file_is_a_failure(toy_file: Path, tmp_path: Path, croissant: bool) -> None:
+    with toy_file.open("rb+") as file:
+        file.truncate(1000)
+    out = tmp_path / "croissant.json"
+    code, message = refusal(call(toy_file, *(["--croissant", out] if croissant else [])))
+    assert (code, message) == (
+        1,
+        f"{toy_file} is truncated: make it again with `hsal-bench generate`",
+    )
+    assert not out.exists()
+
+
+def test_pixels_that_cannot_be_decoded_are_a_failure(
+    toy_file: Path, damage: Callable[[str, int], None]
+) -> None:
+    damage("train", 0)
+    code, message = refusal(call(toy_file))
+    assert code == 1
+    assert "train/images cannot be decoded" in message
+
+
+def test_every_option_has_help() -> None:
+    options = [one for one in cli_card.card.params if isinstance(one, click.Option)]
+    assert all(option.help for option in options)

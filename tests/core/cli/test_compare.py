@@ -1,0 +1,317 @@
+"""`hsal-bench compare`: records, runs and predictions files; what is left out, and refused."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hsal_bench.cli.compare import compare
+from hsal_bench.compare.pairwise import hold
+from hsal_bench.data.file import open_data
+from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.metrics import scores as metrics
+from hsal_bench.records.predictions import counts_sha256
+from hsal_bench.records.record import DataSet, pack_correct, read_record, write_record
+from hsal_bench.report.figures import style
+from hsal_bench.report.figures.disagreements import contest_picture, differing, drawn
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def truth(toy_file):
+    with open_data(toy_file) as data:
+        return data.read("test", "counts").astype(int)
+
+
+@pytest.fixture
+def predict(truth, tmp_path):
+    """Write predictions that are wrong in some rows of the toy set, and return path and counts."""
+
+    def predict(path, wrong):
+        counts = truth.copy()
+        counts[list(wrong), 0] += 1
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [
+            {"id": row, "labels": np.repeat([0, 1, 2], c).tolist()} for row, c in enumerate(counts)
+        ]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return file, counts
+
+    return predict
+
+
+@pytest.fixture
+def run(predict, truth, toy_file, ok, tmp_path):
+    """Make a run's folder: a record and the predictions beside it."""
+    with open_data(toy_file) as data:
+        content = data.header.content_sha256
+    data_set = DataSet("toy", content, {"test": 60}, toy_file.name)
+
+    def run(folder, wrong, **changes):
+        _, counts = predict(f"{folder}/predictions.jsonl", wrong)
+        given = {
+            "method": folder,
+            "data_set": data_set,
+            "correct": pack_correct(metrics.correct(truth, counts)),
+            "predictions_sha256": counts_sha256(counts),
+        }
+        write_record(ok(**(given | changes)), tmp_path / folder / "record.json")
+        return tmp_path / folder
+
+    return run
+
+
+def command(*arguments):
+    return CliRunner().invoke(compare, list(map(str, arguments)))
+
+
+def told(*arguments):
+    """Return what --json prints."""
+    done = command(*arguments, "--datasets", ".", "--json")
+    assert done.exit_code == 0, done.exception
+    return json.loads(done.output)
+
+
+def refused(*arguments):
+    done = command(*arguments)
+    assert isinstance(done.exception, UsageError), done.output
+    return str(done.exception)
+
+
+def test_two_runs_in_full(run, truth):
+    a, b = run("a", range(20)), run("b", [0, 30])
+    found = told(a, b)
+    assert [found[name] for name in ("both", "only_a", "only_b", "neither")] == [39, 1, 19, 1]
+    assert found["p"] == pytest.approx(2 * 21 / 2**20)
+    assert found["exact_match"]["difference"]["value"] == pytest.approx(18 / 60)
+    assert found["macro_f1"]["a"]["value"] < found["macro_f1"]["b"]["value"]
+    assert [kind["name"] for kind in found["kinds"]] == [
+        "1 object",
+        "2 objects",
+        "3 objects",
+        "no repeat",
+    ]
+    assert found["verdict"].startswith("As trained here, b is better by 30.0 points (95 % 1")
+    assert found["verdict"].endswith(
+        " points would have shown with 80 % probability. This is of two trained models, not of the "
+        "methods: train several seeds of each, which `hsal-bench table` weighs."
+    )
+    assert found["cautions"] == []
+
+
+def test_what_is_printed(run):
+    done = command(run("a", range(20)), run("b", [0, 30]) / "record.json", "--datasets", ".")
+    assert done.exit_code == 0, done.exception
+    lines = [line.strip() for line in done.output.splitlines()]
+    assert lines[0].startswith("toy, 60 images of test (content ")
+    assert "A right 39 1" in [" ".join(line.split()) for line in lines]
+    assert any(line.startswith("As trained here, b is better by 30.0") for line in lines)
+    assert "\x1b" not in done.output
+
+
+def test_a_predictions_file_against_a_run(run, predict, toy_file):
+    file, _ = predict("elsewhere.jsonl", [1])
+    found = told(run("a", [0, 1]), file, "--dataset", toy_file)
+    assert (found["only_a"], found["only_b"]) == (0, 1)
+    assert found["b"]["name"] == "elsewhere.jsonl"
+    assert found["verdict"].endswith("This is of two predictions, not of the methods.")
+    assert refused(file, file) == f"{file} does not say what it is of: name it with --dataset"
+
+
+def test_files_are_named_without_what_does_not_print(run, predict, toy_file):
+    a, (file, _) = run("a", [0, 1]), predict("else\u202ewhere.jsonl", [1])
+    found = told(a, file, "--dataset", toy_file)
+    assert found["b"]["name"] == "else\\u202ewhere.jsonl"
+    assert found["b"]["path"].endswith("/else\\u202ewhere.jsonl")
+    assert found["verdict"].isprintable()
+    done = command(a, file, "--dataset", toy_file)
+    assert done.exit_code == 0, done.exception
+    assert all(line.isprintable() for line in done.output.splitlines())
+
+
+def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file):
+    a, (file, _) = run("a", [0, 1]), predict("elsewhere.jsonl", [1])
+    for pair, alone in (((a, file), "only_b"), ((file, a), "only_a")):
+        assert told(*pair)[alone] == 1
+    content = read_record(a / "record.json").data_set.content_sha256[:8]
+    assert refused(a, file, "--datasets", "none") == (
+        f"{file} takes the data set that it is of, and no file in none has the content {content} "
+        "of toy: name it with --dataset, or its folder with --datasets"
+    )
+
+
+def test_predictions_of_another_split_are_told_apart_by_their_number(predict, toy_file):
+    file, _ = predict("p.jsonl", [])
+    assert refused(file, file, "--dataset", toy_file, "--split", "valid") == (
+        f"{file} has 60 lines, as many as test has images, and valid has 40: if it is of that "
+        "split, say --split test"
+    )
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
+    assert "has ids up to 59, as test has, and valid has them up to 39: if it is" in refused(
+        file, file, "--dataset", toy_file, "--split", "valid"
+    )
+
+
+def test_without_predictions_the_bits_of_the_records(run, toy_file):
+    a, b = run("a", range(20)), run("b", [0, 30])
+    (a / "predictions.jsonl").unlink()
+    found = told(a, b)
+    assert (found["only_b"], found["macro_f1"], len(found["kinds"])) == (19, None, 4)
+    assert found["cautions"][0] == (
+        f"Left out: macro F1. There is no predictions.jsonl beside {a}."
+    )
+    toy_file.unlink()
+    found = told(a, b)
+    assert (found["only_b"], found["macro_f1"], found["kinds"]) == (19, None, [])
+    content = found["data_set"]["content_sha256"][:8]
+    assert found["cautions"][0] == (
+        f"Left out: macro F1 and kinds of images. They take the data set file with the content "
+        f"{content} (toy): name it with --dataset, or its folder with --datasets."
+    )
+
+
+def test_the_data_set_is_found_by_its_content(run, toy_file, another_toy):
+    a, b = run("a", [0]), run("b", [1])
+    toy_file.rename("renamed.h5")
+    another_toy("toy-x")
+    assert hold(a, b, None, toy_file.parent).file.name == "renamed.h5"
+    assert "toy-x.h5 has the content" in refused(a, b, "--dataset", "toy-x.h5")
+
+
+def test_names_that_differ(run, predict, toy_file):
+    a, b = run("a", [0], method="m"), run("b", [1], method="m", seed=1)
+    assert [told(a, b)[side]["name"] for side in "ab"] == ["m, seed 0", "m, seed 1"]
+    one, other = run("x/quick/s", [0], method="m"), run("y/quick/s", [1], method="m")
+    assert [told(one, other)[side]["name"] for side in "ab"] == ["x", "y"]
+    assert [told(one, one)[side]["name"] for side in "ab"] == [str(one)] * 2
+    files = [predict(f"{name}/p.jsonl", [0])[0] for name in ("c", "c/d")]
+    found = told(*files, "--dataset", toy_file)
+    assert [found[side]["name"] for side in "ab"] == [str(file) for file in files]
+
+
+def test_conditions_that_differ_are_told(run):
+    short = run("short", [0], budget={"updates": 7, "batch_size": 64})
+    other = DataSet("other", "ee" * 32, {"test": 60}, "o.h5")
+    found = told(run("a", [1], trained_on=other), short)
+    assert found["cautions"] == [
+        "Not trained on the same data: other (a) against toy (short)",
+        "Not under equal conditions: updates 100 (a) against updates 7 (short)",
+    ]
+
+
+def test_predictions_that_are_not_the_records(run, predict):
+    a, b = run("a", [0]), run("b", [1])
+    predict("a/predictions.jsonl", [5])
+    for sha256 in (read_record(a / "record.json").predictions_sha256, None):
+        changed = dataclasses.replace(read_record(a / "record.json"), predictions_sha256=sha256)
+        write_record(changed, a / "record.json")
+        assert refused(a, b, "--datasets", ".") == (
+            f"{a / 'predictions.jsonl'} is not what {a} was made from: run it again, or take one "
+            "of the two away"
+        )
+
+
+def test_what_cannot_be_compared_is_refused(run, bad, tmp_path, toy_file):
+    a = run("a", [0])
+    other = run("b", [1], data_set=DataSet("other", "ee" * 32, {"test": 60}, "o.h5"))
+    content = read_record(a / "record.json").data_set.content_sha256[:8]
+    assert refused(a, other) == (
+        f"{a} is of toy (content {content}), {other} of other (content eeeeeeee): compare what "
+        "was tested on the same data"
+    )
+    newer = run("c", [1], metrics_version=2)
+    assert refused(a, newer) == (
+        f"{a} was scored with metrics 1, {newer} with 2: evaluate the older again"
+    )
+    write_record(bad(), tmp_path / "failed.json")
+    assert refused(a, "failed.json") == (
+        "failed.json failed (the loss is nan): there is nothing to compare"
+    )
+    assert "is of the test split, and so must be what it is compared with: leave out" in refused(
+        a, a, "--split", "valid", "--dataset", toy_file
+    )
+
+
+def test_folders_that_are_no_run_are_refused(run, tmp_path):
+    a = run("runs/m/seed-0", [0])
+    shutil.copytree(a, tmp_path / "runs/m/seed-1")
+    assert refused("runs", a) == "runs holds 2 runs: name one, as runs/m/seed-0"
+    (tmp_path / "empty").mkdir()
+    assert refused("empty", a) == (
+        "no record.json in empty: name a run's folder, or a predictions file"
+    )
+    assert refused("none.json", a) == (
+        "no record, run or predictions file none.json: name one that is there"
+    )
+
+
+def test_the_images_that_are_drawn_are_of_both_kinds(run):
+    found = hold(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+    assert differing(found, 4).tolist() == [1, 2, 30, 31]
+    assert differing(found, 6).tolist() == [1, 2, 3, 4, 30, 31]
+    assert len(differing(found, 99)) == 21
+
+
+def test_which_images_are_drawn_is_told(run):
+    found = hold(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+    told = "images that A alone has right, 2 of 2, and B alone, {} of 19: {}"
+    assert drawn(found, 5) == told.format(3, "the first of each")
+    assert drawn(found, 21) == told.format(19, "all of them")
+
+
+def test_the_sheet_shows_them(run, tmp_path):
+    a, b = run("a", range(20)), run("b", [0, 30])
+    done = command(a, b, "--datasets", ".", "-o", "new/sheet.png", "--count", 4)
+    assert done.exit_code == 0, done.exception
+    told = "images that A alone has right, 1 of 1, and B alone, 3 of 19: the first of each"
+    assert done.stderr == f"new/sheet.png: {told}\n"
+    with Image.open(tmp_path / "new/sheet.png") as sheet:
+        seen = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.asarray(sheet).reshape(-1, 3)}
+        # 4 pictures of 24 pixels in a row, each over three lines, under the title.
+        assert sheet.size == (4 * (24 + 6) + 6, 18 + 6 + 24 + 18 + 2 * 16 + 6)
+    assert {style.RIGHT, style.WRONG} <= seen
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("sheet.txt", "sheet.txt has no picture's suffix: call it sheet.png"),
+        ("file/sheet.png", "cannot write in file (File exists): name another folder"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, tmp_path, output, told):
+    (tmp_path / "file").touch()
+    a, b = run("a", [0]), run("b", [1])
+    done = command(a, b, "--datasets", ".", "-o", output)
+    assert (str(done.exception), done.output) == (told, "")
+
+
+def test_where_nothing_can_be_drawn(run, toy_file):
+    a, b = run("a", [0]), run("b", [0])
+    with pytest.raises(HsalBenchError, match="no image that one alone has right: nothing is drawn"):
+        contest_picture(hold(a, b, None, toy_file.parent), 4)
+    toy_file.unlink()
+    done = command(a, b, "-o", "sheet.png")
+    assert "whose images would be drawn: name it with --dataset" in str(done.exception)
+    assert done.exception.exit_code == 1
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from hsal_bench.cli.compare import compare; "
+        "compare(['--help'], standalone_mode=False); "
+        "print(sorted({'torch', 'pandas', 'rich', 'scipy', 'h5py'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n"), done.stdout[-200:]

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import click
+import h5py
+import pytest
+from click.testing import CliRunner, Result
+
+from hsal_bench import errors, progress
+from hsal_bench.cli import data as cli_data
+from hsal_bench.cli.spec_options import _metavar
+from hsal_bench.data import generate as generation
+from hsal_bench.data.file import open_data
+from hsal_bench.data.generator import load_generator
+
+pytestmark = pytest.mark.usefixtures("known_generators")
+
+SMALL = ("--train", "30", "--valid", "4", "--test", "5", "--workers", "1")
+
+
+def call(command: click.Command, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def refusal(result: Result) -> str:
+    assert result.exit_code != 0
+    return str(result.exception) if not isinstance(result.exception, SystemExit) else result.output
+
+
+def test_generate_makes_a_file_and_says_what_it_made(tmp_path: Path) -> None:
+    result = call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)
+    path = tmp_path / "toy-x.h5"
+    with open_data(path) as data:
+        assert data.layout.sizes == {"train": 30, "valid": 4, "test": 5}
+        content = data.header.content_sha256
+    assert result.exit_code == 0
+    assert result.output.startswith(f"{path}: 39 images in ")
+    assert result.output.endswith(f" MB, content {content}\n")
+    assert "images/s)" in result.output
+
+
+def test_generate_without_a_name_makes_all(tmp_path: Path) -> None:
+    result = call(cli_data.generate, "--out", tmp_path, *SMALL)
+    assert result.exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["toy-large-x.h5", "toy-x.h5"]
+
+
+def test_what_is_there_already_is_left(tmp_path: Path) -> None:
+    call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)
+    before = (tmp_path / "toy-x.h5").stat().st_mtime_ns
+    result = call(
+        cli_data.generate, "toy", "--out", tmp_path, *SMALL, "--data-dir", "without-source"
+    )
+    assert result.output == f"{tmp_path / 'toy-x.h5'} is up to date\n"
+    assert (tmp_path / "toy-x.h5").stat().st_mtime_ns == before
+
+
+def test_another_config_is_refused_unless_forced(tmp_path: Path) -> None:
+    call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)
+    change = ("toy", "--out", tmp_path, *SMALL, "--seed", "7", "--no-unique")
+    assert refusal(call(cli_data.generate, *change)) == (
+        f"{tmp_path / 'toy-x.h5'} was made with unique=True, seed=0, not unique=False, seed=7: "
+        "--force replaces it, --out names another folder"
+    )
+    assert call(cli_data.generate, *change, "--force").exit_code == 0
+    with open_data(tmp_path / "toy-x.h5") as data:
+        assert (data.header.config["seed"], data.header.config["unique"]) == (7, False)
+
+
+def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "toy-x.h5"
+    path.write_text("half")
+    assert refusal(call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)).startswith(
+        f"{path} is there but is not a whole data set: --force replaces it"
+    )
+    assert call(cli_data.generate, "toy", "--out", tmp_path, *SMALL, "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["toyy"], "no data set 'toyy': did you mean 'toy'? known: toy, toy-large"),
+        (["toy", "--train", "many"], "toy: train is 'many': it takes a whole number"),
+        (["toy", "--min-objects", "4"], "min_objects is larger than max_objects"),
+        (["toy", "toy-large", "--data-dir", "without-source"], "no glyphs in without-source"),
+        (["toy", "--trian", "4"], "No such option"),
+    ],
+)
+def test_what_is_wrong_is_told_before_any_work(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = call(cli_data.generate, *arguments, "--out", tmp_path / "out")
+    assert message in refusal(result)
+    assert list(tmp_path.glob("out/*")) == []
+
+
+@pytest.fixture
+def toy_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator "toy" makes "toy-3" with another seed."""
+    toy = load_generator("toy")
+    spec = generation.dataclasses.replace(toy.defaults, seed=3)
+    names = {3: "toy-3"}
+    monkeypatch.setattr(toy, "spec_of", lambda name, like: {"toy-3": spec}.get(name), raising=False)
+    monkeypatch.setattr(toy, "data_set_name", lambda spec: names.get(spec.seed, "toy"))
+
+
+def test_a_name_that_other_options_give_is_made_with_them(toy_3: None, tmp_path: Path) -> None:
+    assert call(cli_data.generate, "toy-3", "--out", tmp_path, *SMALL).exit_code == 0
+    with open_data(tmp_path / "toy-3.h5") as data:
+        assert data.header.config["generator"] == "toy"
+        assert data.header.seed == 3
+    again = call(cli_data.generate, "toy", "toy-3", "--seed", "3", "--out", tmp_path, *SMALL)
+    assert again.output == f"{tmp_path / 'toy-3.h5'} is up to date\n"
+
+
+def test_options_that_belie_a_name_are_refused(toy_3: None, tmp_path: Path) -> None:
+    assert refusal(call(cli_data.generate, "toy-3", "--seed", "4", "--out", tmp_path)) == (
+        "toy-3 with --seed 4 is toy: leave out what changes it, or generate toy with all that "
+        "you want"
+    )
+
+
+def test_two_data_sets_with_one_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = load_generator("toy-large")
+    monkeypatch.setattr(generator, "data_set_name", lambda spec: "toy-x", raising=False)
+    assert "toy and toy-large would both be" in refusal(
+        call(cli_data.generate, "--out", tmp_path, *SMALL)
+    )
+
+
+def test_without_names_what_has_no_source_is_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(spec: object, data_dir: Path) -> None:
+        raise errors.SourceUnavailable("no squares here", "draw some")
+
+    generator = load_generator("toy-large")
+    monkeypatch.setattr(generator, "recipe", unavailable)
+    result = call(cli_data.generate, "--out", tmp_path, *SMALL)
+    assert result.exit_code == 0
+    assert "toy-large is left out: no squares here, or draw some" in result.stderr
+    assert (tmp_path / "toy-x.h5").exists()
+    assert refusal(call(cli_data.generate, "toy-large", "--out", tmp_path, *SMALL)) == (
+        "no squares here, or draw some"
+    )
+    monkeypatch.setattr(load_generator("toy"), "recipe", unavailable)
+    alone = call(cli_data.generate, "--out", tmp_path / "new", *SMALL)
+    assert refusal(alone) == "no squares here, or draw some"
+
+
+def test_help_has_the_options_of_the_named_data_set_with_defaults() -> None:
+    one = " ".join(call(cli_data.generate, "toy-large", "--help").output.split())
+    assert "--train N images of the train split [default: 2000]" in one
+    assert "--unique / --no-unique no class twice [default: yes]" in one
+    both = " ".join(call(cli_data.generate, "--help").output.split())
+    assert "[default: 1200; toy- large: 2000]" in both or "[default: 1200; toy-large: 2000]" in both
+
+
+def test_a_field_that_no_data_set_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        generation.UsageError, match="no data set has an option 'trian': did you mean"
+    ):
+        generation.plan(["toy"], {"trian": "3"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(int, "N"), (float | None, "X"), (tuple[int, ...], "N,..."), (str, "TEXT")],
+)
+def test_what_an_option_takes(kind: object, text: str) -> None:
+    assert _metavar(kind) == text
+
+
+def test_an_interrupt_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generation, "build", interrupt)
+    with pytest.raises((KeyboardInterrupt, click.Abort)):
+        cli_data.generate.main(
+            ["toy", "--out", str(tmp_path), *SMALL], standalone_mode=False, prog_name="x"
+        )
+
+
+def test_verify_prints_a_line_per_check_and_one_about_all(toy_file: Path) -> None:
+    result = call(cli_data.verify, toy_file, "--data-dir", toy_file.parent)
+    assert result.exit_code == 0
+    *lines, last = result.output.splitlines()
+    assert len(lines) == 13
+    # The toy generator gives no hashes of its glyphs.
+    others = [line for line in lines if not line.startswith("ok       ")]
+    assert [line[:25] for line in others] == ["skipped  leaks by content"]
+    assert lines[-1] == "ok       made again: 32 examples, equal bit for bit"
+    assert last == f"{toy_file}: 12 checks passed, 1 skipped: leaks by content"
+
+
+def test_verify_without_the_source_skips_what_needs_it(
+    toy_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recipe(spec: object, data_dir: Path) -> None:
+        raise errors.SourceUnavailable("no glyphs here")
+
+    monkeypatch.setattr(load_generator("toy"), "recipe", recipe, raising=False)
+    result = call(cli_data.verify, toy_file)
+    assert result.exit_code == 0
+    *_, recipe_line, _, last = result.output.splitlines()
+    assert recipe_line == "skipped  recipe: no glyphs here"
+    assert last == f"{toy_file}: 10 checks passed, 3 skipped: leaks by content, recipe, made again"
+    found = json.loads(call(cli_data.verify, toy_file, "--json").output)
+    assert found["passed"]
+    assert [check["outcome"] for check in found["checks"][-3:]] == ["skipped"] * 3
+
+
+def test_verify_fails_if_a_check_fails(toy_file: Path) -> None:
+    with h5py.File(toy_file, "r+") as file:
+        file["test/counts"][3, 0] = 9
+    result = call(cli_data.verify, toy_file, "--remake", 0)
+    assert result.exit_code == 1
+    assert "FAILED   counts: test row 3: counts [9, 0, 0], labels [0, -1, -1]\n" in result.output
+    assert refusal(result) == f"{toy_file}: 2 of 11 checks failed: content hash, counts"
+
+
+@pytest.mark.parametrize("remake", [0, 3])
+def test_verify_of_a_truncated_file_fails(toy_file: Path, remake: int) -> None:
+    with toy_file.open("rb+") as file:
+        file.truncate(1000)
+    result = call(cli_data.verify, toy_file, "--remake", remake, "--json")
+    assert getattr(result.exception, "exit_code", None) == 1
+    assert refusal(result) == f"{toy_file}: 1 of 1 checks failed: format"
+    (check,) = json.loads(result.output)["checks"]
+    assert check["outcome"] == "failed"
+    assert "is truncated" in check["detail"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.h5"], "no data set file missing.h5"),
+        (["missing.h5", "--remake", "-1"], "Invalid value for '--remake'"),
+        (["missing.h5", "--remake", "few"], "'few' is not a valid integer range"),
+    ],
+)
+def test_verify_of_nothing_is_wrong_use(arguments: list[str], message: str) -> None:
+    result = call(cli_data.verify, *arguments)
+    assert message in refusal(result)
+    assert getattr(result.exception, "exit_code", result.exit_code) == 2
+
+
+def test_verify_as_json(toy_file: Path) -> None:
+    found = json.loads(call(cli_data.verify, toy_file, "--remake", 0, "--json").output)
+    assert (found["file"], found["passed"]) == (str(toy_file), True)
+    assert found["checks"][2] == {"name": "labels", "outcome": "passed", "detail": "0 to 2"}
+
+
+def test_preview_writes_a_sheet(toy_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    result = call(cli_data.preview, toy_file, "-o", out, "--start", 50, "--count", 20)
+    assert result.output == f"{out}: test 50 to 59\n"
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_preview_beyond_the_end(toy_file: Path, tmp_path: Path) -> None:
+    result = call(cli_data.preview, toy_file, "-o", tmp_path / "sheet.png", "--start", 60)
+    assert refusal(result) == f"--start 60: {toy_file} has 60 images in test"
+
+
+def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.0, 2.0, 6.0, 8.0, 12.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    log = io.StringIO()
+    with progress.progress("toy", 1000, stream=log) as advance:
+        for done in (100, 200, 700, 800):
+            advance(done)
+        advance(1000, "loss 0.31")
+    assert (
+        log.getvalue()
+        == "toy: 700/1000 (70 %), 100.0/s\ntoy: 1000/1000 (100 %), 75.0/s loss 0.31\n"
+    )
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    with progress.progress("toy", 10, stream=screen) as advance:
+        advance(10, "loss 0.31")
+    assert "toy" in screen.getvalue()
+    assert "10/10" in screen.getvalue()
+    assert "loss 0.31" in screen.getvalue()
+
+
+@pytest.mark.parametrize("command", ["generate", "verify", "preview"])
+def test_every_option_has_help(command: str) -> None:
+    options = [
+        option
+        for option in getattr(cli_data, command).params
+        if isinstance(option, click.Option) and option.name != "help"
+    ]
+    assert options
+    assert all(option.help for option in options)

@@ -1,0 +1,219 @@
+"""`hsal-bench evaluate`: what a run wrote scores as its record says; what is wrong is told."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from hsal_bench.cli import main as cli
+from hsal_bench.data.file import open_data
+from hsal_bench.metrics.scores import MEANINGS
+from hsal_bench.records.record import read_record
+
+METHOD = '''
+from dataclasses import dataclass
+import torch
+from hsal_bench.method.contract import Prediction
+
+@dataclass(frozen=True)
+class Config:
+    pass
+
+class Brightness:
+    """As many objects of a class as the image's corner is bright."""
+    Config, inputs = Config, "images"
+
+    def __init__(self, task, config, setup):
+        self.classes = task.num_classes
+
+    def update(self, batch):
+        return {"loss": torch.zeros(())}
+
+    def predict(self, batch, *, trace=False):
+        bright = (batch.inputs.flatten(1)[:, ::7] * 1000).long()
+        counts = bright[:, : self.classes] % 3
+        return Prediction(counts, confidence=bright.float().mean(1) / 7)
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+'''
+
+
+@pytest.fixture
+def call(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+    """Return a function that runs `hsal-bench` in the toy file's folder: (code, out, err)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")  # as wide as in a log, wherever the tests run
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["hsal-bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def perfect(tmp_path, toy_file):
+    """A predictions file that says what the test split holds."""
+    with open_data(toy_file) as data:
+        labels = data.read("test", "labels").tolist()
+    lines = [{"id": row, "labels": [y for y in ys if y >= 0]} for row, ys in enumerate(labels)]
+    path = tmp_path / "perfect.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_what_a_run_wrote_scores_exactly_as_its_record(call, tmp_path, toy_file):
+    (tmp_path / "bright.py").write_text(METHOD)
+    line = ["--dataset", toy_file, "--device", "cpu", "--preset", "quick", "--updates", 1]
+    code, _, err = call("run", "--model", "bright.py:Brightness", *line)
+    assert code == 0, err
+    (folder,) = (tmp_path / "runs").glob("*/Brightness/quick/seed-0")
+    code, out, _ = call("evaluate", folder / "predictions.jsonl", "--dataset", toy_file, "--json")
+    record = read_record(folder / "record.json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["metrics"] == json.loads((folder / "record.json").read_text())["metrics"]
+    assert 0.0 < told["metrics"]["macro_f1"] < 1.0
+    assert told["data_set"] == {
+        "name": record.data_set.name,
+        "content_sha256": record.data_set.content_sha256,
+    }
+    assert (told["split"], told["images"], told["metrics_version"]) == ("test", 60, 1)
+
+
+def test_the_headline_with_what_was_scored(call, perfect):
+    code, out, err = call("evaluate", perfect, "--dataset", "toy", "--datasets", ".")
+    assert (code, err) == (0, "")
+    title, head, _, *lines = [line.strip() for line in out.splitlines()]
+    assert title.startswith("perfect.jsonl on toy, 60 images of test (content ")
+    assert title.endswith(", metrics 1)")
+    assert head.split() == ["metric", "value", "meaning"]
+    assert [line.split()[:2] for line in lines] == [
+        ["exact_match", "1.000"],
+        ["macro_f1", "1.000"],
+        ["cardinality_accuracy", "1.000"],
+        ["multiset_iou", "1.000"],
+    ]
+    assert lines[0].endswith(MEANINGS["exact_match"])
+
+
+def test_all_metrics_to_a_file(call, perfect, tmp_path):
+    line = ("evaluate", perfect, "--dataset", "toy-x.h5", "--all", "-o", "new/scores.csv")
+    assert call(*line) == (0, "", "")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "new" / "scores.csv").read_text())))
+    assert [row["metric"] for row in rows[:2]] == ["exact_match", "macro_f1"]
+    assert {row["metric"] for row in rows} > {"overall_precision", "exact_match_m3", "multiset_iou"}
+    code, out, _ = call("evaluate", perfect, "--dataset", "toy-x.h5", "--format", "markdown")
+    assert code == 0
+    assert "| exact_match | 1.000 | share of images" in out
+
+
+def test_json_to_a_file(call, perfect, tmp_path):
+    line = ("evaluate", perfect, "--dataset", "toy-x.h5", "--json", "-o", "scores.json")
+    assert call(*line) == (0, "", "")
+    assert json.loads((tmp_path / "scores.json").read_text())["metrics"]["exact_match"] == 1.0
+
+
+def test_predictions_from_standard_input(call, perfect, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(perfect.read_bytes())))
+    code, out, err = call("evaluate", "-", "--dataset", "toy-x.h5", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["predictions"], found["metrics"]["exact_match"]) == ("standard input", 1.0)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}\n")))
+    code, _, err = call("evaluate", "-", "--dataset", "toy-x.h5")
+    assert code == 2
+    assert err.endswith("error: standard input: 2 problems, nothing is scored\n")
+
+
+def test_another_split_has_other_images(call, perfect):
+    line = ("evaluate", perfect, "--dataset", "toy-x.h5", "--split", "valid")
+    assert call(*line) == (
+        2,
+        "",
+        f"error: {perfect} has 60 lines, as many as test has images, and valid has 40: if it is of "
+        "that split, say --split test\n",
+    )
+    perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:50]))
+    code, out, err = call(*line)
+    assert (code, out) == (2, "")
+    assert err.startswith("line 41: id 40 is not of this split: ids go from 0 to 39\n")
+    assert err.endswith(f"error: {perfect}: 10 problems, nothing is scored\n")
+    perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:40]))
+    code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {perfect} has 40 lines, as many as valid has images, and test")
+
+
+def test_problems_stand_on_lines_of_their_own(call, perfect):
+    lines = perfect.read_text().splitlines()
+    perfect.write_text("\n".join(["{}", "[]", *lines[2:]]))
+    assert call("evaluate", perfect, "--dataset", "toy-x.h5") == (
+        2,
+        "",
+        "no line for ids 0-1 (2 of 60 images)\n"
+        "line 1: the key 'id' is missing\n"
+        'line 2: [] is not an object: write {"id": 0, "labels": [...]}\n'
+        f"error: {perfect}: 3 problems, nothing is scored\n",
+    )
+
+
+def test_one_problem_is_one_line(call, perfect):
+    perfect.write_text(perfect.read_text().replace('"id": 7,', '"id": 7, "x": 1,'))
+    code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: {perfect}: 1 problem, nothing is scored: "
+        'line 8: no key is called "x": known: id, labels, confidence\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.jsonl", "--dataset", "toy-x.h5"], "no predictions file none.jsonl: name one"),
+        (["perfect.jsonl", "--dataset", "toyy"], "did you mean 'toy'?"),
+        (
+            ["perfect.jsonl", "--dataset", "toy-large"],
+            "no data set file data/toy-large-x.h5: build it with "
+            "`hsal-bench generate toy-large --out data`",
+        ),
+        (["perfect.jsonl", "--dataset", "toy.h5"], "no data set file toy.h5: build it with"),
+        (["perfect.jsonl"], "missing option '--dataset'"),
+        (["perfect.jsonl", "--dataset", "toy-x.h5", "-o", "x.txt"], "x.txt has no suffix that"),
+        (
+            ["perfect.jsonl", "--dataset", "toy-x.h5", "--json", "--format", "csv"],
+            "--json and --format: name one of the two",
+        ),
+        (
+            ["perfect.jsonl", "--dataset", "toy-x.h5", "--json", "-o", "x.csv"],
+            "--json and -o x.csv: the file's name says csv; name it .json, or leave out --json",
+        ),
+    ],
+)
+def test_wrong_use_is_refused(call, perfect, arguments, said):
+    code, out, err = call("evaluate", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_scoring_needs_no_torch(perfect, toy_file):
+    code = (
+        "import sys; from hsal_bench.cli import main as cli\n"
+        f"sys.argv = ['hsal-bench', 'evaluate', {str(perfect)!r}, '--dataset', {str(toy_file)!r}]\n"
+        "try: cli.main()\n"
+        "finally: print('torch' in sys.modules, 'pandas' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "False False\n")

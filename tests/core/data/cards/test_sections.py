@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from hsal_bench.data.cards.composition import Composition
+from hsal_bench.data.cards.sections import findings, share, tables
+
+EVEN = Composition(
+    images=200,
+    objects=np.array([0, 80, 120]),
+    classes=np.array([240, 80]),
+    repeated=0.25,
+    sizes=np.array([[5, 10, 20, 30, 40.0], [6, 11, 21, 31, 41], [0.01, 0.02, 0.04, 0.08, 0.1]]),
+    centres=np.array([[0.3, 0.1, 0.1], [0.1, 0.1, 0.05], [0.1, 0.1, 0.05]]),
+    unreached=np.array([0.4, 0.3, 0.9, 0.8]),
+    overlapping=0.5,
+    sources=320,
+    sampled=200,
+    brightness=0.25,
+    contrast=0.125,
+)
+FOUND = dict.fromkeys(("train", "valid", "test"), EVEN)
+EMPTY = dataclasses.replace(
+    EVEN,
+    objects=np.array([200, 0, 0]),
+    classes=np.array([0, 0]),
+    repeated=0.0,
+    sizes=np.full((3, 5), np.nan),
+    centres=np.full((3, 3), np.nan),
+    overlapping=math.nan,
+    sources=0,
+)
+
+
+def test_what_is_uneven_is_told_in_sentences() -> None:
+    assert findings(FOUND, ("a", "b")) == [
+        "Objects per image: 1 to 2, most often 2 (60.0 % of the images), least often 1 (40.0 %).",
+        "Repeats: 25.0 % of the images hold a class more than once.",
+        "Classes: `a` is 75.0 % of the objects, `b` 25.0 %: 3.00 times as many.",
+        "Sizes: nine objects in ten are 10 to 30 pixels wide, and as many 11 to 31 tall; the "
+        "median one covers 4.0 % of the image.",
+        "Positions: of the ninths of the image, the top left one holds the most centres (30.0 %) "
+        "and the right one the fewest (5.0 %); even would be 11.1 % each. The outer tenth is "
+        "without any object at the right in 90.0 % of the images, at the left in 40.0 %; at the "
+        "bottom in 80.0 %, at the top in 30.0 %.",
+        "Overlap: two boxes overlap in 50.0 % of the images with several objects.",
+    ]
+
+
+def test_what_never_happens_is_told_so() -> None:
+    train = dataclasses.replace(
+        EVEN, objects=np.array([0, 0, 200]), classes=np.array([9, 0]), repeated=0.0, overlapping=0.0
+    )
+    told = findings({**FOUND, "train": train}, ("a", "b"))
+    assert told[:3] == [
+        "Objects per image: always 2.",
+        "Repeats: no image holds a class twice.",
+        "Classes: `a` is 100.0 % of the objects, `b` 0.0 %.",
+    ]
+    assert told[-1] == "Overlap: no two boxes overlap."
+
+
+def test_a_split_without_objects_is_told_by_dashes() -> None:
+    found = {**FOUND, "train": EMPTY}
+    assert findings(found, ("a", "b")) == [
+        "Objects per image: always 0.",
+        "Repeats: no image holds a class twice.",
+    ]
+    text = "\n".join(tables(found, ("a", "b"), ""))
+    assert "| train: width | - | - | - | - | - |" in text
+    assert "| images with overlapping boxes (1) | - | 50.0 % | 50.0 % |" in text
+    assert "| largest / smallest | - | 3.00 | 3.00 |" in text
+
+
+def test_tables_hold_every_split() -> None:
+    text = "\n".join(tables(FOUND, ("a", "b"), ""))
+    assert "| objects | 320 | 320 | 320 |" in text
+    assert "| 2 | 60.0 % | 60.0 % | 60.0 % |" in text
+    assert "| 0 |" not in text
+    assert "| b | 25.0 % | 25.0 % | 25.0 % |" in text
+    assert "| valid: height | 6 | 11 | 21 | 31 | 41 |" in text
+    assert "| middle | 10.0 % | 10.0 % | 5.0 % |" in text
+    assert "| train | 40.0 % | 30.0 % | 90.0 % | 80.0 % |" in text
+
+
+def test_what_splits_share_is_below_the_table_of_splits() -> None:
+    assert "\nNot leak-free: all." in tables(FOUND, ("a", "b"), "Not leak-free: all.")[0]
+
+
+@pytest.mark.parametrize(("part", "text"), [(0.1234, "12.3 %"), (0.0, "0.0 %"), (math.nan, "-")])
+def test_a_share_in_words(part: float, text: str) -> None:
+    assert share(part) == text

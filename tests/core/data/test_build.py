@@ -1,0 +1,215 @@
+import errno
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hsal_bench.data import parts
+from hsal_bench.data.assembly import _system_errors
+from hsal_bench.data.build import JOB_ROWS, build, split_jobs
+from hsal_bench.data.file import open_data
+from hsal_bench.data.generator import Rows
+from hsal_bench.data.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
+from hsal_bench.errors import HsalBenchError
+
+ARRAYS = ("images", "labels", "counts", "boxes", "source_index")
+
+
+class CountingRecipe:
+    """Examples whose every number follows from their place; remembers what it made."""
+
+    def __init__(self, seed: int = 0, train: int = 2 * JOB_ROWS + 700, fail_at: int = -1) -> None:
+        self.header = Header(
+            "counting", "1", ("a", "b", "c"), {"seed": seed}, seed, "none", "0", "1", "CC0", "none"
+        )
+        self.layout = Layout((1, 9, 9), 2, 3, {"train": train, "valid": 5, "test": 600})
+        self.fail_at = fail_at
+        self.made: list[tuple[str, int, int]] = []
+
+    def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, "CountingRecipe"]]:
+        yield from ((rows, self) for rows in wanted)
+
+    def make(self, split: str, start: int, stop: int) -> Examples:
+        if split == "train" and start <= self.fail_at < stop:
+            raise KeyboardInterrupt
+        self.made.append((split, start, stop))
+        place = np.arange(start, stop) * 7 + SPLITS.index(split) + self.header.seed
+        examples = {}
+        for name, (dtype, row_shape) in self.layout.arrays().items():
+            inner = np.arange(int(np.prod(row_shape))).reshape(row_shape)
+            examples[name] = (place.reshape(-1, *[1] * inner.ndim) + inner).astype(dtype)
+        return examples
+
+
+def whole(recipe: CountingRecipe, split: str) -> Examples:
+    return CountingRecipe(recipe.header.seed).make(split, 0, recipe.layout.sizes[split])
+
+
+def content(path: Path) -> str:
+    with open_data(path) as data:
+        return data.header.content_sha256
+
+
+def test_the_file_holds_what_the_recipe_makes(tmp_path: Path) -> None:
+    recipe = CountingRecipe()
+    path = build(recipe, tmp_path / "new" / "x.h5", workers=1)
+    digests = {}
+    with open_data(path) as data:
+        assert data.layout == recipe.layout
+        for split in SPLITS:
+            expected = whole(recipe, split)
+            for name in ARRAYS:
+                np.testing.assert_array_equal(data.read(split, name), expected[name])
+                np.testing.assert_array_equal(data.file[split][name][...], expected[name])
+                digests[split, name] = run_digests(expected[name])
+        assert data.header.content_sha256 == content_sha256(recipe.layout, digests)
+        assert data.header.config == recipe.header.config
+    assert [file.name for file in path.parent.iterdir()] == ["x.h5"]
+
+
+def test_arrays_are_chunked_and_deflated(tmp_path: Path) -> None:
+    with h5py.File(build(CountingRecipe(), tmp_path / "x.h5", workers=1)) as file:
+        for split in SPLITS:
+            for name in ARRAYS:
+                array = file[split][name]
+                assert (array.compression, array.compression_opts) == ("gzip", 1)
+                assert array.shuffle
+        assert file["train/images"].chunks[0] == 512
+        assert file["valid/images"].chunks[0] == 5
+
+
+def test_runs_are_multiples_of_chunks(tmp_path: Path) -> None:
+    recipe = CountingRecipe()
+    build(recipe, tmp_path / "x.h5", workers=1)
+    assert all(start % 512 == 0 for _, start, _ in recipe.made)
+    assert max(stop - start for _, start, stop in recipe.made) == 512
+    assert [len(job) for job in split_jobs(recipe.layout)] == [2048, 2048, 700, 5, 600]
+
+
+def test_makers_can_come_in_any_order(tmp_path: Path) -> None:
+    class Backwards(CountingRecipe):
+        def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, CountingRecipe]]:
+            yield from ((rows, self) for rows in reversed(wanted))
+
+    backwards = build(Backwards(), tmp_path / "x.h5", workers=1)
+    assert content(backwards) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+
+
+def test_a_recipe_that_stops_early_is_told(tmp_path: Path) -> None:
+    class Short(CountingRecipe):
+        def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, CountingRecipe]]:
+            yield from ((rows, self) for rows in wanted[:2])
+
+    with pytest.raises(HsalBenchError, match="the recipe gave 4096 of 5401 examples"):
+        build(Short(), tmp_path / "x.h5", workers=1)
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_progress_counts_every_example(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    build(CountingRecipe(), tmp_path / "x.h5", workers=1, progress=lambda *done: seen.append(done))
+    total = 2 * JOB_ROWS + 700 + 605
+    assert seen[0] == (0, total)
+    assert seen[-1] == (total, total)
+    assert seen == sorted(seen)
+
+
+def test_a_killed_build_goes_on_and_gives_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        build(CountingRecipe(fail_at=JOB_ROWS + 600), path, workers=1)
+    assert not path.exists()
+    again, seen = CountingRecipe(), []
+    build(again, path, workers=1, progress=lambda *done: seen.append(done))
+    assert min(start for split, start, _ in again.made if split == "train") == JOB_ROWS
+    assert seen[0][0] == JOB_ROWS
+    assert content(path) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+
+
+def test_a_broken_part_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        build(CountingRecipe(fail_at=2 * JOB_ROWS), path, workers=1)
+    first, second = sorted((tmp_path / ".x.h5.parts").glob("*.npz"))
+    first.write_bytes(first.read_bytes()[:-30])
+    changed = bytearray(second.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    second.write_bytes(changed)
+    again = CountingRecipe()
+    build(again, path, workers=1)
+    assert again.made[0] == ("train", 0, 512)
+    assert content(path) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+
+
+def test_parts_of_another_recipe_are_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        build(CountingRecipe(seed=1, fail_at=2 * JOB_ROWS), path, workers=1)
+    again = CountingRecipe()
+    build(again, path, workers=1)
+    assert again.made[0] == ("train", 0, 512)
+    assert content(path) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    path = build(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        build(CountingRecipe(fail_at=JOB_ROWS), path, workers=1)
+    assert path.read_bytes() == before
+
+
+def test_a_full_disk_is_told_and_the_parts_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = build(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
+    before = path.read_bytes()
+    save = parts.Parts.save
+
+    def save_or_fail(self: parts.Parts, name: str, part: parts.Part) -> None:
+        if name.startswith("valid"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(self, name, part)
+
+    monkeypatch.setattr(parts.Parts, "save", save_or_fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        build(CountingRecipe(), path, workers=1)
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    again = CountingRecipe()
+    build(again, path, workers=1)
+    assert {split for split, _, _ in again.made} == {"valid", "test"}
+
+
+def test_hdf5_tells_a_full_disk_with_its_number(tmp_path: Path) -> None:
+    report = "Can't write (file write failed: errno = 28, error message = 'No space left')"
+    with (
+        pytest.raises(OSError, match="No space left on device") as caught,
+        _system_errors(tmp_path / "x.h5"),
+    ):
+        raise RuntimeError(report)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_two_builds_of_one_file_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with (
+        parts.Parts.open(CountingRecipe(), path),
+        pytest.raises(HsalBenchError, match="another process is building"),
+    ):
+        build(CountingRecipe(), path, workers=1)
+
+
+def test_parts_say_what_they_are_of(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with pytest.raises(KeyboardInterrupt):
+        build(CountingRecipe(fail_at=JOB_ROWS), path, workers=1)
+    folder = tmp_path / ".x.h5.parts"
+    assert json.loads((folder / "build.json").read_text())["header"]["name"] == "counting"
+    shutil.rmtree(folder)
+    build(CountingRecipe(), path, workers=1)

@@ -1,0 +1,115 @@
+"""Which records a command is given: of folders and files, each once."""
+
+from pathlib import Path
+
+import pytest
+
+from hsal_bench.cli import main as cli
+from hsal_bench.errors import UsageError
+from hsal_bench.records.find import find_records, read_records, record_paths
+from hsal_bench.records.record import read_record, write_record
+
+
+def test_a_folder_of_runs_and_a_flat_folder(ok, tmp_path):
+    for name in ("b/record.json", "a/deep/record.json", "flat.json"):
+        write_record(ok(command=name), tmp_path / name)
+    (tmp_path / "a" / "other.json").write_text("{}")
+    found = [read_record(path).command for path in record_paths(tmp_path)]
+    assert found == ["a/deep/record.json", "b/record.json", "flat.json"]
+    assert len(record_paths(tmp_path / "flat.json")) == 1
+
+
+def test_a_missing_folder_is_said():
+    with pytest.raises(UsageError, match="no folder or record missing"):
+        record_paths(Path("missing"))
+
+
+def test_a_record_that_is_named_twice_is_read_once(ok, tmp_path):
+    for seed in range(2):
+        write_record(ok(seed=seed), tmp_path / f"{seed}.json")
+    found = read_records([tmp_path, tmp_path / "1.json", tmp_path / ".." / tmp_path.name])
+    assert [(file.name, record.seed) for file, record in found.items()] == [
+        ("0.json", 0),
+        ("1.json", 1),
+    ]
+
+
+def test_no_record_at_all_is_an_error_where_one_is_needed(tmp_path):
+    assert find_records([tmp_path]) == {}
+    with pytest.raises(
+        UsageError, match=f"no record in {tmp_path}: make one with `hsal-bench run`"
+    ):
+        read_records([tmp_path])
+
+
+def test_runs_that_stopped_before_they_had_a_record_are_told_of(ok, tmp_path, capsys):
+    stopped = tmp_path / "a" / "seed-0"
+    stopped.mkdir(parents=True)
+    (stopped / "checkpoint.pt").touch()
+    goes_on = "a run stopped there, and the same `hsal-bench run` goes on"
+    with pytest.raises(UsageError) as refused:
+        read_records([tmp_path])
+    assert str(refused.value) == f"no record in {tmp_path}: {stopped} has none, {goes_on}"
+    write_record(ok(), tmp_path / "b" / "record.json")
+    (tmp_path / "b" / "checkpoint.pt").touch()
+    assert len(read_records([tmp_path])) == 1
+    assert capsys.readouterr().err == f"no record of {stopped}: {goes_on}\n"
+    stopped.rename(tmp_path / "a" / "\x1b[2J")
+    read_records([tmp_path])
+    assert "a/\\x1b[2J: a run stopped" in capsys.readouterr().err
+
+
+def test_records_that_lie_further_below_are_pointed_to(ok, tmp_path):
+    write_record(ok(), tmp_path / "kept" / "one.json")
+    with pytest.raises(UsageError) as refused:
+        read_records([tmp_path])
+    assert str(refused.value) == (
+        f"no record in {tmp_path}: of folders below, name those that hold records "
+        f"(.json in {tmp_path / 'kept'})"
+    )
+
+
+def test_a_broken_record_in_a_folder_is_skipped_and_reported(ok, tmp_path, capsys):
+    write_record(ok(), tmp_path / "good.json")
+    (tmp_path / "bad.json").write_text("[")
+    assert list(read_records([tmp_path])) == [tmp_path / "good.json"]
+    assert capsys.readouterr().err.startswith(f"skipped: {tmp_path / 'bad.json'} is not JSON")
+    with pytest.raises(UsageError, match=r"bad\.json is not JSON"):
+        read_records([tmp_path, tmp_path / "bad.json"])
+
+
+def test_of_many_broken_records_the_first_are_named(tmp_path, capsys):
+    for number in range(9):
+        (tmp_path / f"{number}.json").write_text("{}")
+    with pytest.raises(UsageError, match="no record in"):
+        read_records([tmp_path])
+    *_, last = lines = capsys.readouterr().err.splitlines()
+    assert (len(lines), last) == (6, "skipped: 4 more files that are not records")
+
+
+def test_predictions_are_no_records_but_can_be_scored(tmp_path):
+    (tmp_path / "p.jsonl").write_text("")
+    with pytest.raises(
+        UsageError, match=r"score predictions with `hsal-bench evaluate .*p\.jsonl`"
+    ):
+        read_records([tmp_path / "p.jsonl"])
+
+
+@pytest.mark.parametrize("command", ["table", "leaderboard", "figures", "compare"])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"record_version": 1e999}', '{"record_version": 1, "\\u001b[2J": "\\ud800"}'],
+)
+def test_a_hostile_record_ends_a_command_in_a_line_that_names_it(
+    command, text, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "\x1b[2J.json"
+    path.write_text(text)
+    paths = [str(path)] * (2 if command == "compare" else 1)
+    monkeypatch.setattr("sys.argv", ["hsal-bench", command, *paths])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr().err
+    assert (ended.value.code, told.count("\n")) == (2, 1)
+    assert told.startswith(f"error: {tmp_path}/\\x1b[2J.json")
+    assert told.strip().isprintable()

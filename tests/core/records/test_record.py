@@ -1,0 +1,336 @@
+"""Result records: what is written is read again, and what is wrong is refused by name."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsal_bench.errors import UsageError
+from hsal_bench.metrics import scores as metrics
+from hsal_bench.plain_text import shown
+from hsal_bench.records.external_entry import Statement
+from hsal_bench.records.record import (
+    Activation,
+    Correct,
+    DataSet,
+    Environment,
+    Record,
+    pack_correct,
+    read_record,
+    unpack_correct,
+    write_record,
+)
+from hsal_bench.records.validation import check_shares
+
+ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
+
+
+def make_record(**changes):
+    values = {
+        "status": "ok",
+        "method": "hsal-rl",
+        "config": {"learning_rate": 0.001, "hidden": [128, 512]},
+        "preset": "quick",
+        "seed": 3,
+        "budget": {"updates": 100, "batch_size": 64},
+        "data_set": DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 3}, "m.h5"),
+        "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
+        "metrics": {"exact_match": 2 / 3, "exact_match_repeat": 0.5},
+        "correct": pack_correct(np.array([True, False, True])),
+        "curve": ({"update": 0, "valid_exact_match": 0.0}, {"update": 100, "loss": 0.25}),
+        "updates": 100,
+        "device": "cpu",
+        "environment": ENVIRONMENT,
+        "git": None,
+        "started": "2025-01-02T03:04:05+00:00",
+        "command": "hsal-bench run --model hsal-rl --seed 3",
+        "metrics_version": 1,
+    }
+    return Record(**(values | changes))
+
+
+def failed(status="failed", reason="the loss is nan"):
+    return make_record(status=status, reason=reason, metrics={}, correct=None)
+
+
+UNKNOWN = {"budget": {}, "environment": None, "updates": None, "wall_s": None, "activation": None}
+STATED = Statement(
+    entry="official",
+    authors=("A. Author",),
+    link="https://example.org",
+    extra_data=(),
+    training_compute="a day",
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        make_record(),
+        failed(),
+        failed("unsupported", "one object"),
+        make_record(stated=STATED, predictions_sha256="ab" * 32, **UNKNOWN),
+    ],
+)
+def test_what_is_written_is_read_again(record, tmp_path):
+    path = tmp_path / "runs" / "one" / "record.json"
+    write_record(record, path)
+    assert read_record(path) == record
+
+
+def test_the_last_update_may_be_the_one_selected():
+    assert make_record(updates=100, selected_update=100).selected_update == 100
+
+
+def test_settings_are_kept_and_older_records_have_none(tmp_path):
+    path = tmp_path / "record.json"
+    record = make_record(settings={"teacher_forcing": "true"})
+    write_record(record, path)
+    assert read_record(path).settings == {"teacher_forcing": "true"}
+    values = json.loads(path.read_text())
+    del values["settings"]
+    path.write_text(json.dumps(values))
+    assert read_record(path).settings == {}
+
+
+def test_what_was_trained_on_is_kept_and_older_records_do_not_tell(tmp_path):
+    path = tmp_path / "record.json"
+    other = DataSet("mnist-set", "cd34" * 16, {"train": 60, "test": 3}, "s.h5")
+    write_record(make_record(trained_on=other, curve=()), path)
+    assert read_record(path).trained_on == other
+    values = json.loads(path.read_text())
+    del values["trained_on"]
+    path.write_text(json.dumps(values))
+    assert read_record(path).trained_on is None
+
+
+def test_nan_is_null_in_the_file(tmp_path):
+    path = tmp_path / "record.json"
+    metrics = {"exact_match": 2 / 3, "exact_match_repeat": math.nan}
+    write_record(make_record(metrics=metrics), path)
+    assert json.loads(path.read_text())["metrics"] == {**metrics, "exact_match_repeat": None}
+    assert math.isnan(read_record(path).metrics["exact_match_repeat"])
+
+
+@settings(deadline=None)
+@given(st.lists(st.booleans(), max_size=40))
+def test_correctness_is_packed_and_unpacked(correct):
+    packed = pack_correct(np.array(correct, dtype=bool))
+    assert unpack_correct(packed).tolist() == correct
+    assert packed.right == sum(correct)
+
+
+def test_bits_past_the_last_example_are_none():
+    assert (Correct(3, "/w==").right, Correct(8, "/w==").right) == (3, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": {}}, "status is 'ok': that takes metrics"),
+        ({"status": "failed", "reason": "no memory"}, "that takes a reason and no metrics"),
+        ({"metrics": {"macro_f1": math.inf}}, "metrics.macro_f1 is inf: it must be finite"),
+        (
+            {"curve": ({"update": 1, "loss": -math.inf},)},
+            r"curve\[0\].loss is -inf: it must be finite",
+        ),
+        ({"budget": {"updates": 3}}, "budget lacks batch_size"),
+        ({"environment": None}, "environment, updates or wall_s is null: a run has them"),
+        ({"stated": STATED}, "stated is given with budget, environment, updates, wall_s or activ"),
+        ({"stated": STATED, **UNKNOWN, "wall_s": 3.0}, "stated is given with budget"),
+        ({"metrics": {"macro_f1": 1}}, "exact_match is None, and correct has 2 of 3 right"),
+        ({"metrics": {"exact_match": 0.67}}, "exact_match is 0.67, and correct has 2 of 3 right"),
+        ({"metrics": {"exact_match": math.nan}}, "exact_match is nan, and correct has 2 of 3"),
+        ({"correct": pack_correct(np.ones(3, bool))}, "and correct has 3 of 3 right"),
+        (
+            {"correct": pack_correct(np.array([True, False, True, False]))},
+            "correct is of 4 examples, and data_set.sizes.test is 3",
+        ),
+        (
+            {
+                "correct": pack_correct(np.zeros(0, bool)),
+                "data_set": DataSet("m", "ab" * 32, {"test": 0}, "m.h5"),
+            },
+            "correct is of 0 examples, and data_set.sizes.test is 0",
+        ),
+        ({"started": "2025-01-02T03:04:05"}, "it lacks the time zone"),
+        ({"trained_on": make_record().data_set}, "trained_on is given with a curve"),
+    ],
+)
+def test_contradictions_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_record(**changes)
+
+
+def edited(path, **changes):
+    """Write a record, and change its JSON: a field to a value, or "remove" to remove it."""
+    write_record(make_record(), path)
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in values.items() if value != "remove"}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": "three"}, "record.json: seed is 'three': it must be a whole number"),
+        ({"seed": True}, "record.json: seed is True: it must be a whole number"),
+        ({"status": "fine"}, "status is 'fine': it must be ok or failed or unsupported"),
+        ({"metrics": {"macro_f1": "high"}}, "metrics.macro_f1 is 'high': it must be a number"),
+        ({"curve": [{"update": [1]}]}, r"curve\[0\].update is \[1\]: it must be a number"),
+        ({"git": {"revision": "abc", "dirty": 0}}, "git.dirty is 0: it must be true or false"),
+        ({"git": {"revision": "abc"}}, "record.json: git: the field 'dirty' is missing"),
+        ({"device": "remove"}, "record.json: the field 'device' is missing"),
+        ({"devise": "cpu"}, "no field is named 'devise': did you mean 'device'"),
+        ({"correct": {"length": 9, "bits": "AA=="}}, "correct: bits holds 1 bytes"),
+        ({"correct": {"length": 9, "bits": "?"}}, "correct: bits is not base64"),
+        ({"started": "yesterday"}, "started is 'yesterday': it is no time in ISO 8601"),
+        ({"record_version": 2}, "has record version 2: this hsal-bench reads record version 1"),
+        ({"record_version": "remove"}, "is not a result record"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(changes, message, tmp_path):
+    path = edited(tmp_path / "record.json", **changes)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_record(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+HUGE = 1.7e308
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics": {"exact_match": 1e200}}, "metrics.exact_match is 1e+200: it must be finite"),
+        ({"metrics": {"exact_match": 1.5}}, "metrics.exact_match is 1.5: it is a share, from 0"),
+        ({"metrics": {"exact_match_m3": -1}}, "metrics.exact_match_m3 is -1.0: it is a share"),
+        ({"metrics": {"attn_saliency": HUGE}}, "metrics.attn_saliency is 1.7e+308: it must be fin"),
+        ({"metrics": {"\x1b[2J": HUGE}}, "a key of metrics holds characters that do not print"),
+        ({"curve": [{"update": 0, "loss": HUGE}]}, "curve[0].loss is 1.7e+308: it must be fi"),
+        ({"curve": [{"loss": 1.0}]}, "curve[0] lacks update"),
+        ({"curve": [{"update": None}]}, "curve[0].update is nan: it must be a whole number, 0 or"),
+        ({"curve": [{"update": -1}]}, "curve[0].update is -1.0: it must be a whole number, 0 or"),
+        ({"curve": [{"update": 0.5}]}, "curve[0].update is 0.5: it must be a whole number, 0 or"),
+        ({"curve": [{"update": 7}, {"update": 7}]}, "curve[1].update is 7, after 7: updates asc"),
+        (
+            {"curve": [{"update": 0, "valid_macro_f1": 3}]},
+            "curve[0].valid_macro_f1 is 3.0: it is a share, from 0 to 1",
+        ),
+        ({"curve": [{"update": 0, "loss": 3.6e38}]}, "curve[0].loss is 3.6e+38: it must be fini"),
+        ({"metrics": {"pointing_hit": 1 + 2e-6}}, "metrics.pointing_hit is 1.000002: it is a sh"),
+        ({"wall_s": HUGE}, "wall_s is 1.7e+308: it must be finite, and not that large"),
+        ({"wall_s": -1}, "wall_s is -1.0: it cannot be negative"),
+        ({"parameters": 10**400}, "parameters is 1000"),
+        ({"parameters": -5}, "parameters is -5: it cannot be negative"),
+        ({"seed": -1}, "seed is -1: it cannot be negative"),
+        ({"method": ""}, "method is empty: it takes a name"),
+        ({"budget": {"updates": 1, "batch_size": -2}}, "budget.batch_size is -2: it cannot be neg"),
+        ({"selected_update": 101}, "selected_update is 101, and updates, those made, is 100"),
+        ({"peak_memory_bytes": {"process": -1}}, "peak_memory_bytes.process is -1: it cannot be n"),
+        (
+            {"budget": {"updates": 1, "batch_size": 2**63}},
+            "budget.batch_size is 9223372036854775808",
+        ),
+        ({"config": {"a": [{"b": 10**400}]}}, "config.a[0].b is 1000"),
+        ({"method": "\ud800"}, "method holds characters that do not print (\\ud800)"),
+        (
+            {"config": {"a": ["\x1b[2J"]}},
+            "config.a[0] holds characters that do not print (\\x1b[2J)",
+        ),
+        ({"settings": {"a\n": "1"}}, "a key of settings holds characters that do not print (a\\n)"),
+        ({"device": "cpu\r\n"}, "device holds characters that do not print (cpu\\r\\n)"),
+        ({"command": "a\u202e"}, "command holds characters that do not print (a\\u202e)"),
+        ({"config": {"\x1b": {"\x07": 10**30}}}, "a key of config holds characters that do not pr"),
+    ],
+)
+def test_what_cannot_be_computed_with_or_shown_is_refused(changes, said, tmp_path):
+    path = edited(tmp_path / "record.json", **changes)
+    with pytest.raises(UsageError) as caught:
+        read_record(path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+    assert str(caught.value).isprintable()
+
+
+def test_what_rounding_and_single_precision_come_to_is_taken(tmp_path):
+    path = edited(
+        tmp_path / "record.json",
+        metrics={"exact_match": 2 / 3, "pointing_hit_chance": 1 + 5e-7},
+        curve=[{"update": 0, "loss": 3.4e38, "valid_macro_f1": -5e-7}],
+    )
+    record = read_record(path)
+    assert record.metrics["pointing_hit_chance"] == 1 + 5e-7
+    assert record.curve[0]["loss"] == 3.4e38
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [({}, "data_set.sizes lacks test"), ({"test": -3}, "data_set: sizes.test is -3: it cannot be")],
+)
+def test_a_data_set_tells_its_sizes(sizes, said, tmp_path):
+    data_set = {**dataclasses.asdict(make_record().data_set), "sizes": sizes}
+    with pytest.raises(UsageError, match=said):
+        read_record(edited(tmp_path / "record.json", data_set=data_set))
+
+
+@pytest.mark.parametrize("text", ["", "AB" * 32, "ab" * 31, "ab" * 31 + "a ", "ab" * 100_000])
+@pytest.mark.parametrize(
+    ("place", "field"),
+    [
+        ("data_set", "content_sha256"),
+        ("trained_on", "content_sha256"),
+        ("activation", "sha256"),
+        ("", "method_sha256"),
+        ("", "predictions_sha256"),
+    ],
+)
+def test_a_hash_is_one_or_is_refused(place, field, text, tmp_path):
+    parts = dataclasses.asdict(make_record(trained_on=make_record().data_set, curve=()))
+    changes = {place: parts[place] | {field: text}} if place else {field: text}
+    path = edited(tmp_path / "record.json", **changes)
+    with pytest.raises(UsageError) as caught:
+        read_record(path)
+    opening = f"{path}: {place}: {field}" if place else f"{path}: {field}"
+    assert str(caught.value) == (
+        f"{opening} is '{shown(text, 40)}': it must be 64 digits 0-9 and a-f, a SHA-256"
+    )
+
+
+def test_names_in_a_file_are_told_without_what_does_not_print(tmp_path):
+    for changes in ({"\x1b[2J": 1}, {"metrics": {"\x1b[2J": "high"}}, {"seed": "\u202e" * 99}):
+        with pytest.raises(UsageError) as caught:
+            read_record(edited(tmp_path / "record.json", **changes))
+        assert str(caught.value).isprintable()
+
+
+counts = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=5)
+
+
+@settings(deadline=None)
+@given(counts, st.data())
+def test_what_the_metrics_come_to_is_what_a_record_takes(truth, data):
+    predicted = data.draw(st.permutations(truth))
+    found = metrics.score(np.array(truth), np.array(predicted))
+    check_shares(found, "metrics")
+    assert set(found) <= {*metrics.MEANINGS, *(f"exact_match_m{m}" for m in range(7))}
+
+
+def test_a_path_instead_of_a_file_name_is_refused(tmp_path):
+    data_set = {**dataclasses.asdict(make_record().data_set), "file": "/home/me/m.h5"}
+    with pytest.raises(UsageError, match=r"data_set: file is '/home/me/m.h5': the name alone"):
+        read_record(edited(tmp_path / "record.json", data_set=data_set))
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"record_version": NaN}', "\N{NULL}", "[" * 100_000, '{"a": 1, "a": 1}']
+)
+def test_what_is_not_json_is_refused(text, tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="is not JSON"):
+        read_record(path)

@@ -1,0 +1,295 @@
+"""The page as a whole: whatever records say, it is well formed, loads nothing and runs nothing."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hsal_bench.leaderboard.page import pictures
+from hsal_bench.leaderboard.page.page import page
+from hsal_bench.leaderboard.page.sections import Entry
+from hsal_bench.records.external_entry import Statement
+from hsal_bench.records.record import DataSet
+
+FILE = Path("board.html")
+VOID = {"meta", "link", "img", "input", "wbr"}
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "</svg><iframe src=//evil.example>",
+    "{{ 7 * 7 }}{% raw %}",
+    "</title></style><!--",
+    "a&amp;b",
+)
+
+
+class Parsed(HTMLParser):
+    """A page's elements with their attributes, its texts; refuses what is not closed in order."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.texts, self._open = [], [], []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names)), (tag, names)
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self._open[-1] if self._open else "", data))
+
+    def values(self, attribute):
+        return [found[attribute] for _, found in self.elements if attribute in found]
+
+
+def parsed(entries, **options):
+    return Parsed(page(entries, FILE, **options).text)
+
+
+@pytest.fixture(scope="module")
+def hostile(run, bad, elsewhere):
+    """The page of records that hold what would do harm in every place a text can be in."""
+    entries = []
+    for k, text in enumerate(HOSTILE):
+        told = {"config": {text: text}, "settings": {text: text}, "command": text, "device": text}
+        entry = run(text, k, right=10 * k, **told, metrics={"exact_match": 0.5, text: 0.25})
+        entries += [Entry(Path(f"{text}.json"), entry.record), bad(reason=text, method=f"b{text}")]
+    stated = Statement(
+        entry="official",
+        authors=("</p><script>alert(1)</script>",),
+        link="https://example.org/?a=1&lt=2;onclick=alert(1)",
+        extra_data=("<b>",),
+        training_compute="<i>",
+    )
+    return parsed([*entries, elsewhere(stated=stated)])
+
+
+def test_a_record_cannot_add_an_element_or_a_handler(hostile):
+    tags = [tag for tag, _ in hostile.elements]
+    # The page's own script, and its one word in bold.
+    assert [tags.count(tag) for tag in ("script", "b", "i", "img", "iframe")] == [1, 1, 0, 0, 0]
+    names = {name for _, attributes in hostile.elements for name in attributes}
+    assert [name for name in names if name.startswith("on") or name == "style"] == []
+    shown = "".join(text for tag, text in hostile.texts if tag not in ("script", "style"))
+    for text in HOSTILE:
+        assert text in shown
+
+
+def test_links_lead_into_the_page_to_a_file_or_to_a_stated_address(hostile):
+    starts = re.compile(
+        r"#[A-Za-z0-9._-]+$|\./[^:]*$|data:,$|https://example\.org/\?a=1&lt=2;onclick=alert\(1\)$"
+    )
+    for href in hostile.values("href"):
+        assert starts.match(href), href
+
+
+def test_places_are_named_once_and_every_link_has_one(hostile):
+    places = hostile.values("id")
+    assert len(places) == len(set(places))
+    inside = {href[1:] for href in hostile.values("href") if href.startswith("#")}
+    referred = {
+        name
+        for key in ("aria-labelledby", "aria-describedby")
+        for names in hostile.values(key)
+        for name in names.split()
+    }
+    assert inside | referred <= set(places)
+
+
+def test_no_name_takes_a_place_of_the_page_itself(run):
+    names = ("title", "training", "training-title", "training_desc", "wall_s", "results", "")
+    entries = [run(f"{name} ", right=10 * k + 5) for k, name in enumerate(names)]
+    entries += [run(data_set=DataSet(name, "ee" * 32, {"test": 400}, "x.h5")) for name in names]
+    places = parsed(entries).values("id")
+    assert len(places) == len(set(places))
+    assert sum(place.endswith("_title") for place in places) == 4 + 2 * len(names)
+
+
+def test_its_policy_allows_its_own_style_and_script_and_nothing_else(run):
+    text = page([run()], FILE).text
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
+    for name, element in (("style-src", "style"), ("script-src", "script")):
+        (content,) = re.findall(rf"<{element}>(.*?)</{element}>", text, re.S)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules.pop(name) == f"'sha256-{digest}'"
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def test_it_refers_to_nothing_that_would_be_loaded(run):
+    text = page([run()], FILE).text
+    assert re.findall(r"\b(?:src|srcset|action|poster)=", text) == []
+    assert re.findall(r"url\(|@import|fetch\(|XMLHttpRequest|innerHTML", text) == []
+    assert re.findall(r"https?:", text) == []
+
+
+def test_every_record_is_named_and_every_number_leads_to_one(run, bad):
+    entries = [run("a", seed) for seed in range(3)] + [run("b", right=1), bad(method="c")]
+    found = parsed(entries)
+    links = [href for href in found.values("href") if href.startswith("./")]
+    assert sorted(links) == sorted(f"./{entry.path}" for entry in entries)
+    numbers = [link for tag, link in found.elements if tag == "a" and link.get("tabindex") == "-1"]
+    assert len(numbers) == 6 * 3
+
+
+def test_failures_are_shown_with_their_reason(run, bad):
+    shown = "".join(text for _, text in parsed([run(), bad(seed=1)]).texts)
+    assert "seed 1 failed: the loss is nan" in shown
+    assert "1 of 2" in shown
+
+
+def test_the_highest_is_bold_and_what_cannot_be_told_from_it_has_a_dagger(run):
+    found = parsed([run("a", right=300), run("b", right=297), run("c", right=10)])
+    places = [link["class"] for tag, link in found.elements if "best" in link.get("class", "")]
+    assert places == ["number best"]
+    daggers = [link for tag, link in found.elements if tag == "span" and "title" in link]
+    assert daggers == [{"title": "cannot be told from the highest"}]
+    shown = [text.strip() for tag, text in found.texts if tag in ("a", "span")]
+    assert shown[shown.index("0.743") :].index("†") < shown[shown.index("0.743") :].index("0.025")
+
+
+def test_those_with_the_same_highest_are_bold_alike_and_the_contents_say_how_many(run):
+    low, high = ({"macro_f1": macro_f1} for macro_f1 in (0.2, 0.3))
+    found = parsed([run("a", metrics=low), run("b", metrics=high), run("c", right=199)])
+    assert [link["class"] for _, link in found.elements if "best" in link.get("class", "")] == [
+        "number best"
+    ] * 2
+    told = " ".join("".join(text for _, text in found.texts).split())
+    assert "highest exact match 0.500, b and 1 more" in told
+    assert told.count("†") == 2  # c, and what it means
+
+
+def test_so_few_seeds_are_told(run):
+    entries = [run(name, seed, right=100 + seed) for name in "ab" for seed in range(2)]
+    shown = "".join(text for _, text in parsed(entries).texts)
+    assert (
+        "Few seeds: of two methods with 2 each the difference must be about 4.3 standard deviations"
+        in shown
+    )
+
+
+def test_means_over_several_seeds_have_an_interval(run):
+    def texts(entries):
+        return [text for _, text in parsed(entries).texts]
+
+    several = texts([run(seed=0, right=100), run(seed=1, right=300)])
+    assert "95 % interval of the mean" in several
+    assert "-2.677 to 3.677" in several
+    assert "95 % interval of the mean" not in texts([run()])
+
+
+def test_the_tests_behind_the_ranks_are_told_where_there_are_any(run, bad):
+    def about(entries):
+        return "".join(text for _, text in parsed(entries).texts)
+
+    assert "Ranks: exact McNemar test over images, level 5 %; one seed" in about(
+        [run("a"), run("b")]
+    )
+    assert "Ranks: " not in about([run("a"), bad(method="b")])
+
+
+def test_the_columns_can_be_sorted_by_what_stands_in_them(run):
+    found = parsed([run("a", wall_s=0.0, parameters=None)])
+    values = found.values("data-value")
+    assert values == ["a", "2", "0.5", "0.75", "0.9", "", "2000.0", "0.0", "1", "run here"]
+    sorts = found.values("aria-sort")
+    assert sorts == ["none", "ascending", *["none"] * 8]
+
+
+def test_the_same_records_give_the_same_page(run):
+    entries = [run("a"), run("b", right=7)]
+    assert page(entries, FILE) == page(entries[::-1], FILE)
+
+
+def test_entries_can_be_told_apart_only_where_there_are_several_kinds(run, hostile):
+    assert "select" not in {tag for tag, _ in parsed([run()]).elements}
+    assert [text for tag, text in hostile.texts if tag == "option"] == [
+        "any entry",
+        "official submission",
+        "run here",
+    ]
+
+
+def test_the_page_of_300_runs_stays_small(many):
+    assert len(page(many, FILE).text.encode()) < 2_000_000
+
+
+def beside(entry, folder):
+    return Entry(folder / "record.json", entry.record)
+
+
+def test_pictures_are_part_of_the_page_when_they_are_asked_for(run, tmp_path):
+    Image.new("RGB", (3000, 1500), "red").save(tmp_path / "attention.png")
+    entry = beside(run(), tmp_path)
+    assert parsed([entry]).values("src") == []
+    (source,) = parsed([entry], with_pictures=True).values("src")
+    kind, data = source.split(",", 1)
+    assert kind == "data:image/webp;base64"
+    (tmp_path / "small.webp").write_bytes(base64.b64decode(data))
+    with Image.open(tmp_path / "small.webp") as small:
+        assert small.size == (1000, 500)
+
+
+def left_out(entries):
+    """Return the lines on pictures left out, each of which stands in the page too."""
+    made = page(entries, FILE, with_pictures=True)
+    shown = "".join(text for _, text in Parsed(made.text).texts)
+    for line in made.left_out:
+        assert f"Its picture is left out: {line.rsplit(': ', 1)[1]}." in shown
+    return list(made.left_out)
+
+
+ON = "on mnist-multiset (content ab12ab12, metrics 1)"
+
+
+def test_what_is_no_picture_is_left_out(run, tmp_path):
+    (tmp_path / "attention.png").write_bytes(b"<svg onload=alert(1)>")
+    entry = beside(run(), tmp_path)
+    assert parsed([entry], with_pictures=True).values("src") == []
+    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png is no picture that can be read"]
+
+
+def test_a_picture_of_very_many_pixels_is_left_out(run, tmp_path):
+    Image.new("1", (7000, 7000)).save(tmp_path / "attention.png")
+    assert (tmp_path / "attention.png").stat().st_size < 10_000
+    entry = beside(run(), tmp_path)
+    assert parsed([entry], with_pictures=True).values("src") == []
+    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png has more than 40,000,000 pixels"]
+
+
+def test_pictures_are_limited(run, tmp_path, monkeypatch):
+    entries = []
+    for k in range(3):
+        (tmp_path / str(k)).mkdir()
+        Image.effect_noise((400, 300), 90).save(tmp_path / str(k) / "attention.png")
+        entries.append(beside(run(f"method-{k}", right=k), tmp_path / str(k)))
+    one = len(pictures.data_uri(tmp_path / "0" / "attention.png"))
+    most = int(2.5 * one)
+    monkeypatch.setattr(pictures, "LARGEST_ALL", most)
+    assert len(parsed(entries, with_pictures=True).values("src")) == 2
+    told = f"method-0 {ON}: with it, the pictures would be more than {most:,} bytes"
+    assert left_out(entries) == [told]
+    assert page(entries, FILE).left_out == ()
+    monkeypatch.setattr(pictures, "LARGEST_FILE", 10)
+    assert parsed(entries, with_pictures=True).values("src") == []
+    assert left_out(entries)[0] == f"method-2 {ON}: attention.png has more than 10 bytes"

@@ -1,0 +1,69 @@
+"""Pieces of SVG: what is put in stays text, axes hold what they were made for."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from hsal_bench.leaderboard.page import svg
+from hsal_bench.leaderboard.page.svg import around, number, tag
+from hsal_bench.report.figures import style
+
+
+def test_texts_and_attributes_are_escaped():
+    hostile = '"><script>alert(1)</script>'
+    made = tag("text", hostile, tag("b"), stroke_width=2, class_=hostile, dash=None)
+    assert isinstance(made, Markup)
+    safe = "&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert made == f'<text stroke-width="2" class="{safe}">{safe}<b></b></text>'
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=6), st.sampled_from([1e-4, 1, 1e3]))
+def test_an_axis_holds_its_values_and_its_ticks(values, unit):
+    check(around([unit * value for value in values], 10.0, 200.0), [unit * x for x in values])
+
+
+@given(st.lists(st.floats(1e-2, 1e8), min_size=1, max_size=6))
+def test_an_axis_by_decades_does_too(values):
+    check(around(values, 10.0, 200.0, log=True), values)
+
+
+def check(axis, values):
+    assert all(10.0 - 0.1 <= axis.at(value) <= 200.0 + 0.1 for value in values)
+    ticks = axis.ticks()
+    assert 1 <= len(ticks) <= 12
+    assert ticks == sorted(set(ticks))
+    assert len({number(tick) for tick in ticks}) == len(ticks)
+    assert all(10.0 - 0.1 <= axis.at(tick) <= 200.0 + 0.1 for tick in ticks)
+
+
+def test_ticks_are_round():
+    assert [number(tick) for tick in around([0.34, 0.91], 0, 1).ticks()] == [
+        *("0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1")
+    ]
+    decades = around([3.0, 2800.0], 0, 1, log=True).ticks()
+    assert [number(tick) for tick in decades] == ["10", "100", "1k"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.0, "0"), (0.005, "0.005"), (6000, "6k"), (2.5e6, "2.5M"), (1e9, "1G")]
+)
+def test_numbers_are_short(value, told):
+    assert number(value) == told
+
+
+def test_35_methods_differ_in_line_and_mark():
+    lines = {(svg.colour(ink), svg.dash(ink)) for ink in range(35)}
+    marks = {(svg.colour(ink), svg.mark(ink, 0, 0)) for ink in range(35)}
+    assert len(lines) == len(marks) == 35
+    assert len({svg.mark(ink, 0, 0) for ink in range(5)}) == 5
+
+
+def test_methods_have_the_colours_of_the_figures():
+    css = (Path(svg.__file__).parent / "page.css").read_text()
+    light = css[: css.index("@media")]
+    assert tuple(re.findall(r"--k\d: (#\w{6});", light)) == style.LINES
+    assert len(style.LINES) == svg.COLOURS

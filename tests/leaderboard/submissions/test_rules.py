@@ -1,0 +1,257 @@
+"""Each rule of `check-submission` alone: it is told every time, and waits for no other field."""
+
+import json
+
+import pytest
+
+from hsal_bench.leaderboard.submissions.check import NAMES
+from hsal_bench.records.record import write_record
+
+CONTENT = "ab12" * 16
+
+
+def test_the_same_entry_can_be_checked_again_and_a_copy_cannot(submit, hand_in, lines):
+    hand_in()
+    assert submit("entry", "-o", "records")[0] == 0
+    code, out, _ = submit("entry", "--records", "records", "-o", "records")
+    assert code == 0
+    assert "skipped  copies: there are no other records of these images to compare with" in out
+    jumbled = "".join(
+        json.dumps(json.loads(line) | {"confidence": 0.5}) + "\n"
+        for line in reversed(lines([3]).splitlines())
+    )
+    hand_in({"predictions.jsonl": jumbled}, "copy", method="other", authors=["B"])
+    code, out, _ = submit("copy", "--records", "records")
+    assert code == 1
+    assert (
+        "FAILED   copies: seed 0 predicts what my-counter seed 0 "
+        "(records/toy--my-counter--submission--seed-0.json) does, everywhere" in out
+    )
+
+
+def test_two_seeds_that_predict_the_same_are_one(submit, hand_in, lines):
+    hand_in({"seed-0.jsonl": lines(), "seed-1.jsonl": lines()}, seeds=[0, 1])
+    code, out, _ = submit("entry")
+    assert code == 1
+    assert "FAILED   copies: seed 1 predicts what seed 0 does, everywhere: hand in one" in out
+    assert "skipped" not in out
+
+
+def test_of_a_record_without_a_hash_it_is_told_what_can_be(submit, hand_in, tmp_path, lines):
+    hand_in()
+    submit("entry", "-o", "records/a.json")
+    values = json.loads((tmp_path / "records" / "a.json").read_text())
+    (tmp_path / "records" / "a.json").write_text(json.dumps(values | {"predictions_sha256": None}))
+    hand_in({"predictions.jsonl": lines([3])}, "alike", method="alike")
+    code, out, _ = submit("alike", "--records", "records")
+    assert code == 0
+    assert (
+        "skipped  copies: 1 of 1 records of these images cannot be compared: right on the same "
+        "images, without a hash of what was predicted (records/a.json)\n" in out
+    )
+    hand_in({"predictions.jsonl": lines([4])}, "unlike", method="unlike")
+    _, out, _ = submit("unlike", "--records", "records")
+    assert "ok       copies: none among 1 records of these images\n" in out
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_set": {"name": "toy", "content_sha256": "cd" * 32, "sizes": {"test": 20}}},
+        {"status": "failed", "reason": "no memory", "metrics": {}, "correct": None},
+    ],
+)
+def test_records_of_other_images_or_of_failures_are_not_compared(
+    submit, hand_in, tmp_path, changes, lines
+):
+    hand_in()
+    submit("entry", "-o", "records/a.json")
+    file = tmp_path / "records" / "a.json"
+    values = json.loads(file.read_text())
+    if "data_set" in changes:
+        changes = {"data_set": values["data_set"] | changes["data_set"]}
+    file.write_text(json.dumps(values | changes))
+    hand_in({"predictions.jsonl": lines([3])}, "alike", method="alike")
+    code, out, _ = submit("alike", "--records", "records")
+    assert code == 0
+    assert "skipped  copies: there are no other records of these images to compare with" in out
+
+
+def test_a_name_that_is_taken_is_refused(submit, hand_in, lines):
+    hand_in()
+    submit("entry", "-o", "records")
+    hand_in({"predictions.jsonl": lines([7])}, "other", authors=["Eve"])
+    code, out, _ = submit("other", "--records", "records")
+    assert code == 1
+    assert "FAILED   name: 'my-counter' is the name of an entry of Ada Lovelace (records/" in out
+    hand_in(name="again", method="hsal-rl")
+    assert "name: 'hsal-rl' is a method of this benchmark: choose another" in submit("again")[1]
+
+
+def test_a_claim_that_the_predictions_belie_is_told(submit, hand_in):
+    hand_in(claimed={"exact_match": 0.96, "cardinality_accuracy": 1, "multiset_iou": 0.9})
+    code, out, err = submit("entry", "-o", "record.json")
+    assert code == 1
+    assert (
+        "FAILED   claimed numbers: exact_match is claimed as 0.96, and comes to 0.95: "
+        "mend or drop the claim\n" in out
+    )
+    assert err == "error: entry: 1 of 8 checks failed: claimed numbers\n"
+
+
+@pytest.mark.parametrize(
+    ("claim", "ends"),
+    [("0.8", 0), ("0.80", 1), ("0.800", 1), ("8.0e-1", 1), ("0.85", 0), ("0.849", 1), ("1", 1)],
+)
+def test_a_claim_is_held_to_the_digits_it_was_written_with(submit, hand_in, claim, ends, lines):
+    folder = hand_in({"predictions.jsonl": lines([0, 1, 2])}, claimed={"exact_match": "claim"})
+    stated = folder / "submission.json"
+    stated.write_text(stated.read_text().replace('"claim"', claim))
+    code, out, _ = submit("entry")
+    assert code == ends
+    if ends:
+        told = "0.80" if claim == "8.0e-1" else claim
+        assert f"exact_match is claimed as {told}, and comes to 0.85: mend or drop" in out
+
+
+def test_a_claim_that_no_number_can_hold_is_told(submit, hand_in):
+    stated = hand_in(claimed={"exact_match": "claim"}) / "submission.json"
+    stated.write_text(stated.read_text().replace('"claim"', "1e-99999999999999999999"))
+    code, out, err = submit("entry")
+    assert code == 1
+    assert "submission.json: it is not JSON (it holds 1e-99999999999999999999)\n" in out
+    assert "checks failed: submission.json" in err
+
+
+def told(submit, *arguments):
+    """Return the checks of a submission that fails: the outcome of each by its name, and why."""
+    code, out, _ = submit(*arguments, "--json")
+    checks = json.loads(out)["checks"]
+    assert (code, [check["name"] for check in checks]) == (1, list(NAMES))
+    return {check["name"]: (check["outcome"], check["detail"]) for check in checks}
+
+
+def skipped(checks):
+    return {name: why for name, (outcome, why) in checks.items() if outcome == "skipped"}
+
+
+ALONE = {"copies": "there are no other records of these images to compare with"}
+
+
+def untold(field):
+    return f"the field '{field}' of submission.json is missing or wrong"
+
+
+UNPREDICTED = ("data set", "predictions", "claimed numbers", "copies")
+
+
+def test_a_submission_that_states_nothing_is_told(submit, hand_in):
+    (hand_in() / "submission.json").unlink()
+    checks = told(submit, "entry")
+    missing = "it is missing: docs/submissions.md says what stands in it"
+    assert checks["submission.json"] == ("failed", missing)
+    unread = ("name", "seeds", *UNPREDICTED)
+    assert skipped(checks) == dict.fromkeys(unread, "submission.json cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("changes", "waiting"),
+    [
+        ({"link": "x"}, ALONE),
+        ({"authors": []}, ALONE),
+        ({"autors": ["Ada"]}, ALONE),
+        (
+            {"method": "My Method"},
+            dict.fromkeys(["name", "copies"], untold("method")),
+        ),
+        (
+            {"claimed": {"accuracy": 1}},
+            {"claimed numbers": untold("claimed")} | ALONE,
+        ),
+        (
+            {"seeds": "all"},
+            dict.fromkeys(
+                ["seeds", "claimed numbers", "copies"],
+                untold("seeds"),
+            ),
+        ),
+        (
+            {"data_set": {"name": "toy"}},
+            {"data set": untold("data_set")} | ALONE,
+        ),
+        (
+            {"data_set": {"content_sha256": CONTENT}},
+            dict.fromkeys(UNPREDICTED, untold("data_set")),
+        ),
+    ],
+)
+def test_one_wrong_field_keeps_no_check_from_being_made_that_does_not_take_it(
+    submit, hand_in, changes, waiting
+):
+    hand_in(**changes)
+    checks = told(submit, "entry")
+    assert [name for name, (outcome, _) in checks.items() if outcome == "failed"] == [
+        "submission.json"
+    ]
+    assert skipped(checks) == waiting
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "said"),
+    [
+        ({"method": "hsal-rl"}, "name", "'hsal-rl' is a method of this benchmark"),
+        ({"claimed": {"exact_match": 0.5}}, "claimed numbers", "exact_match is claimed as 0.5, an"),
+        ({"seeds": [0, 1]}, "seeds", "3 problems\n         seed-0.jsonl is missing\n"),
+        ({"data_set": {"name": "toys"}}, "data set", "submission.json states toys, and data/toy.h"),
+    ],
+)
+def test_what_else_is_wrong_beside_a_field_is_told(submit, hand_in, changes, name, said):
+    hand_in(link="x", **changes)
+    outcome, why = told(submit, "entry", "--dataset", "toy")[name]
+    assert (outcome, why[: len(said)]) == ("failed", said)
+
+
+def test_the_copy_of_another_seed_is_told_though_the_method_has_no_name(submit, hand_in, lines):
+    hand_in({"seed-0.jsonl": lines(), "seed-1.jsonl": lines()}, seeds=[0, 1], method="A")
+    twin = "seed 1 predicts what seed 0 does, everywhere"
+    assert told(submit, "entry")["copies"] == ("failed", f"{twin}: hand in one of them")
+
+
+def test_whose_a_name_is_is_not_told_of_an_entry_without_authors(submit, hand_in, lines):
+    hand_in()
+    submit("entry", "-o", "records/a.json")
+    hand_in({"predictions.jsonl": lines([7])}, "again", authors=[])
+    assert (
+        skipped(told(submit, "again", "--records", "records"))
+        == {
+            "name": "'my-counter' is the name of an entry of Ada Lovelace (records/a.json), and "
+            "submission.json does not say whose this one is"
+        }
+        | ALONE
+    )
+
+
+def test_a_name_that_is_surely_taken_fails_whatever_else_is_doubtful(
+    submit, hand_in, lines, run, tmp_path
+):
+    hand_in()
+    submit("entry", "-o", "records/a.json")
+    write_record(run("my-counter").record, tmp_path / "records" / "b.json")
+    hand_in({"predictions.jsonl": lines([7])}, "again", authors=[])
+    outcome, why = told(submit, "again", "--records", "records")["name"]
+    assert outcome == "failed"
+    assert why == "'my-counter' is the name of an entry of a run (records/b.json): choose another"
+
+
+def test_where_no_file_can_be_read_no_other_check_is_made(submit, tmp_path):
+    (tmp_path / "e.zip").write_bytes(b"PK")
+    checks = told(submit, "e.zip")
+    assert checks["files"][1].startswith("it is not a zip that can be read")
+    assert skipped(checks) == dict.fromkeys(NAMES[1:], "none of the files is read")
+
+
+def test_a_submission_without_predictions_is_told(submit, hand_in):
+    (hand_in() / "predictions.jsonl").unlink()
+    checks = told(submit, "entry")
+    assert checks["seeds"] == ("failed", "predictions.jsonl is missing")
+    assert skipped(checks)["predictions"] == "there is no predictions file"

@@ -1,0 +1,164 @@
+"""`submission.json`: what is stated is typed and checked, and all that is wrong is told."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from hsal_bench.leaderboard.submissions.statement import files_of, parse
+
+GOOD = {
+    "method": "my-counter",
+    "authors": ["Ada Lovelace"],
+    "link": "https://example.org/paper",
+    "entry": "official",
+    "data_set": {"name": "mnist-multiset", "content_sha256": "ab12" * 16},
+    "split": "test",
+    "seeds": [0],
+    "extra_data": [],
+    "parameters": 1000,
+    "training_compute": "2 h on one GPU",
+}
+
+
+def problems(text):
+    found = parse(text if isinstance(text, bytes) else text.encode())
+    assert found.submission is None
+    return found.problems
+
+
+def test_what_is_stated_is_kept():
+    found = parse(json.dumps({**GOOD, "claimed": {"exact_match": 0.5}}).encode())
+    assert (found.problems, found.data_set) == ([], "mnist-multiset")
+    submission = found.submission
+    assert (submission.method, submission.parameters) == ("my-counter", 1000)
+    assert submission.claimed == {"exact_match": Decimal("0.5")}
+    assert submission.statement.authors == ("Ada Lovelace",)
+    assert not hasattr(submission.statement, "claimed")
+
+
+def test_a_claim_keeps_the_digits_that_were_written():
+    text = json.dumps({**GOOD, "claimed": {"exact_match": 7, "macro_f1": 8}})
+    submission = parse(text.replace("7", "0.800").replace("8}", "1}").encode()).submission
+    assert {name: str(claim) for name, claim in submission.claimed.items()} == {
+        "exact_match": "0.800",
+        "macro_f1": "1",
+    }
+
+
+def test_each_seed_has_a_file():
+    assert files_of([7]) == {7: "predictions.jsonl"}
+    assert files_of([0, 7]) == {0: "seed-0.jsonl", 7: "seed-7.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method": "My Method"}, "method is 'My Method': it must be a name of small letters, dig"),
+        ({"method": "../x"}, "method is '../x': it must be a name of small letters"),
+        ({"method": "a\x1b[31m"}, "method is 'a\\x1b[31m': it must be a name of small letters"),
+        ({"method": "a--b"}, "method is 'a--b': it must be a name of small letters"),
+        ({"method": "a\n"}, "method is 'a\\n': it must be a name of small letters"),
+        ({"method": "a" * 61}, f"method is '{'a' * 60}'...: it must be a name"),
+        ({"method": 3}, "method is 3: it must be a text"),
+        ({"authors": []}, "authors is empty: name at least one"),
+        ({"authors": "Ada"}, "authors is 'Ada': it must be a list"),
+        ({"authors": ["A\u202eB"]}, "authors [0] holds characters that do not print: leave them o"),
+        ({"link": "ftp://x"}, "link is not a web address: give one that begins with https://"),
+        ({"entry": "Official"}, "entry is 'Official': it must be official or unofficial"),
+        ({"split": "valid"}, "split is 'valid': it must be test"),
+        ({"seeds": []}, "seeds lists 0: 1 to 100, one per predictions file"),
+        ({"seeds": list(range(101))}, "seeds lists 101: 1 to 100, one per predictions file"),
+        ({"seeds": [1, 1]}, "seeds lists one twice: every seed has a predictions file of its own"),
+        ({"seeds": [-1]}, "seeds must be from 0 to 2147483647"),
+        ({"seeds": [10**50]}, "seeds must be from 0 to 2147483647"),
+        ({"seeds": [True]}, "seeds[0] is True: it must be a whole number"),
+        ({"extra_data": [""]}, "extra_data [0] is empty: say it in words"),
+        ({"parameters": -1}, "parameters must be a number of parameters, 0 or more"),
+        ({"parameters": 1.5}, "parameters is 1.5: it must be a whole number"),
+        ({"data_set": "m"}, "data_set is 'm': it must be an object"),
+        ({"data_set": {"name": "m"}}, "data_set: the field 'content_sha256' is missing"),
+        (
+            {"data_set": {"name": "../../x.h5", "content_sha256": "ab12" * 16}},
+            "data_set.name is '../../x.h5': it must be a data set's name",
+        ),
+        (
+            {"data_set": {"name": "m", "content_sha256": "AB"}},
+            "data_set.content_sha256 is not a SHA-256: copy the 64 digits that `hsal-bench card`",
+        ),
+        (
+            {"claimed": {"accuracy": 1}},
+            "claimed.accuracy is no metric: did you mean 'cardinality_ac",
+        ),
+        ({"claimed": {"macro_f1": None}}, "claimed.macro_f1 is None: it must be a number"),
+        ({"claimed": {"macro_f1": "1"}}, "claimed.macro_f1 is '1': it must be a number"),
+        ({"claimed": {"macro_f1": 10**400}}, f"claimed.macro_f1 is 1{'0' * 39}...: no metric is"),
+        ({"claimed": {"cardinality_bias": -1e7}}, "claimed.cardinality_bias is -10000000.0: no"),
+        ({"autors": ["Ada"]}, "no field is named 'autors': did you mean 'authors'?"),
+    ],
+)
+def test_a_wrong_field_is_told(changes, said):
+    (problem,) = problems(json.dumps({**GOOD, **changes}))
+    assert problem.startswith(said)
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    values = {**GOOD, "method": "A", "authors": ["", "x\n"], "links": "", "seeds": 3}
+    del values["link"], values["entry"]
+    assert [problem.partition(":")[0] for problem in problems(json.dumps(values))] == [
+        "no field is named 'links'",
+        "the field 'entry' is missing",
+        "authors [0] is empty",
+        "authors [1] holds characters that do not print",
+        "the field 'link' is missing",
+        "method is 'A'",
+        "seeds is 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is not JSON (Expecting value"),
+        ("[]", 'it is not an object: write {"method": ..., "authors": [...], ...}'),
+        ('{"a": 1, "a": 2}', "it is not JSON (the key 'a' stands there twice)"),
+        ('{"a": NaN}', "it is not JSON (it holds NaN)"),
+        (b'{"\xff": 1}', "it is not JSON ('utf-8' codec can't decode"),
+        ("[" * 60_000, "it is not JSON (nested too deep)"),
+        ('{"a": ' + "1" * 5000 + "}", "it is not JSON (Exceeds the limit"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(text, said):
+    (problem,) = problems(text)
+    assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("data_set", "named"),
+    [
+        ({"name": "m"}, "m"),
+        ({"name": "../m"}, None),
+        ({"name": 3}, None),
+        ("m", None),
+        (None, None),
+    ],
+)
+def test_the_data_set_is_named_though_all_else_is_wrong(data_set, named):
+    found = parse(json.dumps({"data_set": data_set, "seeds": "all"}).encode())
+    assert found.problems
+    assert (found.submission, found.data_set) == (None, named)
+
+
+@pytest.mark.parametrize("field", [*GOOD, "claimed"])
+@pytest.mark.parametrize("value", [None, "\x1b", ["\x1b"], {"\x1b": "\x1b"}])
+def test_a_field_is_told_whatever_is_wrong_with_another(field, value):
+    right = parse(json.dumps(GOOD).encode()).fields
+    found = parse(json.dumps({**GOOD, field: value}).encode())
+    assert found.problems
+    assert found.fields == {name: told for name, told in right.items() if name != field}
+
+
+def test_what_is_told_of_thousands_of_problems_is_short():
+    found = problems(json.dumps({**GOOD, "claimed": dict.fromkeys(map(str, range(5000)), 1)}))
+    assert len(found) == 21
+    assert found[-1] == "and more"
