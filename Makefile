@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 QUICK = quickstart
 
-.PHONY: quickstart test test-all browser lint types clean
+.PHONY: quickstart test test-all browser copy lint types clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,16 +34,21 @@ test-all: $(INSTALLED)
 browser: $(INSTALLED)
 	$(BIN)/playwright install chromium
 
-lint: $(INSTALLED)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-
-# mypy cannot follow the mapping of folders to packages: it checks an installed copy. What building
-# it leaves here would, seen from this folder, pass for the installed package once it is outdated.
-types: $(INSTALLED)
+# import-linter and mypy cannot follow the mapping of folders to packages: they check an installed
+# copy. What building it leaves here would, seen from this folder, pass for the installed package
+# once it is outdated.
+copy: $(INSTALLED)
 	rm -rf .types build
 	$(BIN)/pip install --quiet --no-deps --target .types .
 	rm -rf build hsal_bench.egg-info
+
+## Style, and the direction of imports between the rooms (pyproject.toml).
+lint: copy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd .types && $(abspath $(BIN))/lint-imports --no-logo --no-cache ../pyproject.toml
+
+types: copy
 	MYPYPATH=.types $(BIN)/mypy -p hsal_bench
 
 clean:
