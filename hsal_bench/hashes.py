@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from hsal_bench.plain_text import shown
+from hsal_bench.text import shown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 40

@@ -1,27 +1,22 @@
-"""One mechanism for options: frozen dataclasses, filled from text and checked field by field.
+"""Options: the fields of frozen dataclasses, set from text and checked one by one.
 
-The fields of a data set's spec are the options of `hsal-bench generate`; the fields of a method's
-config are what `hsal-bench run --set key=value` may set. Supported field types: bool, int, float,
-str, Literal, tuple[T, ...] ("1,2", or "0-4" of whole numbers), and any of them with None.
+The fields of a dataset's spec are the options of `hsal-bench generate`; the fields of a method's
+config are the keys of `hsal-bench run --set key=value`. `hsal_bench.annotations` lists the types
+that a field may have.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
-import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, TypeVar
 
+from hsal_bench.annotations import parse as parse
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.typed_json import typed
+from hsal_bench.jsonio import typed
 
 Config = TypeVar("Config")
-
-_RANGE, _LONGEST = re.compile(r"(\d+)-(\d+)"), 1_000
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def option(
@@ -32,11 +27,11 @@ def option(
     *,
     omit_default: bool = False,
 ) -> Any:
-    """Return a dataclass field with a default and the sentence that explains it to a user.
+    """Return a dataclass field with a default and the help text users see.
 
-    `at_least` and `at_most` bound the value, or each value of a tuple; None is never outside.
-    `omit_default`: `as_config` leaves the field out while it has its default, as the configs of
-    files written before there was such a field do.
+    `at_least` and `at_most` bound the value, or each value of a tuple; None is always allowed.
+    `omit_default`: `as_config` omits the field while it has its default, so that files written
+    before the field existed have the same config.
     """
     about = {"help": help, "at_least": at_least, "at_most": at_most, "omit_default": omit_default}
     return dataclasses.field(default=default, metadata=about)
@@ -49,28 +44,28 @@ def field_types(config_type: type) -> dict[str, Any]:
 
 
 def replace(config: Config, values: Mapping[str, str], owner: str) -> Config:
-    """Return `config` with the fields in `values` replaced by what their texts say.
+    """Return a copy of `config` with the fields in `values` set from text.
 
-    `owner` names whose options these are, for the error message ("hsal-rl", "mnist-multiset").
+    `owner` is the dataset or method of the options, for messages ("hsal-rl", "mnist-multiset").
 
     Raises:
-        UsageError: no such field, a text that is not of the field's type, a value outside the
-            field's bounds; whatever the dataclass itself refuses in `__post_init__`.
+        UsageError: there is no such field, or a text is not of its type or outside its bounds.
+            Errors of the dataclass's own `__post_init__` pass through.
     """
     known = field_types(type(config))
     unknown = [name for name in values if name not in known]
     if unknown:
         raise UsageError(f"{owner} has no option {unknown[0]!r}: {suggest(unknown[0], known)}")
     parsed = {name: parse(text, known[name], f"{owner}: {name}") for name, text in values.items()}
-    _refuse_outside(type(config), parsed, owner)
+    _check_values(type(config), parsed, owner)
     return dataclasses.replace(config, **parsed)  # type: ignore[type-var]
 
 
 def assignments(texts: Iterable[str]) -> dict[str, str]:
-    """Split `key=value` texts, or `owner:key=value`; the last of two for one key holds.
+    """Split texts `key=value` or `owner:key=value`; the last value of a key wins.
 
     Raises:
-        UsageError: a text without `=`.
+        UsageError: a text has no `=`.
     """
     pairs: dict[str, str] = {}
     for text in texts:
@@ -82,59 +77,13 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def parse(text: str, kind: Any, where: str) -> Any:
-    """Return the value of type `kind` that `text` stands for; `where` opens the error message."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (Union, types.UnionType):
-        if text.lower() == "none":
-            return None
-        kind = next(member for member in arguments if member is not type(None))
-        return parse(text, kind, where)
-    if origin is Literal:
-        choices = {str(argument): argument for argument in arguments}
-        if text not in choices:
-            raise UsageError(f"{where} is {text!r}: {suggest(text, choices)}")
-        return choices[text]
-    if origin is tuple:
-        named = [part.strip() for part in text.split(",")]
-        parts = [one for part in named for one in _counted(part, arguments[0], where)]
-        try:
-            return tuple(parse(part, arguments[0], where) for part in parts)
-        except UsageError as error:
-            raise UsageError(f"{error}; several with commas") from None
-    if kind is bool:
-        if text.lower() not in _TRUE + _FALSE:
-            raise UsageError(f"{where} is {text!r}: write true or false")
-        return text.lower() in _TRUE
-    try:
-        value = kind(text)
-    except ValueError:
-        raise UsageError(f"{where} is {text!r}: it takes {_describe(kind)}") from None
-    if kind is float and not math.isfinite(value):
-        raise UsageError(f"{where} is {text!r}: it takes a finite number")
-    return value
-
-
-def _counted(part: str, kind: Any, where: str) -> list[str]:
-    """Return what a part of a list stands for: the whole numbers of "0-4", else itself."""
-    ends = _RANGE.fullmatch(part) if kind is int else None
-    if ends is None:
-        return [part]
-    low, high = map(int, ends.groups())
-    if high < low:
-        raise UsageError(f"{where} is {part!r}, which counts down: write {high}-{low}")
-    if high - low >= _LONGEST:
-        raise UsageError(f"{where} is {part!r}: at most {_LONGEST:,} numbers in one range")
-    return list(map(str, range(low, high + 1)))
-
-
 def listed(text: str) -> list[str]:
-    """Return the parts of a list with commas, each once; none is empty."""
+    """Split a comma-separated list, without duplicates and empty parts."""
     return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 
 
 def as_text(value: Any) -> str:
-    """Return a field's value as a user would write it: what `parse` makes the value from."""
+    """Return a field's value as a user would write it; `parse` reads it back."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
@@ -151,7 +100,7 @@ def as_json(config: Any) -> dict[str, Any]:
 
 
 def as_config(spec: Any) -> dict[str, Any]:
-    """Return a dataset's spec as the config in its file: `as_json`, see `omit_default`."""
+    """Return a dataset's spec as its file stores it: `as_json` without omitted defaults."""
     values = as_json(spec)
     for field in dataclasses.fields(spec):
         if field.metadata.get("omit_default") and getattr(spec, field.name) == field.default:
@@ -160,13 +109,13 @@ def as_config(spec: Any) -> dict[str, Any]:
 
 
 def from_json(config_type: type[Config], values: Mapping[str, Any], owner: str) -> Config:
-    """Return the dataclass that `as_json` or `as_config` made `values` from.
+    """Return the dataclass whose `as_json` or `as_config` is `values`.
 
     Raises:
-        UsageError: a field is missing, unknown, of another type or outside its bounds; whatever
-            the dataclass itself refuses.
+        UsageError: a field is missing, unknown, of the wrong type or outside its bounds, or the
+            dataclass rejects it.
     """
-    # A default that has changed since would make it another config.
+    # A default may have changed since: filling it in would give a different config.
     required = [
         field.name
         for field in dataclasses.fields(config_type)  # type: ignore[arg-type]
@@ -180,16 +129,16 @@ def from_json(config_type: type[Config], values: Mapping[str, Any], owner: str) 
 
 
 def check_bounds(config: Any, owner: str = "") -> None:
-    """Check every field of a dataclass against the bounds its `option` gives.
+    """Check every field of a dataclass against the bounds of its `option`.
 
     Raises:
-        UsageError: a value is outside.
+        UsageError: a value is out of bounds.
     """
-    _refuse_outside(type(config), vars(config), owner)
+    _check_values(type(config), vars(config), owner)
 
 
 def bounds(field: dataclasses.Field[Any]) -> str:
-    """Return what the bounds of a field allow: "at least 1", or "" if it has none."""
+    """Return the bounds of a field in words: "at least 1"; "" without bounds."""
     least, most = field.metadata.get("at_least"), field.metadata.get("at_most")
     if least is not None and most is not None:
         return f"from {_plain(least)} to {_plain(most)}"
@@ -199,11 +148,11 @@ def bounds(field: dataclasses.Field[Any]) -> str:
 
 
 def _plain(number: float) -> str:
-    """Return a number as a person writes it: 0 for 0.0, 32,767."""
+    """Return a number as people write it: 0 for 0.0, 32,767."""
     return f"{int(number) if number == int(number) else number:,}"
 
 
-def _refuse_outside(config_type: Any, values: Mapping[str, Any], owner: str) -> None:
+def _check_values(config_type: Any, values: Mapping[str, Any], owner: str) -> None:
     where = f"{owner}: " if owner else ""
     for field in dataclasses.fields(config_type):
         value = values.get(field.name)
@@ -215,7 +164,3 @@ def _refuse_outside(config_type: Any, values: Mapping[str, Any], owner: str) -> 
 def _within(value: Any, field: dataclasses.Field[Any]) -> bool:
     least, most = field.metadata.get("at_least"), field.metadata.get("at_most")
     return (least is None or value >= least) and (most is None or value <= most)
-
-
-def _describe(kind: Any) -> str:
-    return {int: "a whole number", float: "a number"}.get(kind, str(kind))

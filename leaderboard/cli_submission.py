@@ -56,7 +56,7 @@ def check_submission(
     """
     from hsal_bench.cli.outcomes import tell
     from hsal_bench.leaderboard.submissions.check import check
-    from hsal_bench.plain_text import shown
+    from hsal_bench.text import shown
 
     file = _there(dataset, data_set_path(dataset, datasets)) if dataset else None
 

@@ -14,7 +14,7 @@ from hsal_bench.cli.datasets import data_set_path, datasets_option
 from hsal_bench.cli.output import SUFFIXES, as_text, format_of, format_option, give, output_option
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
-from hsal_bench.strict_json import without_nan
+from hsal_bench.jsonio import without_nan
 
 if TYPE_CHECKING:
     from hsal_bench.data.file import DataFile

@@ -6,13 +6,13 @@ import dataclasses
 import json
 import shutil
 import textwrap
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import click
 
 from hsal_bench import registry
+from hsal_bench.annotations import describe
 from hsal_bench.commands import docstring
 from hsal_bench.data import names as dataset_names
 from hsal_bench.errors import UsageError
@@ -24,7 +24,6 @@ from hsal_bench.training.presets import PRESETS
 _INDENT = " " * 4
 _GAP = 2
 _WIDEST = 100
-_KINDS = {bool: "yes or no", int: "whole number", float: "number", str: "text"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,19 +221,7 @@ def _print_filled(text: str, width: int, first: str = "", below: str = _INDENT) 
 def _takes(kind: Any, field: dataclasses.Field[Any]) -> str:
     """Return what values an option takes, in words."""
     allowed = bounds(field)
-    return f"{_kind(kind)}, {allowed}" if allowed else _kind(kind)
-
-
-def _kind(kind: Any) -> str:
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) is Literal:
-        *others, last = map(str, arguments)
-        return f"{', '.join(others)} or {last}" if others else last
-    if typing.get_origin(kind) is tuple:
-        return f"{_kind(arguments[0])}, several with commas"
-    if arguments:  # one of several: its first that is not None
-        return _kind(next(part for part in arguments if part is not type(None))) + " or none"
-    return _KINDS.get(kind, str(kind))
+    return f"{describe(kind)}, {allowed}" if allowed else describe(kind)
 
 
 def _changes(changes: Mapping[str, Any]) -> str:

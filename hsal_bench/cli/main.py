@@ -17,7 +17,7 @@ import click
 from hsal_bench import __version__
 from hsal_bench.errors import HsalBenchError, UsageError, suggest
 from hsal_bench.interrupts import terminate_like_ctrl_c
-from hsal_bench.plain_text import one_line
+from hsal_bench.text import one_line
 
 COMMANDS = {
     "list": "hsal_bench.cli.list:list_all",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from hsal_bench import registry
+from hsal_bench.annotations import metavar
 from hsal_bench.data import names as dataset_names
 from hsal_bench.data.generator import load_generator
 from hsal_bench.options import as_text, field_types
@@ -56,7 +56,7 @@ def _option(field_name: str, specs: Mapping[str, Any]) -> click.Option:
     if kind is bool:
         off = flag.replace("--", "--no-", 1)
         return click.Option([f"{flag}/{off}", field_name], default=None, help=help)
-    return click.Option([flag, field_name], metavar=_metavar(kind), help=help)
+    return click.Option([flag, field_name], metavar=metavar(kind), help=help)
 
 
 def _default(field_name: str, specs: Mapping[str, Any]) -> str:
@@ -65,14 +65,3 @@ def _default(field_name: str, specs: Mapping[str, Any]) -> str:
     common = max(texts.values(), key=list(texts.values()).count)
     others = "".join(f"; {name}: {text}" for name, text in texts.items() if text != common)
     return common + others
-
-
-def _metavar(kind: Any) -> str:
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) is typing.Literal:
-        return "|".join(map(str, arguments))
-    if typing.get_origin(kind) is tuple:
-        return f"{_metavar(arguments[0])},..."
-    if arguments:  # one of several: its first that is not None
-        return _metavar(next(member for member in arguments if member is not type(None)))
-    return {int: "N", float: "X"}.get(kind, "TEXT")

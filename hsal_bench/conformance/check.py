@@ -29,7 +29,7 @@ from hsal_bench.conformance.trial import Trial
 from hsal_bench.method.class_check import check_class
 from hsal_bench.method.contract import Unsupported
 from hsal_bench.method.validate import Breach
-from hsal_bench.plain_text import one_line
+from hsal_bench.text import one_line
 
 PRESET = "quick"
 """Whose settings are checked: small networks."""

@@ -11,7 +11,7 @@ from typing import Any
 from hsal_bench.checking import Failed
 from hsal_bench.method.contract import Method
 from hsal_bench.method.gradient import GradientMethod
-from hsal_bench.plain_text import one_line
+from hsal_bench.text import one_line
 
 CONTRACT = "hsal_bench/method/contract.py"
 

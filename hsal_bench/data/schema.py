@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hsal_bench.hashes import check_sha256
-from hsal_bench.plain_text import shown
+from hsal_bench.text import shown
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "valid", "test")

@@ -13,7 +13,7 @@ from typing import Any
 from hsal_bench import options
 from hsal_bench.checking import Failed
 from hsal_bench.errors import UsageError
-from hsal_bench.plain_text import one_line
+from hsal_bench.text import one_line
 
 INPUTS = ("images", "activations")
 _NEW_CONFIG = (

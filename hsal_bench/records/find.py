@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from hsal_bench.errors import UsageError
-from hsal_bench.plain_text import named, shown
 from hsal_bench.records.record import Record, read_record
+from hsal_bench.text import named, shown
 
 GOES_ON = "a run stopped there, and the same `hsal-bench run` goes on"
 """What is told of a folder with a checkpoint and no record."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
-from hsal_bench import strict_json
+from hsal_bench import jsonio
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 
@@ -187,7 +187,7 @@ def _take(reading: _Reading, number: int, text: bytes) -> None:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        line = strict_json.parse(text.decode("utf-8"))
+        line = jsonio.parse(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _Wrong(f"byte {error.start + 1} is not UTF-8") from None
     except ValueError as error:

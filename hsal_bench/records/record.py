@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hsal_bench import strict_json
+from hsal_bench import jsonio
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.hashes import check_sha256
-from hsal_bench.plain_text import file_name
+from hsal_bench.jsonio import typed
 from hsal_bench.records import validation
 from hsal_bench.records.external_entry import Statement
-from hsal_bench.typed_json import typed
+from hsal_bench.text import file_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -271,9 +271,7 @@ class Record:
 def write_record(record: Record, path: Path) -> None:
     """Write `record` to `path`, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(
-        strict_json.without_nan(dataclasses.asdict(record)), indent=1, allow_nan=False
-    )
+    text = json.dumps(jsonio.without_nan(dataclasses.asdict(record)), indent=1, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -285,7 +283,7 @@ def read_record(path: Path) -> Record:
             unknown or not what it should be.
     """
     try:
-        values = strict_json.parse(path.read_text(encoding="utf-8"))
+        values = jsonio.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the record {path} ({error.strerror})") from error
     except ValueError as error:

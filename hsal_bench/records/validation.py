@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from hsal_bench.plain_text import shown
+from hsal_bench.text import shown
 
 LARGEST_WHOLE = 2**63 - 1
 LARGEST = 3.5e38

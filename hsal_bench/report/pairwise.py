@@ -7,9 +7,9 @@ from typing import Any
 
 from hsal_bench.compare.paired import Estimate, Scores
 from hsal_bench.compare.pairwise import Contest
-from hsal_bench.plain_text import shown
+from hsal_bench.jsonio import without_nan
 from hsal_bench.report.text_tables import Sheet
-from hsal_bench.strict_json import without_nan
+from hsal_bench.text import shown
 
 
 def contest_sheets(contest: Contest) -> list[Sheet]:

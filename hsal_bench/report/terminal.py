@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from hsal_bench.plain_text import wrapped
 from hsal_bench.report.text_tables import Sheet, is_text
+from hsal_bench.text import wrapped
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from hsal_bench.compare.grouping import NONE, inequality, label
 from hsal_bench.compare.ranking import span
-from hsal_bench.markdown import document, escaped
-from hsal_bench.markdown import table as markdown_table
-from hsal_bench.plain_text import named
 from hsal_bench.records.external_entry import Statement
 from hsal_bench.records.record import Record
 from hsal_bench.report.columns import (
@@ -25,6 +22,8 @@ from hsal_bench.report.columns import (
 )
 from hsal_bench.report.metric_table import SORT_BY, data_set
 from hsal_bench.report.run_details import facts
+from hsal_bench.text import document, escaped, named
+from hsal_bench.text import table as markdown_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,13 +13,13 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.method.contract import Method
 from hsal_bench.metrics.scores import Counts, per_class
-from hsal_bench.plain_text import one_line
 from hsal_bench.records.record import Record, read_record
 from hsal_bench.report import metric_table, text_tables
 from hsal_bench.report.figures import style
 from hsal_bench.report.figures.attention import attention_figure
 from hsal_bench.report.figures.glimpses import looks, pictured
 from hsal_bench.report.terminal import terminal
+from hsal_bench.text import one_line
 from hsal_bench.training.batches import ExampleSet
 
 

@@ -20,12 +20,12 @@ from hsal_bench.method.contract import Method, Unsupported
 from hsal_bench.method.validate import Breach
 from hsal_bench.metrics.scores import METRICS_VERSION, correct
 from hsal_bench.options import as_config
-from hsal_bench.plain_text import one_line, shown
 from hsal_bench.records import environment
 from hsal_bench.records import record as records
 from hsal_bench.records.predictions import counts_sha256
 from hsal_bench.records.record import DataSet, Git, PeakMemory, Record
 from hsal_bench.runs.request import Entry
+from hsal_bench.text import one_line, shown
 from hsal_bench.training import device as devices
 from hsal_bench.training import train as harness
 from hsal_bench.training.batches import ExampleSet

@@ -19,14 +19,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hsal_bench import strict_json
+from hsal_bench import jsonio
 from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.files import PACKAGE, replacing, write_text
+from hsal_bench.jsonio import typed
 from hsal_bench.records.record import Activation
 from hsal_bench.training import backbones
 from hsal_bench.training.presets import PUBLISHED, Precision
-from hsal_bench.typed_json import typed
 
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
 
@@ -95,7 +95,7 @@ def read(weights: Path) -> FrozenModel | None:
     if not path.is_file():
         return None
     try:
-        facts = strict_json.parse(path.read_text(encoding="utf-8"))
+        facts = jsonio.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not JSON ({error})") from error
     if isinstance(facts, dict):

@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hsal_bench.compare.grouping import caveats, unhelped
-from hsal_bench.plain_text import shown
 from hsal_bench.records.external_entry import Statement
 from hsal_bench.records.record import Record
 from hsal_bench.report.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
 from hsal_bench.report.run_details import Fact, facts
+from hsal_bench.text import shown
 
 from .sections import Entry, Row
 

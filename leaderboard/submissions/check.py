@@ -9,9 +9,9 @@ from pathlib import Path
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.data.file import DataFile
 from hsal_bench.metrics import scores as metrics
-from hsal_bench.plain_text import shown
 from hsal_bench.records.environment import utc_now
 from hsal_bench.records.record import DataSet, Record, pack_correct
+from hsal_bench.text import shown
 
 from .entry import Entry, opened_entry
 from .files import Refused

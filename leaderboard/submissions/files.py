@@ -20,8 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from hsal_bench import plain_text
 from hsal_bench.errors import UsageError
+from hsal_bench.text import shown
 
 STATEMENT, SINGLE = "submission.json", "predictions.jsonl"
 MOST_SEEDS = 100
@@ -140,7 +140,7 @@ def opened(path: Path) -> Iterator[Files]:
 
 
 def _shown(text: str) -> str:
-    return plain_text.shown(text, _LONGEST_TOLD)
+    return shown(text, _LONGEST_TOLD)
 
 
 class _Bounded(io.BufferedReader):

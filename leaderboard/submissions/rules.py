@@ -14,7 +14,7 @@ import numpy as np
 
 from hsal_bench import registry
 from hsal_bench.checking import Failed, Skipped
-from hsal_bench.plain_text import shown
+from hsal_bench.text import shown
 
 from .copies import comparable, copies, twins, untold
 from .entry import Entry

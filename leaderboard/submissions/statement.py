@@ -11,13 +11,13 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-from hsal_bench import strict_json
+from hsal_bench import jsonio
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.hashes import is_sha256
+from hsal_bench.jsonio import typed
 from hsal_bench.metrics.scores import MEANINGS, meaning
-from hsal_bench.plain_text import shown
 from hsal_bench.records.external_entry import Statement, wrong
-from hsal_bench.typed_json import typed
+from hsal_bench.text import shown
 
 from .files import LISTED, MOST_SEEDS, SINGLE, STATEMENT
 
@@ -82,7 +82,7 @@ class Parsed(NamedTuple):
 def parse(content: bytes) -> Parsed:
     """Return what `content` says, with all its problems unless there are more than `LISTED`."""
     try:
-        values = strict_json.parse(content.decode("utf-8"), Decimal)
+        values = jsonio.parse(content.decode("utf-8"), Decimal)
     except ValueError as error:
         return unread([f"it is not JSON ({error})"])
     if not isinstance(values, dict):

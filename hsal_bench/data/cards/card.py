@@ -19,7 +19,7 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.data.generator import About, load_generator
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
-from hsal_bench.markdown import bullets, document, numbered, section, table
+from hsal_bench.text import bullets, document, numbered, section, table
 
 USE = (
     "Training and comparing methods that predict a multiset of labels from an image (how often "

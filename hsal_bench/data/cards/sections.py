@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hsal_bench.data.cards.composition import SIDES, Composition
-from hsal_bench.markdown import document, section, table
+from hsal_bench.text import document, section, table
 
 Found = Mapping[str, Composition]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from hsal_bench.compare import grouping
-from hsal_bench.plain_text import shown
 from hsal_bench.records.record import Record
 from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY
 from hsal_bench.report.figures.glimpses import Looks
 from hsal_bench.report.figures.limits import Limit
+from hsal_bench.text import shown
 
 _ABOUT = {
     SALIENCY: "The saliency of the cells glimpsed (attn_saliency: raw, so its scale is that of the "

@@ -14,9 +14,9 @@ import numpy as np
 
 from hsal_bench.compare.grouping import variants
 from hsal_bench.errors import UsageError
-from hsal_bench.plain_text import wrapped
 from hsal_bench.records.record import Record
 from hsal_bench.report.figures import style
+from hsal_bench.text import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

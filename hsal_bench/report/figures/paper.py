@@ -14,7 +14,6 @@ import torch
 
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder, write_text
-from hsal_bench.plain_text import one_line
 from hsal_bench.records.record import Record, unpack_correct
 from hsal_bench.report.figures import captions, limits, style
 from hsal_bench.report.figures.attention import attention_figure
@@ -22,6 +21,7 @@ from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY, curves, curves_
 from hsal_bench.report.figures.glimpses import drawn, looks
 from hsal_bench.report.figures.limits_picture import limits_figure
 from hsal_bench.report.metric_table import digits
+from hsal_bench.text import one_line
 from hsal_bench.training import checkpoint
 from hsal_bench.training import train as training
 from hsal_bench.training.restore import Trained, trained

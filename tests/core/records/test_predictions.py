@@ -123,7 +123,7 @@ def test_what_a_run_writes_comes_back(tmp_path):
         ('{"id": 1, "labels": [], "score": 1}', 'no key is called "score": known: id, labels, c'),
         ('{"id": 1}', "the key 'labels' is missing"),
         ('{"labels": []}', "the key 'id' is missing"),
-        ('{"id": 1, "id": 2, "labels": []}', "not JSON (the key 'id' stands there twice)"),
+        ('{"id": 1, "id": 2, "labels": []}', "not JSON (duplicate key 'id')"),
         ("[1, []]", '[1, []] is not an object: write {"id": 0, "labels": [...]}'),
         ('{"id": 1, "labels": [}', "not JSON (Expecting value: line 1 column 22 (char 21))"),
         ("", "empty: remove it"),
@@ -259,5 +259,5 @@ def test_a_line_of_very_many_keys_is_read_once(problems):
     keys = ", ".join(f'"{number}": 0' for number in range(100_000))
     assert problems(f'{{{keys}, "7": 0}}', size=1) == [
         "no line for id 0 (1 of 1 images)",
-        "line 1: not JSON (the key '7' stands there twice)",
+        "line 1: not JSON (duplicate key '7')",
     ]

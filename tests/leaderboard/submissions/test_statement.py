@@ -121,7 +121,7 @@ def test_all_that_is_wrong_is_told_at_once():
     [
         ("", "it is not JSON (Expecting value"),
         ("[]", 'it is not an object: write {"method": ..., "authors": [...], ...}'),
-        ('{"a": 1, "a": 2}', "it is not JSON (the key 'a' stands there twice)"),
+        ('{"a": 1, "a": 2}', "it is not JSON (duplicate key 'a')"),
         ('{"a": NaN}', "it is not JSON (it holds NaN)"),
         (b'{"\xff": 1}', "it is not JSON ('utf-8' codec can't decode"),
         ("[" * 60_000, "it is not JSON (nested too deep)"),

@@ -10,7 +10,7 @@ import pytest
 from hsal_bench.data.cards.card import card, outline
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import About, load_generator
-from hsal_bench.markdown import table
+from hsal_bench.text import table
 
 pytestmark = pytest.mark.usefixtures("known_generators")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsal_bench.plain_text import file_name, named, one_line, shown, wrapped
+from hsal_bench.text import file_name, named, one_line, shown, wrapped
 
 
 @pytest.mark.parametrize(
