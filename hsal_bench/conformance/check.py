@@ -5,23 +5,21 @@
     def test_my_method():
         assert failures(check_method(MyMethod)) == []
 
-The method is made and trained on a tiny task drawn in memory (`tiny_task`). A check that
-rests on another one which did not pass is skipped, so that one fault is told once.
+The method is created and trained on a tiny task generated in memory (`tiny_task`). A check that
+needs another check is skipped unless that one passes, so that each fault is reported once.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from hsal_bench import options
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
-from hsal_bench.conformance import prediction as predict
-from hsal_bench.conformance import training as train
+from hsal_bench.conformance import prediction, training
 from hsal_bench.conformance.labels import check_label_order
 from hsal_bench.conformance.messages import described
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS, tiny_task
@@ -32,60 +30,59 @@ from hsal_bench.method.validate import Breach
 from hsal_bench.text import one_line
 
 PRESET = "quick"
-"""Whose settings are checked: small networks."""
+"""The preset that is checked: small networks."""
 
 CPU = torch.device("cpu")
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A check, and those that must have passed for it to say anything."""
+class _Step(NamedTuple):
+    """A check, and the checks that must pass first."""
 
     check: Callable[[Trial], str]
     needs: tuple[str, ...]
 
 
 _STEPS = {
-    "made": _Step(train.check_made, ("class",)),
-    "update": _Step(train.check_update, ("made",)),
-    "prediction": _Step(predict.check_prediction, ("made",)),
-    "training": _Step(train.check_training, ("update", "prediction")),
-    "learning": _Step(train.check_learning, ("training",)),
-    "predicts the same twice": _Step(predict.check_twice, ("training",)),
-    "one image = a batch": _Step(predict.check_single, ("predicts the same twice",)),
-    "order of a batch": _Step(predict.check_order, ("predicts the same twice",)),
-    "labels are not read": _Step(predict.check_labels_unread, ("predicts the same twice",)),
-    "more objects": _Step(predict.check_more_objects, ("training",)),
-    "trace": _Step(predict.check_trace, ("predicts the same twice",)),
-    "same seed, same result": _Step(train.check_seed, ("update", "prediction")),
-    "order of labels": _Step(check_label_order, ("same seed, same result",)),
-    "random numbers of its own": _Step(train.check_randomness, ("same seed, same result",)),
-    "saved and gone on with": _Step(train.check_state, ("same seed, same result",)),
-    "predicting changes nothing": _Step(
-        train.check_predict_aside, ("saved and gone on with", "predicts the same twice")
+    "create": _Step(training.check_create, ("class",)),
+    "update": _Step(training.check_update, ("create",)),
+    "prediction": _Step(prediction.check_prediction, ("create",)),
+    "training": _Step(training.check_training, ("update", "prediction")),
+    "learning": _Step(training.check_learning, ("training",)),
+    "repeatable predictions": _Step(prediction.check_repeatable, ("training",)),
+    "single images": _Step(prediction.check_single, ("repeatable predictions",)),
+    "batch order": _Step(prediction.check_order, ("repeatable predictions",)),
+    "labels unread": _Step(prediction.check_labels_unread, ("repeatable predictions",)),
+    "more objects": _Step(prediction.check_more_objects, ("training",)),
+    "trace": _Step(prediction.check_trace, ("repeatable predictions",)),
+    "same seed": _Step(training.check_seed, ("update", "prediction")),
+    "order of labels": _Step(check_label_order, ("same seed",)),
+    "own random numbers": _Step(training.check_randomness, ("same seed",)),
+    "save and resume": _Step(training.check_resume, ("same seed",)),
+    "side effects": _Step(
+        training.check_side_effects, ("save and resume", "repeatable predictions")
     ),
-    "empty and full images": _Step(train.check_odd_batches, ("update", "prediction")),
+    "empty and full images": _Step(training.check_extreme_batches, ("update", "prediction")),
 }
 
 NAMES = ("class", *_STEPS)
-"""The checks, in the order in which they are made."""
+"""The checks in the order in which they run."""
 
 
 def check_method(
     cls: Any, settings: Mapping[str, str] | None = None, device: torch.device = CPU
 ) -> list[Check]:
-    """Try a method's class and return what was seen, check by check.
+    """Run every check on a method's class and return the outcomes.
 
-    `settings` (fields of its Config to texts, as of `--set`) go over those of the preset "quick".
-    An exception in the method is a failed check that names the line of its file.
+    `settings` (fields of its Config to texts, as in `--set`) override those of the preset "quick".
+    An exception in the method is a failed check that names the line in its file.
 
     Raises:
-        UsageError: no such field, or a text that is none of its values.
+        UsageError: a setting does not exist, or its text is not a valid value.
     """
     try:
         checks = [Check("class", PASSED, check_class(cls))]
     except Exception as error:
-        checks = [Check("class", FAILED, _told(error))]
+        checks = [Check("class", FAILED, _detail(error))]
         return checks + [_skipped(name, ["class"]) for name in _STEPS]
     config = _config(cls, settings or {})
     trial = Trial(cls, config, device, tiny_task(cls.inputs, device))
@@ -95,7 +92,7 @@ def check_method(
 
 
 def failures(checks: Iterable[Check]) -> list[str]:
-    """Return the checks that failed, a line each."""
+    """Return the checks that failed, one line each."""
     return [f"{check.name}: {check.detail}" for check in checks if check.outcome == FAILED]
 
 
@@ -115,11 +112,11 @@ def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> C
     except Skipped as reason:
         return Check(name, SKIPPED, one_line(str(reason)))
     except Exception as error:
-        return Check(name, FAILED, _told(error))
+        return Check(name, FAILED, _detail(error))
 
 
 def _causes(needs: Iterable[str], passed: set[str]) -> Iterator[str]:
-    """Yield which checks keep those in `needs` from passing: themselves, or what they wait for."""
+    """Yield the first checks in the chain of needs that did not pass."""
     for need in needs:
         if need not in passed:
             deeper = _causes(_STEPS[need].needs, passed) if need in _STEPS else iter(())
@@ -127,12 +124,12 @@ def _causes(needs: Iterable[str], passed: set[str]) -> Iterator[str]:
 
 
 def _skipped(name: str, causes: Iterable[str]) -> Check:
-    return Check(name, SKIPPED, f"says nothing until this passes: {', '.join(causes)}")
+    return Check(name, SKIPPED, f"needs {' and '.join(map(repr, causes))} to pass")
 
 
-def _told(error: Exception) -> str:
-    """Return what went wrong in a line."""
+def _detail(error: Exception) -> str:
+    """Return an error on one line."""
     if isinstance(error, Unsupported):
         task = f"{CLASSES} classes and 0 to {MAX_OBJECTS} objects"
-        return f"{described(error)}; a method is checked on {task}"
+        return f"{described(error)} (the checks use {task})"
     return one_line(str(error)) if isinstance(error, Failed | Breach) else described(error)

@@ -1,40 +1,40 @@
-"""What the order of an image's labels does to an update: information, not a rule."""
+"""How the order of an image's labels affects an update: information, not a rule."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from hsal_bench.conformance.layers import held
+from hsal_bench.conformance.state import modules
 from hsal_bench.conformance.trial import Trial
 from hsal_bench.method.contract import Batch, Method
 from hsal_bench.metrics.multiset import label_order
 
 
 def check_label_order(trial: Trial) -> str:
-    """Say whether an update depends on the order of an image's labels.
+    """Report whether an update depends on the order of an image's labels.
 
-    Never a failure: a method may depend on it on purpose.
+    This never fails: a method may depend on it by design.
     """
     loss, gradient = label_order_effect(trial)
     if loss == gradient == 0.0:
-        return "reversed within each image: the same loss and gradient"
+        return "labels reversed within each image: same loss and gradient"
     return (
-        f"reversed within each image: relative difference {loss:.2g} of the loss, {gradient:.2g} "
-        "of the gradient (allowed, where it is meant)"
+        f"labels reversed within each image: the loss differs by {loss:.2g}, the gradient by "
+        f"{gradient:.2g} (relative; allowed by design)"
     )
 
 
 def label_order_effect(trial: Trial) -> tuple[float, float]:
-    """Return the relative differences of the loss and the gradient of a new method's first update.
+    """Return by how much a new method's first loss and gradient change if labels are reversed.
 
-    Between a batch and `reversed_labels` of it. The gradient is what the update leaves
-    in `.grad` of the parameters of the method's modules, clipped where the method clips it; without
-    any its difference is 0.
+    Both differences are relative. The gradient is the one that the update leaves in `.grad` of the
+    parameters, clipped if the method clips it; without any gradient its difference is 0.
     """
     (batch,) = trial.tiny.batches(1)
-    one, other = (_first_update(trial, labels) for labels in (batch, reversed_labels(batch)))
-    return _relative(one[0], other[0]), _relative(one[1], other[1])
+    loss, gradient = _first_update(trial, batch)
+    reversed_loss, reversed_gradient = _first_update(trial, reversed_labels(batch))
+    return _relative(loss, reversed_loss), _relative(gradient, reversed_gradient)
 
 
 def reversed_labels(batch: Batch) -> Batch:
@@ -49,7 +49,7 @@ def reversed_labels(batch: Batch) -> Batch:
 
 def _first_update(trial: Trial, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the loss [1] and the gradient [parameters] of a new method's update."""
-    method = trial.made()
+    method = trial.create()
     loss = trial.scalars(method, batch)["loss"].detach()
     return loss.reshape(1), _gradient(method, loss)
 
@@ -57,14 +57,14 @@ def _first_update(trial: Trial, batch: Batch) -> tuple[Tensor, Tensor]:
 def _gradient(method: Method, like: Tensor) -> Tensor:
     gradients = [
         parameter.grad.flatten()
-        for module in held(method).values()
+        for module in modules(method).values()
         for parameter in module.parameters()
         if parameter.grad is not None
     ]
     return torch.cat(gradients) if gradients else torch.zeros_like(like).reshape(1)
 
 
-def _relative(one: Tensor, other: Tensor) -> float:
-    """Return |other - one| / |one|, 0 where they are equal."""
-    difference = (other.double() - one.double()).norm()
-    return float(difference / one.double().norm()) if difference > 0 else 0.0
+def _relative(a: Tensor, b: Tensor) -> float:
+    """Return |b - a| / |a|; 0 if they are equal."""
+    difference = (b.double() - a.double()).norm()
+    return float(difference / a.double().norm()) if difference > 0 else 0.0

@@ -1,10 +1,10 @@
-"""A tiny task drawn in memory, on which a method can be tried in seconds.
+"""A tiny task, generated in memory, on which a method can be checked in seconds.
 
-Four classes, 0 to 3 objects of them in an image, repeats allowed, each object in a cell of its own
-of a 4 x 4 grid. As activations an object lights the eight channels of its class in its cell; as
-images it is a patch: filled, striped across, striped along or a frame. Attention can find the
-objects, and pooling alone can count them. There are more classes than objects, so that counts and
-labels that are taken for each other do not fit.
+An image has 0 to 3 objects of four classes, repeats allowed, each in its own cell of a 4 x 4 grid.
+As activations, an object lights the eight channels of its class in its cell; as images, it is a
+patch: filled, horizontal stripes, vertical stripes or a frame. Attention can find the objects, and
+pooling alone can count them. There are more classes than objects, so that a method which confuses
+counts and labels gets wrong shapes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SEED = 20
 
 @dataclass(frozen=True)
 class TinyTask:
-    """The examples and what a method is told of them.
+    """The examples, and the task description that a method gets.
 
     chance: the score of the best constant prediction on the test examples (multiset IoU).
     """
@@ -46,15 +46,15 @@ class TinyTask:
     chance: float
 
     def batches(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """Yield training batches as the harness does, from update number `start` on."""
+        """Yield training batches as the training loop does, from update number `start` on."""
         return islice(training_batches(self.train, BATCH_SIZE, _SEED, start), number)
 
     def inputs(self, size: int) -> Tensor:
-        """Return the inputs of the first test examples, a copy of their own."""
+        """Return a copy of the inputs of the first test examples."""
         return self.test.rows(slice(0, size)).clone()
 
     def rows_with(self, objects: int, size: int) -> Batch:
-        """Return a training batch of examples that have that many objects each."""
+        """Return a training batch of examples with that many objects each."""
         rows = torch.nonzero(self.train.counts.sum(1) == objects)[:size, 0]
         train = self.train
         return Batch(train.rows(rows), train.counts[rows], train.labels[rows], train.boxes[rows])
@@ -66,7 +66,7 @@ class TinyTask:
 
 @cache
 def tiny_task(inputs: Literal["images", "activations"], device: torch.device) -> TinyTask:
-    """Return the task with the inputs that a method asks for."""
+    """Return the task with the kind of inputs that a method needs."""
     train = _examples(inputs, _TRAIN, _SEED, device)
     test = _examples(inputs, _TEST, _SEED + 1, device)
     shape = train.inputs.shape
@@ -81,13 +81,13 @@ def _examples(inputs: str, number: int, seed: int, device: torch.device) -> Exam
     labels = torch.randint(CLASSES, (number, MAX_OBJECTS), generator=generator)
     labels[torch.arange(MAX_OBJECTS) >= objects] = -1
     cells = torch.rand(number, GRID * GRID, generator=generator).argsort(1)[:, :MAX_OBJECTS]
-    drawn = (_volumes if inputs == "activations" else _images)(labels, cells, generator)
+    rendered = (_volumes if inputs == "activations" else _images)(labels, cells, generator)
     corner = torch.stack([cells % GRID, cells // GRID], 2) * _PATCH
     boxes = torch.cat([corner, corner + _PATCH], 2).masked_fill(labels[:, :, None] < 0, -1)
     counts = counts_from_labels(labels, CLASSES)
     side = GRID * _PATCH
     return ExampleSet(
-        drawn.to(device), counts.to(device), labels.to(device), boxes.to(device), (side, side)
+        rendered.to(device), counts.to(device), labels.to(device), boxes.to(device), (side, side)
     )
 
 
@@ -102,11 +102,11 @@ def _volumes(labels: Tensor, cells: Tensor, generator: torch.Generator) -> Tenso
 
 
 def _images(labels: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:
-    """Return uint8 images [N, 1, 8 GRID, 8 GRID] on a faintly noisy ground."""
+    """Return uint8 images [N, 1, 8 GRID, 8 GRID] on a slightly noisy background."""
     side = GRID * _PATCH
     images = torch.randint(20, (len(labels), 1, side, side), generator=generator)
     for row, place in torch.nonzero(labels >= 0).tolist():
-        y, x = (_PATCH * part for part in divmod(int(cells[row, place]), GRID))
+        y, x = (_PATCH * index for index in divmod(int(cells[row, place]), GRID))
         patch = images[row, 0, y + 1 : y + _PATCH - 1, x + 1 : x + _PATCH - 1]
         match int(labels[row, place]):
             case 0:

@@ -1,20 +1,20 @@
-"""A method on trial: making it, training it a little, and telling two of its results apart."""
+"""A method on trial: create, train and compare instances on the tiny task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hsal_bench.checking import Failed
-from hsal_bench.conformance.layers import advice, run_in_training
-from hsal_bench.conformance.messages import broken, failure
+from hsal_bench.conformance.messages import described, own_line, where
+from hsal_bench.conformance.state import eval_hint
 from hsal_bench.conformance.tiny_task import TinyTask
 from hsal_bench.method.contract import Batch, Method, Prediction, Setup, Task, Unsupported
 from hsal_bench.method.validate import (
@@ -26,24 +26,35 @@ from hsal_bench.method.validate import (
 )
 
 UPDATES = 400
-"""Updates the method is told it will get; most learn enough in far fewer."""
+"""The most updates a method gets to learn the tiny task; most need far fewer."""
 
 STEP = 25
-"""Updates between two looks at what was learnt."""
+"""Updates between two evaluations."""
 
 MARGIN = 0.1
-"""How far above chance the score must come: five standard errors of it."""
+"""How far above chance the score must be: five of its standard errors."""
 
 PREDICTED = 24
 """Images whose predictions are compared."""
 
-_ONE_VALUE = "more than 1 value per channel when training"
-"""What torch says where it would normalise one image by its own statistics."""
+FEW = 3
+"""Updates of a short run, where learning does not matter."""
+
+_Action = Callable[[Method], None]
+History = list[dict[str, float]]
+"""The scalars of each update."""
+
+
+class Run(NamedTuple):
+    """The result of a short run: the scalars of its updates and the predictions after them."""
+
+    history: History
+    prediction: Prediction
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What training has come to: the method, updates made, and the score on the test examples."""
+    """A trained method, its number of updates and its score on the test examples."""
 
     method: Method
     updates: int
@@ -52,176 +63,157 @@ class Learned:
 
 @dataclass
 class Trial:
-    """A class with the config, the device and the task that it is tried with.
+    """A method's class with the config, device and task to check it with.
 
-    advice: what is to be done about layers that ran in training mode in the last prediction; "" if
-    none did.
+    hint: which layers were in training mode after the last prediction; "" if none was.
     """
 
     cls: Any
     config: Any
     device: torch.device
     tiny: TinyTask
-    advice: str = field(default="", init=False)
+    hint: str = field(default="", init=False)
 
-    def made(self, task: Task | None = None) -> Method:
-        """Return a new instance, for the tiny task unless another is given."""
+    def create(self, task: Task | None = None) -> Method:
+        """Create an instance, for the tiny task unless another is given."""
         with self._call("__init__"):
             return self.cls(task or self.tiny.task, self.config, Setup(self.device, 0, UPDATES))
 
     @cached_property
     def learned(self) -> Learned:
-        """The method trained until it is clearly better than chance, at most `UPDATES` updates."""
-        method, score = self.made(), 0.0
+        """An instance trained until it clearly beats chance, for at most `UPDATES` updates."""
+        method, score = self.create(), 0.0
         for done in range(0, UPDATES, STEP):
-            self.updated(method, self.tiny.batches(STEP, done), done + 1)
-            score = self._score(method)
+            self.train(method, self.tiny.batches(STEP, done), done + 1)
+            test = self.predict(method, Batch(self.tiny.inputs(len(self.tiny.test))))
+            score = self.tiny.score(test.counts.numpy().astype(np.int64))
             if score >= self.tiny.chance + MARGIN:
                 break
         return Learned(method, done + STEP, score)
 
-    def updated(
-        self, method: Method, batches: Iterable[Batch], first: int = 1
-    ) -> list[dict[str, float]]:
-        """Update a method with every batch; return the scalars of each update, all finite.
+    def train(self, method: Method, batches: Iterable[Batch], first: int = 1) -> History:
+        """Update a method with each batch; `first` is the number of the first update.
 
-        `first` is the number of the first update, for the message.
+        Raises:
+            Failed: a scalar is not finite.
         """
-        told = []
+        history = []
         for number, batch in enumerate(batches, first):
             scalars = self.scalars(method, batch)
-            values = {name: float(scalar.detach()) for name, scalar in scalars.items()}
-            if bad := [name for name, value in values.items() if not np.isfinite(value)]:
-                came = f"{bad[0]!r} is {values[bad[0]]} at update {number}"
-                self.refuse("update", came, "finite numbers")
-            told.append(values)
-        return told
+            history.append({name: float(scalar.detach()) for name, scalar in scalars.items()})
+            for name, value in history[-1].items():
+                if not np.isfinite(value):
+                    self.fail("update", f"{name!r} is {value} at update {number}")
+        return history
 
     def scalars(self, method: Method, batch: Batch) -> Mapping[str, Tensor]:
-        """Update a method; return what it returns, scalars by name."""
+        """Update a method once and return its scalars."""
         with self._call("update"):
             return check_scalars(method, "update", method.update(batch))
 
-    def predicted(self, method: Method, batch: Batch, *, trace: bool = False) -> Prediction:
-        """Return a prediction that is whole numbers >= 0 of the right shapes, on the CPU."""
-        size, before = len(batch.inputs), batch.inputs.clone()
-        with self._watched(method), self._call("predict"):
-            found = method.predict(batch, trace=trace)
-        check_prediction(method, found, size, self.tiny.task.num_classes)
-        check_counts(method, found.counts.cpu().numpy())
-        sure = None if found.confidence is None else found.confidence.detach().cpu()
-        if sure is not None:
-            check_confidence(method, sure.float().numpy())
-        if not torch.equal(batch.inputs, before):
-            came = "predict changed batch.inputs in place"
-            self.refuse("predict", came, "that they stay: work on a copy")
-        return Prediction(found.counts.cpu(), sure, found.trace)
+    def predict(self, method: Method, batch: Batch, *, trace: bool = False) -> Prediction:
+        """Return a checked prediction on the CPU.
 
-    @contextmanager
-    def _watched(self, method: Method) -> Iterator[None]:
-        """Keep the advice on a prediction, and add it where a single image cannot be normalised."""
-        with run_in_training() as ran:
+        Raises:
+            Breach: shapes, types or values break the contract.
+            Failed: predict raised an error or changed its inputs.
+        """
+        inputs = batch.inputs.clone()
+        with self._call("predict"):
             try:
-                yield
-            except Failed as error:
-                told = advice(method, ran)
-                if told and _ONE_VALUE in str(error):
-                    raise Failed(f"{error}: {told}") from error
-                raise
-        self.advice = advice(method, ran)
+                prediction = method.predict(batch, trace=trace)
+            finally:
+                self.hint = eval_hint(method)
+        check_prediction(method, prediction, len(inputs), self.tiny.task.num_classes)
+        check_counts(method, prediction.counts.cpu().numpy())
+        confidence = prediction.confidence
+        if confidence is not None:
+            confidence = confidence.detach().cpu()
+            check_confidence(method, confidence.float().numpy())
+        if not torch.equal(batch.inputs, inputs):
+            self.fail("predict", "predict changed batch.inputs in place, work on a copy")
+        return Prediction(prediction.counts.cpu(), confidence, prediction.trace)
 
     def state(self, method: Method) -> dict[str, Any]:
         """Return the state of a method."""
         with self._call("state_dict"):
             state = method.state_dict()
         if not isinstance(state, dict):
-            came = f"state_dict returned {'None' if state is None else type(state).__name__}"
-            self.refuse("state_dict", came, "a dict of all that update changes")
+            self.fail("state_dict", f"state_dict returned {type(state).__name__}, not a dict")
         return state
 
     def load(self, method: Method, state: dict[str, Any]) -> None:
-        """Have a method go on from a state."""
+        """Load a state into a method."""
         with self._call("load_state_dict"):
             method.load_state_dict(state)
 
+    def run(
+        self, updates: int = FEW, *, global_seed: int = 1, between: _Action | None = None
+    ) -> Run:
+        """Train a new instance for a few updates, then predict.
+
+        `global_seed` seeds torch's global generator; `between` is called after every update.
+        """
+        torch.manual_seed(global_seed)
+        method, history = self.create(), []
+        for number, batch in enumerate(self.tiny.batches(updates), 1):
+            history += self.train(method, [batch], number)
+            if between:
+                between(method)
+        return Run(history, self.predict(method, Batch(self.tiny.inputs(PREDICTED))))
+
+    def compare(self, a: Run, b: Run, call: str, message: str, first: int = 1) -> None:
+        """Compare two runs whose first update has the number `first`.
+
+        Raises:
+            Failed: they differ; the error reads "message: first difference" and points to `call`.
+        """
+        tolerance = 0.0 if self.device.type == "cpu" else 0.05
+        for number, (left, right) in enumerate(zip(a.history, b.history, strict=True), first):
+            for name in {**left, **right}:
+                x, y = left.get(name, np.nan), right.get(name, np.nan)
+                if not abs(x - y) <= tolerance * max(abs(x), abs(y), 1.0):
+                    self.fail(call, f"{message}: {name} {x:.9g} and {y:.9g} at update {number}")
+        if difference := self.difference(a.prediction, b.prediction):
+            hint = f"; {self.hint}" if self.hint and call != "predict" else ""
+            self.fail(call, f"{message}: {difference}{hint}")
+
+    def difference(self, a: Prediction, b: Prediction, tolerance: float = 0.0) -> str:
+        """Return the first difference between predictions of the same images; "" if none.
+
+        `tolerance` is relative and for confidences. On a GPU, where sums have no fixed order, it is
+        at least 5 %, and the counts of one image in twenty may differ.
+        """
+        on_cpu = self.device.type == "cpu"
+        rows = torch.nonzero((a.counts != b.counts).any(1))[:, 0].tolist()
+        if len(rows) > (0 if on_cpu else len(a.counts) // 20):
+            row = rows[0]
+            return f"counts {a.counts[row].tolist()} and {b.counts[row].tolist()} of image {row}"
+        if a.confidence is None or b.confidence is None:
+            return "" if a.confidence is b.confidence else "only one has a confidence"
+        x, y = a.confidence.double(), b.confidence.double()
+        scale = torch.maximum(x.abs(), y.abs()).clamp_min(1.0)
+        far = (x - y).abs() > (tolerance if on_cpu else max(tolerance, 0.05)) * scale
+        if not far.any():
+            return ""
+        row = int(torch.nonzero(far)[0, 0])
+        return f"confidence {x[row]:.6g} and {y[row]:.6g} of image {row}"
+
+    def fail(self, call: str, message: str, place: str = "") -> NoReturn:
+        """Report that a call of the method breaks the contract, with the hint on predictions.
+
+        Raises:
+            Failed: always.
+        """
+        hint = f"; {self.hint}" if self.hint and call == "predict" else ""
+        raise Failed(f"{message}{hint} ({place or where(self.cls, call)})")
+
     @contextmanager
     def _call(self, call: str) -> Iterator[None]:
-        """Turn whatever a call of the method raises, or its end of the program, into Failed."""
+        """Turn any error of a call into Failed, also an attempt to end the program."""
         try:
             yield
         except (Breach, Unsupported):
             raise
         except (Exception, SystemExit) as error:
-            raise broken(self.cls, call, error) from error
-
-    def refuse(self, call: str, came: str, expected: str) -> NoReturn:
-        """Raise Failed with what came, what was expected, and where to look.
-
-        Raises:
-            Failed: always.
-        """
-        raise failure(self.cls, call, came, expected)
-
-    def refuse_other(self, came: str, otherwise: str = "") -> NoReturn:
-        """Raise Failed for predictions that are not the same, with the advice on them.
-
-        `otherwise` is said where there is none.
-
-        Raises:
-            Failed: always.
-        """
-        remedy = self.advice or otherwise
-        self.refuse("predict", came, f"the same: {remedy}" if remedy else "the same")
-
-    def difference(self, one: Prediction, other: Prediction, tolerance: float = 0.0) -> str:
-        """Return in what two predictions of the same images differ, "" if in nothing.
-
-        Confidences may differ by the share `tolerance`. On a GPU, where the order of a sum is not
-        fixed, one image in twenty may have other counts too.
-        """
-        on_cpu = self.device.type == "cpu"
-        rows = torch.nonzero((one.counts != other.counts).any(1))[:, 0].tolist()
-        if len(rows) > (0 if on_cpu else len(one.counts) // 20):
-            row = rows[0]
-            return (
-                f"counts {one.counts[row].tolist()} and {other.counts[row].tolist()} of image {row}"
-            )
-        if (one.confidence is None) != (other.confidence is None):
-            return "a confidence and none"
-        if one.confidence is None or other.confidence is None:
-            return ""
-        far = _far(one.confidence, other.confidence, tolerance if on_cpu else max(tolerance, 0.05))
-        if not far.any():
-            return ""
-        row = int(torch.nonzero(far)[0, 0])
-        return (
-            f"confidence {one.confidence[row]:.6g} and {other.confidence[row]:.6g} of image {row}"
-        )
-
-    def unequal(
-        self,
-        one: Iterable[Mapping[str, float]],
-        other: Iterable[Mapping[str, float]],
-        first: int,
-    ) -> str:
-        """Return in what the scalars of two runs of updates differ, "" if in nothing.
-
-        `first` is the number of their first update.
-        """
-        tolerance = 0.0 if self.device.type == "cpu" else 0.05
-        for number, (left, right) in enumerate(zip(one, other, strict=True), first):
-            for name in {**left, **right}:
-                a, b = left.get(name, np.nan), right.get(name, np.nan)
-                if not abs(a - b) <= tolerance * max(abs(a), abs(b), 1.0):
-                    return f"{name} {a:.9g} and {b:.9g} at update {number}"
-        return ""
-
-    def _score(self, method: Method) -> float:
-        found = self.predicted(method, Batch(self.tiny.inputs(len(self.tiny.test))))
-        return self.tiny.score(found.counts.numpy().astype(np.int64))
-
-
-def _far(one: Tensor, other: Tensor, tolerance: float) -> Tensor:
-    one, other = one.double(), other.double()
-    scale = torch.maximum(one.abs(), other.abs()).clamp_min(1.0)
-    return (one - other).abs() > tolerance * scale
+            self.fail(call, f"{call} raised {described(error)}", own_line(self.cls, error))

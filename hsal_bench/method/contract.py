@@ -71,7 +71,7 @@ class Batch:
             ValueError: the batch was drawn for `predict`.
         """
         if self.counts is None or self.labels is None:
-            raise ValueError("this batch carries no labels: it was drawn for predict")
+            raise ValueError("this batch has no labels: it is for predict")
         return self.counts, self.labels
 
 

@@ -61,7 +61,7 @@ def test_checks_are_lines_and_a_failure_is_exit_code_1(call):
     assert [line for line in lines if line.startswith("FAILED")] == [
         line for line in lines if line.startswith("FAILED   learning: multiset IoU 0.")
     ]
-    assert "skipped  trace: the method gives none" in lines
+    assert "skipped  trace: the method has no trace" in lines
     assert err == f"error: nothing.py:Nothing: 1 of {len(lines)} checks failed: learning\n"
 
 
@@ -92,16 +92,17 @@ def test_settings_stand_behind_the_name_and_set_goes_over_them(call, tmp_path, a
     (tmp_path / "tells.py").write_text(METHOD.replace('return {"loss"', f'{told}; {{"loss"'))
     code, out, _ = call(*arguments, method="tells.py:Nothing+width=5")
     assert code == 1
-    assert f"RuntimeError: the width is {width}\n" in out
+    assert f"RuntimeError: the width is {width} (" in out
 
 
 def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_path):
     (tmp_path / "bare.py").write_text(METHOD.replace("Config, inputs = Config,", "inputs ="))
     code, out, err = call("--set", "a=1", method="bare.py:Nothing")
     assert code == 1
-    assert out.startswith("FAILED   class: Nothing has no `Config`; expected by Method (hsal_ben")
-    assert out.splitlines()[0].endswith(", empty if there is nothing to set")
-    waiting = f"skipped  {', '.join(conformance.NAMES[1:])}: says nothing until this passes: class"
+    assert out.startswith(
+        "FAILED   class: Nothing lacks `Config` (hsal_bench/method/contract.py)\n"
+    )
+    waiting = f"skipped  {', '.join(conformance.NAMES[1:])}: needs 'class' to pass"
     assert out.splitlines()[1:] == [waiting]
     assert err == (f"error: bare.py:Nothing: 1 of {len(conformance.NAMES)} checks failed: class\n")
 

@@ -1,4 +1,4 @@
-"""A sound method, and what `check-method` tells of it with a fault laid over it."""
+"""A sound method, and the outcomes of `check-method` when one fault is added to it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def sound() -> type:
 
 @pytest.fixture(scope="session")
 def outcomes() -> Callable[[type], dict[str, Check]]:
-    """Return what checks the sound method with a class of changes laid over it: by name."""
+    """Return a function: a class of changes to the sound method -> its checks, by name."""
 
     def outcomes(changes):
         changed = type(changes.__name__, (changes, Sound), {"__module__": changes.__module__})
@@ -73,7 +73,7 @@ def outcomes() -> Callable[[type], dict[str, Check]]:
 
 @pytest.fixture(scope="session")
 def failed(outcomes: Callable[[type], dict[str, Check]]) -> Callable[[type], dict[str, str]]:
-    """Return what tells of the checks that fail with a class of changes: why, by name."""
+    """Return a function: a class of changes -> the details of the failed checks, by name."""
 
     def failed(changes):
         checks = outcomes(changes).values()

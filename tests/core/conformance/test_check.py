@@ -1,4 +1,4 @@
-"""`check-method` as a whole: a sound method passes every check, and what rests on another waits."""
+"""A sound method passes every check; a check whose needs fail is skipped."""
 
 import re
 
@@ -56,17 +56,17 @@ def test_a_sound_method_passes_every_check(outcomes, changes):
     checks = outcomes(changes)
     assert conformance.failures(checks.values()) == []
     skipped = {name: check.detail for name, check in checks.items() if check.outcome == "skipped"}
-    fixed = {"more objects": "built for at most 3 objects (any_cardinality is not True)"}
-    assert skipped == (fixed if changes is Looks else {"trace": "the method gives none"} | fixed)
+    fixed = {"more objects": "only for up to 3 objects (any_cardinality is not True)"}
+    assert skipped == (fixed if changes is Looks else {"trace": "the method has no trace"} | fixed)
     if changes is Looks:
         assert checks["trace"].detail == "9 steps of 2 glimpses on 4 x 4 cells"
-    told = r"multiset IoU 0\.\d+ after \d+ updates, the best constant multiset has 0\.\d+"
-    assert re.fullmatch(told, checks["learning"].detail)
+    detail = r"multiset IoU 0\.\d+ after \d+ updates, best constant multiset 0\.\d+"
+    assert re.fullmatch(detail, checks["learning"].detail)
 
 
-def test_what_rests_on_a_failed_check_is_skipped(outcomes):
+def test_a_check_that_needs_a_failed_one_is_skipped(outcomes):
     checks = outcomes(NoLoss)
-    assert checks["training"].detail == "says nothing until this passes: update"
+    assert checks["training"].detail == "needs 'update' to pass"
     assert checks["learning"].detail == checks["training"].detail
     assert checks["prediction"].outcome == "passed"
     assert [check.outcome for check in conformance.check_method(Open)] == [

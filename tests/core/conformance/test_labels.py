@@ -1,4 +1,4 @@
-"""What the order of labels does to an update; the table of it in docs/methods.md."""
+"""How the order of labels affects an update, and the table of it in docs/methods.md."""
 
 import dataclasses
 import re
@@ -60,10 +60,10 @@ def test_labels_are_reversed_with_their_boxes_and_padding_stays_behind():
 def test_the_check_tells_both_differences_and_never_fails(outcomes):
     same, other = outcomes(type("Same", (), {})), outcomes(FirstLabel)
     name = "order of labels"
-    assert same[name].detail == "reversed within each image: the same loss and gradient"
+    assert same[name].detail == "labels reversed within each image: same loss and gradient"
     assert other[name].outcome == "passed"
-    said = r".*: relative difference 0\.\d+ of the loss, 0\.\d+ of the gradient \(allowed.*"
-    assert re.fullmatch(said, other[name].detail)
+    detail = r".*: the loss differs by 0\.\d+, the gradient by 0\.\d+ \(relative; allowed.*"
+    assert re.fullmatch(detail, other[name].detail)
 
 
 def test_a_method_without_parameters_is_judged_by_its_loss():

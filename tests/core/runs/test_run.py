@@ -226,7 +226,7 @@ def test_every_run_ends_with_its_place_and_its_scores(bench, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("def update", "def renamed"), "is not a method: Constant has no `update`; expected by"),
+        (("def update", "def renamed"), "is not a method: Constant lacks `update` (hsal_ben"),
         (
             ('inputs = "images"', 'inputs = "image"'),
             "Constant.inputs is 'image'; expected 'images' or 'acti",

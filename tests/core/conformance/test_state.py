@@ -1,4 +1,4 @@
-"""What a method holds is copied, and the first part that changed is named."""
+"""The modules of a method, layers in training mode, and the first part of a state that changed."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,56 @@ import pytest
 import torch
 from torch import nn
 
-from hsal_bench.conformance.snapshot import changed, snapshot
+from hsal_bench.conformance.state import changed, eval_hint, modules, snapshot
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.BatchNorm1d(3),
+        nn.InstanceNorm1d(3, track_running_stats=True),
+        nn.Dropout(0.1),
+        nn.AlphaDropout(0.1),
+        nn.RReLU(),
+        nn.GRU(4, 4, num_layers=2, dropout=0.1),
+        nn.MultiheadAttention(4, 2, dropout=0.1),
+    ],
+)
+def test_a_layer_in_training_mode_is_named_with_its_attribute(layer):
+    method = SimpleNamespace(width=3, encoder=nn.ModuleList([layer]))
+    assert eval_hint(method) == (
+        f"{type(layer).__name__} of self.encoder in training mode, call self.encoder.eval()"
+    )
+    layer.eval()
+    assert eval_hint(method) == ""
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.BatchNorm1d(3, track_running_stats=False),
+        nn.InstanceNorm1d(3),
+        nn.Dropout(0.0),
+        nn.GRU(4, 4),
+        nn.MultiheadAttention(4, 2),
+        nn.LayerNorm(4),
+    ],
+)
+def test_a_layer_that_works_the_same_in_both_modes_is_not_named(layer):
+    assert eval_hint(SimpleNamespace(encoder=layer)) == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (SimpleNamespace(nets=[nn.Linear(4, 4), nn.Dropout(0.1)]), "self.nets[1]"),
+        (SimpleNamespace(nets={"a": nn.Dropout(0.1)}), "self.nets['a']"),
+        (nn.Sequential(nn.Dropout(0.1)), "self"),
+    ],
+)
+def test_modules_in_lists_and_dicts_and_a_method_that_is_a_module_are_found(method, name):
+    assert name in modules(method)
+    assert eval_hint(method) == f"Dropout of {name} in training mode, call {name}.eval()"
 
 
 @pytest.fixture
