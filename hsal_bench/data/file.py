@@ -12,7 +12,7 @@ import numpy as np
 
 from hsal_bench.data.deflate import unpacked
 from hsal_bench.data.schema import SCHEMA_VERSION, SPLITS, Examples, Header, Layout
-from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.errors import UsageError
 
 _REMEDY = "make it again with `hsal-bench generate`"
 
@@ -36,7 +36,7 @@ class DataFile:
         """Return a whole array of a split, as in `Layout.arrays`.
 
         Raises:
-            HsalBenchError: what is stored cannot be decoded; so do `rows`, `runs` and `examples`.
+            UsageError: what is stored cannot be decoded; so do `rows`, `runs` and `examples`.
         """
         dataset = self.file[split][name]
         return self._slice(dataset, 0, len(dataset))
@@ -76,7 +76,7 @@ class DataFile:
         try:
             yield
         except (OSError, RuntimeError, ValueError) as error:
-            raise HsalBenchError(
+            raise UsageError(
                 f"{self.path}: {dataset.name[1:]} cannot be decoded ({error}): {_REMEDY}"
             ) from error
 
@@ -111,7 +111,7 @@ def _read_header(file: h5py.File, path: Path) -> Header:
         )
     try:
         return Header.from_attributes(dict(file.attrs))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{path} has a damaged header ({error}): {_REMEDY}") from error
 
 

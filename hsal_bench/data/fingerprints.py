@@ -10,7 +10,7 @@ import h5py
 
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.schema import Fingerprints
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.errors import UsageError
 
 GROUP = "sources"
 COLUMNS = {
@@ -36,7 +36,7 @@ def read(data: DataFile) -> Fingerprints | None:
     """Return the fingerprints in a file; None: it was written without.
 
     Raises:
-        HsalBenchError: they are damaged.
+        UsageError: they are damaged.
     """
     if GROUP not in data.file:
         return None
@@ -46,7 +46,7 @@ def read(data: DataFile) -> Fingerprints | None:
         stated = group.attrs["sha256"]
         intact = fingerprints.well_formed and fingerprints.digest == stated
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise HsalBenchError(f"{data.path}: {GROUP} cannot be read ({error})") from error
+        raise UsageError(f"{data.path}: {GROUP} cannot be read ({error})") from error
     if not intact:
-        raise HsalBenchError(f"{data.path}: {GROUP} is damaged: its hash is not the stated one")
+        raise UsageError(f"{data.path}: {GROUP} is damaged: its hash is not the stated one")
     return fingerprints

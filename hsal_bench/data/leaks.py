@@ -12,7 +12,7 @@ from hsal_bench.data import fingerprints
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.generator import leaks_by_design
 from hsal_bench.data.schema import PAD, SPLITS, Fingerprints
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.errors import UsageError
 
 NO_HASHES = (
     "the file has no hashes of its glyphs, so only their indices were compared: generate it again "
@@ -48,7 +48,7 @@ def overlaps(data: DataFile, known: Fingerprints | None) -> list[Overlap]:
     """Return the overlap of each pair of splits, by content; by index if `known` is None.
 
     Raises:
-        HsalBenchError: a glyph that made an object is not in `known`.
+        UsageError: a glyph that made an object is not in `known`.
     """
     used = {split: used_sources(data, split) for split in SPLITS}
     keys = used if known is None else _keys(known, used)
@@ -73,7 +73,7 @@ def summary(data: DataFile) -> str:
     """Return a sentence on whether the splits share glyphs or photographs.
 
     Raises:
-        HsalBenchError: what is stored cannot be decoded.
+        UsageError: what is stored cannot be decoded.
     """
     if text := warning(data):
         return text
@@ -87,7 +87,7 @@ def warning(data: DataFile) -> str:
     """Return a sentence on what the splits share, "" if that is nothing.
 
     Raises:
-        HsalBenchError: what is stored cannot be decoded.
+        UsageError: what is stored cannot be decoded.
     """
     if shared := leaking(overlaps(data, fingerprints.read(data))):
         return f"Not leak-free: {'; '.join(map(str, shared))}."
@@ -107,7 +107,7 @@ def _keys(known: Fingerprints, used: Mapping[str, np.ndarray]) -> dict[str, np.n
         key += (y << 16) + x
     for split, glyphs in used.items():
         if len(missing := np.setdiff1d(glyphs, known.index)):
-            raise HsalBenchError(
+            raise UsageError(
                 f"{len(missing):,} glyphs of {split} have no hash, first glyph {missing[0]}"
             )
     return {split: key[np.searchsorted(known.index, glyphs)] for split, glyphs in used.items()}

@@ -43,7 +43,7 @@ def content_hash(data: DataFile) -> str:
     """Return the hash of the file's decoded arrays, with one run of rows in memory at a time.
 
     Raises:
-        HsalBenchError: what is stored cannot be decoded.
+        UsageError: what is stored cannot be decoded.
     """
     digests = {
         (split, name): _digests(data, split, name)
@@ -57,8 +57,7 @@ def require_whole(data: DataFile) -> None:
     """Check the content of a data set that is about to be used.
 
     Raises:
-        UsageError: it does not hash to what the header says.
-        HsalBenchError: it cannot be decoded.
+        UsageError: it does not hash to what the header says, or cannot be decoded.
     """
     stated, found = data.header.content_sha256, content_hash(data)
     if stated != found:
