@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.cli.datasets import data_set_path, datasets_option, named_path
+from hsal_bench.cli.common import data_set_path, datasets_option, named_path
 from hsal_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def check_submission(
     docs/submissions.md has the rules. Exit code 1: it fails a check, every problem is listed; 2:
     there is no such submission, or no file of --dataset.
     """
-    from hsal_bench.cli.outcomes import tell
+    from hsal_bench.cli.common import print_checks
     from hsal_bench.leaderboard.submissions.check import check
     from hsal_bench.text import shown
 
@@ -65,7 +65,7 @@ def check_submission(
         return _there(name, named_path(name, datasets))
 
     outcome = check(submission, file, stated, _known(records))
-    tell("submission", shown(str(submission)), outcome.checks, as_json=as_json)
+    print_checks("submission", shown(str(submission)), outcome.checks, as_json=as_json)
     if output is not None:
         for path in _write(outcome.records, output):
             click.echo(f"record written: {path}", err=True)
@@ -79,7 +79,7 @@ def _there(name: str, path: Path) -> Path:
     """
     if not path.is_file():
         raise UsageError(
-            f"no data set file {path}: build it with "
+            f"no dataset file {path}: build it with "
             f"`hsal-bench generate {name} --out {path.parent}`, or name it with --dataset"
         )
     return path

@@ -1,4 +1,4 @@
-"""`hsal-bench compare`: is the difference between two predictions of the same images real."""
+"""`hsal-bench compare`: two predictions of the same images, with tests of their difference."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.cli.datasets import data_set_path, datasets_option
-from hsal_bench.cli.output import as_text
+from hsal_bench.cli.common import as_text, data_set_path, datasets_option
 from hsal_bench.data.schema import SPLITS
 
 
@@ -18,25 +17,29 @@ from hsal_bench.data.schema import SPLITS
 @click.option(
     "--dataset",
     metavar="NAME|FILE",
-    help="The data set that was predicted.  [default: the file in --datasets that records name]",
+    help="Dataset of the predictions.  [default: the one that the records name, in --datasets]",
 )
-@datasets_option("Where data set files are.")
+@datasets_option()
 @click.option(
     "--split",
     default="test",
     show_default=True,
     type=click.Choice(SPLITS),
-    help="Which split predictions files are of.",
+    help="Split of the predictions files.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw images that one alone has right into this picture: sheet.png.",
+    help="Draw images that only A or only B has right: a picture such as sheet.png.",
 )
 @click.option(
-    "--count", default=32, show_default=True, type=click.IntRange(min=1), help="Images to draw."
+    "--count",
+    default=32,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of images to draw.",
 )
 def compare(
     a: Path,
@@ -50,9 +53,10 @@ def compare(
 ) -> None:
     """Compare A with B, image by image.
 
-    They are records, folders of runs, or predictions files. Told are exact match and macro F1 with
-    95 % bootstrap intervals over the images, the difference with McNemar's exact test, and by kinds
-    of images. Of records without the predictions or the data set, what can be told is told.
+    A and B are records, folders of runs, or predictions files. Shows exact match and macro F1 with
+    95 % bootstrap intervals over the images, the difference with McNemar's exact test, and the
+    scores by kinds of images. If predictions or the dataset are missing, shows what can still be
+    computed.
     """
     from hsal_bench.compare import pairwise
     from hsal_bench.report import pairwise as contest_sheets
@@ -60,16 +64,16 @@ def compare(
     if output:
         from hsal_bench.report.figures.contact_sheet import picture_format
 
-        picture_format(output)  # refuses before the work what could not be drawn after it
-    named = data_set_path(dataset, datasets) if dataset else None
-    found = pairwise.hold(a, b, named, datasets, split)
+        picture_format(output)  # a wrong suffix fails before the work
+    file = data_set_path(dataset, datasets) if dataset else None
+    contest = pairwise.hold(a, b, file, datasets, split)
     if as_json:
-        click.echo(json.dumps(contest_sheets.plain(found), indent=1))
+        click.echo(json.dumps(contest_sheets.plain(contest), indent=1))
     else:
-        click.echo(as_text(contest_sheets.contest_sheets(found), "terminal"), nl=False)
+        click.echo(as_text(contest_sheets.contest_sheets(contest), "terminal"), nl=False)
     if output:
         from hsal_bench.report.figures.contact_sheet import save
         from hsal_bench.report.figures.disagreements import contest_picture, drawn
 
-        save(contest_picture(found, count), output)
-        click.echo(f"{output}: {drawn(found, count)}", err=True)
+        save(contest_picture(contest, count), output)
+        click.echo(f"{output}: {drawn(contest, count)}", err=True)

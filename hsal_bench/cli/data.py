@@ -1,4 +1,4 @@
-"""`hsal-bench generate`, `verify` and `preview`: data set files from the command line."""
+"""`hsal-bench generate`, `verify` and `preview`: build, check and show dataset files."""
 
 from __future__ import annotations
 
@@ -7,40 +7,31 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.cli.datasets import FOLDER
-from hsal_bench.cli.outcomes import tell
+from hsal_bench.cli.common import FOLDER, data_dir_option, print_checks
 from hsal_bench.cli.spec_options import SpecCommand
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
-_data_dir = click.option(
-    "--data-dir",
-    default="data",
-    show_default=True,
-    type=FOLDER,
-    help="Where the glyph sources are (MNIST's files), or are downloaded to.",
-)
-
 
 @click.command(cls=SpecCommand)
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
-@_data_dir
+@data_dir_option
 @click.option(
     "--out",
     default="data",
     show_default=True,
     type=FOLDER,
-    help="Where the files go, as DATASET.h5.",
+    help="Folder for the files DATASET.h5.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes.  [default: one per available core]",
+    help="Number of processes.  [default: one per available core]",
 )
-@click.option("--force", is_flag=True, help="Make files again, whatever is there.")
+@click.option("--force", is_flag=True, help="Build again, even if the file exists.")
 def generate(
     datasets: tuple[str, ...],
     data_dir: Path,
@@ -49,11 +40,10 @@ def generate(
     force: bool,
     **options: str | bool | None,
 ) -> None:
-    """Build data sets into HDF5: those named, or all.
+    """Build datasets as HDF5 files.
 
-    Of all, those are built whose sources are to be had. A file that is there already and has the
-    same config is left as it is. Interrupted at any moment, the same command goes on from where it
-    stopped.
+    Without names, builds every dataset whose source is available. Skips a dataset whose file exists
+    and has the same config. After an interruption, the same command resumes.
     """
     from hsal_bench.data import generate as generation
 
@@ -66,8 +56,8 @@ def generate(
     for job in jobs:
         if job.up_to_date:
             click.echo(f"{job.path} is up to date")
-    told = None if datasets else functools.partial(click.echo, err=True)
-    for job, recipe in generation.recipes(jobs, data_dir, told, workers):
+    warn = None if datasets else functools.partial(click.echo, err=True)
+    for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
         click.echo(generation.make(job, recipe, workers))
 
 
@@ -79,41 +69,47 @@ def generate(
     show_default=True,
     type=click.IntRange(min=0),
     metavar="N",
-    help="Examples to make again and compare; 0 makes none and needs no glyph source.",
+    help="Number of examples to generate again and compare; 0 needs no source.",
 )
-@_data_dir
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def verify(file: Path, remake: int, data_dir: Path, as_json: bool) -> None:
-    """Check a dataset: whole, leak-free, as its config says.
+    """Check that a dataset file is intact.
 
-    Glyphs are compared by index and by content (the hashes in the file): equal glyphs in two splits
-    fail, those that differ by a shift of one pixel are counted. A dataset made with --glyph-pools
-    shared passes with the line "LEAKS".
+    Also checks that it agrees with its config and that no glyph occurs in two splits. Glyphs are
+    compared by index and by content (hashes in the file); those that differ only by a shift of one
+    pixel are counted. A dataset built with --glyph-pools shared passes with the line "LEAKS".
 
-    A check that cannot be made here (the glyph source is not to be had) is skipped; the others
-    decide. Exit code 1: a check failed; 2: there is no such file.
+    Skips checks whose source is not available. Exit code 1: a check failed, so the file is damaged
+    or wrong; 2: no such file.
     """
     from hsal_bench.data import verify as proof
 
     checks = proof.verify(file, remake=remake, data_dir=data_dir)
-    tell("file", str(file), checks, as_json=as_json)
+    print_checks("file", str(file), checks, as_json=as_json)
 
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("-o", "--out", required=True, type=FILE, help="The picture to write: sheet.png.")
+@click.option("-o", "--out", required=True, type=FILE, help="Picture to write, such as sheet.png.")
 @click.option(
-    "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Of which split."
+    "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Split to show."
 )
-@click.option("--count", default=32, show_default=True, type=click.IntRange(min=1), help="Images.")
 @click.option(
-    "--start", default=0, show_default=True, type=click.IntRange(min=0), help="First image."
+    "--count", default=32, show_default=True, type=click.IntRange(min=1), help="Number of images."
+)
+@click.option(
+    "--start",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Index of the first image.",
 )
 @click.option(
     "--columns", default=8, show_default=True, type=click.IntRange(min=1), help="Images per row."
 )
 @click.option(
-    "--scale", default=2, show_default=True, type=click.IntRange(1, 16), help="Enlargement."
+    "--scale", default=2, show_default=True, type=click.IntRange(1, 16), help="Zoom factor."
 )
 def preview(
     file: Path, out: Path, split: str, count: int, start: int, columns: int, scale: int

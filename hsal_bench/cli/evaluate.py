@@ -1,4 +1,4 @@
-"""`hsal-bench evaluate`: score a predictions file, wherever it was made."""
+"""`hsal-bench evaluate`: the scores of a predictions file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hsal_bench.cli.datasets import data_set_path, datasets_option
-from hsal_bench.cli.output import SUFFIXES, as_text, format_of, format_option, give, output_option
+from hsal_bench.cli.common import (
+    SUFFIXES,
+    as_text,
+    data_set_path,
+    datasets_option,
+    format_of,
+    format_option,
+    output_option,
+    write_output,
+)
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
 from hsal_bench.jsonio import without_nan
@@ -26,14 +34,16 @@ HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
 
 @click.command()
 @click.argument("predictions", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--dataset", required=True, metavar="NAME|FILE", help="Dataset of the predictions.")
 @click.option(
-    "--dataset", required=True, metavar="NAME|FILE", help="The data set that was predicted."
-)
-@click.option(
-    "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Of which split."
+    "--split",
+    default="test",
+    show_default=True,
+    type=click.Choice(SPLITS),
+    help="Split of the predictions.",
 )
 @datasets_option()
-@click.option("--all", "everything", is_flag=True, help="Every metric, not the headline alone.")
+@click.option("--all", "everything", is_flag=True, help="Show every metric, not only the headline.")
 @click.option("--json", "as_json", is_flag=True, help="Print every metric as JSON.")
 @format_option
 @output_option
@@ -47,41 +57,41 @@ def evaluate(
     form: str | None,
     output: Path | None,
 ) -> None:
-    """Score predictions, wherever they were made.
+    """Score a predictions file.
 
-    They have one line {"id": 17, "labels": [3, 3, 7]} per image of the split. The id is the image's
-    row in the split; "-" reads standard input. A file in which anything is wrong or missing is not
-    scored: what is wrong is listed, exit code 2.
+    PREDICTIONS has one line {"id": 17, "labels": [3, 3, 7]} per image of the split, where id is the
+    image's row; "-" reads standard input. Invalid or incomplete files are rejected with exit code
+    2; every problem is listed.
     """
     form = _form(form, as_json, output)
     path = data_set_path(dataset, datasets)
     if not path.exists():
         raise UsageError(
-            f"no data set file {path}: build it with "
+            f"no dataset file {path}: build it with "
             f"`hsal-bench generate {dataset} --out {path.parent}`"
         )
     from hsal_bench.data.file import open_data
 
     with open_data(path) as data:
         if not data.layout.sizes[split]:
-            raise UsageError(f"{path} holds no images in its {split} split: name another --split")
+            raise UsageError(f"{path} has no images in its {split} split: use another --split")
         facts, scores = _facts(predictions, data, split), _scores(predictions, data, split)
     if form == "json":
-        give(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", output)
+        write_output(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", output)
     else:
-        shown = scores if everything else {name: scores[name] for name in HEADLINE}
-        give(_table(shown, form, facts), output)
+        selected = scores if everything else {name: scores[name] for name in HEADLINE}
+        write_output(_table(selected, form, facts), output)
 
 
 def _form(form: str | None, as_json: bool, output: Path | None) -> str:
     if not as_json:
         return form or format_of(output)
     if form:
-        raise UsageError("--json and --format: name one of the two")
+        raise UsageError("--json and --format: use only one of the two")
     if output and output.suffix.lower() in SUFFIXES:
         raise UsageError(
-            f"--json and -o {output}: the file's name says {format_of(output)}; name it .json, or "
-            "leave out --json"
+            f"--json and -o {output}: the suffix means {format_of(output)}; use .json, or drop "
+            "--json"
         )
     return "json"
 
@@ -95,7 +105,7 @@ def _predictions(path: Path, size: int, num_classes: int) -> Predictions:
 
 
 def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
-    """Return every metric of a predictions file; its problems are printed, one per line."""
+    """Return every metric of a predictions file; print its problems, one per line."""
     from hsal_bench.metrics import scores as metrics
     from hsal_bench.records.other_split import refuse_other_split
     from hsal_bench.records.predictions import BadPredictions
@@ -113,7 +123,7 @@ def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
 
 
 def _facts(path: Path, data: DataFile, split: str) -> dict[str, Any]:
-    """Return what is scored against what."""
+    """Return the names of the predictions and the dataset, as in the JSON output."""
     from hsal_bench.metrics.scores import METRICS_VERSION
 
     return {

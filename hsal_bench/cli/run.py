@@ -1,4 +1,4 @@
-"""`hsal-bench run`: train, evaluate, write the records and the metric table."""
+"""`hsal-bench run`: train and evaluate methods, write records and the metric table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from hsal_bench.cli.datasets import FOLDER, datasets_option
+from hsal_bench.cli.common import FOLDER, data_dir_option, datasets_option
 from hsal_bench.training.presets import Precision
 
 
@@ -19,72 +19,74 @@ from hsal_bench.training.presets import Precision
     multiple=True,
     required=True,
     metavar="NAME",
-    help="Method: a name of `hsal-bench list`, or path/to/file.py:ClassName; NAME+KEY=VALUE+... "
-    "for a variant, 'all' for every name. Several with commas.",
+    help="Method: a name from `hsal-bench list`, path/to/file.py:ClassName, or 'all'. Append "
+    "+KEY=VALUE for other settings. Separate several with commas.",
 )
 @click.option(
     "--dataset",
     default="mnist-multiset",
     show_default=True,
     metavar="NAME|FILE",
-    help="Data set: a file, or a name; what is not in --datasets is built there.",
+    help="Dataset to train on. One that is not in --datasets is built there.",
 )
 @click.option(
     "--eval-on",
     "eval_on",
     metavar="NAME|FILE,...",
-    help="Data sets to evaluate on as well, without training: their test splits. 'all': those that "
-    "vary the one trained on.",
+    help="Further datasets whose test splits to evaluate on, without training. 'all': the "
+    "variations of --dataset.",
 )
 @click.option(
-    "--preset", metavar="NAME", help="paper or quick.  [default: paper with a GPU, else quick]"
+    "--preset", metavar="NAME", help="paper or quick.  [default: paper on a GPU, else quick]"
 )
 @click.option(
-    "--seeds", default="0", show_default=True, metavar="0,1,2|0-4", help="Seeds, one run each."
+    "--seeds", default="0", show_default=True, metavar="0,1,2|0-4", help="Seeds; one run each."
 )
 @click.option(
-    "--device", metavar="NAME", help="cpu, cuda, cuda:1.  [default: a GPU where there is one]"
+    "--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]"
 )
-@click.option("--out", default="runs", show_default=True, type=FOLDER, help="Where results go.")
-@datasets_option("Where built data sets, activation models and activations are kept.")
 @click.option(
-    "--data-dir",
-    default="data",
-    show_default=True,
-    type=FOLDER,
-    help="Where the glyph sources are (MNIST's files), or are downloaded to.",
+    "--out", default="runs", show_default=True, type=FOLDER, help="Folder for the results."
 )
+@datasets_option("Folder of datasets, activation models and activations.")
+@data_dir_option
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A field of the methods' config; METHOD:KEY=VALUE for one of several methods.",
+    help="Set a config field of all methods, or of one: METHOD:KEY=VALUE.",
 )
 @click.option(
-    "--updates", type=click.IntRange(min=1), help="Gradient updates, instead of the preset's."
+    "--updates", type=click.IntRange(min=1), help="Gradient updates.  [default: the preset's]"
 )
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Examples per update, instead of the preset's."
+    "--batch-size", type=click.IntRange(min=1), help="Examples per update.  [default: the preset's]"
 )
-@click.option("--eval-every", type=click.IntRange(min=1), help="Updates between validations.")
+@click.option(
+    "--eval-every",
+    type=click.IntRange(min=1),
+    help="Updates between validations.  [default: the preset's]",
+)
 @click.option(
     "--fine-tune-updates",
     type=click.IntRange(min=1),
-    help="Updates of the activation model, instead of the preset's. With --activation-model "
-    "published: which of the published models.",
+    help="Updates of the activation model. With --activation-model published: selects one of the "
+    "published models.  [default: the preset's]",
 )
-@click.option("--backbone", metavar="NAME", help="Activation model, instead of the preset's.")
+@click.option(
+    "--backbone", metavar="NAME", help="Network of the activation model.  [default: the preset's]"
+)
 @click.option(
     "--input-size",
     type=int,
     metavar="N",
-    help="Pixels of the side to which ResNet-34 resizes images, at least 64.  [default: 224]",
+    help="Side in pixels to which ResNet-34 resizes images, at least 64.  [default: 224]",
 )
 @click.option(
     "--backbone-weights",
     metavar="FILE",
-    help="ResNet-34 state dict or model.pt to start from; 'none' trains from scratch.  "
+    help="Initial weights of ResNet-34: a state dict or model.pt; 'none' trains from scratch.  "
     "[default: ImageNet's]",
 )
 @click.option(
@@ -92,25 +94,25 @@ from hsal_bench.training.presets import Precision
     type=click.Choice(["same", "per-seed"]),
     default="same",
     show_default=True,
-    help="Seed of the activation model: 0 for all runs, or each run's own seed (a model each).",
+    help="same: one activation model, of seed 0, for all runs. per-seed: one for each seed.",
 )
 @click.option(
     "--activation-model",
     metavar="published|FILE",
     help="Use this activation model instead of fine-tuning one: the published one, or a model.pt "
-    "with its model.json next to it.",
+    "with model.json next to it.",
 )
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    help="Arithmetic of the activation model, instead of the preset's.",
+    help="Arithmetic of the activation model.  [default: the preset's]",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Threads of a CPU: 1 is fastest on a busy machine.  [default: one per core]",
+    help="CPU threads; 1 is fastest on a busy machine.  [default: one per core]",
 )
-@click.option("--restart", is_flag=True, help="Begin anew, discarding checkpoints and records.")
+@click.option("--restart", is_flag=True, help="Start over: discard checkpoints and records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metric table as JSON.")
 def run(
     models: tuple[str, ...],
@@ -120,10 +122,11 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train and evaluate methods; write records and tables.
+    """Train and evaluate methods.
 
-    What is missing (the data set, the activation model, the activations) is made first. Interrupted
-    at any moment, the same command goes on from the last checkpoint.
+    Writes a record for each run, and tables. Builds the dataset, the activation model and the
+    activations first if they are missing. After an interruption, the same command resumes from the
+    last checkpoint.
     """
     from hsal_bench.options import assignments
     from hsal_bench.runs import request as requests
@@ -137,7 +140,7 @@ def run(
         **options,
     )
     requests.check_names(request)
-    # Only now: they import torch, which takes seconds.
+    # Here, because they import torch, which takes seconds.
     from hsal_bench.runs import run as work
     from hsal_bench.runs.artifacts import report
 

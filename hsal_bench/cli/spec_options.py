@@ -1,4 +1,4 @@
-"""The fields of data sets' specs as options of a command, with their help and defaults."""
+"""Command-line options for the fields of dataset specs, with their help and defaults."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _NAMED = "hsal_bench.cli.spec_options.named"
 
 
 class SpecCommand(click.Command):
-    """A command whose line may name data sets; it has the options of those, or of all.
+    """A command with the options of the datasets it names, or of all datasets if it names none.
 
-    An option's value is the text that was given, a flag's a bool, and None without the option.
+    The value of an option is the user's text, of a flag a bool; None if the option is not given.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Note which data sets the line names, then parse it with their options."""
+        """Note the datasets on the command line, then parse it with their options."""
         words = dict.fromkeys(word for word in args if not word.startswith("-"))
-        named = {word: found[1] for word in words if (found := dataset_names.find(word))}
+        named = {word: known[1] for word in words if (known := dataset_names.find(word))}
         ctx.meta[_NAMED] = named or {
             name: load_generator(name).defaults for name in registry.names(registry.GENERATORS)
         }
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's own parameters and the options of the data sets."""
+        """Return the options of the datasets, then the command's own parameters."""
         named = ctx.meta.get(_NAMED, {})
         return [*spec_options(named), *super().get_params(ctx)]
 
 
 def spec_options(named: Mapping[str, Any]) -> list[click.Parameter]:
-    """Return an option for each field that the specs of data sets, by their names, have."""
+    """Return one option for each field of the specs. `named`: dataset name -> spec."""
     owners: dict[str, dict[str, Any]] = {}
     for name, spec in named.items():
         for field in dataclasses.fields(spec):
@@ -60,7 +60,7 @@ def _option(field_name: str, specs: Mapping[str, Any]) -> click.Option:
 
 
 def _default(field_name: str, specs: Mapping[str, Any]) -> str:
-    """Return the default as a user would write it; each data set's own where they differ."""
+    """Return the default as a user would write it, per dataset where they differ."""
     texts = {name: as_text(getattr(spec, field_name)) for name, spec in specs.items()}
     common = max(texts.values(), key=list(texts.values()).count)
     others = "".join(f"; {name}: {text}" for name, text in texts.items() if text != common)

@@ -1,4 +1,4 @@
-"""`hsal-bench table`: result records to tables."""
+"""`hsal-bench table`: tables of recorded runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.cli.output import as_text, format_of, format_option, give, output_option
+from hsal_bench.cli.common import as_text, format_of, format_option, output_option, write_output
 from hsal_bench.errors import UsageError
 from hsal_bench.options import listed
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     "--metrics",
     "names",
     metavar="NAME,...",
-    help="Columns: names of metrics, or updates, wall_s, parameters and the like.",
+    help="Columns: metrics, or facts of a run such as updates, wall_s, parameters.",
 )
 @click.option(
-    "--all", "everything", is_flag=True, help="Every number of one run, explained; how it was made."
+    "--all", "everything", is_flag=True, help="Show one run in full: every number and setting."
 )
 @click.option(
     "--intervals",
     is_flag=True,
-    help="95 % t-intervals of the means over seeds in place of deviations; CSV has both.",
+    help="Show 95 % t-intervals of the means over seeds, not deviations. CSV has both.",
 )
 @output_option
 def table(
@@ -41,26 +41,28 @@ def table(
     intervals: bool,
     output: Path | None,
 ) -> None:
-    """Show the metrics of recorded runs, and their ranks.
+    """Show the metrics and ranks of recorded runs.
 
-    PATH: record files, or folders with every record.json below and every .json right in them
-    (default: runs). One table per data set; means over seeds, ± their sample standard deviation. A
-    row is named as the run's folder; brackets say in what else its runs differ. A rank is what the
-    tests leave open, a note below says which tests; † marks an exact match that cannot be told from
-    the highest. What a terminal has no room for follows below.
+    PATH: record files, or folders (default: runs). A folder stands for every record.json below it
+    and every .json directly in it.
+
+    Prints one table per dataset: means over seeds ± sample standard deviation. A row has the name
+    of the run's folder; brackets show further differences between runs. A rank is the range of
+    ranks consistent with the tests that the note names. † marks an exact match that is not
+    significantly different from the highest. Columns too wide for the terminal follow below.
     """
     if everything and (names is not None or intervals):
         other = "--intervals" if names is None else "--metrics"
-        raise UsageError(f"--all shows every number of one run: leave it out, or {other}")
+        raise UsageError(f"--all cannot be combined with {other}: drop one of the two")
     metrics = listed(names or "")
     if names is not None and not metrics:
-        raise UsageError("--metrics names no metric: name some, or leave it out")
+        raise UsageError("--metrics is empty: name metrics, or drop it")
     form = form or format_of(output)
     from hsal_bench.records.find import read_records
 
     records = list(read_records(paths or [Path("runs")]).values())
     text = _one_run(records, form) if everything else _all_runs(records, form, metrics, intervals)
-    give(text, output)
+    write_output(text, output)
 
 
 def _all_runs(records: list[Record], form: str, metrics: list[str], intervals: bool) -> str:
@@ -77,7 +79,7 @@ def _one_run(records: list[Record], form: str) -> str:
     from hsal_bench.report.columns import frame
 
     if len(records) != 1:
-        raise UsageError(f"--all shows one run, not {len(records)}: name its record file")
+        raise UsageError(f"--all shows one run, not {len(records)}: name one record file")
     if form == "csv":
         return frame(records[0]).to_csv(index=False)
     return as_text(text_tables.run_sheets(records[0]), form)

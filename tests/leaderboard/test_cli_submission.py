@@ -81,7 +81,7 @@ def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(su
     assert code == 1
     assert "FAILED   submission.json: link is not a web address" in out
     assert (
-        "FAILED   data set: no data set 'mnist-multiste' and no file data/mnist-multiste.h5" in out
+        "FAILED   data set: no dataset 'mnist-multiste' and no file data/mnist-multiste.h5" in out
     )
     assert "did you mean 'mnist-multiset'" in out
     assert "skipped  predictions, claimed numbers, copies: they take the data set\n" in out
@@ -95,14 +95,14 @@ def test_a_name_that_is_stated_is_not_taken_for_a_file(submit, hand_in, tmp_path
     assert submit("entry")[0] == 0
     assert "toy cannot be read as HDF5" in submit("entry", "--dataset", "toy")[2]
     hand_in(name="other", data_set={"name": "secret", "content_sha256": CONTENT})
-    assert "data set: no data set 'secret' and no file data/secret.h5" in submit("other")[1]
+    assert "data set: no dataset 'secret' and no file data/secret.h5" in submit("other")[1]
 
 
 def test_a_data_set_that_is_not_there_is_told_with_how_it_is_made(submit, hand_in):
     hand_in(data_set={"name": "mnist-multiset", "content_sha256": CONTENT})
     code, out, _ = submit("entry")
     assert code == 1
-    assert "FAILED   data set: no data set file data/mnist-multiset.h5: build it with `hsal-" in out
+    assert "FAILED   data set: no dataset file data/mnist-multiset.h5: build it with `hsal-" in out
     assert "ok       name: my-counter\n" in out
 
 
@@ -218,7 +218,7 @@ def test_checks_as_json(submit, hand_in):
             ["none.zip"],
             "no submission none.zip: name a folder or a zip, with submission.json in it",
         ),
-        (["entry", "--dataset", "none.h5"], "no data set file none.h5: build it with"),
+        (["entry", "--dataset", "none.h5"], "no dataset file none.h5: build it with"),
         (["entry", "--records", "none"], "no folder or record none: make a record with"),
         ([], "missing argument 'FOLDER|ZIP'"),
     ],

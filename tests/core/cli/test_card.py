@@ -43,13 +43,13 @@ def test_croissant_is_written_and_what_it_lacks_is_told(toy_file: Path, tmp_path
     out = tmp_path / "new" / "croissant.json"
     result = call(toy_file, "--croissant", out)
     assert result.output == (
-        f"{out}: toy, to lie beside toy-x.h5; Croissant asks for --url and --published once it is "
-        "published\n"
+        f"{out}: toy; keep it next to toy-x.h5; Croissant requires --url and --published on "
+        "publication\n"
     )
     assert json.loads(out.read_text())["name"] == "toy"
     published = ("--url", "https://example.org/toy", "--published", "2026-01-31")
     result = call(toy_file, "--croissant", out, *published)
-    assert result.output == f"{out}: toy, to lie beside toy-x.h5\n"
+    assert result.output == f"{out}: toy; keep it next to toy-x.h5\n"
     document = json.loads(out.read_text())
     assert document["url"] == "https://example.org/toy"
     assert document["datePublished"] == "2026-01-31"
@@ -59,7 +59,7 @@ def test_croissant_is_written_and_what_it_lacks_is_told(toy_file: Path, tmp_path
 def test_a_name_that_is_none_names_the_nearest(tmp_path: Path) -> None:
     assert refusal(call("toyy", "--datasets", tmp_path)) == (
         2,
-        f"no data set 'toyy' and no file {tmp_path / 'toyy.h5'}: did you mean 'toy'? "
+        f"no dataset 'toyy' and no file {tmp_path / 'toyy.h5'}: did you mean 'toy'? "
         "known: toy, toy-large",
     )
 
@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "toy.h5"
     assert refusal(call(path)) == (
         2,
-        f"no data set file {path}: build it with `hsal-bench generate`",
+        f"no dataset file {path}: build it with `hsal-bench generate`",
     )
 
 
@@ -86,7 +86,7 @@ def test_croissant_without_a_file_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "croissant.json"
     assert refusal(call("toy", "--datasets", tmp_path, "--croissant", out)) == (
         2,
-        f"no data set file {tmp_path / 'toy-x.h5'}, which Croissant metadata describes: build it "
+        f"no dataset file {tmp_path / 'toy-x.h5'}, which Croissant metadata describes: build it "
         f"with `hsal-bench generate toy --out {tmp_path}`",
     )
     assert not out.exists()
@@ -98,29 +98,29 @@ def test_what_only_croissant_holds_is_refused_without_it(
 ) -> None:
     assert refusal(call(toy_file, *arguments)) == (
         2,
-        "--url and --published are written by --croissant OUT.json: name the file",
+        "--url and --published need --croissant OUT.json",
     )
 
 
 @pytest.mark.parametrize("croissant", [False, True])
-def test_a_truncated_file_is_a_failure(toy_file: Path, tmp_path: Path, croissant: bool) -> None:
+def test_a_truncated_file_is_refused(toy_file: Path, tmp_path: Path, croissant: bool) -> None:
     with toy_file.open("rb+") as file:
         file.truncate(1000)
     out = tmp_path / "croissant.json"
     code, message = refusal(call(toy_file, *(["--croissant", out] if croissant else [])))
     assert (code, message) == (
-        1,
+        2,
         f"{toy_file} is truncated: make it again with `hsal-bench generate`",
     )
     assert not out.exists()
 
 
-def test_pixels_that_cannot_be_decoded_are_a_failure(
+def test_pixels_that_cannot_be_decoded_are_refused(
     toy_file: Path, damage: Callable[[str, int], None]
 ) -> None:
     damage("train", 0)
     code, message = refusal(call(toy_file))
-    assert code == 1
+    assert code == 2
     assert "train/images cannot be decoded" in message
 
 

@@ -111,7 +111,7 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
     ("arguments", "method", "said"),
     [
         (["--set", "widht=4"], "nothing.py:Nothing", "did you mean 'width'?"),
-        ([], "rl,cnn-rnn", "check-method rl,cnn-rnn: it tries one method at a time; name one"),
+        ([], "rl,cnn-rnn", "check-method rl,cnn-rnn: name one method at a time"),
         (
             ["--set", "width=x"],
             "nothing.py:Nothing",

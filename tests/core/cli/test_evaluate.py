@@ -185,19 +185,19 @@ def test_one_problem_is_one_line(call, perfect):
         (["perfect.jsonl", "--dataset", "toyy"], "did you mean 'toy'?"),
         (
             ["perfect.jsonl", "--dataset", "toy-large"],
-            "no data set file data/toy-large-x.h5: build it with "
+            "no dataset file data/toy-large-x.h5: build it with "
             "`hsal-bench generate toy-large --out data`",
         ),
-        (["perfect.jsonl", "--dataset", "toy.h5"], "no data set file toy.h5: build it with"),
+        (["perfect.jsonl", "--dataset", "toy.h5"], "no dataset file toy.h5: build it with"),
         (["perfect.jsonl"], "missing option '--dataset'"),
-        (["perfect.jsonl", "--dataset", "toy-x.h5", "-o", "x.txt"], "x.txt has no suffix that"),
+        (["perfect.jsonl", "--dataset", "toy-x.h5", "-o", "x.txt"], "x.txt: unknown suffix"),
         (
             ["perfect.jsonl", "--dataset", "toy-x.h5", "--json", "--format", "csv"],
-            "--json and --format: name one of the two",
+            "--json and --format: use only one of the two",
         ),
         (
             ["perfect.jsonl", "--dataset", "toy-x.h5", "--json", "-o", "x.csv"],
-            "--json and -o x.csv: the file's name says csv; name it .json, or leave out --json",
+            "--json and -o x.csv: the suffix means csv; use .json, or drop --json",
         ),
     ],
 )

@@ -378,8 +378,8 @@ def test_a_suffix_that_names_no_format_is_refused(tmp_path, name, ok):
     write_record(ok(), tmp_path / "record.json")
     refused = command(tmp_path, "-o", tmp_path / name)
     assert str(refused.exception) == (
-        f"{tmp_path / name} has no suffix that says its format: end its name in one of .md, "
-        ".csv, .tex, or say --format (terminal, markdown, csv, latex)"
+        f"{tmp_path / name}: unknown suffix; use one of .md, .csv, .tex, or choose a --format "
+        "(terminal, markdown, csv, latex)"
     )
     assert not (tmp_path / name).exists()
 
@@ -409,11 +409,11 @@ def test_the_command_refuses(tmp_path, ok):
         write_record(ok(seed=seed), tmp_path / f"{seed}.json")
     assert "--all shows one run, not 2" in str(command(tmp_path, "--all").exception)
     assert str(command(tmp_path, "--all", "--metrics", "updates").exception) == (
-        "--all shows every number of one run: leave it out, or --metrics"
+        "--all cannot be combined with --metrics: drop one of the two"
     )
     for nothing in ("", " , "):
         assert str(command(tmp_path, "--metrics", nothing).exception) == (
-            "--metrics names no metric: name some, or leave it out"
+            "--metrics is empty: name metrics, or drop it"
         )
 
 

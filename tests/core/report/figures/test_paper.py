@@ -273,10 +273,10 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--only", "7"), "error: --only 7: '7' is none of 2, 3, 4, 5, 6, 12"),
-        (("--only", ""), "error: --only names none: name some of 2, 3, 4, 5, 6, 12"),
-        (("--format", ","), "error: --format names none: name some of pdf, png"),
-        (("--format", "svg"), "error: --format svg: 'svg' is none of pdf, png"),
+        (("--only", "7"), "error: --only 7: '7' is not one of 2, 3, 4, 5, 6, 12"),
+        (("--only", ""), "error: --only is empty: choose from 2, 3, 4, 5, 6, 12"),
+        (("--format", ","), "error: --format is empty: choose from pdf, png"),
+        (("--format", "svg"), "error: --format svg: 'svg' is not one of pdf, png"),
         (("nowhere",), "error: no folder or record nowhere: make a record with `hsal-bench run`"),
         ((), "error: no record in runs: make one with `hsal-bench run`"),
     ],

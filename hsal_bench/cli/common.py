@@ -1,0 +1,169 @@
+"""Options, dataset paths, check results and table output that several commands share."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsal_bench.errors import HsalBenchError, UsageError
+
+if TYPE_CHECKING:
+    from hsal_bench.checking import Check
+    from hsal_bench.report.text_tables import Sheet
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FORMATS = ("terminal", "markdown", "csv", "latex")
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
+_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
+_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+
+data_dir_option = click.option(
+    "--data-dir",
+    default="data",
+    show_default=True,
+    type=FOLDER,
+    help="Folder of the sources (such as MNIST's files); missing ones are downloaded there.",
+)
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Output format.  [default: by the suffix of --output, else terminal]",
+)
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file (.md, .csv or .tex; any other suffix needs --format).",
+)
+
+
+def datasets_option(help: str = "Folder of the dataset files NAME.h5.") -> Callable[..., Any]:
+    """Return the option --datasets, with the same default for every command."""
+    return click.option("--datasets", default="data", show_default=True, type=FOLDER, help=help)
+
+
+def data_set_path(data_set: str, datasets: Path) -> Path:
+    """Return the file of a dataset. One that can be generated may not exist yet.
+
+    Raises:
+        UsageError: `data_set` is neither a file nor a known name.
+    """
+    if data_set.endswith(".h5") or Path(data_set).is_file():
+        if not Path(data_set).is_file():
+            raise UsageError(f"no dataset file {data_set}: build it with `hsal-bench generate`")
+        return Path(data_set)
+    return named_path(data_set, datasets)
+
+
+def named_path(name: str, datasets: Path) -> Path:
+    """Return the file in `datasets` of the dataset of that name; never any other file.
+
+    Raises:
+        UsageError: there is no such dataset.
+    """
+    from hsal_bench.data import names as dataset_names
+    from hsal_bench.data.generator import load_generator
+
+    generator_and_spec = dataset_names.find(name)
+    if generator_and_spec is not None:
+        generator, spec = generator_and_spec
+        return datasets / f"{load_generator(generator).data_set_name(spec)}.h5"
+    path = datasets / f"{name}.h5"
+    if not path.is_file():
+        remedy = dataset_names.unknown(name)
+        raise UsageError(f"no dataset {name!r} and no file {path}: {remedy}")
+    return path
+
+
+def print_checks(kind: str, name: str, checks: Sequence[Check], *, as_json: bool) -> None:
+    """Print the checks of a "file", "method" or "submission" and their summary.
+
+    Raises:
+        HsalBenchError: a check failed.
+    """
+    from hsal_bench.checking import FAILED, summary
+
+    message = f"{name}: {summary(checks)}"
+    failed = any(check.outcome == FAILED for check in checks)
+    if as_json:
+        plain = [dataclasses.asdict(check) for check in checks]
+        click.echo(json.dumps({kind: name, "passed": not failed, "checks": plain}, indent=2))
+    else:
+        for check in _grouped(checks):
+            mark = click.style(f"{_MARKS[check.outcome]:7}", fg=_COLOURS[check.outcome])
+            click.echo(f"{mark}  {check.name}: {check.detail}")
+    if failed:
+        raise HsalBenchError(message)
+    if not as_json:
+        click.echo(message)
+
+
+def _grouped(checks: Sequence[Check]) -> Iterator[Check]:
+    """Yield the checks; neighbours that are skipped for the same reason become one."""
+    for _, group in groupby(enumerate(checks), _reason):
+        same = [check for _, check in group]
+        yield dataclasses.replace(same[0], name=", ".join(check.name for check in same))
+
+
+def _reason(numbered: tuple[int, Check]) -> str | int:
+    number, check = numbered
+    return check.detail if check.outcome == "skipped" else number
+
+
+def format_of(output: Path | None) -> str:
+    """Return the format for an output file, from its suffix; None is the terminal.
+
+    Raises:
+        UsageError: the suffix is unknown.
+    """
+    if output is None:
+        return "terminal"
+    if output.suffix.lower() not in SUFFIXES:
+        endings, forms = ", ".join(SUFFIXES), ", ".join(FORMATS)
+        raise UsageError(
+            f"{output}: unknown suffix; use one of {endings}, or choose a --format ({forms})"
+        )
+    return SUFFIXES[output.suffix.lower()]
+
+
+def as_text(sheets: list[Sheet], form: str) -> str:
+    """Return tables as "terminal" (with escape codes for bold), "markdown" or "latex"."""
+    from hsal_bench.report import latex, text_tables
+
+    if form == "latex":
+        return latex.latex(sheets)
+    if form == "markdown":
+        return text_tables.markdown(sheets)
+    from rich.console import Console
+
+    from hsal_bench.report.terminal import terminal
+
+    buffer, width = io.StringIO(), _width()
+    console = Console(file=buffer, highlight=False, width=width, force_terminal=True)
+    console.print(terminal(sheets, width))
+    return buffer.getvalue()
+
+
+def write_output(text: str, output: Path | None) -> None:
+    """Print a text, or write it to the output file without a terminal's escape codes."""
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from hsal_bench.files import writable_folder, write_text
+
+    writable_folder(output.parent)
+    write_text(output, click.unstyle(text))
+
+
+def _width() -> int:
+    """Return the width of tables: the terminal's, or 160 columns for a log or a file."""
+    return max(shutil.get_terminal_size((160, 24)).columns, 60)
