@@ -1,4 +1,4 @@
-"""`hsal-bench list`: what there is, and what can be set on it."""
+"""`hsal-bench list`: datasets, methods and presets, and their options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import click
 
 from hsal_bench import registry
 from hsal_bench.annotations import describe
-from hsal_bench.commands import docstring
 from hsal_bench.data import names as dataset_names
 from hsal_bench.errors import UsageError
 from hsal_bench.method.load import is_file, load_method
@@ -27,8 +26,8 @@ _WIDEST = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-    """A data set or a method: its defaults (a dataclass), and the presets' changes to them."""
+class Listing:
+    """A dataset or a method: its default options (a dataclass), and the presets' changes."""
 
     name: str
     kind: Literal["data set", "method"]
@@ -38,7 +37,7 @@ class Entry:
 
     @property
     def command(self) -> str:
-        """How its options are given."""
+        """The command that sets its options."""
         if self.kind == "data set":
             return f"hsal-bench generate {self.name} --OPTION VALUE"
         return f"hsal-bench run --model {self.name} --set OPTION=VALUE"
@@ -46,7 +45,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
-    """What is told of one option."""
+    """The line of one option."""
 
     name: str
     default: str
@@ -58,9 +57,9 @@ class _Row:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_all(name: str | None, as_json: bool) -> None:
-    """List data sets, methods and presets, or one's options.
+    """List datasets, methods and presets, or one's options.
 
-    NAME: a data set, a method, a preset, or path/to/file.py:ClassName.
+    NAME: a dataset, a method, a preset, or path/to/file.py:ClassName.
     """
     if name in (None, "all"):
         _list_names(as_json)
@@ -68,11 +67,11 @@ def list_all(name: str | None, as_json: bool) -> None:
     if name in PRESETS:
         _list_preset(name, as_json)
         return
-    entry = _entry(name)
+    listing = _listing(name)
     if as_json:
-        click.echo(json.dumps(_entry_json(entry), indent=1))
+        click.echo(json.dumps(_listing_json(listing), indent=1))
     else:
-        _print_entry(entry)
+        _print_listing(listing)
 
 
 def _list_names(as_json: bool) -> None:
@@ -80,7 +79,7 @@ def _list_names(as_json: bool) -> None:
         click.echo(json.dumps(_names_json(), indent=1))
         return
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    click.secho("data sets", bold=True)
+    click.secho("datasets", bold=True)
     for own in registry.names(registry.GENERATORS):
         _print_about(own, dataset_names.summary(own), width)
         for name, line in dataset_names.listed(own).items():
@@ -89,7 +88,7 @@ def _list_names(as_json: bool) -> None:
         click.secho(heading, bold=True)
         for name, line in abouts.items():
             _print_about(name, line, width)
-    closing = "hsal-bench list NAME shows what can be set on it; of a preset, its numbers"
+    closing = "hsal-bench list NAME shows the options of a dataset or method, or a preset's values"
     _print_filled(closing, width, below="")
 
 
@@ -108,14 +107,14 @@ def _presets() -> dict[str, str]:
 
 
 def _methods() -> dict[str, str]:
-    """Return what each method's class says of itself in a line, read from its source."""
+    """Return the first line of each method's docstring."""
     targets = registry.targets(registry.METHODS)
-    return {name: docstring(target).partition("\n")[0] for name, target in targets.items()}
+    return {name: registry.docstring(target).partition("\n")[0] for name, target in targets.items()}
 
 
 def _print_about(name: str, about: str, width: int, indent: int = 2) -> None:
-    told = f"{name}: {about}" if about else name
-    _print_filled(told, width, first=" " * indent, below=" " * (indent + 4))
+    line = f"{name}: {about}" if about else name
+    _print_filled(line, width, first=" " * indent, below=" " * (indent + 4))
 
 
 def _list_preset(name: str, as_json: bool) -> None:
@@ -124,37 +123,37 @@ def _list_preset(name: str, as_json: bool) -> None:
         click.echo(json.dumps({"name": name, "kind": "preset", **numbers}, indent=1))
         return
     click.echo(f"{name}: {numbers.pop('summary')}")
-    for part, value in numbers.items():
-        told = value
+    for field, value in numbers.items():
+        text = value
         if isinstance(value, Mapping):
-            told = ", ".join(f"{field.replace('_', ' ')} {x:,}" for field, x in value.items())
-        click.echo(f"  {part.replace('_', ' ')}: {told}")
+            text = ", ".join(f"{key.replace('_', ' ')} {number:,}" for key, number in value.items())
+        click.echo(f"  {field.replace('_', ' ')}: {text}")
 
 
-def _entry(name: str) -> Entry:
+def _listing(name: str) -> Listing:
     methods = registry.names(registry.METHODS)
     if name not in methods and not is_file(name):
         return _data_set(name, [*methods, *PRESETS])
     method = load_method(name)
     config_type = getattr(method, "Config", None)
     if not isinstance(config_type, type) or not dataclasses.is_dataclass(config_type):
-        raise UsageError(f"{name} has no Config: a method's class holds its options' dataclass")
+        raise UsageError(f"{name} has no Config: a method needs a dataclass Config of its options")
     about = (method.__doc__ or "").strip().partition("\n")[0]
-    return Entry(name, "method", about, config_type(), getattr(method, "presets", {}))
+    return Listing(name, "method", about, config_type(), getattr(method, "presets", {}))
 
 
-def _data_set(name: str, others: Sequence[str]) -> Entry:
-    found = dataset_names.find(name)
-    if found is None:
+def _data_set(name: str, others: Sequence[str]) -> Listing:
+    generator_and_spec = dataset_names.find(name)
+    if generator_and_spec is None:
         raise UsageError(
-            f"no data set, method or preset {name!r}: {dataset_names.unknown(name, others)}"
+            f"no dataset, method or preset {name!r}: {dataset_names.unknown(name, others)}"
         )
-    own, spec = found
-    return Entry(name, "data set", dataset_names.about(own, name, spec), spec, {})
+    generator, spec = generator_and_spec
+    return Listing(name, "data set", dataset_names.about(generator, name, spec), spec, {})
 
 
-def _entry_json(entry: Entry) -> dict[str, Any]:
-    defaults, kinds = plain(entry.defaults), field_types(type(entry.defaults))
+def _listing_json(listing: Listing) -> dict[str, Any]:
+    defaults, kinds = plain(listing.defaults), field_types(type(listing.defaults))
     options = [
         {
             "name": field.name,
@@ -164,30 +163,30 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
             "at_most": field.metadata.get("at_most"),
             "help": field.metadata.get("help", ""),
         }
-        for field in dataclasses.fields(entry.defaults)
+        for field in dataclasses.fields(listing.defaults)
     ]
-    known = {"name": entry.name, "kind": entry.kind, "about": entry.about}
-    presets = {name: dict(changes) for name, changes in entry.presets.items()}
-    return {**known, "command": entry.command, "options": options, "presets": presets}
+    known = {"name": listing.name, "kind": listing.kind, "about": listing.about}
+    presets = {name: dict(changes) for name, changes in listing.presets.items()}
+    return {**known, "command": listing.command, "options": options, "presets": presets}
 
 
-def _print_entry(entry: Entry) -> None:
+def _print_listing(listing: Listing) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    dashes = entry.kind == "data set"
-    kinds = field_types(type(entry.defaults))
+    dashes = listing.kind == "data set"
+    kinds = field_types(type(listing.defaults))
     rows = [
         _Row(
             _dashed(field.name, kinds[field.name]) if dashes else field.name,
-            as_text(getattr(entry.defaults, field.name)),
+            as_text(getattr(listing.defaults, field.name)),
             "a flag" if dashes and kinds[field.name] is bool else _takes(kinds[field.name], field),
             field.metadata.get("help", ""),
         )
-        for field in dataclasses.fields(entry.defaults)
+        for field in dataclasses.fields(listing.defaults)
     ]
-    _print_filled(f"{entry.name}: {entry.about}" if entry.about else entry.name, width)
-    click.echo(f"options of `{entry.command}`\n")
+    _print_filled(f"{listing.name}: {listing.about}" if listing.about else listing.name, width)
+    click.echo(f"options of `{listing.command}`\n")
     _print_rows([_Row("OPTION", "DEFAULT", "TAKES", ""), *rows], width)
-    for name, changes in entry.presets.items():
+    for name, changes in listing.presets.items():
         _print_filled(f"preset {name}: {_changes(changes)}", width)
 
 
@@ -197,7 +196,7 @@ def _dashed(field: str, kind: Any) -> str:
 
 
 def _print_rows(rows: Sequence[_Row], width: int) -> None:
-    """Print name, default and what it takes in columns; below them what the option is."""
+    """Print name, default and allowed values in columns, and below them the help."""
     names = max(len(row.name) for row in rows) + _GAP
     defaults = max(len(row.default) for row in rows) + _GAP
     for row in rows:
@@ -219,7 +218,7 @@ def _print_filled(text: str, width: int, first: str = "", below: str = _INDENT) 
 
 
 def _takes(kind: Any, field: dataclasses.Field[Any]) -> str:
-    """Return what values an option takes, in words."""
+    """Return the allowed values of an option, in words."""
     allowed = bounds(field)
     return f"{describe(kind)}, {allowed}" if allowed else describe(kind)
 

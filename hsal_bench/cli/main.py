@@ -1,7 +1,7 @@
-"""The command `hsal-bench`: its subcommands, and how failures are told.
+"""The command `hsal-bench`: its subcommands, its error messages and its exit codes.
 
-Starting it imports neither torch nor pandas: each subcommand's module does so where it works.
-Packages add subcommands through the entry points `hsal_bench.commands`.
+Starting it imports neither torch nor pandas: each subcommand's module imports them where it needs
+them.
 """
 
 from __future__ import annotations
@@ -10,130 +10,104 @@ import errno
 import importlib
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from hsal_bench import __version__
-from hsal_bench.errors import HsalBenchError, UsageError, suggest
+from hsal_bench.errors import HsalBenchError, suggest
 from hsal_bench.interrupts import terminate_like_ctrl_c
 from hsal_bench.text import one_line
 
+
+class Command(NamedTuple):
+    """A subcommand: the click command as `module:attribute`, and its line in `--help`."""
+
+    target: str
+    summary: str
+
+
 COMMANDS = {
-    "list": "hsal_bench.cli.list:list_all",
-    "generate": "hsal_bench.cli.data:generate",
-    "verify": "hsal_bench.cli.data:verify",
-    "preview": "hsal_bench.cli.data:preview",
-    "card": "hsal_bench.cli.card:card",
-    "run": "hsal_bench.cli.run:run",
-    "evaluate": "hsal_bench.cli.evaluate:evaluate",
-    "compare": "hsal_bench.cli.compare:compare",
-    "table": "hsal_bench.cli.table:table",
-    "figures": "hsal_bench.cli.figures:figures",
-    "check-method": "hsal_bench.cli.check_method:check_method",
+    "list": Command(
+        "hsal_bench.cli.list:list_all", "List datasets, methods and presets, or one's options."
+    ),
+    "generate": Command("hsal_bench.cli.data:generate", "Build datasets as HDF5 files."),
+    "verify": Command("hsal_bench.cli.data:verify", "Check that a dataset file is intact."),
+    "preview": Command(
+        "hsal_bench.cli.data:preview", "Draw a contact sheet with boxes and labels."
+    ),
+    "card": Command("hsal_bench.cli.card:card", "Print a dataset's card."),
+    "run": Command("hsal_bench.cli.run:run", "Train and evaluate methods."),
+    "evaluate": Command("hsal_bench.cli.evaluate:evaluate", "Score a predictions file."),
+    "compare": Command("hsal_bench.cli.compare:compare", "Compare A with B, image by image."),
+    "table": Command("hsal_bench.cli.table:table", "Show the metrics and ranks of recorded runs."),
+    "figures": Command(
+        "hsal_bench.cli.figures:figures", "Draw the paper's figures from recorded runs."
+    ),
+    "check-method": Command(
+        "hsal_bench.cli.check_method:check_method", "Check that a method keeps the contract."
+    ),
+    "check-submission": Command(
+        "hsal_bench.leaderboard.cli_submission:check_submission",
+        "Check predictions made elsewhere; make records of them.",
+    ),
+    "leaderboard": Command(
+        "hsal_bench.leaderboard.cli:leaderboard", "Write recorded runs as one HTML page."
+    ),
 }
+"""In the order of a user's work. A target is imported only when its command is called."""
 INTERRUPTED = 130
 
 
 class Commands(click.Group):
-    """A group whose subcommands are imported when they are called, not to tell of them."""
+    """A group that imports a subcommand only when it is called; help needs no import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of a user's work, then those of installed packages."""
-        return list(_targets())
+        """Return the names of the subcommands."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import and return a subcommand; None if there is none of that name."""
-        if name in COMMANDS:
-            module, _, attribute = COMMANDS[name].partition(":")
-            return getattr(importlib.import_module(module), attribute)
-        return _installed(name) if name in _targets() else None
+        """Import and return a subcommand; None for an unknown name."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find the subcommand, or say which one was probably meant."""
-        wanted = args[0] if args else ""
-        if wanted not in COMMANDS and not wanted.startswith("-") and wanted not in _targets():
-            ctx.fail(f"no command {wanted!r}: {suggest(wanted, _targets())}")
+        """Find the subcommand, or suggest the nearest one."""
+        name = args[0] if args else ""
+        if name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"no command {name!r}: {suggest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a line for each subcommand, as click does, from what its source says."""
-        targets = _targets()
-        width = formatter.width - max(map(len, targets)) - 6
+        """Write one line for each subcommand."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _line(name, targets[name], width)) for name in targets])
-        for name in _hidden():
-            click.echo(f"warning: {_clash(name)}", err=True)
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
 
 
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="--debug, anywhere on the line, shows the traceback of a failure.",
+    epilog="Add --debug anywhere to see the traceback of an error.",
 )
 @click.version_option(__version__, prog_name="hsal-bench")
 def hsal_bench() -> None:
     """Benchmark methods that predict a multiset of labels from an image.
 
-    First: hsal-bench run --model hsal-rl --preset quick
+    Start with: hsal-bench run --model hsal-rl --preset quick
     """
 
 
-def _targets() -> dict[str, str]:
-    """Return every subcommand's `module:attribute`; a name of hsal-bench's own is its own."""
-    from hsal_bench import registry
-
-    return COMMANDS | {
-        name: target
-        for name, target in registry.targets(registry.COMMANDS).items()
-        if name not in COMMANDS
-    }
-
-
-def _line(name: str, target: str, width: int) -> str:
-    """Return what stands beside a subcommand in the help; its package where its source is mute."""
-    from hsal_bench import registry
-    from hsal_bench.commands import docstring
-
-    about = docstring(target) or f"Of {registry.owners(registry.COMMANDS, name)}."
-    return click.Command(name, help=about).get_short_help_str(width)
-
-
-def _hidden() -> list[str]:
-    """Return the names that a package offers in vain."""
-    from hsal_bench import registry
-
-    return [name for name in registry.names(registry.COMMANDS) if name in COMMANDS]
-
-
-def _clash(name: str) -> str:
-    from hsal_bench import registry
-
-    return (
-        f"command {name!r} of {registry.owners(registry.COMMANDS, name)} cannot be called: "
-        "hsal-bench has one of that name; rename or uninstall it"
-    )
-
-
-def _installed(name: str) -> click.Command:
-    """Import a package's command. Raises as `registry.load`, and where it is no command."""
-    from hsal_bench import registry
-
-    command = registry.load(registry.COMMANDS, name, "command")
-    if not isinstance(command, click.Command):
-        owner = registry.owners(registry.COMMANDS, name)
-        raise UsageError(
-            f"command {name!r} of {owner} is a {type(command).__name__}, not a click command: "
-            "mend or uninstall that package"
-        )
-    return command
-
-
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run the command line and exit.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use or damaged input, 130 interrupted.
+    """
     terminate_like_ctrl_c()
-    # How long torch's threads spin for work. Their default suits an idle machine alone: beside
-    # other processes an update takes 5 times one thread's time (benchmarks/threads.py).
+    # How long torch's threads spin while they wait. The default suits only an idle machine: next
+    # to other processes an update takes 5 times as long as with one thread
+    # (benchmarks/threads.py).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -149,7 +123,7 @@ def main() -> None:
         click.echo("interrupted: run the same command to resume", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read the output has gone; nothing is left to tell them
+        sys.stderr.close()  # the reader of the output has gone: print nothing more
         sys.exit(1)
     except Exception as error:
         if debug:
@@ -160,7 +134,7 @@ def main() -> None:
 
 
 def explain_usage(error: click.ClickException) -> str:
-    """Return one line that names the command, what is wrong with its use, and where help is."""
+    """Return one line: the command, what is wrong with its use, and where to find help."""
     message = one_line(error.format_message()).rstrip(".")
     context = getattr(error, "ctx", None)
     if context is None:
@@ -170,12 +144,12 @@ def explain_usage(error: click.ClickException) -> str:
 
 
 def explain(error: Exception) -> str:
-    """Return one line that names what went wrong and, where it is known, the remedy."""
+    """Return one line: what went wrong and, if known, the remedy."""
     if isinstance(error, HsalBenchError):
         return one_line(str(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         where = f" for {error.filename}" if error.filename else ""
-        return f"no space left{where}: free some and give the same command again"
+        return f"no space left{where}: free some and run the same command again"
     if isinstance(error, OSError) and error.filename:
         return one_line(f"{error.filename}: {error.strerror}")
-    return f"{type(error).__name__}: {one_line(str(error))} (--debug shows where)"
+    return f"{type(error).__name__}: {one_line(str(error))} (--debug shows the traceback)"

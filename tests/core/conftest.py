@@ -198,9 +198,9 @@ def known_generators(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "entry_points",
         lambda group: points if group == registry.GENERATORS else installed(group=group),
     )
-    registry._found.cache_clear()
+    registry._points.cache_clear()
     yield
-    registry._found.cache_clear()
+    registry._points.cache_clear()
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,14 +23,14 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
         point = EntryPoint(name, value, registry.METHODS)
         vars(point)["dist"] = SimpleNamespace(name=package)
         points.append(point)
-        registry._found.cache_clear()
+        registry._points.cache_clear()
 
     monkeypatch.setattr(
         registry, "entry_points", lambda group: [one for one in points if one.group == group]
     )
-    registry._found.cache_clear()
+    registry._points.cache_clear()
     yield add
-    registry._found.cache_clear()
+    registry._points.cache_clear()
 
 
 def test_listing_imports_nothing(offer: Offer) -> None:
@@ -78,3 +80,32 @@ def test_what_fails_to_import_names_its_package_and_keeps_the_cause(offer: Offer
         registry.load(registry.METHODS, "net", "method")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
     assert "No module named 'no_such_module'" in str(caught.value)
+
+
+def test_a_docstring_is_read_without_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "parcel"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (package / "nets.py").write_text(
+        'import no_such\n\n\nclass Net:\n    """A net.\n\n    More.\n    """\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert registry.docstring("parcel.nets:Net") == "A net.\n\nMore."
+    assert "parcel" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "target", ["no_such_module:f", "json:no_such_function", "sys:exit", "hsal_bench.no:f", "a..b:f"]
+)
+def test_without_a_readable_docstring_it_is_empty(target: str) -> None:
+    assert registry.docstring(target) == ""
+
+
+def test_the_docstring_of_a_source_that_does_not_parse_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "garbled.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert registry.docstring("garbled:f") == ""

@@ -66,7 +66,7 @@ def _option(output, name):
 
 def test_without_a_name_the_names_are_listed(known_generators):
     lines = _call().splitlines()
-    assert lines[:3] == ["data sets", "  toy: squares", "  toy-large: squares"]
+    assert lines[:3] == ["datasets", "  toy: squares", "  toy-large: squares"]
     assert any(line.startswith("  hsal-rl: ") for line in lines)
 
 
@@ -143,7 +143,7 @@ def test_options_as_json(mine):
 
 def test_an_unknown_name_is_refused(known_generators, mine):
     assert _refusal("toyy").startswith(
-        "no data set, method or preset 'toyy': did you mean 'toy'? known:"
+        "no dataset, method or preset 'toyy': did you mean 'toy'? known:"
     )
     assert "no class 'Mime': did you mean 'Mine'? known: Mine" in _refusal(f"{mine[:-4]}Mime")
     assert "Bare has no Config" in _refusal(f"{mine[:-4]}Bare")

@@ -1,4 +1,4 @@
-"""How failures are told: one line, an exit code, a traceback only when asked."""
+"""Command line: help, errors in one line, exit codes, a traceback only with --debug."""
 
 import errno
 import json
@@ -33,13 +33,19 @@ def test_help_names_every_command(monkeypatch, capsys):
         assert f"\n  {name} " in out
 
 
-def test_help_says_in_whole_lines_of_80_columns_what_each_command_does(monkeypatch, capsys):
+def test_help_has_a_line_of_80_columns_for_each_command(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = _main(monkeypatch, capsys, "--help")
-    told = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
-    assert len(told) >= len(cli.COMMANDS)
-    assert [line for line in told if len(line) > 80 or not line.endswith(".")] == []
-    assert [line for line in told if line.endswith("..")] == []
+    lines = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(lines) == len(cli.COMMANDS)
+    assert [line for line in lines if len(line) > 80 or not line.endswith(".")] == []
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_line_of_a_command_begins_its_own_help(name):
+    command = cli.hsal_bench.get_command(None, name)
+    assert command.name == name
+    assert command.help.partition("\n\n")[0] == cli.COMMANDS[name].summary
 
 
 def test_an_unknown_command_suggests_the_nearest(monkeypatch, capsys):
@@ -91,7 +97,7 @@ def test_list_as_json(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (UsageError("a value\nis wrong: mend it"), 2, "error: a value is wrong: mend it"),
+        (UsageError("a value\nis wrong: fix it"), 2, "error: a value is wrong: fix it"),
         (HsalBenchError("it failed"), 1, "error: it failed"),
         (UsageError("no file \x1b[2J\ud800"), 2, "error: no file \\x1b[2J\\ud800\n"),
         (OSError(errno.EACCES, "Denied", "\x9b2J"), 1, "error: \\x9b2J: Denied\n"),

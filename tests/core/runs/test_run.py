@@ -307,9 +307,9 @@ def test_models_are_split_at_commas_but_for_those_of_numbers():
 
 def test_of_all_methods_one_that_its_package_broke_is_left_out(monkeypatch, capsys):
     broken = EntryPoint("a-broken", "no_such_module:X", registry.METHODS)
-    found = dict(registry._found(registry.METHODS))
+    found = dict(registry._points(registry.METHODS))
     some = {"a-broken": [broken], "rl": found["rl"]}
-    monkeypatch.setattr(registry, "_found", lambda group: some)
+    monkeypatch.setattr(registry, "_points", lambda group: some)
     entries = requests.entries(requests.Request(("all",)), "quick")
     assert [entry.name for entry in entries] == ["rl"]
     assert (
