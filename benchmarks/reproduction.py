@@ -16,6 +16,7 @@ from hsal_bench.metrics.scores import METRICS_VERSION
 from hsal_bench.options import as_config
 from hsal_bench.records.record import Record
 from hsal_bench.runs import request as plans
+from hsal_bench.runs.methods import MethodRun, method_run
 from hsal_bench.training import presets
 
 HSAL, BASELINE = "hsal-rl", "cross-entropy"
@@ -127,10 +128,10 @@ class Item:
         return self.variant.partition("+")[0]
 
     @cached_property
-    def entry(self) -> plans.Entry:
+    def entry(self) -> MethodRun:
         """The method with the config that the preset and all settings give it."""
         settings = plans.settings_of(self.method, self.scale.settings)
-        return plans.entry(self.variant, self.scale.preset, settings)
+        return method_run(self.variant, self.scale.preset, settings)
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:

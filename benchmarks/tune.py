@@ -32,6 +32,7 @@ from hsal_bench import registry
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import write_text
 from hsal_bench.records.record import Record
+from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
 from hsal_bench.training import presets
 
@@ -217,7 +218,7 @@ def _setting_of(row: Row) -> Setting:
 
 
 def _setting(model: str, preset: str) -> Setting:
-    entry = requests.entry(model, preset, {})
+    entry = methods.method_run(model, preset, {})
     field, *_ = ALTERNATIVES.get(entry.name, FOR_OTHERS)
     return str(entry.config.learning_rate), field, str(getattr(entry.config, field))
 

@@ -1,4 +1,4 @@
-"""`hsal-bench run`: what is asked for, training each method, recording the results.
+"""`hsal-bench run`: parse the request, train and evaluate each method, write the records.
 
 May import: report and the rooms below it; not conformance.
 """

@@ -1,4 +1,4 @@
-"""What a run leaves beside its record: predictions, an attention picture, the metric table."""
+"""Files next to a run's record: scores per class, an attention picture, the metric tables."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from hsal_bench.training.batches import ExampleSet
 
 
 def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
-    """Print the table of these runs; write the one of all runs in `out` as Markdown and CSV.
+    """Print the table of these runs; write the tables of all runs in `out`.
 
-    `table.md` holds the headline metrics, `table.csv` every metric that some run has. A
-    `record.json` below `out` that cannot be read is left out, with a warning: it is not this run's.
+    `table.md` holds the headline metrics, `table.csv` every metric. Any other run's `record.json`
+    that cannot be read is left out with a warning.
     """
     means = metric_table.metric_table(records)
     if as_json:
@@ -35,11 +35,11 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     else:
         console = Console(highlight=False)
         console.print(terminal(text_tables.metric_sheets(means), console.width))
-    everything = _readable_records(out)
-    names = list(dict.fromkeys(name for record in everything for name in record.metrics))
-    headline = text_tables.metric_sheets(metric_table.metric_table(everything))
+    all_records = _readable_records(out)
+    names = list(dict.fromkeys(name for record in all_records for name in record.metrics))
+    headline = text_tables.metric_sheets(metric_table.metric_table(all_records))
     write_text(out / "table.md", text_tables.markdown(headline))
-    every_metric = metric_table.metric_table(everything, names)
+    every_metric = metric_table.metric_table(all_records, names)
     write_text(out / "table.csv", every_metric.to_csv(index=False))
     click.echo(f"records and tables are in {out}", err=True)
 
@@ -47,18 +47,18 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
 def write_per_class(
     truth: Counts, predicted: Counts, class_names: Sequence[str], path: Path
 ) -> None:
-    """Write one CSV line per class; the columns are those of `hsal_bench.metrics.scores.per_class`.
+    """Write one CSV line per class, with the columns of `hsal_bench.metrics.scores.per_class`.
 
-    A number that a class has not (it occurs in neither) is an empty cell.
+    A score that is undefined (the class occurs in neither) is an empty cell.
     """
     write_text(path, per_class(truth, predicted, class_names).to_csv(index=False))
 
 
 def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path) -> None:
-    """Draw how the method looked at the test images that `pictured` names, if it has a trace."""
-    found = looks(method, test, data, pictured(test.counts.sum(1).cpu().numpy()))
-    if found is not None:
-        style.save(attention_figure(found), path)
+    """Draw the method's glimpses on the test images that `pictured` selects, if it has a trace."""
+    glimpses = looks(method, test, data, pictured(test.counts.sum(1).cpu().numpy()))
+    if glimpses is not None:
+        style.save(attention_figure(glimpses), path)
 
 
 def _readable_records(folder: Path) -> list[Record]:

@@ -1,4 +1,4 @@
-"""A trained method on other data sets: which those are, and whether the method can be asked."""
+"""The datasets of `--eval-on`, and trained methods built for them."""
 
 from __future__ import annotations
 
@@ -18,69 +18,69 @@ from hsal_bench.data.generator import Outline
 from hsal_bench.data.verify import require_whole
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Method, Setup, Task, Unsupported
-from hsal_bench.runs.request import ALL, Entry, Request
+from hsal_bench.runs.methods import MethodRun
+from hsal_bench.runs.request import ALL, Request
 
 FOLDER = "on"
-"""Below a run's folder: its evaluations on other data sets, each in a folder of its name."""
+"""Subfolder of a run for its evaluations on other datasets, each in a folder of its name."""
 
 
 @contextmanager
 def opened(request: Request, data: DataFile) -> Iterator[list[DataFile]]:
-    """Yield the data sets of `--eval-on`, opened; built where they are missing.
+    """Yield the open datasets of `--eval-on`; missing ones are built.
 
-    One that is built is like `data`, which the methods are trained on, but for what its name says.
+    A dataset that is built has the config of the training data `data`, except what its name says.
 
     Raises:
-        UsageError: no such data set; one that methods trained on `data` cannot be asked about; two
-            of one name.
+        UsageError: unknown dataset; one with other classes or image shapes than `data`; two of one
+            name.
     """
     with ExitStack() as stack:
-        found: dict[str, DataFile] = {}
+        datasets: dict[str, DataFile] = {}
         names = _names(request, data)
         for name in names:
-            # All, before one is built: a source may be a download of many minutes.
+            # Check all before any is built: a source may be a download of many minutes.
             _check(data, name, locate.outline(name, request.datasets, data.header.config))
         for name in names:
             other = stack.enter_context(open_data(_path(name, request, data)))
             _check(data, name, Outline(other.layout.image_shape, other.header.class_names))
             if other.header.content_sha256 == data.header.content_sha256:
                 raise UsageError(
-                    f"--eval-on {name}: that is what the methods are trained on, and its test "
-                    "split is scored anyway; leave it out"
+                    f"--eval-on {name} is the training dataset, whose test split is scored anyway: "
+                    "drop it"
                 )
-            twin = found.setdefault(other.header.name, other)
+            twin = datasets.setdefault(other.header.name, other)
             if twin is not other:
                 raise UsageError(
                     f"--eval-on: {twin.path} and {other.path} are both called "
-                    f"{other.header.name}: give them one at a time, with another --out"
+                    f"{other.header.name}: use one at a time, each with its own --out"
                 )
             size = other.layout.sizes["test"]
-            click.echo(f"to evaluate on: {other.path}, {size:,} test images", err=True)
-        for other in found.values():
+            click.echo(f"also evaluating on {other.path}: {size:,} test images", err=True)
+        for other in datasets.values():
             require_whole(other)
-        yield list(found.values())
+        yield list(datasets.values())
 
 
 def method_for(
-    entry: Entry, task: Task, data: DataFile, setup: Setup, state: dict[str, Any]
+    method_run: MethodRun, task: Task, data: DataFile, setup: Setup, state: dict[str, Any]
 ) -> Method:
-    """Return the method in a trained state, built for images of as many objects as `data` has.
+    """Return the method with a trained state, built for the most objects per image of `data`.
 
-    `task`: the one it was trained on.
+    task: the one it was trained on. state: of its `state_dict`.
 
     Raises:
-        Unsupported: it can only be built for the task it was trained on, and `data` has more
-            objects per image; or it cannot be built for so many.
+        Unsupported: `data` has more objects per image than the method can be built for.
     """
     most = data.layout.max_objects
     if most > task.max_objects:
-        if not getattr(entry.cls, "any_cardinality", False):
+        if not getattr(method_run.cls, "any_cardinality", False):
             raise Unsupported(
-                f"{entry.name} is built for at most {task.max_objects} objects per image "
+                f"{method_run.name} is built for at most {task.max_objects} objects per image "
                 f"(any_cardinality is not True), and {data.header.name} has up to {most}"
             )
         task = dataclasses.replace(task, max_objects=most)
-    method: Method = entry.cls(task, entry.config, setup)
+    method: Method = method_run.cls(task, method_run.config, setup)
     method.load_state_dict(state)
     return method
 
@@ -89,14 +89,13 @@ def _names(request: Request, data: DataFile) -> list[str]:
     names: list[str] = []
     for name in request.eval_on:
         if name == ALL:
-            family = [
-                one for one in dataset_names.family(data.header.config) if one != data.header.name
-            ]
-            if not family:
+            family = dataset_names.family(data.header.config)
+            variations = [member for member in family if member != data.header.name]
+            if not variations:
                 raise UsageError(
-                    f"--eval-on all: nothing is known to vary {data.header.name}; name data sets"
+                    f"--eval-on all: {data.header.name} has no known variations; name datasets"
                 )
-            names += family
+            names += variations
         else:
             names.append(name)
     return list(dict.fromkeys(names))
@@ -113,12 +112,12 @@ def _path(name: str, request: Request, data: DataFile) -> Path:
 
 
 def _check(data: DataFile, name: str, other: Outline) -> None:
-    """Refuse a data set whose images or classes, as far as known, are not those of `data`."""
-    told = f"--eval-on {name}: methods are trained on {data.header.name}, with"
+    """Refuse a dataset whose image shape or classes are known to differ from those of `data`."""
+    message = f"--eval-on {name}: methods are trained on {data.header.name}, with"
     own = Outline(data.layout.image_shape, data.header.class_names)
     if other.image_shape not in (None, own.image_shape):
-        was, now = (" x ".join(map(str, one.image_shape or ())) for one in (own, other))
-        raise UsageError(f"{told} images of {was}, not {now}; leave it out")
+        was, now = (" x ".join(map(str, each.image_shape or ())) for each in (own, other))
+        raise UsageError(f"{message} images of {was}, not {now}; drop it")
     if other.class_names not in (None, own.class_names):
-        was, now = (", ".join(one.class_names or ()) for one in (own, other))
-        raise UsageError(f"{told} the classes {was}, not {now}; leave it out")
+        was, now = (", ".join(each.class_names or ()) for each in (own, other))
+        raise UsageError(f"{message} the classes {was}, not {now}; drop it")

@@ -1,4 +1,4 @@
-"""What methods are given: a data set's splits as images or as frozen activations, on a device."""
+"""The inputs of methods: a dataset's splits as images or as activations, on a device."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from hsal_bench.training.presets import Preset
 
 @dataclass
 class Inputs:
-    """The inputs of one data set under one activation model; each is made when first wanted.
+    """The inputs from one dataset under one activation model; each is built on first use.
 
-    Other data sets' test splits are given under the same activation model. seed: of its
-    fine-tuning. input_size: of its images, None for the backbone's usual one.
+    The test splits of other datasets use the same activation model. seed: of its fine-tuning.
+    input_size: side of its images in pixels; None is the backbone's usual size.
     """
 
     request: Request
@@ -44,28 +44,29 @@ class Inputs:
     _tests: dict[tuple[Path, str], ExampleSet] = field(default_factory=dict)
 
     def splits(self, kind: str) -> Mapping[str, ExampleSet]:
-        """Return the splits with inputs of a kind, "images" or "activations"."""
+        """Return the splits, with inputs of the kind "images" or "activations"."""
         return self._activations if kind == "activations" else self._images
 
     def test(self, kind: str, data: DataFile) -> ExampleSet:
-        """Return the test split of another data set."""
+        """Return the test split of another dataset, with inputs of that kind."""
         key = data.path, kind
         if key not in self._tests:
-            given = None
+            inputs = None
             if kind == "activations":
                 root = self._activations_root
-                given = activations.volumes(self.frozen, data, root, self.device, ["test"])["test"]
-            self._tests[key] = example_set(data, "test", self.device, given)
+                volumes = activations.volumes(self.frozen, data, root, self.device, ["test"])
+                inputs = volumes["test"]
+            self._tests[key] = example_set(data, "test", self.device, inputs)
         return self._tests[key]
 
     def task(self, examples: ExampleSet) -> Task:
-        """Return the task that the data set poses, on inputs as `examples` has them."""
+        """Return the task of the dataset, for inputs of the shape in `examples`."""
         _, channels, height, width = examples.inputs.shape
         return activations.task_of(self.data, (channels, height, width))
 
     @cached_property
     def frozen(self) -> FrozenModel:
-        """The activation model: the given one, or one that is fine-tuned first if need be."""
+        """The activation model: the given one, or one fine-tuned here."""
         model = self.given
         if model:
             frozen.keep(model, self._models_root)
@@ -76,31 +77,30 @@ class Inputs:
         size = f" at {model.input_size} px" if model.input_size else ""
         click.echo(
             f"activation model {model.backbone}{size} in {model.precision} ({model.weights}, "
-            f"fine-tuned on {model.trained_on}{seed}): {100 * model.accuracy:.1f} % of its test "
-            "images right",
+            f"fine-tuned on {model.trained_on}{seed}): {100 * model.accuracy:.1f} % test accuracy",
             err=True,
         )
         if model.as_record().weak:
             click.echo(
-                "warning: so weak an activation model tells methods little of the objects; "
-                "--fine-tune-updates trains it for longer",
+                "warning: weak activation model, methods cannot see the objects well: train it "
+                "longer with --fine-tune-updates",
                 err=True,
             )
         return model
 
     @cached_property
     def given(self) -> FrozenModel | None:
-        """The activation model that the request names; None: one is fine-tuned.
+        """The activation model that the request names; None if one is to be fine-tuned.
 
         Raises:
-            UsageError: it is not there, does not fit, or is not what it states.
+            UsageError: it is missing, does not fit, or differs from its description.
         """
         name, preset = self.request.activation_model, self.preset
         if name is None:
             return None
         if self.input_size:
             raise UsageError(
-                f"input size {self.input_size}: --activation-model gives a model with its own"
+                f"input size {self.input_size}: the model of --activation-model has its own"
             )
         updates = {preset.fine_tune.updates, preset.from_scratch.updates}
         model = frozen.given(name, preset.backbone, self.data, updates)
@@ -112,17 +112,17 @@ class Inputs:
         return model
 
     def as_record(self) -> Activation:
-        """Return what a record says of the activation model."""
+        """Return the activation model as a record describes it."""
         if self.request.activation_seed == "same":
             return self.frozen.as_record()
         with self._tuning() as tuning:
             return self.frozen.as_record(tuning.recipe_sha256)
 
-    def other_than(self, activation: Mapping[str, Any]) -> str:
-        """Return what tells another activation model from this one, as far as is known.
+    def difference(self, activation: Mapping[str, Any]) -> str:
+        """Return the difference of another activation model from this one; "" if none is known.
 
-        `activation`: what the identity of a run says of the other. "": nothing tells them apart,
-        or this one is not made yet and that one is not among those that are.
+        activation: the other model, from the identity of a run. If neither model exists here, no
+        difference is known.
         """
         was = "per-seed" if activation.get("recipe_sha256") else "same"
         if was != self.request.activation_seed:
@@ -136,8 +136,8 @@ class Inputs:
         other = frozen.model_of(sha256, self._models_root)
         if (model and model.sha256 == sha256) or not (model or other):
             return ""
-        told = other.path.parent.name if other else f"of sha256 {sha256[:8]}"
-        return f"activation model {told}, not {name}"
+        other_name = other.path.parent.name if other else f"of sha256 {sha256[:8]}"
+        return f"activation model {other_name}, not {name}"
 
     @cached_property
     def _images(self) -> dict[str, ExampleSet]:
@@ -165,7 +165,7 @@ class Inputs:
 
     @contextmanager
     def _tuning(self) -> Iterator[Tuning]:
-        """Yield how the activation model is made, with the data set it is made on open."""
+        """Yield the fine-tuning of the activation model, with its dataset open."""
         request, preset = self.request, self.preset
         origin, weights = self._first_weights
         config = activations.SingleObjectConfig(

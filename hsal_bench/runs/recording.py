@@ -1,4 +1,4 @@
-"""The record of a run: as far as it is known before, and what the run adds to it."""
+"""The record of a run or an evaluation: created before the work, filled in as it proceeds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import dataclasses
 import json
 import resource
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,16 @@ from hsal_bench.records import environment
 from hsal_bench.records import record as records
 from hsal_bench.records.predictions import counts_sha256
 from hsal_bench.records.record import DataSet, Git, PeakMemory, Record
-from hsal_bench.runs.request import Entry
+from hsal_bench.runs.methods import MethodRun
 from hsal_bench.text import one_line, shown
 from hsal_bench.training import device as devices
-from hsal_bench.training import train as harness
+from hsal_bench.training import train as training
 from hsal_bench.training.batches import ExampleSet
 from hsal_bench.training.checkpoint import Progression
 from hsal_bench.training.evaluate import Evaluation
 from hsal_bench.training.presets import Budget
 
+RECORD = "record.json"
 _DECISIVE = (
     "method",
     "method_sha256",
@@ -45,144 +48,171 @@ _DECISIVE = (
 )
 
 
-def stub(entry: Entry, preset: str, budget: Budget, seed: int, data: DataFile) -> Record:
-    """Return what is known of a run before all else, as the record of a failure.
+@dataclass(frozen=True)
+class Recorder:
+    """Creates the records of one command: on one device, from one state of the code."""
 
-    `surrounded` completes it.
+    device: torch.device
+    command: str
+    git: Git | None
+
+    def run(
+        self, method: MethodRun, preset: str, budget: Budget, seed: int, data: DataFile
+    ) -> Record:
+        """Return the record of a run that is about to start, without its activation model."""
+        return Record(
+            method=method.name,
+            method_sha256=method.sha256,
+            settings={name: shown(text) for name, text in method.settings.items()},
+            config=as_config(method.config),
+            preset=preset,
+            seed=seed,
+            budget=vars(budget),
+            data_set=DataSet.of(data),
+            activation=None,
+            **self._start(),
+        )
+
+    def evaluation(self, trained: Record, data: DataFile) -> Record:
+        """Return the record of a trained method's evaluation on another dataset."""
+        return dataclasses.replace(
+            trained,
+            data_set=DataSet.of(data),
+            trained_on=trained.data_set,
+            metrics={},
+            correct=None,
+            predictions_sha256=None,
+            curve=(),
+            throughput_train=None,
+            throughput_predict=None,
+            peak_memory_bytes=PeakMemory(),
+            **self._start(),
+        )
+
+    def _start(self) -> dict[str, Any]:
+        """Return the fields that every record starts with. Until it is scored it is a failure."""
+        return {
+            "status": "failed",
+            "reason": "not finished",
+            "device": devices.describe(self.device),
+            "command": shown(self.command),
+            "git": self.git,
+            "environment": environment.environment(),
+            "started": environment.utc_now(),
+            "metrics_version": METRICS_VERSION,
+        }
+
+
+class RunLog:
+    """The record of a run or evaluation while it proceeds, and the folder where it is written.
+
+    start: the record before the work. title: what is running, for messages. resident: bytes
+    allocated on the device before the method was built.
     """
-    return Record(
-        status="failed",
-        reason="not finished",
-        method=entry.name,
-        method_sha256=entry.sha256,
-        settings={name: shown(text) for name, text in entry.settings.items()},
-        config=as_config(entry.config),
-        preset=preset,
-        seed=seed,
-        budget=vars(budget),
-        data_set=DataSet.of(data),
-        activation=None,
-        device="",
-        environment=environment.environment(),
-        git=None,
-        started=environment.utc_now(),
-        command="",
-        metrics_version=METRICS_VERSION,
-    )
 
+    def __init__(self, start: Record, folder: Path, title: str) -> None:
+        self.start = self.record = start
+        self.folder, self.title = folder, title
+        self.resident: int | None = None
 
-def stub_elsewhere(trained: Record, data: DataFile) -> Record:
-    """Return what is known of an evaluation, on another data set, of what `trained` is of."""
-    return dataclasses.replace(
-        trained,
-        status="failed",
-        reason="not finished",
-        data_set=DataSet.of(data),
-        trained_on=trained.data_set,
-        metrics={},
-        correct=None,
-        predictions_sha256=None,
-        curve=(),
-        throughput_train=None,
-        throughput_predict=None,
-        peak_memory_bytes=PeakMemory(),
-        environment=environment.environment(),
-        started=environment.utc_now(),
-        metrics_version=METRICS_VERSION,
-    )
+    @property
+    def path(self) -> Path:
+        """The file of the record."""
+        return self.folder / RECORD
 
+    def done_before(self) -> Record | None:
+        """Return the existing record of the same run, unless it failed."""
+        if not self.path.exists():
+            return None
+        done = records.read_record(self.path)
+        return done if done.status != "failed" and same(done, self.start) else None
 
-def surrounded(stub: Record, device: torch.device, command: str, git: Git | None) -> Record:
-    """Return the record with where and how it is made."""
-    where = devices.describe(device)
-    return dataclasses.replace(stub, device=where, command=shown(command), git=git)
+    @contextmanager
+    def catching(self) -> Iterator[None]:
+        """Record an error of the method as the end of the run; other errors are raised.
+
+        The traceback of an unexpected exception is written to the folder.
+        """
+        try:
+            yield
+        except Unsupported as error:
+            self.record = dataclasses.replace(
+                self.start, status="unsupported", reason=_reason(error)
+            )
+        except (training.Diverged, Breach, devices.OutOfMemory) as error:
+            self.failed(_reason(error))
+        except (UsageError, OSError):
+            raise  # wrong files or a full disk, not the method
+        except (Exception, SystemExit) as error:  # a method that exits ends only its own run
+            path = self.folder / "error.txt"
+            write_text(path, traceback.format_exc())
+            click.echo(f"{self.title}: failed, traceback in {path}", err=True)
+            self.failed(f"{type(error).__name__}: {one_line(str(error))}")
+
+    def failed(self, reason: str) -> None:
+        """Record a failure, with the training curve so far."""
+        curve = tuple(training.read_curve(self.folder))
+        updates = int(curve[-1]["update"]) if curve else self.start.updates
+        self.record = dataclasses.replace(self.start, reason=reason, updates=updates)
+        with suppress(ValueError):  # the curve may have values that no record can hold
+            self.record = dataclasses.replace(self.record, curve=curve)
+
+    def trained(self, run: Progression) -> None:
+        """Record the training."""
+        seconds = max(run.seconds - run.validating, 1e-9)
+        self.record = dataclasses.replace(
+            self.record,
+            curve=tuple(run.curve),
+            updates=run.update,
+            selected_update=run.best_update,
+            wall_s=run.seconds,
+            throughput_train=run.update * self.record.budget["batch_size"] / seconds,
+            resumed_on=tuple(run.devices) if len(run.devices) > 1 else (),
+        )
+
+    def scored(self, method: Method, result: Evaluation, test: ExampleSet) -> None:
+        """Record the scores of the method on the test split `test`: the run succeeded."""
+        self.record = dataclasses.replace(
+            self.record,
+            status="ok",
+            reason="",
+            metrics=result.metrics,
+            correct=records.pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
+            predictions_sha256=counts_sha256(result.counts),
+            throughput_predict=len(test) / result.seconds,
+            peak_memory_bytes=PeakMemory(
+                process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                device=devices.peak_memory(test.device),
+                resident=self.resident,
+            ),
+            parameters=_parameters(method),
+        )
+
+    def write(self) -> None:
+        """Write the record to its folder."""
+        records.write_record(self.record, self.path)
 
 
 def identity(record: Record) -> dict[str, Any]:
-    """Return what decides the result of training, as plain values by name."""
-    facts = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
-    del facts["data_set"]["file"]  # whatever it is called
-    if activation := facts["activation"]:
-        for name in ("seed", "input_size"):  # the hash says it all, and older records lack them
+    """Return the fields that decide the result of training, as plain values by name."""
+    fields = {name: dataclasses.asdict(record)[name] for name in _DECISIVE}
+    del fields["data_set"]["file"]  # its name does not matter
+    if activation := fields["activation"]:
+        for name in ("seed", "input_size"):  # the hash covers them, and older records lack them
             del activation[name]
         if activation["recipe_sha256"] is None:
             del activation["recipe_sha256"]
-    return facts
+    return fields
 
 
-def done_before(path: Path, stub: Record) -> Record | None:
-    """Return the record at `path` if it is of what `stub` is about to be, and did not fail."""
-    if not path.exists():
-        return None
-    done = records.read_record(path)
-    return done if done.status != "failed" and same(done, stub) else None
-
-
-def same(one: Record, other: Record) -> bool:
+def same(a: Record, b: Record) -> bool:
     """Return whether two records are of the same run, on the same data."""
-    texts = [
-        json.dumps([identity(record), _origin(record)], sort_keys=True) for record in (one, other)
-    ]
+    texts = [json.dumps([identity(record), _origin(record)], sort_keys=True) for record in (a, b)]
     return texts[0] == texts[1]
 
 
-def attempt(work: Callable[[], Record], stub: Record, folder: Path, who: str) -> Record:
-    """Return the record that `work` makes; where it fails, one that says how.
-
-    `folder` gets the traceback of an exception, and `who` opens the line that says so.
-    """
-    try:
-        return work()
-    except Unsupported as error:
-        return dataclasses.replace(stub, status="unsupported", reason=_reason(error))
-    except (harness.Diverged, Breach, devices.OutOfMemory) as error:
-        reason = _reason(error)
-    except (UsageError, OSError):
-        raise  # wrong files or a full disk: nothing the method has done
-    except (Exception, SystemExit) as error:  # a method that ends the program ends its own run
-        write_text(folder / "error.txt", traceback.format_exc())
-        reason = f"{type(error).__name__}: {one_line(str(error))}"
-        click.echo(f"{who}: the traceback of what follows is in {folder / 'error.txt'}", err=True)
-    curve = tuple(harness.read_curve(folder))
-    updates = int(curve[-1]["update"]) if curve else stub.updates
-    failed = dataclasses.replace(stub, reason=reason, updates=updates)
-    try:
-        return dataclasses.replace(failed, curve=curve)
-    except ValueError:  # the curve itself is what no record takes
-        return failed
-
-
-def scored(
-    stub: Record,
-    method: Method,
-    result: Evaluation,
-    test: ExampleSet,
-    device: torch.device,
-    resident: int | None,
-) -> Record:
-    """Return the record of a method that was evaluated on a test split.
-
-    resident: bytes allocated on the device before the method was built.
-    """
-    return dataclasses.replace(
-        stub,
-        status="ok",
-        reason="",
-        metrics=result.metrics,
-        correct=records.pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
-        predictions_sha256=counts_sha256(result.counts),
-        throughput_predict=len(test) / result.seconds,
-        peak_memory_bytes=PeakMemory(
-            process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            device=devices.peak_memory(device),
-            resident=resident,
-        ),
-        parameters=_parameters(method),
-    )
-
-
 def outcome(record: Record) -> str:
-    """Return in a few words how a run ended: its headline scores and its time, or its reason."""
+    """Return the headline scores and the time of a run, or the reason of its failure."""
     if record.status != "ok":
         return f"{record.status}: {record.reason}"
     scores = f"exact match {record.metrics['exact_match']:.3f}, macro F1 "
@@ -190,22 +220,8 @@ def outcome(record: Record) -> str:
     return scores if record.trained_on else f"{scores}, trained in {record.wall_s or 0.0:,.0f} s"
 
 
-def trained(record: Record, run: Progression) -> Record:
-    """Return the record with how the training went."""
-    training = max(run.seconds - run.validating, 1e-9)
-    return dataclasses.replace(
-        record,
-        curve=tuple(run.curve),
-        updates=run.update,
-        selected_update=run.best_update,
-        wall_s=run.seconds,
-        throughput_train=run.update * record.budget["batch_size"] / training,
-        resumed_on=tuple(run.devices) if len(run.devices) > 1 else (),
-    )
-
-
 def _reason(error: Exception) -> str:
-    """Return what a method says of itself, which a record takes as one line that says something."""
+    """Return the message of an error as one line, or its type if it has none."""
     return one_line(str(error)) or type(error).__name__
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hsal_bench import options, registry
 from hsal_bench.records.record import Activation
-from hsal_bench.runs import request as requests
+from hsal_bench.runs import methods
 
 METHODS = registry.names(registry.METHODS)
 
@@ -48,7 +48,7 @@ def _chosen(tune, *records):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_eight_different_trials_that_it_understands(tune, method):
-    entries = [requests.entry(model, "quick", {}) for model in tune.trials(method)]
+    entries = [methods.method_run(model, "quick", {}) for model in tune.trials(method)]
     assert len({str(entry.config) for entry in entries}) == (10 if method == "rl" else 8)
 
 
@@ -116,7 +116,7 @@ def runs(tune, trial, monkeypatch):
 
     def run_trials(models, seeds, args):
         asked.extend((model, seeds) for model in models)
-        configs = [requests.entry(model, "quick", {}).config for model in models]
+        configs = [methods.method_run(model, "quick", {}).config for model in models]
         return [
             tune.row_of(
                 trial(
@@ -202,7 +202,7 @@ def test_the_quick_preset_has_what_won(tune, method):
         if row["chosen"] == "True"
     }
     rate, field, text = won
-    config = requests.entry(method, "quick", {}).config
+    config = methods.method_run(method, "quick", {}).config
     assert config.learning_rate == float(rate)
     value = getattr(config, field)
     assert value == options.parse(text, type(value), field)

@@ -13,7 +13,7 @@ from hsal_bench.conformance.labels import label_order_effect, reversed_labels
 from hsal_bench.conformance.tiny_task import tiny_task
 from hsal_bench.conformance.trial import Trial
 from hsal_bench.method.contract import Batch
-from hsal_bench.runs import request as requests
+from hsal_bench.runs import methods
 
 PAGE = Path(__file__).parents[3] / "docs/methods.md"
 CPU = torch.device("cpu")
@@ -78,7 +78,7 @@ def test_the_page_tells_of_every_method(table):
 
 @pytest.mark.parametrize("name", registry.names(registry.METHODS))
 def test_the_page_has_the_differences_of_the_code(table, name):
-    entry = requests.entry(name, conformance.PRESET, {})
+    entry = methods.method_run(name, conformance.PRESET, {})
     found = _effect(entry.cls, entry.config)
     assert found == pytest.approx(table[name], rel=0.1, abs=0.0)
 

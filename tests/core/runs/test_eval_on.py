@@ -168,8 +168,8 @@ def test_a_lost_state_is_told_before_any_work_with_the_remedy(bench, another_toy
     code, _, err = bench("near")
     assert code == 2
     assert err.splitlines()[-1] == (
-        f"error: an evaluation on other data sets needs {lost[0]}, {lost[1]}, which are no longer "
-        "there: --restart trains again"
+        f"error: the evaluation on other datasets needs {lost[0]}, {lost[1]}, which are missing: "
+        "use --restart to train again"
     )
 
 
@@ -180,7 +180,7 @@ def test_a_state_of_another_training_is_not_taken_for_it(bench, another_toy):
     training.write_state(state, {"update": 7, "score": 1.0, "method": {"updates": 7}})
     code, _, err = bench("near", model="them.py:Free")
     assert code == 2
-    assert f"{state} is of update 7, and {path_of('Free')} tested update 1" in err
+    assert f"{state} is of update 7, but {path_of('Free')} tested update 1" in err
 
 
 def test_an_evaluation_that_breaks_keeps_nothing_else_from_being_done(bench, another_toy):
@@ -199,8 +199,8 @@ def test_an_evaluation_that_breaks_keeps_nothing_else_from_being_done(bench, ano
     ("name", "made", "message"),
     [
         ("twin", {"seed": 0}, None),
-        ("words", {"class_names": ("a", "b", "z")}, "the classes a, b, c, not a, b, z; leave it"),
-        ("toy-x.h5", None, "--eval-on toy-x.h5: that is what the methods are trained on"),
+        ("words", {"class_names": ("a", "b", "z")}, "the classes a, b, c, not a, b, z; drop it"),
+        ("toy-x.h5", None, "--eval-on toy-x.h5 is the training dataset"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_any_work(
@@ -220,8 +220,8 @@ def test_what_does_not_go_together_is_refused_before_any_work(
 @pytest.mark.parametrize(
     ("outline", "said"),
     [
-        (Outline((3, 12, 12)), "images of 1 x 12 x 12, not 3 x 12 x 12; leave it out"),
-        (Outline((1, 12, 12), ("a", "b", "z")), "the classes a, b, c, not a, b, z; leave it out"),
+        (Outline((3, 12, 12)), "images of 1 x 12 x 12, not 3 x 12 x 12; drop it"),
+        (Outline((1, 12, 12), ("a", "b", "z")), "the classes a, b, c, not a, b, z; drop it"),
     ],
     ids=["images", "classes"],
 )
@@ -245,8 +245,7 @@ def test_a_list_of_nothing_is_refused(bench, eval_on):
     code, _, err = bench(None, "--eval-on", eval_on)
     assert (code, err) == (
         2,
-        f"error: --eval-on {eval_on!r} names no data set: name some, with commas, or leave it "
-        "out\n",
+        f"error: --eval-on {eval_on!r} is empty: name datasets, separated by commas, or drop it\n",
     )
 
 
@@ -255,14 +254,14 @@ def test_two_data_sets_of_one_name_are_refused(bench, another_toy, tmp_path):
     another_toy("near", seed=2)
     code, _, err = bench("first.h5,near")
     assert code == 2
-    assert f"{first.name} and near.h5 are both called near: give them one at a time" in err
+    assert f"{first.name} and near.h5 are both called near: use one at a time" in err
 
 
 def test_all_is_what_belongs_to_the_data_set(bench, another_toy, monkeypatch):
     code, _, err = bench("all")
     assert code == 2
     assert err.splitlines()[-1] == (
-        "error: --eval-on all: nothing is known to vary toy; name data sets"
+        "error: --eval-on all: toy has no known variations; name datasets"
     )
     another_toy("near")
     family = {"toy": "squares", "near": "other squares"}
@@ -286,7 +285,7 @@ def test_what_is_missing_is_built_like_what_is_trained_on(bench, monkeypatch):
     code, _, err = bench("bare")
     assert "bare.h5 is missing: building it" in err
     # The toy recipe makes the same images whatever the clutter, under one name.
-    assert "that is what the methods are trained on" in err
+    assert "is the training dataset" in err
     assert code == 2
 
 

@@ -16,6 +16,7 @@ from hsal_bench.data import locate
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.records.predictions import counts_sha256, read_predictions
 from hsal_bench.records.record import read_record, unpack_correct
+from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
 from hsal_bench.training import activations, backbones, frozen
 from hsal_bench.training import device as devices
@@ -155,7 +156,7 @@ def test_an_edited_method_does_not_pass_for_the_old_one(bench, tmp_path):
     (tmp_path / "constant.py").write_text(METHOD + "# edited")
     code, _, err = bench()
     assert code == 2
-    assert "belongs to another run (constant.py as it was before it was changed): use" in err
+    assert "belongs to another run (an earlier version of constant.py): use" in err
 
 
 def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path):
@@ -209,7 +210,7 @@ def test_a_method_that_ends_the_program_ends_its_own_run_alone(bench, tmp_path):
 
 def test_it_says_what_it_does(bench):
     _, _, err = bench()
-    assert "data set" in err
+    assert "dataset" in err
     assert "1,200 / 40 / 60 images" in err
     assert "preset quick on cpu" in err
     assert "Constant seed 0: 4 updates, batches of 8" in err
@@ -310,13 +311,13 @@ def test_of_all_methods_one_that_its_package_broke_is_left_out(monkeypatch, caps
     found = dict(registry._points(registry.METHODS))
     some = {"a-broken": [broken], "rl": found["rl"]}
     monkeypatch.setattr(registry, "_points", lambda group: some)
-    entries = requests.entries(requests.Request(("all",)), "quick")
+    entries = methods.method_runs(requests.Request(("all",)), "quick")
     assert [entry.name for entry in entries] == ["rl"]
     assert (
         "left out: method 'a-broken' of no_such_module:X cannot be imp" in capsys.readouterr().err
     )
     with pytest.raises(registry.Broken, match="a-broken"):
-        requests.entries(requests.Request(("a-broken", "all")), "quick")
+        methods.method_runs(requests.Request(("a-broken", "all")), "quick")
 
 
 def test_a_label_is_split_into_what_it_was_made_of():
@@ -503,7 +504,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--device", "tpu"], "--device tpu: give cpu, cuda or cuda:NUMBER"),
         (["--device", "mps"], "--device mps: Apple's GPUs have no float64, which the attention"),
         (["--seeds", "0,x"], "--seeds is 'x': it takes a whole number; several with commas"),
-        (["--seeds", "-1"], "--seeds -1: seeds go from 0 to 4,294,967,295"),
+        (["--seeds", "-1"], "--seeds -1: seeds must be from 0 to 4,294,967,295"),
         (["--set", "hsal-rl:hidden=8"], "--set hsal-rl:hidden: 'hsal-rl' is not in this run"),
         (["--model", "hsal-rk"], "no method 'hsal-rk': did you mean 'hsal-rl'?"),
         (["--model", "nothing.py:X"], "no file nothing.py"),
@@ -514,7 +515,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--eval-on", "missing.h5"], "no data set file missing.h5"),
         (
             ["--model", "hsal-rl+hidden"],
-            "hsal-rl+hidden: 'hidden' is no setting; write hsal-rl+",
+            "hsal-rl+hidden: 'hidden' is not a setting; write hsal-rl+",
         ),
         (["--model", "hsal-rl+hiden=3"], "hsal-rl has no option 'hiden': did you mean 'hidden'?"),
         (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it takes a whole number"),
@@ -530,8 +531,8 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--model", "rl,cnn-rnn", "--model", "rl"], "--model names rl more than once: name it"),
         (
             ["--dataset", "toy,toy-large"],
-            "--dataset toy,toy-large: a run trains on one data set; give a command for each, or "
-            "name the others with --eval-on",
+            "--dataset toy,toy-large: a run trains on one dataset; use one command for each, or "
+            "--eval-on",
         ),
     ],
 )
@@ -568,7 +569,7 @@ def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
     assert code == 0
     record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
     assert record.activation.weak
-    assert "so weak an activation model" in err
+    assert "weak activation model" in err
     assert record.activation.backbone == "small"
     assert record.activation.weights.startswith("from scratch, fine-tuned on toy")
     assert (_folder(tmp_path, "hsal-rl+hidden=8") / "attention.png").read_bytes()[1:4] == b"PNG"
@@ -625,10 +626,10 @@ def test_the_input_size_names_the_folder_and_is_in_the_record(bench, tmp_path):
 
 def test_the_usual_input_size_is_no_variant():
     settings = {"preset": "paper", "settings": {}}
-    usual = requests.entry("count-classifier", **settings)
+    usual = methods.method_run("count-classifier", **settings)
     for size, model in ((224, "count-classifier"), (112, "count-classifier+input_size=224")):
-        assert requests.entry(model, **settings, input_size=size) == usual
-    assert requests.entry("count-classifier", **settings, input_size=112).input_size == 112
+        assert methods.method_run(model, **settings, input_size=size) == usual
+    assert methods.method_run("count-classifier", **settings, input_size=112).input_size == 112
 
 
 @pytest.mark.parametrize(
@@ -636,7 +637,7 @@ def test_the_usual_input_size_is_no_variant():
     [
         ("--input-size 112", "input size 112: the backbone 'small' takes images as they are"),
         ("--input-size 32 --backbone resnet34", "input size 32: resnet34 takes 64 or more"),
-        ("--input-size 112 --activation-model a-file", "--input-size is for an activation model"),
+        ("--input-size 112 --activation-model a-file", "--input-size applies to fine-tuning, but"),
     ],
 )
 def test_an_input_size_that_does_not_fit_is_refused_before_any_work(
@@ -754,4 +755,4 @@ def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path, mo
 def test_a_given_activation_model_takes_no_options_of_a_fine_tuning(bench, option):
     code, _, err = bench("--activation-model", "a-file", *option.split())
     assert code == 2
-    assert "is for an activation model that is fine-tuned, and --activation-model gives on" in err
+    assert "applies to fine-tuning, but --activation-model replaces it: drop one of the two" in err

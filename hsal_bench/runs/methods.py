@@ -1,0 +1,145 @@
+"""The methods of a run: each loaded, with its config from the preset and its settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hsal_bench import options, registry
+from hsal_bench.checking import Failed
+from hsal_bench.errors import UsageError
+from hsal_bench.method.class_check import check_class
+from hsal_bench.method.load import load_method
+from hsal_bench.records.validation import check_values
+from hsal_bench.runs.request import Request, expanded, settings_of, split
+from hsal_bench.training import presets
+
+if TYPE_CHECKING:
+    from hsal_bench.method.contract import Method
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """A method and the config that it runs with.
+
+    settings: differences from the preset (config fields, backbone, input size). label: the name
+    with these settings. backbone: of the activation model. input_size: of the activation model's
+    images; None is the backbone's usual size. file, sha256: the method's file and its hash; None
+    for a registered method.
+    """
+
+    name: str
+    cls: type[Method]
+    config: Any
+    settings: Mapping[str, str]
+    label: str
+    backbone: str
+    input_size: int | None
+    file: Path | None
+    sha256: str | None
+
+    @property
+    def folder(self) -> str:
+        """The label as the name of a folder."""
+        return self.label.replace("/", "_")
+
+
+def method_runs(request: Request, preset: str) -> list[MethodRun]:
+    """Return the methods of a request, each variant once.
+
+    A method of "all" that cannot be imported is left out with a warning.
+
+    Raises:
+        UsageError: as `method_run`; two different methods with one label.
+    """
+    by_folder: dict[str, tuple[str, MethodRun]] = {}
+    for model in expanded(request.models):
+        try:
+            method = method_run(
+                model, preset, request.settings, request.backbone, request.input_size
+            )
+        except registry.Broken as error:
+            if model in request.models:
+                raise
+            click.echo(f"warning: left out: {error}", err=True)
+            continue
+        source, _ = split(model)
+        first_source, first = by_folder.setdefault(method.folder, (source, method))
+        if source != first_source and method.sha256 != first.sha256:
+            raise UsageError(
+                f"--model {first_source} and {source} would share the folder {method.folder}: run "
+                "them separately, each with its own --out, or rename one of the classes"
+            )
+    return [method for _, method in by_folder.values()]
+
+
+def method_run(
+    model: str,
+    preset: str,
+    settings: Mapping[str, str],
+    backbone: str | None = None,
+    input_size: int | None = None,
+) -> MethodRun:
+    """Return the method `model` with its config: the preset's, changed by its settings.
+
+    The method's own settings override `settings`. `backbone` and `input_size` of the activation
+    model apply unless the method sets them; like a setting they name a variant if they differ from
+    the preset's.
+
+    Raises:
+        UsageError: unknown method or field, invalid value, or a class that is not a method.
+    """
+    source, own = split(model)
+    cls = load_method(source)
+    path, _, name = source.rpartition(":")
+    _check_class(cls, source)
+    usual = presets.preset(preset).backbone
+    fields = options.field_types(cls.Config)
+    if cls.inputs == "activations" and "backbone" not in fields:
+        backbone = own.pop("backbone", backbone) or usual
+        if "input_size" in own and "input_size" not in fields:
+            input_size = options.parse(own.pop("input_size"), int | None, f"{name}: input_size")
+        if input_size == presets.INPUT_SIZE and backbone.startswith("resnet34"):
+            input_size = None
+    else:
+        backbone, input_size = usual, None
+    default = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
+    given = settings_of(name, settings) | own
+    config = options.replace(default, given, name)
+    _check_recordable(config, name)
+    # The config's values, and only those that differ: "true" and "yes" are one setting and one
+    # folder, and a default that is spelt out is no variant.
+    changed = {
+        key: options.as_text(getattr(config, key))
+        for key in given
+        if getattr(config, key) != getattr(default, key)
+    }
+    if backbone != usual:
+        changed["backbone"] = backbone
+    if input_size is not None:
+        changed["input_size"] = str(input_size)
+    label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
+    file = Path(path) if path else None
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+    return MethodRun(name, cls, config, changed, label, backbone, input_size, file, sha256)
+
+
+def _check_recordable(config: Any, name: str) -> None:
+    """Refuse, before any work, a value that the record of the run cannot hold."""
+    try:
+        check_values(options.as_json(config), name)
+    except ValueError as error:
+        raise UsageError(f"{error}: use a different value") from error
+
+
+def _check_class(cls: Any, model: str) -> None:
+    try:
+        check_class(cls)
+    except Failed as failure:
+        raise UsageError(f"{model} is not a method: {failure}") from failure
