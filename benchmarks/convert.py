@@ -20,12 +20,11 @@ from typing import Any
 from generate import run, summary, timed
 
 from hsal_bench import options
-from hsal_bench.data.assembly import writing
 from hsal_bench.data.build import JOB_ROWS, make_part, split_jobs
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import load_generator
-from hsal_bench.data.parts import Parts
 from hsal_bench.data.schema import HASH_ROWS
+from hsal_bench.data.writer import Parts, file_writer
 
 DATA_SET = "svhn-multiset"
 
@@ -90,7 +89,7 @@ def print_shares(args: argparse.Namespace) -> None:
 
 def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
     """Add to `steps` the seconds that each takes for the whole data set."""
-    with Parts.open(recipe, path) as parts, writing(recipe.layout, path, JOB_ROWS) as writer:
+    with Parts.open(recipe, path) as parts, file_writer(recipe.layout, path, JOB_ROWS) as writer:
         before = time.perf_counter()
         for job, maker in recipe.makers(split_jobs(recipe.layout)):
             steps["reading"] += time.perf_counter() - before

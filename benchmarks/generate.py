@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from hsal_bench import options
-from hsal_bench.data.assembly import writing
 from hsal_bench.data.build import JOB_ROWS, make_part
 from hsal_bench.data.generator import Rows, load_generator
-from hsal_bench.data.parts import Parts
 from hsal_bench.data.schema import HASH_ROWS, Examples
+from hsal_bench.data.writer import Parts, file_writer
 from hsal_bench.generators.scenes.painting import paint
 from hsal_bench.generators.scenes.sampling import Sampler
 
@@ -108,7 +107,7 @@ def print_shares(args: argparse.Namespace) -> None:
 def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
     """Add to `steps` the seconds that each takes for a train split of eight jobs."""
     spec, sampler = recipe.spec, Sampler(recipe.spec, recipe.pools)
-    with Parts.open(recipe, path) as parts, writing(recipe.layout, path, JOB_ROWS) as writer:
+    with Parts.open(recipe, path) as parts, file_writer(recipe.layout, path, JOB_ROWS) as writer:
         for first in range(0, 8 * JOB_ROWS, JOB_ROWS):
             job = Rows("train", first, first + JOB_ROWS)
             runs = [(start, start + HASH_ROWS) for start in range(first, job.stop, HASH_ROWS)]

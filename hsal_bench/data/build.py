@@ -16,8 +16,8 @@ import numpy as np
 
 from hsal_bench.data.deflate import packed
 from hsal_bench.data.generator import Maker, Recipe, Rows
-from hsal_bench.data.parts import Part, Parts
 from hsal_bench.data.schema import HASH_ROWS, SPLITS, Layout, run_digests
+from hsal_bench.data.writer import Part, Parts, file_writer
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import writable_folder
 
@@ -46,7 +46,7 @@ def build(
     jobs = split_jobs(recipe.layout)
     total = sum(recipe.layout.sizes.values())
     with Parts.open(recipe, path) as parts:
-        present = parts.sound()
+        present = parts.intact()
         pending = [job for job in jobs if job.name not in present]
         done = total - sum(map(len, pending))
         report = progress or (lambda done, total: None)
@@ -132,11 +132,10 @@ def _job_and_part(layout: Layout, maker: Maker, job: Rows) -> tuple[Rows, Part]:
 
 
 def _assemble(recipe: Recipe, jobs: list[Rows], parts: Parts, path: Path) -> None:
-    # Imported here, since workers import this module and have no use for HDF5.
+    # Imported here: worker processes import this module and do not need HDF5.
     from hsal_bench.data import fingerprints
-    from hsal_bench.data.assembly import writing
 
-    with writing(recipe.layout, path, JOB_ROWS) as writer:
+    with file_writer(recipe.layout, path, JOB_ROWS) as writer:
         for job in jobs:
             writer.add(job.split, job.start, parts.load(job.name))
         if hasattr(recipe, "fingerprints"):

@@ -8,8 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hsal_bench.data import parts
-from hsal_bench.data.assembly import _system_errors
+from hsal_bench.data import writer
 from hsal_bench.data.build import JOB_ROWS, build, split_jobs
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Rows
@@ -168,14 +167,14 @@ def test_a_full_disk_is_told_and_the_parts_stay(
 ) -> None:
     path = build(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
     before = path.read_bytes()
-    save = parts.Parts.save
+    save = writer.Parts.save
 
-    def save_or_fail(self: parts.Parts, name: str, part: parts.Part) -> None:
+    def save_or_fail(self: writer.Parts, name: str, part: writer.Part) -> None:
         if name.startswith("valid"):
             raise OSError(errno.ENOSPC, "No space left on device")
         save(self, name, part)
 
-    monkeypatch.setattr(parts.Parts, "save", save_or_fail)
+    monkeypatch.setattr(writer.Parts, "save", save_or_fail)
     with pytest.raises(OSError, match="No space left") as caught:
         build(CountingRecipe(), path, workers=1)
     assert caught.value.errno == errno.ENOSPC
@@ -190,7 +189,7 @@ def test_hdf5_tells_a_full_disk_with_its_number(tmp_path: Path) -> None:
     report = "Can't write (file write failed: errno = 28, error message = 'No space left')"
     with (
         pytest.raises(OSError, match="No space left on device") as caught,
-        _system_errors(tmp_path / "x.h5"),
+        writer._system_errors(tmp_path / "x.h5"),
     ):
         raise RuntimeError(report)
     assert caught.value.errno == errno.ENOSPC
@@ -199,7 +198,7 @@ def test_hdf5_tells_a_full_disk_with_its_number(tmp_path: Path) -> None:
 def test_two_builds_of_one_file_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with (
-        parts.Parts.open(CountingRecipe(), path),
+        writer.Parts.open(CountingRecipe(), path),
         pytest.raises(HsalBenchError, match="another process is building"),
     ):
         build(CountingRecipe(), path, workers=1)
