@@ -8,6 +8,7 @@ that a field may have.
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from hsal_bench.errors import UsageError, suggest
 from hsal_bench.jsonio import typed
 
 Config = TypeVar("Config")
+
+_SHOWN = 3
 
 
 def option(
@@ -128,6 +131,23 @@ def from_json(config_type: type[Config], values: Mapping[str, Any], owner: str) 
     return config
 
 
+def difference(
+    stored: Mapping[str, Any], wanted: Mapping[str, Any], names: Iterable[str] | None = None
+) -> str:
+    """Return how a stored config differs from the wanted one: "seed 0, not 7", or "".
+
+    names: the fields to compare, by default those of either. At most three differences are shown.
+    """
+    compared = {**wanted, **stored} if names is None else names
+    # Through JSON, as `stored` was: a tuple equals the list that was read back.
+    was, now = (
+        _flat(json.loads(json.dumps({name: values.get(name) for name in compared})))
+        for values in (stored, wanted)
+    )
+    differing = [name for name in {**now, **was} if was.get(name) != now.get(name)]
+    return "; ".join(f"{name} {was.get(name)}, not {now.get(name)}" for name in differing[:_SHOWN])
+
+
 def check_bounds(config: Any, owner: str = "") -> None:
     """Check every field of a dataclass against the bounds of its `option`.
 
@@ -150,6 +170,14 @@ def bounds(field: dataclasses.Field[Any]) -> str:
 def _plain(number: float) -> str:
     """Return a number as people write it: 0 for 0.0, 32,767."""
     return f"{int(number) if number == int(number) else number:,}"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return flat
 
 
 def _check_values(config_type: Any, values: Mapping[str, Any], owner: str) -> None:

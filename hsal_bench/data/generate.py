@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,8 @@ from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Generator, Recipe, load_generator
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
-from hsal_bench.options import as_config, field_types, replace
+from hsal_bench.options import as_config, difference, field_types, replace
 from hsal_bench.progress import progress
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -170,27 +168,14 @@ def _is_up_to_date(job: Job) -> bool:
         return False
     try:
         with open_data(job.path) as data:
-            there = data.header.config
+            stored = data.header.config
     except UsageError as error:
         raise UsageError(
-            f"{job.path} is there but is not a whole data set: --force replaces it, --out names "
-            "another folder"
+            f"{job.path} exists but is not a complete dataset: use --force to replace it, or "
+            "another --out"
         ) from error
-    if difference := config_difference(there, job.config):
+    if changes := difference(stored, job.config):
         raise UsageError(
-            f"{job.path} was {difference}: --force replaces it, --out names another folder"
+            f"{job.path} was generated with {changes}: use --force to replace it, or another --out"
         )
     return True
-
-
-def config_difference(
-    there: Mapping[str, Any], wanted: Mapping[str, Any], ignored: Collection[str] = ()
-) -> str:
-    """Return the fields in which two configs differ: "made with seed=0, not seed=7", or ""."""
-    names = [name for name in {**wanted, **there} if name not in ignored]
-    fields = [name for name in names if wanted.get(name) != there.get(name)][:_SHOWN]
-    if not fields:
-        return ""
-    was = ", ".join(f"{field}={there.get(field)}" for field in fields)
-    now = ", ".join(f"{field}={wanted.get(field)}" for field in fields)
-    return f"made with {was}, not {now}"

@@ -99,11 +99,12 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
                 f"{job.path} and {data.path} are of different glyphs: move the first away, or name "
                 "another folder with --datasets"
             )
-        difference = generation.config_difference(single.header.config, job.config, MAY_DIFFER)
-        if difference:
+        stored = single.header.config
+        compared = [name for name in {**job.config, **stored} if name not in MAY_DIFFER]
+        if changes := options.difference(stored, job.config, compared):
             raise UsageError(
-                f"{job.path} does not go with {data.path}, it was {difference}: name "
-                "another folder with --datasets (it is built there), or move it away"
+                f"{job.path} does not match {data.path}, it was generated with {changes}: use "
+                "--datasets to name another folder (it is built there), or move it away"
             )
     return job.path
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from hsal_bench import options
 from hsal_bench.data import locate
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.data.schema import SPLITS
@@ -169,7 +170,8 @@ def _difference(bench: Bench, method: MethodRun, seed: int, stopped: Checkpoint)
     before = stopped.identity.get("method_sha256")
     if method.sha256 and before and before != method.sha256:
         return f"an earlier version of {method.file}"
-    difference = checkpoint.difference(stopped.identity, _known_identity(bench, method, seed))
+    known = _known_identity(bench, method, seed)
+    difference = options.difference(stopped.identity, known, known)
     activation = stopped.identity.get("activation")
     if difference or method.cls.inputs != "activations" or not activation:
         return difference
@@ -182,4 +184,4 @@ def _is_done(bench: Bench, method: MethodRun, seed: int) -> bool:
         return False
     done = read_record(path)
     known = _known_identity(bench, method, seed)
-    return done.status == "ok" and not checkpoint.difference(recording.identity(done), known)
+    return done.status == "ok" and not options.difference(recording.identity(done), known, known)

@@ -18,10 +18,10 @@ from torch import Tensor
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_state
 from hsal_bench.method.contract import Method
+from hsal_bench.options import difference
 from hsal_bench.records.find import CHECKPOINT
 
 BEST, CURVE, EVALUATION = "best.pt", "metrics.jsonl", "evaluation.pt"
-_SHOWN = 3
 
 Sums = dict[tuple[str, ...], Tensor]
 """Sums of scalars since the last evaluation, one tensor for the names that came together."""
@@ -105,7 +105,7 @@ def resume(
     if not path.exists():
         return Progression(), {}
     state = load(path)
-    if other := difference(json.loads(state["identity"]), identity):
+    if other := difference(json.loads(state["identity"]), identity, identity):
         raise UsageError(
             f"{path} belongs to another run ({other}): use another --out, or --restart to start "
             "over"
@@ -125,17 +125,6 @@ def resume(
         run.best_update, run.best_score = best["update"], best["score"]
     sums = {tuple(names): values.to(device) for names, values in state.get("sums", [])}
     return run, sums
-
-
-def difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Return how an identity differs from the `wanted` one: "budget.updates 400, not 6000", or "".
-
-    `wanted` may be a part: only what it names is compared.
-    """
-    was, now = ({name: values.get(name) for name in wanted} for values in (there, wanted))
-    was, now = _flat(was), _flat(json.loads(json.dumps(now)))
-    names = [name for name in {**now, **was} if was.get(name) != now.get(name)][:_SHOWN]
-    return ", ".join(f"{name} {was.get(name)}, not {now.get(name)}" for name in names)
 
 
 def device_change(devices: Sequence[str]) -> str:
@@ -180,11 +169,3 @@ def load(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch.load has no error of its own for a damaged file
         reason = str(error).splitlines()[0]
         raise UsageError(f"{path} cannot be read ({reason}): remove it to start over") from error
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        nested = isinstance(value, Mapping)
-        flat |= _flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
-    return flat

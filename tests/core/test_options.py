@@ -15,6 +15,7 @@ from hsal_bench.options import (
     assignments,
     bounds,
     check_bounds,
+    difference,
     field_types,
     from_json,
     option,
@@ -185,3 +186,14 @@ def test_a_range_stands_for_its_whole_numbers():
             parse(text, tuple[int, ...], "seeds")
     with pytest.raises(UsageError, match="seeds is '0-2': it takes a number"):
         parse("0-2", tuple[float, ...], "seeds")
+
+
+def test_the_difference_of_two_configs_names_nested_fields_and_both_values() -> None:
+    stored = {"seed": 0, "budget": {"updates": 400, "batch": 8}, "sizes": [1, 2], "extra": 1}
+    wanted = {"seed": 7, "budget": {"updates": 6000, "batch": 8}, "sizes": (1, 2)}
+    assert difference(stored, wanted, wanted) == "seed 0, not 7; budget.updates 400, not 6000"
+    assert difference(stored, wanted, ["sizes", "budget"]) == "budget.updates 400, not 6000"
+    assert difference(stored, wanted).endswith("; extra 1, not None")
+    assert difference(stored, stored) == ""
+    every = dict.fromkeys("abcde", 1)
+    assert difference(every, {}) == "a 1, not None; b 1, not None; c 1, not None"

@@ -62,8 +62,8 @@ def test_another_config_is_refused_unless_forced(tmp_path: Path) -> None:
     call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)
     change = ("toy", "--out", tmp_path, *SMALL, "--seed", "7", "--no-unique")
     assert refusal(call(cli_data.generate, *change)) == (
-        f"{tmp_path / 'toy-x.h5'} was made with unique=True, seed=0, not unique=False, seed=7: "
-        "--force replaces it, --out names another folder"
+        f"{tmp_path / 'toy-x.h5'} was generated with unique True, not False; seed 0, not 7: "
+        "use --force to replace it, or another --out"
     )
     assert call(cli_data.generate, *change, "--force").exit_code == 0
     with open_data(tmp_path / "toy-x.h5") as data:
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
     path = tmp_path / "toy-x.h5"
     path.write_text("half")
     assert refusal(call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)).startswith(
-        f"{path} is there but is not a whole data set: --force replaces it"
+        f"{path} exists but is not a complete dataset: use --force to replace it"
     )
     assert call(cli_data.generate, "toy", "--out", tmp_path, *SMALL, "--force").exit_code == 0
 

@@ -73,9 +73,9 @@ def test_a_companion_of_other_sizes_and_seed_is_taken(toy_file: Path) -> None:
 def test_a_companion_of_other_looks_is_refused(toy_file: Path) -> None:
     path = build_single(toy_file.parent, clutter="0", clutter_size="1", seed="7")
     assert refusal(toy_file) == (
-        f"{path} does not go with {toy_file}, it was made with clutter=0, clutter_size=1, not "
-        "clutter=1, clutter_size=2: name another folder with --datasets (it is built there), or "
-        "move it away"
+        f"{path} does not match {toy_file}, it was generated with clutter 0, not 1; "
+        "clutter_size 1, not 2: use --datasets to name another folder (it is built there), or move "
+        "it away"
     )
 
 
