@@ -1,118 +1,148 @@
-"""Downloading a large published file: whole and checked under its name, or not there at all."""
+"""Downloading a published file: resumable, and checked before it gets its name."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.files import locked, writable_folder
-from hsal_bench.progress import Advance, progress
+from hsal_bench.progress import progress
 
 TIMEOUT_S = 30.0
-"""Seconds without a byte after which a connection is given up."""
+"""A connection is closed after this many seconds without a byte."""
 
 _STEP = 1 << 18
 _MEGABYTE = 10**6
+_COMPLETE = 416
+"""HTTP status: no bytes follow those that are already here."""
 
 
-class _BrokenOffError(Exception):
+class _ConnectionLostError(Exception):
     """The network, not the disk, failed."""
 
 
-def fetch(url: str, path: Path, sha256: str, size: int) -> None:
-    """Download `url` to `path` unless it is there; `size` bytes with that SHA-256 (hex).
+def download(url: str, path: Path, check: Callable[[Path], object], most_bytes: int) -> None:
+    """Download `url` to `path` unless the file exists.
 
-    What has come goes into `path`.part, on which an interrupted download goes on where the server
-    can do so (HTTP Range). A connection that breaks off is taken up again as long as bytes come.
+    The content goes to `path`.part first. An interrupted download resumes there if the server
+    supports it (HTTP Range); a lost connection is reopened as long as bytes arrive. `check` gets
+    the path of the complete download and raises if it is not the published file, which is then
+    removed. A larger file than `most_bytes` is cut one byte after that.
 
     Raises:
-        UsageError: it cannot be downloaded, or is not the published file (then nothing is kept).
-        HsalBenchError: another process downloads into the same folder.
-        OSError: as the system says it (ENOSPC: the disk is full).
+        SourceUnavailable: the file cannot be downloaded, or its folder cannot be written to.
+        HsalBenchError: another process is downloading into the same folder.
+        OSError: the system's own error (ENOSPC: the disk is full).
+        Whatever `check` raises.
     """
     if path.exists():
         return
-    writable_folder(path.parent)
+    try:
+        writable_folder(path.parent)
+    except UsageError as error:
+        raise SourceUnavailable(f"{path} does not exist and {error}") from error
     with locked(path.parent, f"downloading into {path.parent}"):
         if path.exists():
             return
         part = path.with_name(f"{path.name}.part")
-        if part.exists() and part.stat().st_size > size:
+        if part.exists() and part.stat().st_size > most_bytes:
             part.unlink()
         with part.open("ab") as file:
-            _complete(url, path, file, size)
+            _complete(url, path, file, most_bytes)
             file.flush()
             os.fsync(file.fileno())
-        _check(url, part, sha256, size)
+        try:
+            check(part)
+        except UsageError:
+            part.unlink()
+            raise
         part.replace(path)
 
 
-def _complete(url: str, path: Path, file: BinaryIO, size: int) -> None:
-    """Append to `file` all that the server has, or one byte more than `size`."""
-    with progress(f"downloading {path.name} (MB)", size // _MEGABYTE) as advance:
-        while (have := file.tell()) < size:
-            try:
-                _append(url, file, size, advance)
-                return
-            except _BrokenOffError as error:
-                if file.tell() > have:
-                    continue
-                raise UsageError(
-                    f"{path.name} cannot be downloaded from {url} ({error}): give the same command "
-                    f"again with a network, put the file into {path.parent} by hand, or name a "
-                    "folder that holds it"
-                ) from error
+def check_sha256(url: str, part: Path, sha256: str, size: int) -> None:
+    """Check the size (bytes) and the SHA-256 (hex) of the file `part` that came from `url`.
+
+    Raises:
+        UsageError: it is a different file.
+    """
+    actual_size = part.stat().st_size
+    with part.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if (actual, actual_size) == (sha256, size):
+        return
+    amount = f"more than {size:,}" if actual_size > size else f"{actual_size:,}"
+    raise UsageError(
+        f"{url} is not the published file ({amount} bytes with SHA-256 {actual}, expected "
+        f"{size:,} with {sha256}): try again, or put the published file into {part.parent}"
+    )
 
 
-def _append(url: str, file: BinaryIO, size: int, advance: Advance) -> None:
-    for piece in _pieces(url, file):
-        file.write(piece[: size + 1 - file.tell()])
-        advance(file.tell() // _MEGABYTE)
-        if file.tell() > size:
+def _complete(url: str, path: Path, file: BinaryIO, most_bytes: int) -> None:
+    """Append the rest of the server's file, at most up to one byte more than `most_bytes`."""
+    while (start := file.tell()) < most_bytes:
+        try:
+            _append(url, path.name, file, most_bytes)
             return
+        except _ConnectionLostError as error:
+            if file.tell() > start:
+                continue
+            raise SourceUnavailable(
+                f"{path.name} cannot be downloaded from {url} ({error}): run the same command "
+                f"again when online, put the file into {path.parent}, or use --data-dir to name "
+                "a folder that has it"
+            ) from error
 
 
-def _pieces(url: str, file: BinaryIO) -> Iterator[bytes]:
-    """Yield what follows the content of `file`, which is emptied if the server starts anew."""
-    # Imported here: they take longer than the rest, and a file is downloaded once.
+def _append(url: str, name: str, file: BinaryIO, most_bytes: int) -> None:
+    start = file.tell()
+    response = _open(url, start)
+    if response is None:
+        return
+    with response:
+        if not _resumes(response, start):
+            file.seek(0)
+            file.truncate()
+        total = file.tell() + response.length if response.length else most_bytes
+        with progress(f"downloading {name} (MB)", total // _MEGABYTE) as advance:
+            for piece in _pieces(response):
+                file.write(piece[: most_bytes + 1 - file.tell()])
+                advance(file.tell() // _MEGABYTE)
+                if file.tell() > most_bytes:
+                    return
+
+
+def _open(url: str, start: int) -> Any:
+    """Return the server's response from byte `start` on; None: it has no more bytes."""
+    # Imported here: this takes longer than all other imports, and a file is downloaded once.
     import http.client
     import urllib.request
 
-    have = file.tell()
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-            if not _goes_on(response, have):
-                file.seek(0)
-                file.truncate()
-            # Not read(): where a connection breaks off, that loses what came before.
-            while piece := response.read1(_STEP):
-                yield piece
-            if response.length:
-                raise _BrokenOffError("the connection broke off")
+        return urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except (OSError, http.client.HTTPException) as error:
-        raise _BrokenOffError(getattr(error, "reason", None) or error) from error
+        if start and getattr(error, "code", None) == _COMPLETE:
+            return None
+        raise _ConnectionLostError(getattr(error, "reason", None) or error) from error
 
 
-def _goes_on(response: Any, have: int) -> bool:
-    starts = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-    return response.status == 206 and starts
+def _pieces(response: Any) -> Iterator[bytes]:
+    import http.client
+
+    # read1(), not read(): if the connection is lost, read() discards the bytes before that.
+    try:
+        while piece := response.read1(_STEP):
+            yield piece
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionLostError(error) from error
+    if response.length:
+        raise _ConnectionLostError("the connection was lost")
 
 
-def _check(url: str, part: Path, sha256: str, size: int) -> None:
-    found_size = part.stat().st_size
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found == sha256 and found_size == size:
-        return
-    part.unlink()
-    amount = f"more than {size:,}" if found_size > size else f"{found_size:,}"
-    raise UsageError(
-        f"{url} is not the published file ({amount} bytes with SHA-256 {found}, it should be "
-        f"{size:,} with {sha256}; removed): try again, or put the right one into {part.parent} "
-        "by hand"
-    )
+def _resumes(response: Any, start: int) -> bool:
+    content_range = response.headers.get("Content-Range", "")
+    return response.status == 206 and content_range.startswith(f"bytes {start}-")

@@ -15,26 +15,26 @@ from .sources import GLYPH_SIZE
 _IMAGES, _LABELS = 2051, 2049
 
 
-def read(path: Path) -> bytes:
-    """Return the stored bytes of a file.
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file.
 
     Raises:
-        SourceUnavailable: it is not there.
+        SourceUnavailable: it does not exist.
         UsageError: it cannot be read.
     """
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise SourceUnavailable(f"no file {path}: name files that are there") from error
+        raise SourceUnavailable(f"no file {path}: name existing files") from error
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}): name a file") from error
 
 
-def unpack(origin: Path | str, packed: bytes, remedy: str = "give a whole file") -> bytes:
+def gunzip(origin: Path | str, packed: bytes, remedy: str = "use a complete file") -> bytes:
     """Return the content of a gzip file that came from `origin`.
 
     Raises:
-        UsageError: it is damaged or no gzip file; `remedy` ends the message.
+        UsageError: it is damaged or not a gzip file; `remedy` ends the message.
     """
     try:
         return gzip.decompress(packed)
@@ -46,7 +46,7 @@ def parse_images(content: bytes, path: Path) -> np.ndarray:
     """Return the glyphs of an IDX image file, uint8 [N, 28, 28] (a view of `content`).
 
     Raises:
-        UsageError: not an IDX image file, truncated, or of another size than 28x28.
+        UsageError: not an IDX image file, truncated, or its images are not 28x28.
     """
     count, height, width = _dimensions(content, path, _IMAGES, 3)
     if (height, width) != (GLYPH_SIZE, GLYPH_SIZE):
@@ -70,8 +70,8 @@ def _dimensions(content: bytes, path: Path, magic: int, number: int) -> list[int
     if int.from_bytes(content[:4], "big") != magic or len(content) < 4 * (number + 1):
         kind = "an image" if magic == _IMAGES else "a label"
         raise UsageError(
-            f"{path} is not {kind} file of the IDX format: it starts with "
-            f"{content[:4].hex() or 'nothing'} and not with {magic:08x}"
+            f"{path} is not {kind} file in IDX format: it starts with "
+            f"{content[:4].hex() or 'nothing'}, not {magic:08x}: name the right file"
         )
     return np.frombuffer(content, ">u4", count=number, offset=4).tolist()
 
@@ -79,6 +79,9 @@ def _dimensions(content: bytes, path: Path, magic: int, number: int) -> list[int
 def _items(content: bytes, path: Path, offset: int, expected: int) -> np.ndarray:
     items = np.frombuffer(content, "u1", offset=offset)
     if len(items) != expected:
-        fault = "is truncated" if len(items) < expected else "has bytes left over"
-        raise UsageError(f"{path} {fault}: {len(items)} bytes of data, its header says {expected}")
+        fault = "is truncated" if len(items) < expected else "is too long"
+        raise UsageError(
+            f"{path} {fault}: {len(items)} bytes of data, its header says {expected}: "
+            "use a complete file"
+        )
     return items

@@ -163,7 +163,7 @@ def _pool(member: np.ndarray, labels: np.ndarray) -> Pool:
 
 def _published(name: str, source: IdxSource, data_dir: Path) -> Glyphs:
     folders = [data_dir / folder for folder in source.folders]
-    files = [read_or_download(source.title, source.url, folders, file) for file in source.files]
+    files = [read_or_download(source.url, folders, file) for file in source.files]
     train = _published_pair(source, source.sizes[0], files[0], files[1])
     test = _published_pair(source, source.sizes[1], files[2], files[3])
     return Glyphs(name, *train, *test, source.class_names, source.license, source.citation)
@@ -219,8 +219,8 @@ def _own_files(paths: list[Path]) -> Glyphs:
 
 
 def _content(path: Path) -> bytes:
-    stored = idx.read(path)
-    return idx.unpack(path, stored) if path.suffix == ".gz" else stored
+    stored = idx.read_file(path)
+    return idx.gunzip(path, stored) if path.suffix == ".gz" else stored
 
 
 def _cut_test(

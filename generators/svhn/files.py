@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hsal_bench.errors import SourceUnavailable, UsageError
-from hsal_bench.generators.download import fetch
+from hsal_bench.generators.download import check_sha256, download
 from hsal_bench.generators.glyphs.sources import SOURCES
 
 from .album import Album
@@ -97,24 +98,25 @@ def _checked(albums: dict[str, Album]) -> dict[str, Album]:
 def _check_published(name: str, album: Album) -> None:
     """Check an archive of a published one's size against its hash. Raises UsageError."""
     published = PUBLISHED[name]
-    if not album.path.is_file() or album.path.stat().st_size != published.size:
-        return
-    with album.path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 != published.sha256:
-        raise UsageError(
-            f"{album.path} has the size of the published archive, not its content (sha256 "
-            f"{sha256[:12]}..., it should be {published.sha256[:12]}...): remove it, and it is "
-            "downloaded again"
-        )
+    if album.path.is_file() and album.path.stat().st_size == published.size:
+        with album.path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if sha256 != published.sha256:
+            raise UsageError(
+                f"{album.path} has the size of the published archive, not its content (SHA-256 "
+                f"{sha256[:12]}..., expected {published.sha256[:12]}...): remove it to download "
+                "it again"
+            )
 
 
 def _download(name: str, folder: Path) -> Album:
     if (album := Album.find(folder, name)) is not None:
         return album
     path, published = folder / f"{name}.tar.gz", PUBLISHED[name]
+    url = f"{_URL}{path.name}"
+    check = partial(check_sha256, url, sha256=published.sha256, size=published.size)
     try:
-        fetch(f"{_URL}{path.name}", path, published.sha256, published.size)
+        download(url, path, check, published.size)
     except UsageError as error:
         raise SourceUnavailable(str(error)) from error
     return Album(path, name)

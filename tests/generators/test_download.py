@@ -3,13 +3,15 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import locked
-from hsal_bench.generators.download import fetch
+from hsal_bench.generators import download as downloads
+from hsal_bench.generators.download import check_sha256
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -36,6 +38,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if asked and self.server.ranges:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
         body = self.server.content[start:]
+        if start and not body:
+            self.send_error(416)
+            return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         if start:
@@ -65,7 +70,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def download(server: Server, path: Path) -> None:
-    fetch(server.url, path, SHA256, len(CONTENT))
+    download_from(server.url, path)
+
+
+def download_from(url: str, path: Path) -> None:
+    check = partial(check_sha256, url, sha256=SHA256, size=len(CONTENT))
+    downloads.download(url, path, check, len(CONTENT))
 
 
 def test_a_file_is_downloaded_once(server: Server, path: Path) -> None:
@@ -76,7 +86,7 @@ def test_a_file_is_downloaded_once(server: Server, path: Path) -> None:
     assert not list(path.parent.glob("*.part"))
 
 
-def test_what_is_there_is_not_downloaded_again(server: Server, path: Path) -> None:
+def test_an_interrupted_download_resumes(server: Server, path: Path) -> None:
     path.parent.mkdir()
     path.with_name("train.tar.gz.part").write_bytes(CONTENT[:1000])
     download(server, path)
@@ -84,7 +94,7 @@ def test_what_is_there_is_not_downloaded_again(server: Server, path: Path) -> No
     assert server.asked == ["bytes=1000-"]
 
 
-def test_a_server_without_ranges_starts_anew(server: Server, path: Path) -> None:
+def test_a_server_without_ranges_starts_over(server: Server, path: Path) -> None:
     server.ranges = False
     path.parent.mkdir()
     path.with_name("train.tar.gz.part").write_bytes(b"other" * 100)
@@ -92,14 +102,23 @@ def test_a_server_without_ranges_starts_anew(server: Server, path: Path) -> None
     assert path.read_bytes() == CONTENT
 
 
-def test_a_whole_part_needs_no_network(path: Path) -> None:
+def test_a_complete_part_needs_no_network(path: Path) -> None:
     path.parent.mkdir()
     path.with_name("train.tar.gz.part").write_bytes(CONTENT)
-    fetch("http://127.0.0.1:1/train.tar.gz", path, SHA256, len(CONTENT))
+    download_from("http://127.0.0.1:1/train.tar.gz", path)
     assert path.read_bytes() == CONTENT
 
 
-def test_a_cut_connection_is_taken_up_again(server: Server, path: Path) -> None:
+def test_a_complete_part_of_unknown_size_is_kept(server: Server, path: Path) -> None:
+    path.parent.mkdir()
+    path.with_name("train.tar.gz.part").write_bytes(CONTENT)
+    check = partial(check_sha256, server.url, sha256=SHA256, size=len(CONTENT))
+    downloads.download(server.url, path, check, 2 * len(CONTENT))
+    assert path.read_bytes() == CONTENT
+    assert server.asked == [f"bytes={len(CONTENT)}-"]
+
+
+def test_a_lost_connection_is_reopened(server: Server, path: Path) -> None:
     server.cuts = [300_000, 400_000]
     download(server, path)
     assert path.read_bytes() == CONTENT
@@ -109,9 +128,9 @@ def test_a_cut_connection_is_taken_up_again(server: Server, path: Path) -> None:
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_server_that_sends_no_more_is_given_up(ranges: bool, server: Server, path: Path) -> None:
     server.ranges, server.cuts = ranges, [5000, 0 if ranges else 5000]
-    with pytest.raises(UsageError, match="the connection broke off") as caught:
+    with pytest.raises(UsageError, match="the connection was lost") as caught:
         download(server, path)
-    assert f"put the file into {path.parent} by hand" in str(caught.value)
+    assert f"put the file into {path.parent}" in str(caught.value)
     assert not path.exists()
     assert path.with_name("train.tar.gz.part").read_bytes() == CONTENT[:5000]
 
@@ -149,8 +168,8 @@ def test_without_a_network_the_remedy_is_named(path: Path) -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/train.tar.gz"
         with pytest.raises(UsageError, match=r"cannot be downloaded from http.*refused") as caught:
-            fetch(url, path, SHA256, len(CONTENT))
-    assert f"put the file into {path.parent} by hand" in str(caught.value)
+            download_from(url, path)
+    assert f"put the file into {path.parent}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -64,7 +64,7 @@ def test_packed_files_are_the_same_glyphs(
     ("change", "message"),
     [
         (lambda content: content[:-1], "truncated"),
-        (lambda content: content + b"\0", "left over"),
+        (lambda content: content + b"\0", "too long"),
         (lambda content: content[:10], "not an image file"),
         (lambda content: b"", "not an image file"),
         (lambda content: b"\0\0\x08\x01" + content[4:], "not an image file"),
@@ -89,14 +89,14 @@ def test_other_faults_of_own_files(idx_files: list[Path], tmp_path: Path) -> Non
     images, labels = idx_files[:2]
     with pytest.raises(UsageError, match="not a label file"):
         load_glyphs(f"{images},{images}", tmp_path)
-    with pytest.raises(UsageError, match=r"^no file .*/none: name files that are there$"):
+    with pytest.raises(UsageError, match=r"^no file .*/none: name existing files$"):
         load_glyphs(f"{tmp_path}/none,{labels}", tmp_path)
     with pytest.raises(UsageError, match=r"^cannot read .* \(Is a directory\): name a file$"):
         load_glyphs(f"{tmp_path},{labels}", tmp_path)
     with pytest.raises(UsageError, match="3 IDX files"):
         load_glyphs(f"{images},{labels},{images}", tmp_path)
     (tmp_path / "bad.gz").write_bytes(b"no gzip")
-    with pytest.raises(UsageError, match=r"^cannot unpack .*bad\.gz .*: give a whole file$"):
+    with pytest.raises(UsageError, match=r"^cannot unpack .*bad\.gz .*: use a complete file$"):
         load_glyphs(f"{tmp_path}/bad.gz,{labels}", tmp_path)
 
 
@@ -199,7 +199,7 @@ def test_a_source_known_by_its_packed_files(
     put(tmp_path / "again", {name: gzip.compress(contents[name], 1) for name in packed}, ".gz")
     told = refusal(tmp_path / "again")
     assert "train-images.gz is not the published file (MD5 " in told
-    assert told.endswith(": remove it, and it is downloaded again")
+    assert told.endswith(": remove it to download it again")
 
 
 @pytest.mark.usefixtures("published_packed")
@@ -234,9 +234,12 @@ def network(packed: Contents, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Publish `packed`; return the addresses asked for."""
     asked: list[str] = []
 
-    def urlopen(url: str, timeout: float) -> io.BytesIO:
-        asked.append(url)
-        return io.BytesIO(packed[url.rpartition("/")[2].removesuffix(".gz")])
+    class Response(io.BytesIO):
+        status, headers, length = 200, {}, 0
+
+    def urlopen(request: urllib.request.Request, timeout: float) -> Response:
+        asked.append(request.full_url)
+        return Response(packed[request.full_url.rpartition("/")[2].removesuffix(".gz")])
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     return asked
@@ -251,7 +254,7 @@ def test_a_published_source_is_downloaded_once(
     assert network == [f"{URL}{name}.gz" for name in contents]
     assert load_glyphs("tiny", tmp_path).sha256 == first.sha256
     assert len(network) == 4
-    assert len(list((tmp_path / "TINY" / "raw").iterdir())) == 4
+    assert len(list((tmp_path / "TINY" / "raw").glob("*.gz"))) == 4
 
 
 @pytest.mark.parametrize("known", ["published", "published_packed"])
@@ -262,8 +265,8 @@ def test_what_was_downloaded_is_proven_before_it_is_kept(
     packed["train-images"] = packed["train-labels"]
     told = refusal(tmp_path)
     assert told.startswith(f"{URL}train-images.gz is not the published file (MD5 ")
-    assert told.endswith(f": put the right one into {tmp_path / 'TINY' / 'raw'}")
-    assert not list(tmp_path.iterdir())
+    assert told.endswith(f": put the published file into {tmp_path / 'TINY' / 'raw'}")
+    assert not list(tmp_path.rglob("*.gz"))
 
 
 @pytest.mark.usefixtures("published")
@@ -277,23 +280,23 @@ def test_a_damaged_packed_file_is_refused(packed: Contents, tmp_path: Path) -> N
     put(tmp_path, {name: content[:-9] for name, content in packed.items()}, ".gz")
     told = refusal(tmp_path)
     assert told.startswith(f"cannot unpack {tmp_path / 'train-images.gz'} (")
-    assert told.endswith("): remove it, and it is downloaded again")
+    assert told.endswith("): remove it to download it again")
 
 
 @pytest.mark.usefixtures("published")
 def test_without_a_network_the_remedies_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def urlopen(url: str, timeout: float) -> None:
+    def urlopen(request: urllib.request.Request, timeout: float) -> None:
         raise urllib.error.URLError("no route")
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     assert refusal(tmp_path) == (
-        f"Tiny is not in {tmp_path / 'TINY' / 'raw'} and cannot be downloaded from "
-        f"{URL}train-images.gz (no route): put its files there, or name another folder with "
-        "--data-dir"
+        f"train-images.gz cannot be downloaded from {URL}train-images.gz (no route): run the "
+        f"same command again when online, put the file into {tmp_path / 'TINY' / 'raw'}, or use "
+        "--data-dir to name a folder that has it"
     )
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.rglob("*.gz"))
 
 
 def test_sources_of_one_set_of_file_names_have_folders_of_their_own() -> None:

@@ -260,11 +260,11 @@ def test_a_collection_that_is_not_there_is_refused(tmp_path):
 def test_svhn_that_is_not_there_is_downloaded(collect, tmp_path, monkeypatch):
     asked = []
 
-    def fetch(url, path, sha256, size):
-        asked.append((url, path, size))
+    def download(url, path, check, most_bytes):
+        asked.append((url, path, most_bytes))
         raise UsageError("train.tar.gz cannot be downloaded")
 
-    monkeypatch.setattr(svhn_files, "fetch", fetch)
+    monkeypatch.setattr(svhn_files, "download", download)
     with pytest.raises(SourceUnavailable, match="cannot be downloaded"):
         svhn_multiset.recipe(NumbersSpec(), tmp_path)
     url = "http://ufldl.stanford.edu/housenumbers/train.tar.gz"
@@ -295,9 +295,9 @@ def test_an_archive_is_checked_though_the_other_one_is_to_be_downloaded(
     size = (tmp_path / "svhn" / "train.tar.gz").stat().st_size
     monkeypatch.setitem(svhn_files.PUBLISHED, "train", svhn_files.Published(size, "0" * 64, TRAIN))
 
-    def fetch(url, path, sha256, size):
+    def download(url, path, check, most_bytes):
         (tmp_path / "kept.tar.gz").rename(path)
 
-    monkeypatch.setattr(svhn_files, "fetch", fetch)
+    monkeypatch.setattr(svhn_files, "download", download)
     with pytest.raises(UsageError, match=r"train.tar.gz has the size of the published archive"):
         svhn_multiset.recipe(NumbersSpec(), tmp_path)
