@@ -33,10 +33,10 @@ def main() -> None:
     for _ in range(arguments.repeats):
         for name, library in (("ISA-L", deflate.isal_zlib), ("zlib", None)):
             with patch.object(deflate, "isal_zlib", library):
-                streams = [deflate.packed([chunk]) for chunk in chunks]
+                streams = [deflate.compressed([chunk]) for chunk in chunks]
                 for job, work, pieces in (
-                    ("packs", lambda chunk: deflate.packed([chunk]), chunks),
-                    ("unpacks", deflate.unpacked, streams),
+                    ("packs", lambda chunk: deflate.compressed([chunk]), chunks),
+                    ("unpacks", deflate.decompressed, streams),
                 ):
                     seconds.setdefault(f"{name} {job}", []).append(timed(work, pieces))
     for name, measured in seconds.items():

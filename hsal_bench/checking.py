@@ -29,7 +29,7 @@ class Check:
 
 
 def summary(checks: Sequence[Check]) -> str:
-    """Return one line about all checks: "10 checks passed, 2 skipped: recipe, made again"."""
+    """Return one line about all checks: "10 checks passed, 2 skipped: recipe, remade"."""
     failed, skipped = _names(checks, FAILED), _names(checks, SKIPPED)
     if failed:
         return f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}"

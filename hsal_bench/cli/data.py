@@ -58,7 +58,7 @@ def generate(
             click.echo(f"{job.path} is up to date")
     warn = None if datasets else functools.partial(click.echo, err=True)
     for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
-        click.echo(generation.make(job, recipe, workers))
+        click.echo(generation.generate_file(job, recipe, workers))
 
 
 @click.command()

@@ -81,8 +81,8 @@ def _list_names(as_json: bool) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     click.secho("datasets", bold=True)
     for own in registry.names(registry.GENERATORS):
-        _print_about(own, dataset_names.summary(own), width)
-        for name, line in dataset_names.listed(own).items():
+        _print_about(own, dataset_names.generator_summary(own), width)
+        for name, line in dataset_names.variations(own).items():
             _print_about(name, line, width, indent=4)
     for heading, abouts in (("methods", _methods()), ("presets", _presets())):
         click.secho(heading, bold=True)
@@ -95,7 +95,7 @@ def _list_names(as_json: bool) -> None:
 def _names_json() -> dict[str, Any]:
     about: dict[str, str] = {}
     for own in registry.names(registry.GENERATORS):
-        about |= {own: dataset_names.summary(own), **dataset_names.listed(own)}
+        about |= {own: dataset_names.generator_summary(own), **dataset_names.variations(own)}
     data_sets, methods, presets = list(about), _methods(), _presets()
     about |= methods | presets
     kinds = {"data sets": data_sets, "methods": list(methods), "presets": list(presets)}
@@ -149,7 +149,7 @@ def _data_set(name: str, others: Sequence[str]) -> Listing:
             f"no dataset, method or preset {name!r}: {dataset_names.unknown(name, others)}"
         )
     generator, spec = generator_and_spec
-    return Listing(name, "data set", dataset_names.about(generator, name, spec), spec, {})
+    return Listing(name, "data set", dataset_names.dataset_summary(generator, name, spec), spec, {})
 
 
 def _listing_json(listing: Listing) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What `verify` looks at in the arrays of a data set file, each for all examples at once.
+"""The checks of `verify` on the arrays of a dataset file, each over all examples at once.
 
-A check returns what it saw. It raises `Failed` with the split, the rows and their values, or
-`Skipped` with the reason.
+A check returns a short description of the result. It raises `Failed` with the split, the rows and
+their values, or `Skipped` with the reason.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from hsal_bench.checking import Failed, Skipped
-from hsal_bench.data import fingerprints, leaks
+from hsal_bench.data import leaks
 from hsal_bench.data.file import DataFile
+from hsal_bench.data.fingerprints import read_fingerprints
 from hsal_bench.data.generator import leaks_by_design
 from hsal_bench.data.leaks import Overlap
 from hsal_bench.data.schema import HASH_ROWS, PAD, SPLITS, Fingerprints
@@ -25,7 +26,7 @@ _SHOWN = 3
 
 
 def check_labels(data: DataFile) -> str:
-    """Labels are classes, or the padding."""
+    """Labels are classes or padding."""
     classes = data.layout.num_classes
     for split, labels in _each(data, "labels"):
         _refuse(split, (labels < PAD) | (labels >= classes), labels=labels)
@@ -33,16 +34,16 @@ def check_labels(data: DataFile) -> str:
 
 
 def check_counts(data: DataFile) -> str:
-    """Counts are those of the labels."""
+    """Counts match the labels."""
     for split, labels in _each(data, "labels"):
         counts = data.read(split, "counts")
         wrong = _bincount(labels, data.layout.num_classes) != counts
         _refuse(split, wrong, counts=counts, labels=labels)
-    return "those of the labels"
+    return "match the labels"
 
 
 def check_padding(data: DataFile) -> str:
-    """-1 stands at the end only, and alike in labels, boxes and source_index."""
+    """Padding (-1) is at the end, in the same rows of labels, boxes and source_index."""
     for split, labels in _each(data, "labels"):
         real = labels != PAD
         _refuse(split, real[:, 1:] & ~real[:, :-1], labels=labels)
@@ -53,31 +54,31 @@ def check_padding(data: DataFile) -> str:
             wrong = (padded.any(axis=2) == real) | (padded.all(axis=2) == real)
             wrong |= (values < PAD).any(axis=2)
             _refuse(split, wrong, labels=labels, **{name: array})
-    return "at the end, alike in labels, boxes and source_index"
+    return "at the end, the same in labels, boxes and source_index"
 
 
 def check_objects(data: DataFile) -> str:
-    """Every image has as many objects as the config allows."""
+    """The number of objects of every image is within the config's range."""
     fewest, most = _config(data, "min_objects", "max_objects")
     for split, labels in _each(data, "labels"):
         number = (labels != PAD).sum(axis=1)
         _refuse(split, (number < fewest) | (number > most), objects=number)
-    return f"{fewest} to {most} in an image"
+    return f"{fewest} to {most} per image"
 
 
 def check_repeats(data: DataFile) -> str:
-    """A data set of sets has no class twice in an image."""
+    """If the config says `unique`, no image has a class twice."""
     (unique,) = _config(data, "unique")
     if not unique:
         return "allowed"
     for split, labels in _each(data, "labels"):
         twice = _bincount(labels, data.layout.num_classes) > 1
         _refuse(split, twice, labels=labels)
-    return "none, as in a set"
+    return "none (unique=True)"
 
 
 def check_boxes(data: DataFile) -> str:
-    """Boxes lie in the image and hold at least a pixel."""
+    """Boxes lie in the image and hold at least one pixel."""
     _, height, width = data.layout.image_shape
     for split, boxes in _each(data, "boxes"):
         wrong = ~boxes_in_range(boxes, height, width) & ~(boxes == PAD).all(axis=2)
@@ -86,7 +87,7 @@ def check_boxes(data: DataFile) -> str:
 
 
 def check_ink(data: DataFile) -> str:
-    """Boxes are tight around ink, and no ink lies outside them but for the clutter."""
+    """Boxes are tight around ink, and no ink except clutter lies outside them."""
     pieces, side = _config(data, "clutter", "clutter_size")
     most = pieces * side * side
     for split, boxes in _each(data, "boxes"):
@@ -109,13 +110,13 @@ def check_ink(data: DataFile) -> str:
 
 
 def check_leaks_by_index(data: DataFile) -> str:
-    """No glyph of the source is in two splits, unless the config says so."""
+    """No two splits use the same glyph of the source, unless the config says so."""
     return _leaks(data, None)
 
 
 def check_leaks_by_content(data: DataFile) -> str:
-    """No two splits have equal glyphs, unless the config says so."""
-    known = fingerprints.read(data)
+    """No two splits use equal glyphs, unless the config says so."""
+    known = read_fingerprints(data)
     if known is None:
         raise Skipped(leaks.NO_HASHES)
     return _leaks(data, known)
@@ -135,22 +136,22 @@ CHECKS: dict[str, Callable[[DataFile], str]] = {
 
 
 def _leaks(data: DataFile, known: Fingerprints | None) -> str:
-    """Return what the splits share; `known` is None: by index.
+    """Return a description of the glyphs that the splits share; `known` is None: by index.
 
     Raises:
         Failed: they share glyphs and the config does not say so.
     """
     overlaps = leaks.overlaps(data, known)
     near = _near(overlaps)
-    if shared := leaks.leaking(overlaps):
+    if shared := leaks.nonempty(overlaps):
         if not leaks_by_design(data.header.config):
             raise Failed("; ".join(_example(data, overlap) for overlap in shared) + near)
         sentences = "; ".join(map(str, shared))
-        return f"LEAKS, as its config says (glyph_pools=shared): {sentences}{near}"
+        return f"LEAKS, as the config says (glyph_pools=shared): {sentences}{near}"
     if leaks_by_design(data.header.config):
-        return f"one pool for all splits (glyph_pools=shared), but no glyph of it in two{near}"
+        return f"one pool for all splits (glyph_pools=shared), but no glyph is shared{near}"
     used = [f"{len(leaks.used_sources(data, split))} in {split}" for split in SPLITS]
-    return f"{', '.join(used)}, none in two{near}"
+    return f"{', '.join(used)} glyphs, none shared{near}"
 
 
 def _example(data: DataFile, overlap: Overlap) -> str:
@@ -161,7 +162,7 @@ def _example(data: DataFile, overlap: Overlap) -> str:
 
 
 def _near(overlaps: list[Overlap]) -> str:
-    """Return how many glyphs are near duplicates, "" where that is not known."""
+    """Return the number of near duplicates as text, "" if it is unknown."""
     if any(overlap.shifted is None for overlap in overlaps):
         return ""
     shown = [
@@ -186,14 +187,14 @@ def _config(data: DataFile, *names: str) -> list[Any]:
 
 
 def _bincount(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return the counts int64 [N, classes] of labels [N, K]; what is no class is not counted."""
+    """Return the counts int64 [N, classes] of labels [N, K]; other values are not counted."""
     rows, _ = np.nonzero(known := (labels >= 0) & (labels < classes))
     flat = np.bincount(rows * classes + labels[known], minlength=len(labels) * classes)
     return flat.reshape(len(labels), classes)
 
 
 def _refuse(split: str, wrong: np.ndarray, **values: Any) -> None:
-    """Raise Failed if anything is wrong (bool [N, ...]), showing the first rows and values."""
+    """Raise Failed with the first rows and values if any example is `wrong`, bool [N, ...]."""
     if wrong.any():
         raise Failed(_describe(split, wrong, values))
 
@@ -201,7 +202,7 @@ def _refuse(split: str, wrong: np.ndarray, **values: Any) -> None:
 def _describe(split: str, wrong: np.ndarray, values: dict[str, Any]) -> str:
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
     shown = "; ".join(f"{split} row {row}: {_values(row, values)}" for row in rows[:_SHOWN])
-    return f"{shown}; {len(rows)} such rows in all" if len(rows) > _SHOWN else shown
+    return f"{shown}; {len(rows)} such rows in total" if len(rows) > _SHOWN else shown
 
 
 def _values(row: int, values: dict[str, Any]) -> str:
@@ -219,9 +220,9 @@ def boxes_in_range(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def loose_boxes(ink: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return bool [N, K]: a border row or column of the box holds no ink.
+    """Return bool [N, K]: whether a border row or column of the box has no ink.
 
-    ink: bool [N, H, W]. boxes: int16 [N, K, 4]; those out of range (padding) are not loose.
+    ink: bool [N, H, W]. boxes: int16 [N, K, 4]; boxes out of range (padding) are not loose.
     """
     rows, sound, in_x, in_y, (x0, y0, x1, y1) = _spans(ink, boxes)
     top = (ink[rows, y0] & in_x).any(axis=2)
@@ -232,7 +233,7 @@ def loose_boxes(ink: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def ink_outside(ink: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return int [N]: how many pixels of ink lie outside all boxes of an image (as above)."""
+    """Return int [N]: the pixels of ink outside all boxes of an image (arguments as above)."""
     _, sound, in_x, in_y, _ = _spans(ink, boxes)
     outside = ink.copy()
     for k in range(boxes.shape[1]):

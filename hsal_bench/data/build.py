@@ -1,8 +1,8 @@
-"""Making a data set file from a recipe: in parallel, resumable, whole or not at all.
+"""Building a dataset file from a recipe: parallel, resumable and atomic.
 
-The work is cut into jobs of some thousand examples. A job makes, hashes and deflates its examples
-and returns bytes; only the caller writes. Each finished job becomes a part beside the target, so
-that a build that was killed goes on where it stopped; at the end the parts become the HDF5 file.
+The work is split into jobs of about two thousand examples. A job generates, hashes and compresses
+its examples and returns bytes; only the main process writes. It saves each finished job next to the
+target, so that an interrupted build resumes; at the end the saved jobs become the HDF5 file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hsal_bench.data.deflate import packed
+from hsal_bench.data.deflate import compressed
 from hsal_bench.data.generator import Maker, Recipe, Rows
 from hsal_bench.data.schema import HASH_ROWS, SPLITS, Layout, run_digests
 from hsal_bench.data.writer import Part, Parts, file_writer
@@ -24,23 +24,23 @@ from hsal_bench.files import writable_folder
 JOB_ROWS = 4 * HASH_ROWS
 
 
-def build(
+def build_file(
     recipe: Recipe,
     path: Path,
     *,
     workers: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Make the data set file `path` from `recipe` and return its path.
+    """Build the dataset file `path` from `recipe` and return its path.
 
-    The file has the same content whatever the number of workers. `progress` is called with
-    (examples made, examples in all), first with what an earlier build left. What was at `path`
-    stays until the new file is whole; after an error the same call goes on with the parts made.
+    The content does not depend on the number of workers. `progress` is called with (examples
+    finished, examples in total), first with those of an earlier build. An existing file stays
+    until the new one is complete; after an error the same call resumes.
 
     Raises:
-        UsageError: the folder cannot be written in.
-        HsalBenchError: another process is building this file; the recipe cannot be made.
-        OSError: as the system says it (ENOSPC: the disk is full).
+        UsageError: the folder cannot be written to.
+        HsalBenchError: another process is building this file, or the recipe fails.
+        OSError: the system's own error (ENOSPC: the disk is full).
     """
     writable_folder(path.parent)
     jobs = split_jobs(recipe.layout)
@@ -58,8 +58,8 @@ def build(
                 report(done, total)
         if done < total:
             raise HsalBenchError(
-                f"{path}: the recipe gave {done} of {total} examples: what is made is kept, give "
-                "the same command again"
+                f"{path}: the recipe gave {done} of {total} examples; they are kept: run the same "
+                "command again to resume"
             )
         _assemble(recipe, jobs, parts, path)
         parts.remove()
@@ -67,7 +67,7 @@ def build(
 
 
 def split_jobs(layout: Layout) -> list[Rows]:
-    """Return the jobs of a data set, in the order of the file."""
+    """Return the jobs of a dataset, in the order of the file."""
     return [
         Rows(split, start, min(start + JOB_ROWS, layout.sizes[split]))
         for split in SPLITS
@@ -76,11 +76,11 @@ def split_jobs(layout: Layout) -> list[Rows]:
 
 
 def make_part(layout: Layout, maker: Maker, job: Rows) -> Part:
-    """Return what the file needs of a job: runs in a worker process.
+    """Return the part of the file that a job generates. This runs in a worker process.
 
-    `chunks`: the deflated chunks of images, one after the other (uint8), `chunk_bytes` their
-    lengths; `sha256-NAME`: the digests of each array's runs, uint8 [runs, 32]; and the arrays
-    other than images as they are.
+    `chunks`: the compressed chunks of images, concatenated (uint8); `chunk_bytes`: their lengths.
+    `sha256-NAME`: the digests of each array's runs, uint8 [runs, 32]. The arrays other than images
+    are uncompressed, by their names.
     """
     arrays: dict[str, list[np.ndarray]] = {name: [] for name in layout.arrays()}
     digests: dict[str, list[bytes]] = {name: [] for name in layout.arrays()}
@@ -90,14 +90,14 @@ def make_part(layout: Layout, maker: Maker, job: Rows) -> Part:
         for name, array in run.items():
             digests[name] += run_digests(array)
             arrays[name].append(array)
-        # HDF5 wants no chunk larger than its array.
+        # HDF5 allows no chunk larger than its array.
         chunk_rows = min(layout.chunk_rows, layout.sizes[job.split])
         chunks += _deflate(arrays["images"].pop(), chunk_rows)
     part = {name: np.concatenate(runs) for name, runs in arrays.items() if runs}
     part["chunks"] = np.frombuffer(b"".join(chunks), np.uint8)
     part["chunk_bytes"] = np.array([len(chunk) for chunk in chunks])
-    for name, found in digests.items():
-        part[f"sha256-{name}"] = np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
+    for name, runs in digests.items():
+        part[f"sha256-{name}"] = np.frombuffer(b"".join(runs), np.uint8).reshape(-1, 32)
     return part
 
 
@@ -105,13 +105,13 @@ def _deflate(images: np.ndarray, rows: int) -> Iterator[bytes]:
     for start in range(0, len(images), rows):
         chunk = np.ascontiguousarray(images[start : start + rows])
         missing = (rows - len(chunk)) * images[0].nbytes
-        yield packed([chunk.data, bytes(missing)])
+        yield compressed([chunk.data, bytes(missing)])
 
 
 def _run(
     recipe: Recipe, jobs: list[Rows], workers: int
 ) -> Generator[tuple[Rows, Part], None, None]:
-    """Yield jobs with their parts as they are done; processes are started only where they help."""
+    """Yield each job with its part. Processes are started only for more than one job."""
     workers = min(workers, len(jobs))
     if workers <= 1:
         for job, maker in recipe.makers(jobs):
@@ -119,8 +119,8 @@ def _run(
         return
     from joblib import Parallel, delayed
 
-    # joblib hands large arrays to workers as shared memory maps, gives each worker its share of
-    # the cores for BLAS, and asks for no more makers than keep the workers busy.
+    # joblib passes large arrays to workers as shared memory maps, gives each worker its share of
+    # the cores for BLAS, and requests only as many makers as keep the workers busy.
     parallel = Parallel(n_jobs=workers, return_as="generator")
     yield from parallel(
         delayed(_job_and_part)(recipe.layout, maker, job) for job, maker in recipe.makers(jobs)
@@ -133,11 +133,11 @@ def _job_and_part(layout: Layout, maker: Maker, job: Rows) -> tuple[Rows, Part]:
 
 def _assemble(recipe: Recipe, jobs: list[Rows], parts: Parts, path: Path) -> None:
     # Imported here: worker processes import this module and do not need HDF5.
-    from hsal_bench.data import fingerprints
+    from hsal_bench.data.fingerprints import write_fingerprints
 
     with file_writer(recipe.layout, path, JOB_ROWS) as writer:
         for job in jobs:
             writer.add(job.split, job.start, parts.load(job.name))
         if hasattr(recipe, "fingerprints"):
-            fingerprints.write(writer.file, recipe.fingerprints(writer.used_sources()))
+            write_fingerprints(writer.file, recipe.fingerprints(writer.used_sources()))
         writer.finish(dataclasses.replace(recipe.header, content_sha256=writer.content_sha256()))

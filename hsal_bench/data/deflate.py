@@ -1,7 +1,7 @@
-"""Deflate streams, by Intel's ISA-L where it is installed, else by zlib.
+"""Deflate compression, by Intel's ISA-L if it is installed, else by zlib.
 
-The streams differ by a few bytes, and either reads the other's. On scenes ISA-L packs about seven
-times as fast as zlib at its fastest and unpacks twice as fast (`benchmarks/deflate.py`).
+Each reads the other's streams, whose sizes differ slightly. On scenes ISA-L compresses about seven
+times as fast as zlib at its fastest level and decompresses twice as fast (`benchmarks/deflate.py`).
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any
 isal_zlib: Any
 try:
     from isal import isal_zlib
-except ImportError:  # there is no wheel for every platform
+except ImportError:  # not every platform has a wheel
     isal_zlib = None
 
 
-def packed(pieces: Iterable[bytes | memoryview]) -> bytes:
-    """Return the pieces, one after the other, as one zlib stream."""
-    # Run-length matches are a third faster than zlib's own search at level 1, and pack scenes,
-    # which are mostly black, tighter.
+def compressed(pieces: Iterable[bytes | memoryview]) -> bytes:
+    """Return the concatenated pieces as one zlib stream."""
+    # Run-length matching is a third faster than zlib's own search at level 1, and smaller on
+    # scenes, which are mostly black.
     packer = isal_zlib.compressobj(1) if isal_zlib else zlib.compressobj(1, strategy=zlib.Z_RLE)
     return b"".join([*(packer.compress(piece) for piece in pieces), packer.flush()])
 
 
-def unpacked(stream: bytes) -> bytes:
-    """Return what a zlib stream holds.
+def decompressed(stream: bytes) -> bytes:
+    """Return the content of a zlib stream.
 
     Raises:
         ValueError: it is damaged or incomplete.

@@ -1,4 +1,4 @@
-"""Reading a data set file."""
+"""Reading a dataset file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hsal_bench.data.deflate import unpacked
+from hsal_bench.data.deflate import decompressed
 from hsal_bench.data.schema import SCHEMA_VERSION, SPLITS, Examples, Header, Layout
 from hsal_bench.errors import UsageError
 
-_REMEDY = "make it again with `hsal-bench generate`"
+_REMEDY = "generate it again with `hsal-bench generate`"
 
 
 class DataFile:
-    """An open data set file: its header, its layout, its arrays.
+    """An open dataset file: its header, layout and arrays.
 
     >>> with open_data(Path("data/mnist-multiset.h5")) as data:
     ...     counts = data.read("test", "counts")
@@ -29,14 +29,14 @@ class DataFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The path of the file."""
         return Path(self.file.filename)
 
     def read(self, split: str, name: str) -> np.ndarray:
-        """Return a whole array of a split, as in `Layout.arrays`.
+        """Return a complete array of a split, as in `Layout.arrays`.
 
         Raises:
-            UsageError: what is stored cannot be decoded; so do `rows`, `runs` and `examples`.
+            UsageError: the array cannot be decoded; so do `rows`, `runs` and `examples`.
         """
         dataset = self.file[split][name]
         return self._slice(dataset, 0, len(dataset))
@@ -83,13 +83,13 @@ class DataFile:
 
 @contextmanager
 def open_data(path: Path) -> Iterator[DataFile]:
-    """Open the data set file `path`, checking what can be checked without reading the arrays.
+    """Open the dataset file `path` and check all that does not need the arrays' content.
 
     Raises:
-        UsageError: missing, not HDF5, truncated, of another schema version, or not a data set.
+        UsageError: missing, not HDF5, truncated, a different schema version, or not a dataset.
     """
     if not path.exists():
-        raise UsageError(f"no data set file {path}: build it with `hsal-bench generate`")
+        raise UsageError(f"no dataset file {path}: build it with `hsal-bench generate`")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -103,7 +103,7 @@ def open_data(path: Path) -> Iterator[DataFile]:
 def _read_header(file: h5py.File, path: Path) -> Header:
     version = file.attrs.get("schema_version")
     if version is None:
-        raise UsageError(f"{path} is HDF5 but not an hsal-bench data set: {_REMEDY}")
+        raise UsageError(f"{path} is HDF5 but not an hsal-bench dataset: {_REMEDY}")
     if version != SCHEMA_VERSION:
         raise UsageError(
             f"{path} has schema version {version}, this hsal-bench reads {SCHEMA_VERSION}: "
@@ -127,7 +127,7 @@ def _read_layout(file: h5py.File, header: Header, path: Path) -> Layout:
                 if array.dtype != dtype or array.shape != expected:
                     raise UsageError(
                         f"{path}: {split}/{name} is {array.dtype} {array.shape}, "
-                        f"it should be {dtype} {expected}: {_REMEDY}"
+                        f"expected {dtype} {expected}: {_REMEDY}"
                     )
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UsageError(f"{path} lacks an array ({error}): {_REMEDY}") from error
@@ -140,19 +140,19 @@ def _is_plain_deflate(dataset: h5py.Dataset) -> bool:
 
 
 def _inflate(dataset: h5py.Dataset, first: int, stop: int) -> np.ndarray:
-    """Return the rows first..stop-1 of a deflated array; `first` begins a chunk.
+    """Return the rows first..stop-1 of a compressed array; `first` is the start of a chunk.
 
-    The chunks are inflated by threads (which release the lock).
+    Threads decompress the chunks (zlib releases the interpreter lock).
     """
     result = np.empty((stop - first, *dataset.shape[1:]), dataset.dtype)
     rows = dataset.chunks[0]
 
     def inflate(start: int, stored: bytes) -> None:
-        chunk = np.frombuffer(unpacked(stored), dataset.dtype)
+        chunk = np.frombuffer(decompressed(stored), dataset.dtype)
         chunk = chunk.reshape(rows, *dataset.shape[1:])
         result[start : start + rows] = chunk[: len(result) - start]
 
-    # h5py hands out the stored bytes under its own lock, so they are fetched here, not in a thread.
+    # h5py reads the stored bytes under its own lock, so they are read here, not in a thread.
     with ThreadPoolExecutor() as pool:
         jobs = []
         for start in range(0, len(result), rows):

@@ -1,7 +1,7 @@
-"""Hashes of the glyphs or photographs behind a dataset's objects, stored in its file.
+"""Hashes of the glyphs or photographs of a dataset's objects, stored in its file.
 
-The group `sources` has one row per glyph that made an object. It is not part of `content_sha256`,
-so a dataset has the same hash with and without it; an attribute holds a hash of its own.
+The group `sources` has one row per glyph in use. It is not part of `content_sha256`, so a dataset
+has the same hash with and without it; an attribute holds the hash of the group.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from hsal_bench.errors import UsageError
 
 GROUP = "sources"
 COLUMNS = {
-    "index": "the glyph's number, as in source_index; ascending",
-    "sha256": "hash of its content: of a glyph its ink cropped to the box around it, of a "
-    "photograph the bytes of its file",
-    "corner": "top and left of a glyph's ink in pixels",
+    "index": "the number of the glyph or photograph, as in source_index; ascending",
+    "sha256": "hash of the glyph's ink, cropped to its bounding box, or of the photograph's file",
+    "corner": "top and left of the glyph's ink, pixels",
 }
 """The arrays of the group, one row per glyph. Photographs have no `corner`."""
 
 
-def write(file: h5py.File, fingerprints: Fingerprints) -> None:
+def write_fingerprints(file: h5py.File, fingerprints: Fingerprints) -> None:
     """Add the fingerprints to a file."""
     group = file.create_group(GROUP)
     for name, array in fingerprints.columns().items():
@@ -32,8 +31,8 @@ def write(file: h5py.File, fingerprints: Fingerprints) -> None:
     group.attrs["sha256"] = fingerprints.digest
 
 
-def read(data: DataFile) -> Fingerprints | None:
-    """Return the fingerprints in a file; None: it was written without.
+def read_fingerprints(data: DataFile) -> Fingerprints | None:
+    """Return the fingerprints in a file; None: it has none.
 
     Raises:
         UsageError: they are damaged.
@@ -48,5 +47,5 @@ def read(data: DataFile) -> Fingerprints | None:
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{data.path}: {GROUP} cannot be read ({error})") from error
     if not intact:
-        raise UsageError(f"{data.path}: {GROUP} is damaged: its hash is not the stated one")
+        raise UsageError(f"{data.path}: {GROUP} is damaged: its hash does not match")
     return fingerprints

@@ -1,4 +1,4 @@
-"""From the names and options of `hsal-bench generate` to data set files."""
+"""The work of `hsal-bench generate`: from names and options to dataset files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from joblib import cpu_count, parallel_config
 from hsal_bench import registry
 from hsal_bench.data import leaks
 from hsal_bench.data import names as dataset_names
-from hsal_bench.data.build import build
+from hsal_bench.data.build import build_file
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Generator, Recipe, load_generator
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
@@ -26,7 +26,7 @@ from hsal_bench.progress import progress
 
 @dataclass(frozen=True)
 class Job:
-    """A data set to make at `path`, or one that is there already as the spec says."""
+    """A dataset to generate at `path`; `up_to_date`: the file exists and matches the spec."""
 
     name: str
     generator: Generator
@@ -36,7 +36,7 @@ class Job:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the header of the file says it was made from."""
+        """The config in the file's header."""
         return json.loads(json.dumps({"generator": self.name, **as_config(self.spec)}))
 
 
@@ -48,15 +48,15 @@ def plan(
     force: bool = False,
     like: Mapping[str, Any] | None = None,
 ) -> list[Job]:
-    """Return a job for each data set in `names` (none: the generators' own), with files in `out`.
+    """Return a job for each dataset in `names` (none: the generators' own), with files in `out`.
 
-    `values` maps fields of specs to texts; a data set takes those it has. `like`: the config of a
-    data set that the others are made like, but for what their names say.
+    `values` maps fields of specs to texts; a dataset takes those it has. `like`: the config of
+    another dataset; it fills the fields that a name does not fix.
 
     Raises:
-        UsageError: an unknown name or field, a text that is no value of its field, a spec that
-            contradicts itself or its name, two data sets with one file, a file of another config
-            without `force`, a folder that cannot be written in.
+        UsageError: an unknown name or field, an invalid value, a spec that contradicts itself or
+            its name, two datasets with the same file, an existing file with a different config
+            (without `force`), or a folder that cannot be written to.
     """
     names = list(dict.fromkeys(names)) or registry.names(registry.GENERATORS)
     jobs = [_job(name, values, out, like) for name in names]
@@ -75,40 +75,40 @@ def recipes(
     unavailable: Callable[[str], None] | None = None,
     workers: int | None = None,
 ) -> list[tuple[Job, Recipe]]:
-    """Return the jobs that are not up to date with their recipes: all, before any is made.
+    """Return the jobs that are not up to date, with their recipes, before any is generated.
 
-    `workers`: processes that a generator may use for this; as many as there are cores to be had.
-
-    `unavailable` is told of each data set whose source is not to be had, and those are left out;
-    without it, or with no data set left, that is an error.
+    `workers`: processes that a generator may use for this, by default one per available core.
+    Datasets whose source is not available are skipped, and `unavailable` is called with a message
+    for each; without it, or if no dataset is left, this is an error.
 
     Raises:
-        UsageError: whatever the generators refuse.
+        UsageError: a generator refuses its spec.
+        SourceUnavailable: see above.
     """
-    found, left = [], len(jobs)
+    pairs, left = [], len(jobs)
     for job in jobs:
         if job.up_to_date:
             continue
         try:
             with parallel_config(n_jobs=workers or cpu_count()):
-                found.append((job, job.generator.recipe(job.spec, data_dir)))
+                pairs.append((job, job.generator.recipe(job.spec, data_dir)))
         except SourceUnavailable as error:
             left -= 1
             if unavailable is None or not left:
                 raise
-            unavailable(f"{job.name} is left out: {error}")
-    return found
+            unavailable(f"{job.name} is skipped: {error}")
+    return pairs
 
 
-def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:
-    """Make the file, showing progress, and return a line about it, and its notes.
+def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> str:
+    """Generate the file, showing progress; return a line about it, followed by its notes.
 
-    `workers`: processes; by default as many as there are cores to be had.
+    `workers`: processes, by default one per available core.
     """
     images = sum(recipe.layout.sizes.values())
     started = time.monotonic()
     with progress(job.path.stem, images) as advance:
-        build(
+        build_file(
             recipe,
             job.path,
             workers=workers or cpu_count(),
@@ -117,53 +117,54 @@ def make(job: Job, recipe: Recipe, workers: int | None = None) -> str:
     seconds = time.monotonic() - started
     with open_data(job.path) as data:
         header, warning = data.header, leaks.warning(data)
-    made = (
+    line = (
         f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
         f"{job.path.stat().st_size / 1e6:.1f} MB, content {header.content_sha256}"
     )
-    return "\n  ".join(filter(None, [made, *header.notes, warning]))
+    return "\n  ".join(filter(None, [line, *header.notes, warning]))
 
 
 def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any] | None) -> Job:
-    found = dataset_names.find(name, like)
-    if found is None:
-        raise UsageError(f"no data set {name!r}: {dataset_names.unknown(name)}")
-    own, meant = found
+    match = dataset_names.find(name, like)
+    if match is None:
+        raise UsageError(f"no dataset {name!r}: {dataset_names.unknown(name)}")
+    own, named_spec = match
     generator = load_generator(own)
-    known = field_types(type(meant))
-    spec = replace(meant, {field: text for field, text in values.items() if field in known}, name)
-    made = generator.data_set_name(spec)
-    if name != own and made != name:
-        changes = " ".join(dataset_names.flags(meant, spec))
+    known = field_types(type(named_spec))
+    values = {field: text for field, text in values.items() if field in known}
+    spec = replace(named_spec, values, name)
+    full_name = generator.data_set_name(spec)
+    if name not in (own, full_name):
+        changes = " ".join(dataset_names.flags(named_spec, spec))
         raise UsageError(
-            f"{name} with {changes} is {made}: leave out what changes it, or generate {own} with "
-            "all that you want"
+            f"{name} with {changes} is {full_name}: drop the options that contradict the name, or "
+            f"use {own} with all options"
         )
-    return Job(own, generator, spec, out / f"{made}.h5")
+    return Job(own, generator, spec, out / f"{full_name}.h5")
 
 
 def _refuse_unused(values: Mapping[str, str], jobs: Sequence[Job]) -> None:
     known = {field for job in jobs for field in field_types(type(job.spec))}
     for field in values:
         if field not in known:
-            raise UsageError(f"no data set has an option {field!r}: {suggest(field, known)}")
+            raise UsageError(f"no dataset has an option {field!r}: {suggest(field, known)}")
 
 
 def _one_per_file(jobs: Sequence[Job]) -> list[Job]:
-    """Return the jobs, those that are the same once. Raises UsageError: two would be one file."""
+    """Return the jobs without repeats. Raises UsageError: two jobs have the same file."""
     owners: dict[Path, Job] = {}
     for job in jobs:
         other = owners.setdefault(job.path, job)
         if other.config != job.config:
             raise UsageError(
-                f"{other.name} and {job.name} would both be {job.path}: make them one at a time, "
-                "with another --out"
+                f"{other.name} and {job.name} have the same file {job.path}: generate them one at "
+                "a time, each with its own --out"
             )
     return list(owners.values())
 
 
 def _is_up_to_date(job: Job) -> bool:
-    """Whether the file is there as it should be. Raises UsageError if there is another."""
+    """Whether the file exists and has the job's config. Raises UsageError: another config."""
     if not job.path.exists():
         return False
     try:

@@ -1,8 +1,8 @@
-"""The contract between the core and whatever builds data sets.
+"""The contract between the core and the generators of datasets.
 
 A generator is found by its name through the entry points `hsal_bench.generators`. It turns a spec
-(a frozen dataclass: the options of `hsal-bench generate`) into a recipe; the core's `build` makes
-the file from the recipe, and `verify` re-makes examples from it.
+(a frozen dataclass: the options of `hsal-bench generate`) into a recipe; the core builds the file
+from the recipe, and `verify` generates examples from it again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Rows:
 
     @property
     def name(self) -> str:
-        """A name that sorts by split and place."""
+        """A name that sorts by split and position."""
         return f"{self.split}-{self.start:010d}"
 
     def __len__(self) -> int:
@@ -35,7 +35,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a data set's images and classes are; None: only its source can tell."""
+    """The shape of a dataset's images and its classes; None: unknown without its source."""
 
     image_shape: tuple[int, int, int] | None = None
     class_names: tuple[str, ...] | None = None
@@ -43,13 +43,13 @@ class Outline:
 
 @dataclass(frozen=True)
 class About:
-    """What a data card says of a data set beyond what is measured: sentences, in Markdown.
+    """The unmeasured part of a data card: sentences in Markdown.
 
-    summary: what an image is. origin: who made the photographs or glyphs, and of what. made: how
-    images are made of them, step by step. limits: known biases and limits that no measurement
-    shows. not_for: what the data set should not be used for. personal: what it tells of persons.
-    license: as in `Header`; license_url: its page, "" where it is no licence with a page of its
-    own. homepage: where the source is published, or "".
+    summary: what an image shows. origin: who created the photographs or glyphs, and how. made: how
+    images are created from them, step by step. limits: known biases and limits that measurements
+    do not show. not_for: uses to avoid. personal: the personal data it holds. license: as in
+    `Header`; license_url: the licence's page, "" if it has none. homepage: where the source is
+    published, or "".
     """
 
     summary: str
@@ -64,7 +64,7 @@ class About:
 
 
 class Maker(Protocol):
-    """What makes examples of a recipe. Picklable: workers receive it, with all it needs."""
+    """Generates examples of a recipe. It is picklable and complete: workers receive it."""
 
     def make(self, split: str, start: int, stop: int) -> Examples:
         """Return the examples start..stop-1 of a split, every array of `Layout.arrays`.
@@ -75,20 +75,21 @@ class Maker(Protocol):
 
 
 class Recipe(Protocol):
-    """One data set, ready to be made.
+    """One dataset, ready to be generated.
 
-    It may have `fingerprints(index) -> Fingerprints`: the content of the glyphs or photographs
-    `index` (int32 [G], ascending, as in `source_index`). The file stores it, `verify` compares it.
+    Optional method: `fingerprints(index) -> Fingerprints`, the hashes of the glyphs or photographs
+    `index` (int32 [G], ascending, as in `source_index`). The file stores them, `verify` compares
+    them.
     """
 
     header: Header
     layout: Layout
 
     def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, Maker]]:
-        """Yield each of `wanted`, in any order, with what makes its examples.
+        """Yield each of `wanted`, in any order, with the maker of its examples.
 
-        Where the source can only be read from front to back, this is the place that reads it: once
-        for all that is wanted, holding no more than what is not yet complete.
+        A source that can only be read front to back is read here: once for all rows, holding only
+        rows that are not complete yet.
         """
         ...
 
@@ -99,39 +100,39 @@ def leaks_by_design(config: Mapping[str, Any]) -> bool:
 
 
 class Generator(Protocol):
-    """A named data set: its defaults, and how a spec becomes a recipe.
+    """A named dataset: its defaults, and how a spec becomes a recipe.
 
-    It may have more: `spec_of(name, like) -> spec | None`, the inverse of `data_set_name`, for data
-    sets that have names of their own and are made with other options (what the name says nothing of
-    is as in the spec `like`, if it is not None); `family(spec) -> Mapping[str, str]`, the names of
-    those that belong to that of `spec`, each with a line on what it is; `outline(spec) -> Outline`,
-    what its recipe will be of, known without the source; and `about(spec) -> About`, for the data
-    card.
+    Optional methods: `spec_of(name, like) -> spec | None`, the inverse of `data_set_name` for named
+    variations (`like`, if not None, is the spec that fills the fields which the name does not fix);
+    `family(spec) -> Mapping[str, str]`, the names of the datasets related to `spec`, each with a
+    one-line description; `outline(spec) -> Outline`, the images and classes known without the
+    source; `about(spec) -> About`, for the data card.
     """
 
     summary: str
     defaults: Any
 
     def data_set_name(self, spec: Any) -> str:
-        """Return the name of the data set that `spec` describes; its file is NAME.h5."""
+        """Return the name of the dataset that `spec` describes; its file is NAME.h5."""
         ...
 
     def recipe(self, spec: Any, data_dir: Path) -> Recipe:
         """Return the recipe of `spec`, its source read from (or downloaded into) `data_dir`.
 
         Raises:
-            UsageError: the spec contradicts itself or the source; the source is not to be had.
+            UsageError: the spec contradicts itself or the source.
+            SourceUnavailable: the source is not available.
         """
         ...
 
     def companion(self, spec: Any) -> tuple[str, Any] | None:
-        """Return (generator name, spec) of the single-object data set that goes with `spec`.
+        """Return (generator name, spec) of the single-object dataset that matches `spec`.
 
-        The activation model is fine-tuned on it. None: on the images themselves.
+        The activation model is fine-tuned on it. None: it is fine-tuned on the images of `spec`.
         """
         ...
 
 
 def load_generator(name: str) -> Generator:
     """Return the generator of that name. Raises as `registry.load`."""
-    return registry.load(registry.GENERATORS, name, "data set")
+    return registry.load(registry.GENERATORS, name, "dataset")

@@ -8,15 +8,15 @@ from itertools import combinations
 
 import numpy as np
 
-from hsal_bench.data import fingerprints
 from hsal_bench.data.file import DataFile
+from hsal_bench.data.fingerprints import read_fingerprints
 from hsal_bench.data.generator import leaks_by_design
 from hsal_bench.data.schema import PAD, SPLITS, Fingerprints
 from hsal_bench.errors import UsageError
 
 NO_HASHES = (
-    "the file has no hashes of its glyphs, so only their indices were compared: generate it again "
-    "(--force) to compare content, if its generator gives hashes"
+    "the file has no hashes of its glyphs, so only indices were compared: generate it again with "
+    "--force to add the hashes, if its generator computes them"
 )
 _SHIFTS = tuple((y << 16) + x for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0))
 
@@ -25,9 +25,9 @@ _SHIFTS = tuple((y << 16) + x for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) 
 class Overlap:
     """The glyphs of the split `later` that `earlier` has too.
 
-    glyphs: distinct glyphs of `later`. equal: int [n, 2], (glyph of `earlier`, equal glyph of
-    `later`), each of `later` once, ascending. shifted: the same of those that are equal after a
-    shift by one pixel in one of 8 directions and not without; None where that is not known.
+    glyphs: number of distinct glyphs of `later`. equal: int [n, 2], (glyph of `earlier`, equal
+    glyph of `later`), each of `later` once, ascending. shifted: the same for glyphs that are equal
+    only after a shift by one pixel in one of 8 directions; None: unknown.
     """
 
     earlier: str
@@ -40,7 +40,7 @@ class Overlap:
         share = len(self.equal) / max(self.glyphs, 1)
         return (
             f"{100 * share:.1f} % of the glyphs or photographs of {self.later} "
-            f"({len(self.equal):,} of {self.glyphs:,}) are in {self.earlier} too"
+            f"({len(self.equal):,} of {self.glyphs:,}) are also in {self.earlier}"
         )
 
 
@@ -48,7 +48,7 @@ def overlaps(data: DataFile, known: Fingerprints | None) -> list[Overlap]:
     """Return the overlap of each pair of splits, by content; by index if `known` is None.
 
     Raises:
-        UsageError: a glyph that made an object is not in `known`.
+        UsageError: a glyph in use is not in `known`.
     """
     used = {split: used_sources(data, split) for split in SPLITS}
     keys = used if known is None else _keys(known, used)
@@ -59,50 +59,50 @@ def overlaps(data: DataFile, known: Fingerprints | None) -> list[Overlap]:
 
 
 def used_sources(data: DataFile, split: str) -> np.ndarray:
-    """Return the numbers of the glyphs or photographs behind a split, int32 [G], ascending."""
+    """Return the numbers of the glyphs or photographs in a split, int32 [G], ascending."""
     index = data.read(split, "source_index")
     return np.unique(index[index != PAD])
 
 
-def leaking(found: Sequence[Overlap]) -> list[Overlap]:
+def nonempty(overlaps: Sequence[Overlap]) -> list[Overlap]:
     """Return the overlaps that are not empty."""
-    return [overlap for overlap in found if len(overlap.equal)]
+    return [overlap for overlap in overlaps if len(overlap.equal)]
 
 
 def summary(data: DataFile) -> str:
     """Return a sentence on whether the splits share glyphs or photographs.
 
     Raises:
-        UsageError: what is stored cannot be decoded.
+        UsageError: the file cannot be decoded.
     """
     if text := warning(data):
         return text
-    how = "by the hash of their content"
-    if fingerprints.read(data) is None:
-        how = "by their index; the file has no hashes of their content"
-    return f"Leak-free: no glyph or photograph is behind the objects of two splits, {how}."
+    how = "compared by content"
+    if read_fingerprints(data) is None:
+        how = "compared by index, since the file has no hashes of their content"
+    return f"Leak-free: no two splits share a glyph or photograph ({how})."
 
 
 def warning(data: DataFile) -> str:
-    """Return a sentence on what the splits share, "" if that is nothing.
+    """Return a sentence on what the splits share, "" if they share nothing.
 
     Raises:
-        UsageError: what is stored cannot be decoded.
+        UsageError: the file cannot be decoded.
     """
-    if shared := leaking(overlaps(data, fingerprints.read(data))):
+    if shared := nonempty(overlaps(data, read_fingerprints(data))):
         return f"Not leak-free: {'; '.join(map(str, shared))}."
     if leaks_by_design(data.header.config):
-        return "Not leak-free: the splits draw from one pool of glyphs."
+        return "Not leak-free: all splits draw from one pool of glyphs."
     return ""
 
 
 def _keys(known: Fingerprints, used: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return a number for the content of each used glyph: a shift by (y, x) adds (y << 16) + x."""
-    # As texts of 32 bytes, hashes sort ten times faster than as rows.
+    """Return a key for the content of each used glyph: a shift by (y, x) adds (y << 16) + x."""
+    # Hashes sort ten times faster as 32-byte texts than as rows.
     texts = np.ascontiguousarray(known.sha256).view("S32").reshape(-1)
     key = np.unique(texts, return_inverse=True)[1].astype(np.int64) << 32
     if known.corner is not None:
-        # Corners are below 2^15: a shift past the edge meets no other glyph's number.
+        # Corners are below 2^15: a shift past the edge never gives another glyph's key.
         y, x = known.corner.T.astype(np.int64)
         key += (y << 16) + x
     for split, glyphs in used.items():
@@ -137,7 +137,7 @@ def _overlap(
 
 
 def _matches(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the place in `keys` (ascending) of each of `wanted`, -1 where there is none."""
+    """Return the position in `keys` (ascending) of each of `wanted`, -1 if it is absent."""
     if not len(keys):
         return np.full(len(wanted), -1)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)

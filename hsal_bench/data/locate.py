@@ -1,4 +1,4 @@
-"""Finding a data set by name or file, and building it where it is missing."""
+"""Finding a dataset by name or file, and building it if it is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
 
 MAY_DIFFER = ("source", "seed", *SPLITS)
-"""Fields in which a companion may differ: glyphs are compared by their hash, not their name."""
+"""Fields in which a companion may differ: its glyphs are compared by hash, not by name."""
 
 
 def find_or_build(
@@ -27,14 +27,13 @@ def find_or_build(
     like: Mapping[str, Any] | None = None,
     check: Callable[[Outline], None] | None = None,
 ) -> Path:
-    """Return the file of a data set: `name` itself if it is a file, else NAME.h5 in `datasets`.
+    """Return the file of a dataset: `name` itself if it is a file, else NAME.h5 in `datasets`.
 
-    A name that a generator makes is built there, saying so, if there is no such file; like the data
-    set whose config `like` is, but for what the name says. `check` is asked before that, when the
-    source has been read.
+    A missing file is built, with a message. `like`, the config of another dataset, fills the fields
+    that the name does not fix. `check` is called before the build, once the source has been read.
 
     Raises:
-        UsageError: neither a file nor a known name; whatever the generator or `check` refuses.
+        UsageError: neither a file nor a known name; the generator or `check` refuses.
     """
     if _is_file(name):
         return Path(name)
@@ -46,47 +45,46 @@ def find_or_build(
 
 
 def require_known(name: str, datasets: Path) -> None:
-    """Check that a data set is a file or one that can be built, before either is done.
+    """Check that a dataset is a file or can be built, without opening or building it.
 
     Raises:
-        UsageError: neither.
+        UsageError: it is neither.
     """
     if _is_file(name):
         if not Path(name).is_file():
-            raise UsageError(f"no data set file {name}: build it with `hsal-bench generate`")
+            raise UsageError(f"no dataset file {name}: build it with `hsal-bench generate`")
     elif Path(name).is_file():
-        raise UsageError(f"{name} is a file, but no data set: those end with .h5")
+        raise UsageError(f"{name} is not a dataset: give a file that ends with .h5")
     elif not (datasets / f"{name}.h5").exists() and dataset_names.find(name) is None:
         built = [file.stem for file in datasets.glob("*.h5")]
-        raise UsageError(
-            f"no data set {name!r} in {datasets}: {dataset_names.unknown(name, built)}"
-        )
+        raise UsageError(f"no dataset {name!r} in {datasets}: {dataset_names.unknown(name, built)}")
 
 
 def outline(name: str, datasets: Path, like: Mapping[str, Any]) -> Outline:
-    """Return what is known of the data set that `find_or_build` would build, without its source.
+    """Return the outline of the dataset that `find_or_build` would build, without its source.
 
-    Nothing of one that is there: its file tells.
+    It is empty if the file exists: the file itself has the shapes and classes.
 
     Raises:
-        UsageError: whatever the generator refuses.
+        UsageError: the generator refuses.
     """
     if _is_file(name) or (datasets / f"{name}.h5").exists():
         return Outline()
-    if found := dataset_names.find(name, like):
-        generator: Any = load_generator(found[0])
+    if match := dataset_names.find(name, like):
+        own, spec = match
+        generator: Any = load_generator(own)
         if hasattr(generator, "outline"):
-            return generator.outline(found[1])
+            return generator.outline(spec)
     return Outline()
 
 
 def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path | None:
-    """Return the single-object data set that goes with `data`, built if it is missing.
+    """Return the single-object dataset that matches `data`, built if it is missing.
 
-    None: there is none, and the activation model is fine-tuned on the images themselves.
+    None: there is none, and the activation model is fine-tuned on the images of `data`.
 
     Raises:
-        UsageError: the file of that name is of other glyphs, or its images look otherwise.
+        UsageError: the existing file has different glyphs, or a different config.
     """
     job = _companion(data, datasets)
     if job is None:
@@ -96,8 +94,8 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
     with open_data(job.path) as single:
         if single.header.source_sha256 != data.header.source_sha256:
             raise UsageError(
-                f"{job.path} and {data.path} are of different glyphs: move the first away, or name "
-                "another folder with --datasets"
+                f"{job.path} and {data.path} have different glyphs: move the first away, or use "
+                "--datasets to name another folder"
             )
         stored = single.header.config
         compared = [name for name in {**job.config, **stored} if name not in MAY_DIFFER]
@@ -138,5 +136,5 @@ def _build(
     for planned, recipe in generation.recipes(jobs, data_dir):
         if check is not None:
             check(Outline(recipe.layout.image_shape, recipe.header.class_names))
-        click.echo(generation.make(planned, recipe), err=True)
+        click.echo(generation.generate_file(planned, recipe), err=True)
     return job.path

@@ -1,7 +1,7 @@
-"""Data sets by name: a generator's own, and what it makes with other options under another name.
+"""Dataset names: those of the generators, and those of their named variations.
 
-A generator tells of the latter by two optional methods: `spec_of(name, like)` returns the spec that
-a name stands for, `family(spec)` the names that belong together (hsal_bench/data/generator.py).
+A generator defines its variations by two optional methods: `spec_of(name, like)` returns the spec
+of a name, `family(spec)` the related names (hsal_bench/data/generator.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from hsal_bench.options import as_text, from_json
 
 
 def find(name: str, like: Mapping[str, Any] | None = None) -> tuple[str, Any] | None:
-    """Return (generator, spec) of the data set `name`; None: no generator makes one of that name.
+    """Return (generator, spec) of the dataset `name`; None: no generator has that name.
 
-    like: the config of another data set's file. What the name says nothing of is taken from it.
+    like: the config of another dataset's file; it fills the fields that the name does not fix.
 
     Raises:
-        UsageError: the generator of that very name cannot be imported; `like` is no config, or
-            leaves no room for what the name says.
+        UsageError: the generator `name` cannot be imported; `like` is not a config or contradicts
+            the name.
     """
     known = registry.names(registry.GENERATORS)
     model = None if like is None else _spec(like)
@@ -38,44 +38,45 @@ def find(name: str, like: Mapping[str, Any] | None = None) -> tuple[str, Any] | 
 
 
 def unknown(name: str, others: Iterable[str] = ()) -> str:
-    """Return the end of an error about a data set `name` that nothing makes.
+    """Return the end of an error about an unknown dataset `name`.
 
-    others: names that would be as good, beside those that a generator makes.
+    others: valid names besides those of the generators.
     """
-    return suggest(name, {*known(), *others})
+    return suggest(name, {*all_names(), *others})
 
 
-def known() -> list[str]:
-    """Return the names of generators and of what each makes beside its own, as `list` has them."""
-    return [name for own in registry.names(registry.GENERATORS) for name in (own, *listed(own))]
+def all_names() -> list[str]:
+    """Return the names of all generators and of their variations, in the order of `list`."""
+    owns = registry.names(registry.GENERATORS)
+    return [name for own in owns for name in (own, *variations(own))]
 
 
-def listed(own: str) -> dict[str, str]:
-    """Return what the generator `own` makes under other names, of its default source: with lines.
+def variations(own: str) -> dict[str, str]:
+    """Return the variations of the generator `own` with its default source: name -> description.
 
-    {} where it makes none, or cannot be imported.
+    {} if it has none or cannot be imported.
     """
     generator = _loaded(own)
     family = _family(generator, generator.defaults) if generator else {}
     return {name: line for name, line in family.items() if name != own}
 
 
-def summary(own: str) -> str:
-    """Return in a line what the generator `own` makes; "" where it cannot be imported."""
+def generator_summary(own: str) -> str:
+    """Return the one-line description of a generator, "" if it cannot be imported."""
     generator = _loaded(own)
     return generator.summary if generator else ""
 
 
-def about(own: str, name: str, spec: Any) -> str:
-    """Return in a line what the data set `name` is, which the generator `own` makes of `spec`."""
+def dataset_summary(own: str, name: str, spec: Any) -> str:
+    """Return the one-line description of the dataset `name`, `spec` of the generator `own`."""
     generator: Any = load_generator(own)
     return _family(generator, spec).get(name, generator.summary)
 
 
 def family(config: Mapping[str, Any]) -> list[str]:
-    """Return the names of what belongs together with the data set whose file has `config`.
+    """Return the names of the datasets related to the one whose file has `config`.
 
-    Those that leak by design are left out: their test glyphs may have been trained on.
+    Datasets that leak by design are left out: their test glyphs may have been trained on.
     """
     spec = _spec(config)
     if spec is None:
@@ -85,7 +86,7 @@ def family(config: Mapping[str, Any]) -> list[str]:
 
 
 def flags(defaults: Any, spec: Any) -> list[str]:
-    """Return the options of `hsal-bench generate` that make `spec` of `defaults`, as words."""
+    """Return the options of `hsal-bench generate` that turn `defaults` into `spec`, as words."""
     changed = {
         field.name: getattr(spec, field.name)
         for field in dataclasses.fields(spec)
@@ -100,11 +101,11 @@ def _loaded(own: str, *, required: bool = False) -> Any:
     except UsageError:
         if required:
             raise
-        return None  # another package's fault is not what the user asked about
+        return None  # a broken generator must not hide the names of the others
 
 
 def _spec(config: Mapping[str, Any]) -> Any:
-    """Return the spec that a file's config is of; None: of no generator that is here."""
+    """Return the spec of a file's config; None: its generator is not installed."""
     fields = dict(config)
     own = fields.pop("generator", None)
     if own not in registry.names(registry.GENERATORS):

@@ -1,8 +1,8 @@
-"""The data set file: what is in it, and the hash of its content.
+"""The format of a dataset file, and the hash of its content.
 
-One HDF5 file holds a data set: the groups `train`, `valid` and `test`, each with the arrays of
-`ARRAYS`, and the root attributes of `Header`. This module says what they are; `file` reads
-them, `build` writes them, `verify` proves them.
+One HDF5 file holds a dataset: the groups `train`, `valid` and `test`, each with the arrays of
+`Layout.arrays`, and the root attributes of `Header`. This module defines them; `file` reads them,
+`writer` writes them, `verify` checks them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Examples = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Layout:
-    """The shapes that all examples of a data set share.
+    """The shapes that all examples of a dataset share.
 
     `image_shape` is (channels, height, width); `max_objects` (K) is the most objects of one
     image; `sizes` gives the number of examples of each split.
@@ -74,11 +74,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class Header:
-    """The root attributes of a data set file.
+    """The root attributes of a dataset file.
 
-    `config` is everything needed to make the data set again: {"generator": its name, and every
-    field of its spec}. `source` names the glyphs or photographs, `source_sha256` is of their
-    content. `notes`: what was seen of the source, such as pictures that were left out and why.
+    `config` is everything needed to generate the dataset again: {"generator": its name, and every
+    field of its spec}. `source` names the glyphs or photographs, `source_sha256` is the hash of
+    their content. `notes`: remarks about the source, such as skipped pictures and the reasons.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Header:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, the stop class not counted."""
+        """Number of classes, without the stop class."""
         return len(self.class_names)
 
     def attributes(self) -> dict[str, Any]:
@@ -110,10 +110,10 @@ class Header:
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> Header:
-        """Return the header that `attributes` made.
+        """Return the header with these attributes.
 
         Raises:
-            KeyError, TypeError, ValueError: an attribute is missing or is not what it should be.
+            KeyError, TypeError, ValueError: an attribute is missing or invalid.
         """
         # A file may have no notes.
         present = {"notes": "[]", **attributes}
@@ -122,16 +122,16 @@ class Header:
             values[name] = tuple(json.loads(values[name]))
         values["config"] = json.loads(values["config"])
         if not isinstance(values["config"], dict):
-            raise ValueError("config is not an object")
+            raise ValueError("config is not a JSON object")
         if not isinstance(values["config"].get("generator", ""), str):
             raise ValueError(f"config.generator is {values['config']['generator']!r}, not a name")
         values["seed"] = int(values["seed"])
         values["schema_version"] = int(values["schema_version"])
         if int(attributes["num_classes"]) != len(values["class_names"]):
-            raise ValueError("num_classes is not the number of class_names")
+            raise ValueError("num_classes differs from the number of class_names")
         check_sha256({"content_sha256": values["content_sha256"]})
         if not values["name"].isprintable():
-            raise ValueError(f"name holds characters that do not print ({shown(values['name'])})")
+            raise ValueError(f"name has unprintable characters ({shown(values['name'])})")
         return cls(**values)
 
 
@@ -141,11 +141,11 @@ _COLUMNS = {"index": ("<i4", ()), "sha256": ("|u1", (32,)), "corner": ("<i2", (2
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """The content of G glyphs or photographs.
+    """Hashes of the content of G glyphs or photographs.
 
     index: int32 [G], ascending, as in `source_index`. sha256: uint8 [G, 32]. corner: int16 [G, 2]
-    or None. Two glyphs are equal if `sha256` and `corner` are; glyphs that differ by a shift alone
-    have the same `sha256` and different corners.
+    or None. Two glyphs are equal if both `sha256` and `corner` are. Glyphs that differ only by a
+    shift have the same `sha256` and different corners.
     """
 
     index: np.ndarray
@@ -172,7 +172,7 @@ class Fingerprints:
 
     @property
     def well_formed(self) -> bool:
-        """Whether every column has a row per glyph, and the glyphs are in order."""
+        """Whether every column has one row per glyph, and the glyphs are in ascending order."""
         rows = len(self.index)
         return bool((np.diff(self.index) > 0).all()) and all(
             array.shape == (rows, *_COLUMNS[name][1]) for name, array in self.columns().items()
@@ -189,16 +189,17 @@ def run_digests(array: np.ndarray) -> list[bytes]:
 
 
 def content_sha256(layout: Layout, digests: Mapping[tuple[str, str], Iterable[bytes]]) -> str:
-    """Return the hash of a data set's decoded arrays.
+    """Return the hash of a dataset's decoded arrays.
 
-    `digests` maps (split, array name) to the digests of its runs of rows, in order. Hashing runs
-    apart lets workers do it in parallel; the file's bytes (compression, HDF5 version) play no part.
+    `digests` maps (split, array name) to the digests of its runs of rows, in order. Runs are
+    hashed separately so that workers can do it in parallel. The hash does not depend on the file's
+    bytes (compression, HDF5 version).
     """
-    whole = hashlib.sha256()
+    content = hashlib.sha256()
     for split in SPLITS:
         for name, (dtype, row_shape) in layout.arrays().items():
             shape = (layout.sizes[split], *row_shape)
-            whole.update(f"{split}/{name} {dtype.str} {shape}\n".encode())
+            content.update(f"{split}/{name} {dtype.str} {shape}\n".encode())
             for digest in digests[split, name]:
-                whole.update(digest)
-    return whole.hexdigest()
+                content.update(digest)
+    return content.hexdigest()

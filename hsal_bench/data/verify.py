@@ -1,4 +1,4 @@
-"""Checking a data set file: is it whole, leak-free and as its config says?"""
+"""Checking a dataset file: is it intact, leak-free and consistent with its config?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
-from hsal_bench.data import fingerprints
 from hsal_bench.data.array_checks import CHECKS, RUN_ROWS
 from hsal_bench.data.file import DataFile, open_data
+from hsal_bench.data.fingerprints import read_fingerprints
 from hsal_bench.data.generator import Recipe, Rows, load_generator
 from hsal_bench.data.schema import SPLITS, Examples, content_sha256, run_digests
 from hsal_bench.errors import HsalBenchError, SourceUnavailable, UsageError
@@ -18,14 +18,14 @@ from hsal_bench.options import from_json
 
 
 def verify(path: Path, *, remake: int = 0, data_dir: Path, seed: int = 0) -> list[Check]:
-    """Check the data set file `path` and return what was seen, check by check.
+    """Check the dataset file `path` and return all checks with their results.
 
-    `remake` examples, chosen with `seed` over all splits, are made again from the file's config
-    (the glyph source is read from, or downloaded into, `data_dir`) and compared bit for bit. Where
-    that source is not to be had, this is skipped. With 0 no generator is asked.
+    `remake` examples, chosen with `seed` over all splits, are generated again from the file's
+    config and compared bit for bit. The glyph source is read from, or downloaded into, `data_dir`;
+    if it is not available, these checks are skipped. With 0 no generator is used.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: the file does not exist.
     """
     try:
         with open_data(path) as data:
@@ -43,7 +43,7 @@ def content_hash(data: DataFile) -> str:
     """Return the hash of the file's decoded arrays, with one run of rows in memory at a time.
 
     Raises:
-        UsageError: what is stored cannot be decoded.
+        UsageError: an array cannot be decoded.
     """
     digests = {
         (split, name): _digests(data, split, name)
@@ -53,17 +53,17 @@ def content_hash(data: DataFile) -> str:
     return content_sha256(data.layout, digests)
 
 
-def require_whole(data: DataFile) -> None:
-    """Check the content of a data set that is about to be used.
+def require_intact(data: DataFile) -> None:
+    """Check that the content of a dataset matches the hash in its header.
 
     Raises:
-        UsageError: it does not hash to what the header says, or cannot be decoded.
+        UsageError: it does not, or an array cannot be decoded.
     """
-    stated, found = data.header.content_sha256, content_hash(data)
-    if stated != found:
+    stored, actual = data.header.content_sha256, content_hash(data)
+    if stored != actual:
         raise UsageError(
-            f"{data.path}: its content hashes to {found[:12]}, its header says {stated[:12]}: "
-            "the file is damaged; make it again with `hsal-bench generate --force`"
+            f"{data.path} is damaged: its content has the hash {actual[:12]}, its header says "
+            f"{stored[:12]}; generate it again with `hsal-bench generate --force`"
         )
 
 
@@ -73,16 +73,16 @@ def _digests(data: DataFile, split: str, name: str) -> Iterator[bytes]:
 
 
 def check_format(data: DataFile) -> str:
-    """The header is whole and every array of its type and shape: `open_data` has seen to it."""
-    return f"schema version {data.header.schema_version}, every array of its type and shape"
+    """The header is complete and every array has its type and shape: `open_data` checked that."""
+    return f"schema version {data.header.schema_version}, all arrays have their types and shapes"
 
 
 def check_content(data: DataFile) -> str:
-    """The decoded arrays are those that the header's hash was taken of."""
-    found, stated = content_hash(data), data.header.content_sha256
-    if found != stated:
-        raise Failed(f"the arrays hash to {found}, the header says {stated or 'nothing'}")
-    return found
+    """The decoded arrays have the hash in the header."""
+    actual, stored = content_hash(data), data.header.content_sha256
+    if actual != stored:
+        raise Failed(f"the arrays have the hash {actual}, the header says {stored or 'nothing'}")
+    return actual
 
 
 _CHECKS: dict[str, Callable[[DataFile], str]] = {
@@ -107,13 +107,13 @@ def _remade_checks(data: DataFile, number: int, data_dir: Path, seed: int) -> li
     except SourceUnavailable as error:
         return [
             Check("recipe", SKIPPED, error.reason),
-            Check("made again", SKIPPED, "no recipe without the source"),
+            Check("remade", SKIPPED, "the source is missing"),
         ]
     except HsalBenchError as error:
-        return [Check("recipe", FAILED, f"{error} (--remake 0 leaves this out)")]
+        return [Check("recipe", FAILED, f"{error} (--remake 0 skips this check)")]
     return [
         _outcome("recipe", lambda data: _check_recipe(data, recipe), data),
-        _outcome("made again", lambda data: _check_remade(data, recipe, number, seed), data),
+        _outcome("remade", lambda data: _check_remade(data, recipe, number, seed), data),
     ]
 
 
@@ -127,36 +127,36 @@ def _recipe(data: DataFile, data_dir: Path) -> Recipe:
 
 
 def _check_recipe(data: DataFile, recipe: Recipe) -> str:
-    stated, again = data.header, recipe.header
+    stored, again = data.header, recipe.header
     for name in ("source", "source_sha256", "name", "class_names", "seed", "config"):
-        if getattr(stated, name) != getattr(again, name):
+        if getattr(stored, name) != getattr(again, name):
             raise Failed(
-                f"{name} is {getattr(stated, name)!r} in the file and "
-                f"{getattr(again, name)!r} when the config is followed"
+                f"{name} is {getattr(stored, name)!r} in the file, but its config gives "
+                f"{getattr(again, name)!r}"
             )
     if (data.layout.image_shape, data.layout.sizes) != (
         recipe.layout.image_shape,
         dict(recipe.layout.sizes),
     ):
-        raise Failed(f"the layout is {data.layout}, by the config it should be {recipe.layout}")
+        raise Failed(f"the layout is {data.layout}, but the config gives {recipe.layout}")
     hashes = _check_fingerprints(data, recipe)
     return (
         f"the config{hashes} and the source {again.source} "
-        f"(sha256 {again.source_sha256[:12]}...) agree"
+        f"(SHA-256 {again.source_sha256[:12]}...) match"
     )
 
 
 def _check_fingerprints(data: DataFile, recipe: Recipe) -> str:
-    """Return how many hashes of glyphs the file has. Raises Failed: one is not the source's."""
-    stored = fingerprints.read(data)
+    """Return the number of glyph hashes as text. Raises Failed: one differs from the source's."""
+    stored = read_fingerprints(data)
     if stored is None or not hasattr(recipe, "fingerprints"):
         return ""
     try:
         again = recipe.fingerprints(stored.index)
     except IndexError:
-        raise Failed("the file has hashes of glyphs that are not in the source") from None
+        raise Failed("the file has hashes of glyphs that the source does not have") from None
     if stored.digest != again.digest:
-        raise Failed("the hashes of the glyphs in the file are not those of the source's glyphs")
+        raise Failed("the glyph hashes in the file differ from those of the source's glyphs")
     return f", the hashes of {len(stored.index):,} glyphs"
 
 
@@ -170,12 +170,12 @@ def _check_remade(data: DataFile, recipe: Recipe, number: int, seed: int) -> str
         for split, end, size in zip(SPLITS, ends, sizes, strict=True)
         for row in (chosen[(chosen >= end - size) & (chosen < end)] - (end - size)).tolist()
     ]
-    made = 0
+    remade = 0
     for rows, maker in recipe.makers(wanted):
         _compare(data, rows, maker.make(rows.split, rows.start, rows.stop))
-        made += 1
-    if made < number:
-        raise Failed(f"the recipe made {made} of {number} examples")
+        remade += 1
+    if remade < number:
+        raise Failed(f"the recipe gave {remade} of {number} examples")
     return f"{number} examples, equal bit for bit"
 
 
@@ -188,10 +188,8 @@ def _compare(data: DataFile, rows: Rows, again: Examples) -> None:
 
 def _difference(stored: np.ndarray, again: np.ndarray) -> str:
     if stored.shape != again.shape:
-        return f": {stored.shape} in the file, {again.shape} made again"
+        return f": {stored.shape} in the file, {again.shape} remade"
     first = tuple(int(i) for i in np.argwhere(stored != again)[0][1:])
     number = np.count_nonzero(stored != again)
     at = (0, *first)
-    return (
-        f" in {number} places, first at {first}: {stored[at]} in the file, {again[at]} made again"
-    )
+    return f" in {number} places, first at {first}: {stored[at]} in the file, {again[at]} remade"

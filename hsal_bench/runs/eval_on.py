@@ -15,7 +15,7 @@ from hsal_bench.data import locate
 from hsal_bench.data import names as dataset_names
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.data.generator import Outline
-from hsal_bench.data.verify import require_whole
+from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Method, Setup, Task, Unsupported
 from hsal_bench.runs.methods import MethodRun
@@ -58,7 +58,7 @@ def opened(request: Request, data: DataFile) -> Iterator[list[DataFile]]:
             size = other.layout.sizes["test"]
             click.echo(f"also evaluating on {other.path}: {size:,} test images", err=True)
         for other in datasets.values():
-            require_whole(other)
+            require_intact(other)
         yield list(datasets.values())
 
 

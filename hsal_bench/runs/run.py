@@ -11,7 +11,7 @@ from hsal_bench import options
 from hsal_bench.data import locate
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.data.schema import SPLITS
-from hsal_bench.data.verify import require_whole
+from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.records.find import CHECKPOINT
@@ -59,7 +59,7 @@ def run(request: Request) -> list[Record]:
             runs.sort(key=lambda run: request.seeds.index(run[1]))
         _refuse_wrong_models(bench, methods)
         _refuse_other_runs(bench, runs)
-        require_whole(data)
+        require_intact(data)
         with opened(request, data) as others:
             _refuse_lost_states(bench, runs, others)
             records: list[Record] = []

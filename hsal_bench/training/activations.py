@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.schema import SPLITS
-from hsal_bench.data.verify import require_whole
+from hsal_bench.data.verify import require_intact
 from hsal_bench.files import locked, write_state
 from hsal_bench.method.contract import Batch, Prediction, Setup, Task
 from hsal_bench.method.gradient import GradientConfig, GradientMethod
@@ -149,7 +149,7 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
     with locked(folder, f"fine-tuning in {folder}", wait=True):
         if model := tuning.done():
             return model
-        require_whole(tuning.single)
+        require_intact(tuning.single)
         if stopped := checkpoint.find(folder):
             resuming = stopped.resuming(device)
             click.echo(f"fine-tuning {tuning.config.backbone}, in {folder}: {resuming}", err=True)

@@ -1,6 +1,6 @@
-"""A data set's card in Markdown: what it is made of, where it comes from, what it is not for.
+"""The data card of a dataset in Markdown: its composition, origin, limits and intended use.
 
-What can be measured is measured from the file; the rest is what its generator tells.
+The composition is measured from the file; the rest is the generator's `about`.
 """
 
 from __future__ import annotations
@@ -28,71 +28,71 @@ USE = (
 ARRAYS = {
     "images": "the image: channels, rows, columns",
     "labels": "the class of each object, padded with -1",
-    "counts": "how often each class occurs: the multiset that is to be predicted",
+    "counts": "how often each class occurs: the multiset to predict",
     "boxes": "x0, y0, x1, y1 of each object in pixels, x1 and y1 exclusive, padded with -1",
-    "source_index": "which glyph or photograph of the source an object comes from, padded with -1",
+    "source_index": "the number of each object's glyph or photograph in the source, padded with -1",
 }
-"""What the arrays of a split are, one row per image."""
+"""Descriptions of the arrays of a split, one row per image."""
 
 _COLOURS = {1: "grey", 3: "RGB"}
 
 
 def card(data: DataFile) -> str:
-    """Return the card of a data set file.
+    """Return the card of a dataset file.
 
     Raises:
-        HsalBenchError: what is stored cannot be decoded.
+        UsageError: an array cannot be decoded.
     """
-    header, known = data.header, provenance.of_config(data.header.config)
-    found = compositions(data)
+    header, background = data.header, provenance.of_config(data.header.config)
+    measured = compositions(data)
     return document(
         f"# {header.name}",
-        summary(data, known.about),
-        _facts(data, known.about),
+        summary(data, background.about),
+        _facts(data, background.about),
         section("What it is for", USE),
-        _made(known, header.notes),
-        *tables(found, header.class_names, leaks.summary(data)),
-        section("Measured biases", "Of `train`:", bullets(findings(found, header.class_names))),
-        *_told(known.about),
-        section("Licence", _licence(header.license, known.about)),
+        _creation(background, header.notes),
+        *tables(measured, header.class_names, leaks.summary(data)),
+        section("Measured biases", "Of `train`:", bullets(findings(measured, header.class_names))),
+        *_about(background.about),
+        section("Licence", _licence(header.license, background.about)),
         section("Citation", header.citation),
-        section("Reading it", _reading(data)),
+        section("Reading the file", _reading(data)),
     )
 
 
 def outline(name: str, path: Path) -> str:
-    """Return what can be said, without its file, of the data set that a generator makes.
+    """Return the card of a dataset whose file does not exist yet, without the measured part.
 
-    name: the generator's or one it gives. path: where its file would be.
+    name: a generator's or one of its variations'. path: where the file would be.
 
     Raises:
-        UsageError: no data set of that name, or its generator cannot be imported.
+        UsageError: no dataset has that name, or its generator cannot be imported.
     """
-    found = dataset_names.find(name)
-    if found is None:
-        raise UsageError(f"no data set {name!r}: {dataset_names.unknown(name)}")
-    own, spec = found
+    match = dataset_names.find(name)
+    if match is None:
+        raise UsageError(f"no dataset {name!r}: {dataset_names.unknown(name)}")
+    own, spec = match
     generator = load_generator(own)
-    known = provenance.of_spec(own, spec)
-    about = known.about
-    build = shlex.join([*shlex.split(known.command), "--out", str(path.parent)])
+    background = provenance.of_spec(own, spec)
+    about = background.about
+    build = shlex.join([*shlex.split(background.command), "--out", str(path.parent)])
     return document(
         f"# {path.stem}",
         about.summary if about else f"{generator.summary}.",
         section("What it is for", USE),
-        _made(known, ()),
+        _creation(background, ()),
         section(
-            "What it is made of",
-            f"This is measured from the file {path}, which is not there yet: `{build}` builds it, "
-            "and then the card tells the whole.",
+            "Composition",
+            f"This is measured from the file {path}, which does not exist yet. Run `{build}` to "
+            "build it; then the card is complete.",
         ),
-        *_told(about),
+        *_about(about),
         section("Licence", _licence(about.license, about) if about else ""),
     )
 
 
 def summary(data: DataFile, about: About | None) -> str:
-    """Return a paragraph on what the data set is."""
+    """Return a paragraph that describes the dataset."""
     sizes = data.layout.sizes
     each = ", ".join(f"{sizes[split]:,} {split}" for split in SPLITS)
     text = (
@@ -111,8 +111,8 @@ def _facts(data: DataFile, about: About | None) -> str:
         ("Objects", f"at most {layout.max_objects} per image, each with its class and box"),
         ("Source", f"{header.source}, content SHA-256 `{header.source_sha256}`"),
         ("Licence", header.license),
-        ("Personal data", about.personal if about else "not known"),
-        ("Version", f"{header.version}, of generator version {header.generator_version}"),
+        ("Personal data", about.personal if about else "unknown"),
+        ("Version", f"{header.version}, generator version {header.generator_version}"),
         ("File", f"`{data.path.name}`, HDF5, {data.path.stat().st_size / 1e6:.1f} MB"),
         ("Content SHA-256", f"`{header.content_sha256}`"),
     ]
@@ -123,18 +123,18 @@ def _texts(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return table(header, rows, left=header)
 
 
-def _made(known: Background, notes: Sequence[str]) -> str:
+def _creation(background: Background, notes: Sequence[str]) -> str:
     return section(
-        "How it was made",
-        f"```sh\n{known.command}\n```" if known.command else "",
-        f"How is not known beyond its options: {known.missing}." if known.missing else "",
-        numbered(known.about.made) if known.about else "",
-        _texts(("option", "value", "what it is"), known.options),
-        f"Noted when it was made:\n\n{bullets(notes)}" if notes else "",
+        "How it was created",
+        f"```sh\n{background.command}\n```" if background.command else "",
+        f"Only its options are known: {background.missing}." if background.missing else "",
+        numbered(background.about.made) if background.about else "",
+        _texts(("option", "value", "meaning"), background.options),
+        f"Notes from its creation:\n\n{bullets(notes)}" if notes else "",
     )
 
 
-def _told(about: About | None) -> list[str]:
+def _about(about: About | None) -> list[str]:
     if about is None:
         return []
     published = f"Published at <{about.homepage}>." if about.homepage else ""
@@ -156,14 +156,14 @@ def _reading(data: DataFile) -> str:
     ]
     return document(
         "The groups `train`, `valid` and `test` hold these arrays; any HDF5 reader opens them.",
-        _texts(("array", "type", "what it is"), arrays),
+        _texts(("array", "type", "content"), arrays),
         _hashes(data),
         f"```python\nfrom pathlib import Path\n\nfrom hsal_bench.data.file import open_data\n\n"
         f'with open_data(Path("{data.path.name}")) as data:\n'
         f'    images = data.read("train", "images")\n'
         f'    counts = data.read("train", "counts")\n```',
-        f"`hsal-bench verify {data.path.name}` checks that the file is whole, what its splits "
-        "share, and that it is as its config says.",
+        f"`hsal-bench verify {data.path.name}` checks that the file is intact, leak-free "
+        "and consistent with its config.",
     ).rstrip()
 
 
@@ -176,7 +176,7 @@ def _hashes(data: DataFile) -> str:
         if name in data.file[fingerprints.GROUP]
     ]
     return document(
-        f"The group `{fingerprints.GROUP}` has a row for each glyph or photograph behind an "
-        "object. It is not part of the content SHA-256.",
-        _texts(("array", "what it is"), rows),
+        f"The group `{fingerprints.GROUP}` has one row per glyph or photograph in use. It is not "
+        "part of the content SHA-256.",
+        _texts(("array", "content"), rows),
     ).rstrip()

@@ -1,4 +1,4 @@
-"""What a data set file is made of, counted from its arrays: the measured part of its card."""
+"""The composition of a dataset, measured from its arrays: part of its card."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ _SAMPLED_RUNS, _SAMPLED_ROWS = 8, 64
 
 @dataclass(frozen=True)
 class Composition:
-    """What the images of one split are made of; what there is nothing to measure of is NaN.
+    """Statistics of the images of one split; NaN where there is nothing to measure.
 
-    images: how many. objects: int [K + 1], images with 0..K objects. classes: int [num_classes],
-    objects of each. repeated: share of the images with a class more than once. sizes: float [3, 5],
-    the `QUANTILES` of the objects' boxes: width and height in pixels, share of the image's area.
-    centres: float [3, 3], share of the objects with their centre in each ninth of the image, top
-    row first. unreached: float [4], share of the images with no object in the outer tenth at each
-    of `SIDES`. overlapping: of the images with several objects, the share where two boxes overlap.
-    sources: distinct `source_index`. sampled: images looked at for brightness (mean grey value)
-    and contrast (standard deviation within an image, their mean), both from 0 to 1.
+    images: their number. objects: int [K + 1], images with 0..K objects. classes: int
+    [num_classes], objects of each. repeated: share of the images that have a class more than once.
+    sizes: float [3, 5], the `QUANTILES` of the objects' boxes: width and height in pixels, share of
+    the image's area. centres: float [3, 3], share of the objects with their centre in each ninth of
+    the image, top row first. unreached: float [4], share of the images with no object in the outer
+    tenth at each of `SIDES`. overlapping: share of the images with several objects in which two
+    boxes overlap. sources: number of distinct `source_index`. sampled: number of images measured
+    for brightness (mean grey value) and contrast (mean standard deviation within an image), both
+    from 0 to 1.
     """
 
     images: int
@@ -49,7 +50,7 @@ def compositions(data: DataFile) -> dict[str, Composition]:
     """Return the composition of each split.
 
     Raises:
-        HsalBenchError: what is stored cannot be decoded.
+        UsageError: an array cannot be decoded.
     """
     return {split: _composition(data, split) for split in SPLITS}
 
@@ -87,7 +88,7 @@ def _sizes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 def _centres(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     if not len(boxes):
         return np.full((3, 3), np.nan)
-    # Twice the centre, times three, in whole numbers: no centre falls off by rounding.
+    # Twice the centre, times three, in whole numbers: no rounding errors.
     column = np.clip((boxes[:, 0] + boxes[:, 2]) * 3 // (2 * width), 0, 2)
     row = np.clip((boxes[:, 1] + boxes[:, 3]) * 3 // (2 * height), 0, 2)
     return np.bincount(row * 3 + column, minlength=9).reshape(3, 3) / len(boxes)
@@ -106,18 +107,18 @@ def _overlapping(boxes: np.ndarray, present: np.ndarray) -> float:
     if not several.any():
         return math.nan
     boxes, present = boxes[several], present[several]
-    found = np.zeros(len(boxes), bool)
+    overlap = np.zeros(len(boxes), bool)
     for apart in range(1, boxes.shape[1]):
-        one, other = boxes[:, :-apart], boxes[:, apart:]
-        low = np.maximum(one[..., :2], other[..., :2])
-        high = np.minimum(one[..., 2:], other[..., 2:])
+        first, second = boxes[:, :-apart], boxes[:, apart:]
+        low = np.maximum(first[..., :2], second[..., :2])
+        high = np.minimum(first[..., 2:], second[..., 2:])
         both = present[:, :-apart] & present[:, apart:]
-        found |= (both & (low < high).all(axis=-1)).any(axis=1)
-    return float(found.mean())
+        overlap |= (both & (low < high).all(axis=-1)).any(axis=1)
+    return float(overlap.mean())
 
 
 def _sample(data: DataFile, split: str) -> np.ndarray:
-    """Return images from all over a split, flattened, from 0 to 1: float32 [n, C*H*W]."""
+    """Return images spread over a split, flattened, from 0 to 1: float32 [n, C*H*W]."""
     size = data.layout.sizes[split]
     starts = np.linspace(0, max(size - _SAMPLED_ROWS, 0), _SAMPLED_RUNS).astype(np.int64)
     rows = np.unique(starts[:, None] + np.arange(_SAMPLED_ROWS))

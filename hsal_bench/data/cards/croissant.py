@@ -1,8 +1,8 @@
-"""A data set's description as Croissant 1.1 JSON-LD, with the vocabulary of Croissant RAI 1.0.
+"""A dataset's metadata as Croissant 1.1 JSON-LD, with the vocabulary of Croissant RAI 1.0.
 
-http://mlcommons.org/croissant/1.1, http://mlcommons.org/croissant/RAI/1.0. Croissant has no words
-for what lies where in an HDF5 file: a field names the file as its source and, in its description,
-the HDF5 data set; how to extract it is left out, since no Croissant reader could follow it.
+http://mlcommons.org/croissant/1.1, http://mlcommons.org/croissant/RAI/1.0. Croissant cannot address
+arrays in an HDF5 file: a field names the file as its source and, in its description, the HDF5
+array. How to extract it is left out, since no Croissant reader supports it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from hsal_bench.data import fingerprints, leaks
+from hsal_bench.data import leaks
 from hsal_bench.data.cards import provenance
 from hsal_bench.data.cards.card import ARRAYS, USE, summary
 from hsal_bench.data.cards.composition import compositions
 from hsal_bench.data.cards.sections import findings
 from hsal_bench.data.file import DataFile
+from hsal_bench.data.fingerprints import COLUMNS, GROUP, read_fingerprints
 from hsal_bench.data.generator import About
 from hsal_bench.data.schema import SPLITS
 
@@ -47,21 +48,20 @@ _CONTEXT = {
     "name": {"@container": "@language"},
     **{term: f"cr:{term}" for term in _TERMS},
 }
-"""The context that the specification prescribes."""
+"""The context prescribed by the specification."""
 
 
 def croissant(data: DataFile, url: str = "", published: str = "") -> dict[str, Any]:
-    """Return the description of a data set file, as JSON values.
+    """Return the metadata of a dataset file, as JSON values.
 
-    url: the page on which the data set is published; published: since when, YYYY-MM-DD. Without
-    them these properties, which the specification asks for, are left out. The file is expected
-    beside the description.
+    url: the page that publishes the dataset; published: the date, YYYY-MM-DD. The specification
+    requires both; if empty, they are left out. The file is expected next to the metadata.
 
     Raises:
-        HsalBenchError: what is stored cannot be decoded.
+        UsageError: an array cannot be decoded.
     """
     header, about = data.header, provenance.of_config(data.header.config).about
-    known = {
+    properties = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": list(_VERSIONS),
@@ -78,7 +78,7 @@ def croissant(data: DataFile, url: str = "", published: str = "") -> dict[str, A
         "distribution": [_file(data)],
         "recordSet": [_class_records(data), *_array_records(data)],
     }
-    return {name: value for name, value in known.items() if value}
+    return {name: value for name, value in properties.items() if value}
 
 
 def _responsible(data: DataFile, about: About | None) -> dict[str, Any]:
@@ -90,15 +90,15 @@ def _responsible(data: DataFile, about: About | None) -> dict[str, Any]:
         "rai:dataBiases": [*filter(None, [leaks.warning(data)]), *biases],
         "rai:dataUseCases": [USE],
         "rai:dataCollectionMissingData": " ".join(f"{note}." for note in header.notes),
-        **(_told(about) if about else {}),
+        **(_about(about) if about else {}),
     }
 
 
-def _told(about: About) -> dict[str, Any]:
+def _about(about: About) -> dict[str, Any]:
     return {
         "rai:dataCollection": about.origin,
         "rai:dataPreprocessingProtocol": list(about.made),
-        "rai:dataLimitations": [*about.limits, *(f"Not for: {one}" for one in about.not_for)],
+        "rai:dataLimitations": [*about.limits, *(f"Not for: {use}" for use in about.not_for)],
         "rai:personalSensitiveInformation": [about.personal],
     }
 
@@ -110,8 +110,8 @@ def _file(data: DataFile) -> dict[str, Any]:
         "@type": "cr:FileObject",
         "@id": _FILE,
         "name": data.path.name,
-        "description": "The whole data set, in HDF5: a group for each split. The hash of the "
-        f"decoded arrays, the same on any machine, is {data.header.content_sha256}.",
+        "description": "The complete dataset in HDF5, with a group for each split. The hash of "
+        f"the decoded arrays, the same on any machine, is {data.header.content_sha256}.",
         "contentUrl": quote(data.path.name),
         "contentSize": f"{data.path.stat().st_size} B",
         "encodingFormat": "application/x-hdf5",
@@ -125,7 +125,7 @@ def _class_records(data: DataFile) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": "classes",
         "name": "classes",
-        "description": "The name of the class that a label stands for.",
+        "description": "The class name of each label.",
         "dataType": "sc:Enumeration",
         "key": {"@id": "classes/label"},
         "field": [
@@ -152,17 +152,16 @@ def _array_records(data: DataFile) -> list[dict[str, Any]]:
         | {"dataType": _SPLIT_URLS[split]}
         for split in SPLITS
     ]
-    if known := fingerprints.read(data):
+    if known := read_fingerprints(data):
         columns = known.columns()
         fields = [
-            (name, columns[name].dtype, columns[name].shape[1:], fingerprints.COLUMNS[name])
-            for name in columns
+            (name, columns[name].dtype, columns[name].shape[1:], COLUMNS[name]) for name in columns
         ]
-        told = (
-            f"The {len(known.index)} glyphs or photographs behind the objects, one per row of the "
-            f"HDF5 group `{fingerprints.GROUP}`."
+        text = (
+            f"The {len(known.index)} glyphs or photographs in use, one per row of the "
+            f"HDF5 group `{GROUP}`."
         )
-        records.append(_records(fingerprints.GROUP, told, fields))
+        records.append(_records(GROUP, text, fields))
     return records
 
 
@@ -183,13 +182,13 @@ def _field(
 ) -> dict[str, Any]:
     kind = dtype.name.replace("uint", "UInt").replace("int", "Int")
     place = f"{group}/{name}"
-    # A number by itself is no array.
+    # A single number is not an array.
     array = {"isArray": True, "arrayShape": ",".join(map(str, shape))} if shape else {}
     return {
         "@type": "cr:Field",
         "@id": place,
         "name": name,
-        "description": f"{description}. In the HDF5 data set `{place}`.",
+        "description": f"{description}. In the HDF5 array `{place}`.",
         "dataType": f"cr:{kind}",
         **array,
         "source": {"fileObject": {"@id": _FILE}},

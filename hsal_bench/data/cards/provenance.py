@@ -1,6 +1,6 @@
-"""What is known of a data set beyond its arrays: the options it was made with, and its generator.
+"""The provenance of a dataset: the command and options that generate it, and its `About`.
 
-A generator tells more than its options by an optional method `about(spec) -> About`.
+A generator gives the latter by an optional method `about(spec) -> About`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from hsal_bench.options import as_text, from_json
 
 @dataclass(frozen=True)
 class Background:
-    """What a data set was made with.
+    """The provenance of one dataset.
 
-    command: what makes it, "" where no generator here can. options: (name, value, what it is).
-    missing: why nothing more is known, "" where the generator was asked. about: None where the
-    generator has nothing to tell.
+    command: generates it, "" if its generator is not installed. options: (name, value, meaning).
+    missing: why only the options are known, or "". about: None if the generator gives none.
     """
 
     command: str
@@ -34,22 +33,22 @@ class Background:
 
 
 def of_config(config: Mapping[str, Any]) -> Background:
-    """Return the background of a data set file whose header has `config`."""
+    """Return the background of a dataset file whose header has `config`."""
     fields = dict(config)
     name = fields.pop("generator", None)
     options = tuple((field, _plain(value), "") for field, value in fields.items())
     if name is None:
         return Background("", options, "its config names no generator")
     if name not in registry.names(registry.GENERATORS):
-        return Background("", options, f"its generator {name!r} is not installed here")
+        return Background("", options, f"its generator {name!r} is not installed")
     try:
         return of_spec(name, from_json(type(load_generator(name).defaults), fields, name))
     except UsageError as error:
-        return Background("", options, f"its generator {name!r} cannot be asked ({error})")
+        return Background("", options, f"its generator {name!r} failed ({error})")
 
 
 def of_spec(name: str, spec: Any) -> Background:
-    """Return the background of what the generator `name` makes of `spec`.
+    """Return the background of the dataset `spec` of the generator `name`.
 
     Raises:
         UsageError: no such generator, or it cannot be imported.

@@ -1,4 +1,4 @@
-"""What was measured of a data set, in tables and sentences of Markdown."""
+"""The measurements of a dataset as tables and sentences in Markdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from hsal_bench.data.cards.composition import SIDES, Composition
 from hsal_bench.text import document, section, table
 
-Found = Mapping[str, Composition]
+Compositions = Mapping[str, Composition]
+"""By split."""
 
 _DASH = "-"
 _NINTHS = (
@@ -20,38 +21,40 @@ _NINTHS = (
 )
 
 
-def tables(found: Found, class_names: Sequence[str], leaks: str) -> list[str]:
-    """Return the sections on what each split is made of; leaks: a sentence on what splits share."""
+def tables(splits: Compositions, class_names: Sequence[str], leaks: str) -> list[str]:
+    """Return the sections on the composition of each split; leaks: a sentence on shared glyphs."""
     return [
-        section("Splits", _splits(found), leaks),
-        section("Objects per image", "Share of the images.", _objects(found)),
-        section("Classes", "Share of the objects.", _classes(found, class_names)),
-        section("Sizes", "Of the objects' boxes: pixels, and share of the image.", _sizes(found)),
+        section("Splits", _splits(splits), leaks),
+        section("Objects per image", "Share of the images.", _objects(splits)),
+        section("Classes", "Share of the objects.", _classes(splits, class_names)),
+        section(
+            "Sizes", "Sizes of the objects' boxes: pixels, and share of the image.", _sizes(splits)
+        ),
         section(
             "Positions",
             "Share of the objects of `train` with the centre of their box in each ninth of the "
-            "image (even would be 11.1 %):",
-            _centres(found["train"]),
-            "Share of the images without any object in the outer tenth at a side:",
-            _unreached(found),
+            "image (11.1 % would be even):",
+            _centres(splits["train"]),
+            "Share of the images with no object in the outer tenth at each side:",
+            _unreached(splits),
         ),
     ]
 
 
-def findings(found: Found, class_names: Sequence[str]) -> list[str]:
-    """Return sentences on how the training split is uneven, measured."""
-    train = found["train"]
-    told = [_say_objects(train), _say_repeats(train)]
+def findings(splits: Compositions, class_names: Sequence[str]) -> list[str]:
+    """Return sentences on the measured biases of the training split."""
+    train = splits["train"]
+    sentences = [_say_objects(train), _say_repeats(train)]
     if train.classes.sum():
-        told += [_say_classes(train, class_names), _say_sizes(train), _say_places(train)]
+        sentences += [_say_classes(train, class_names), _say_sizes(train), _say_places(train)]
     if not math.isnan(train.overlapping):
-        told.append(_say_overlap(train))
-    return told
+        sentences.append(_say_overlap(train))
+    return sentences
 
 
-def share(part: float) -> str:
-    """Return a share as a person writes it: "12.3 %", a dash for NaN."""
-    return _DASH if math.isnan(part) else f"{100 * part:.1f} %"
+def share(fraction: float) -> str:
+    """Return a share in percent: "12.3 %", a dash for NaN."""
+    return _DASH if math.isnan(fraction) else f"{100 * fraction:.1f} %"
 
 
 def _say_objects(train: Composition) -> str:
@@ -68,8 +71,8 @@ def _say_objects(train: Composition) -> str:
 
 def _say_repeats(train: Composition) -> str:
     if not train.repeated:
-        return "Repeats: no image holds a class twice."
-    return f"Repeats: {share(train.repeated)} of the images hold a class more than once."
+        return "Repeats: no image has a class twice."
+    return f"Repeats: {share(train.repeated)} of the images have a class more than once."
 
 
 def _say_classes(train: Composition, names: Sequence[str]) -> str:
@@ -85,8 +88,8 @@ def _say_classes(train: Composition, names: Sequence[str]) -> str:
 def _say_sizes(train: Composition) -> str:
     (_, w0, _, w1, _), (_, h0, _, h1, _), (_, _, area, _, _) = train.sizes
     return (
-        f"Sizes: nine objects in ten are {w0:.0f} to {w1:.0f} pixels wide, and as many "
-        f"{h0:.0f} to {h1:.0f} tall; the median one covers {share(area)} of the image."
+        f"Sizes: 90 % of the objects are {w0:.0f} to {w1:.0f} pixels wide, and 90 % are "
+        f"{h0:.0f} to {h1:.0f} pixels tall; the median object covers {share(area)} of the image."
     )
 
 
@@ -95,10 +98,10 @@ def _say_places(train: Composition) -> str:
     most, fewest = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
     left, top, right, bottom = map(share, train.unreached)
     return (
-        f"Positions: of the ninths of the image, the {most} one holds the most centres "
-        f"({share(shares[most])}) and the {fewest} one the fewest ({share(shares[fewest])}); even "
-        "would be 11.1 % each. The outer tenth is without any object at the right in "
-        f"{right} of the images, at the left in {left}; at the bottom in {bottom}, at the top in "
+        f"Positions: of the ninths of the image, the {most} one has the most centres "
+        f"({share(shares[most])}) and the {fewest} one the fewest ({share(shares[fewest])}); "
+        "11.1 % each would be even. The outer tenth has no object at the right in "
+        f"{right} of the images, at the left in {left}, at the bottom in {bottom}, at the top in "
         f"{top}."
     )
 
@@ -106,49 +109,57 @@ def _say_places(train: Composition) -> str:
 def _say_overlap(train: Composition) -> str:
     if not train.overlapping:
         return "Overlap: no two boxes overlap."
-    part = share(train.overlapping)
-    return f"Overlap: two boxes overlap in {part} of the images with several objects."
+    overlapping = share(train.overlapping)
+    return f"Overlap: two boxes overlap in {overlapping} of the images with several objects."
 
 
-def _splits(found: Found) -> str:
+def _splits(splits: Compositions) -> str:
     rows = [
-        ("images", *(f"{one.images:,}" for one in found.values())),
-        ("objects", *(f"{one.classes.sum():,}" for one in found.values())),
-        ("distinct sources of objects", *(f"{one.sources:,}" for one in found.values())),
-        ("images with a repeated class", *(share(one.repeated) for one in found.values())),
-        ("images with overlapping boxes (1)", *(share(one.overlapping) for one in found.values())),
-        ("brightness (2)", *(f"{one.brightness:.3f}" for one in found.values())),
-        ("contrast (2)", *(f"{one.contrast:.3f}" for one in found.values())),
+        ("images", *(f"{measured.images:,}" for measured in splits.values())),
+        ("objects", *(f"{measured.classes.sum():,}" for measured in splits.values())),
+        ("distinct sources of objects", *(f"{measured.sources:,}" for measured in splits.values())),
+        (
+            "images with a repeated class",
+            *(share(measured.repeated) for measured in splits.values()),
+        ),
+        (
+            "images with overlapping boxes (1)",
+            *(share(measured.overlapping) for measured in splits.values()),
+        ),
+        ("brightness (2)", *(f"{measured.brightness:.3f}" for measured in splits.values())),
+        ("contrast (2)", *(f"{measured.contrast:.3f}" for measured in splits.values())),
     ]
-    sampled = ", ".join(f"{one.sampled} of {split}" for split, one in found.items())
+    sampled = ", ".join(f"{measured.sampled} of {split}" for split, measured in splits.items())
     return document(
-        table(("", *found), rows),
+        table(("", *splits), rows),
         "(1) Of the images with several objects. (2) Mean grey value and mean standard deviation "
         f"within an image, from 0 to 1, in a sample ({sampled}).",
     ).rstrip()
 
 
-def _objects(found: Found) -> str:
-    shares = np.stack([one.objects / one.images for one in found.values()], axis=1)
+def _objects(splits: Compositions) -> str:
+    shares = np.stack([measured.objects / measured.images for measured in splits.values()], axis=1)
     rows = [(str(k), *map(share, row)) for k, row in enumerate(shares) if row.any()]
-    return table(("objects", *found), rows)
+    return table(("objects", *splits), rows)
 
 
-def _classes(found: Found, names: Sequence[str]) -> str:
-    shares = np.stack([one.classes / max(one.classes.sum(), 1) for one in found.values()], axis=1)
+def _classes(splits: Compositions, names: Sequence[str]) -> str:
+    shares = np.stack(
+        [measured.classes / max(measured.classes.sum(), 1) for measured in splits.values()], axis=1
+    )
     rows = [(name, *map(share, row)) for name, row in zip(names, shares, strict=True)]
     ratios = [_ratio(split.max(), split.min()) for split in shares.T]
-    return table(("class", *found), [*rows, ("largest / smallest", *ratios)])
+    return table(("class", *splits), [*rows, ("largest / smallest", *ratios)])
 
 
 def _ratio(large: float, small: float) -> str:
     return f"{large / small:.2f}" if small else _DASH
 
 
-def _sizes(found: Found) -> str:
+def _sizes(splits: Compositions) -> str:
     rows = []
-    for split, one in found.items():
-        width, height, area = one.sizes
+    for split, measured in splits.items():
+        width, height, area = measured.sizes
         rows += [
             (f"{split}: width", *map(_pixels, width)),
             (f"{split}: height", *map(_pixels, height)),
@@ -161,12 +172,13 @@ def _pixels(number: float) -> str:
     return _DASH if math.isnan(number) else f"{number:.0f}"
 
 
-def _centres(one: Composition) -> str:
-    rows = zip(("top", "middle", "bottom"), one.centres, strict=True)
+def _centres(measured: Composition) -> str:
+    rows = zip(("top", "middle", "bottom"), measured.centres, strict=True)
     return table(("", "left", "middle", "right"), [(name, *map(share, row)) for name, row in rows])
 
 
-def _unreached(found: Found) -> str:
+def _unreached(splits: Compositions) -> str:
     return table(
-        ("", *SIDES), [(split, *map(share, one.unreached)) for split, one in found.items()]
+        ("", *SIDES),
+        [(split, *map(share, measured.unreached)) for split, measured in splits.items()],
     )

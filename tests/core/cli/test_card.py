@@ -36,7 +36,7 @@ def test_a_file_a_name_and_a_file_by_its_name_are_one_card(toy_file: Path) -> No
 def test_a_name_without_a_file_gets_what_can_be_said(tmp_path: Path) -> None:
     result = call("toy", "--datasets", tmp_path)
     assert result.exit_code == 0
-    assert f"`hsal-bench generate toy --out {tmp_path}` builds it" in result.output
+    assert f"`hsal-bench generate toy --out {tmp_path}` to build it" in result.output
 
 
 def test_croissant_is_written_and_what_it_lacks_is_told(toy_file: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_name_that_other_options_give_has_an_outline(
     spec = type(toy.defaults)(seed=3)
     monkeypatch.setattr(toy, "spec_of", lambda name, like: {"toy-3": spec}.get(name), raising=False)
     output = call("toy-3", "--datasets", tmp_path).output
-    assert f"`hsal-bench generate toy --seed 3 --out {tmp_path}` builds it" in output
+    assert f"`hsal-bench generate toy --seed 3 --out {tmp_path}` to build it" in output
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_truncated_file_is_refused(toy_file: Path, tmp_path: Path, croissant: 
     code, message = refusal(call(toy_file, *(["--croissant", out] if croissant else [])))
     assert (code, message) == (
         2,
-        f"{toy_file} is truncated: make it again with `hsal-bench generate`",
+        f"{toy_file} is truncated: generate it again with `hsal-bench generate`",
     )
     assert not out.exists()
 

@@ -82,7 +82,7 @@ def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["toyy"], "no data set 'toyy': did you mean 'toy'? known: toy, toy-large"),
+        (["toyy"], "no dataset 'toyy': did you mean 'toy'? known: toy, toy-large"),
         (["toy", "--train", "many"], "toy: train is 'many': it takes a whole number"),
         (["toy", "--min-objects", "4"], "min_objects is larger than max_objects"),
         (["toy", "toy-large", "--data-dir", "without-source"], "no glyphs in without-source"),
@@ -116,10 +116,10 @@ def test_a_name_that_other_options_give_is_made_with_them(toy_3: None, tmp_path:
     assert again.output == f"{tmp_path / 'toy-3.h5'} is up to date\n"
 
 
-def test_options_that_belie_a_name_are_refused(toy_3: None, tmp_path: Path) -> None:
+def test_options_that_contradict_a_name_are_refused(toy_3: None, tmp_path: Path) -> None:
     assert refusal(call(cli_data.generate, "toy-3", "--seed", "4", "--out", tmp_path)) == (
-        "toy-3 with --seed 4 is toy: leave out what changes it, or generate toy with all that "
-        "you want"
+        "toy-3 with --seed 4 is toy: drop the options that contradict the name, or use toy "
+        "with all options"
     )
 
 
@@ -128,7 +128,7 @@ def test_two_data_sets_with_one_file_are_refused(
 ) -> None:
     generator = load_generator("toy-large")
     monkeypatch.setattr(generator, "data_set_name", lambda spec: "toy-x", raising=False)
-    assert "toy and toy-large would both be" in refusal(
+    assert "toy and toy-large have the same file" in refusal(
         call(cli_data.generate, "--out", tmp_path, *SMALL)
     )
 
@@ -143,7 +143,7 @@ def test_without_names_what_has_no_source_is_left_out_and_told(
     monkeypatch.setattr(generator, "recipe", unavailable)
     result = call(cli_data.generate, "--out", tmp_path, *SMALL)
     assert result.exit_code == 0
-    assert "toy-large is left out: no squares here, or draw some" in result.stderr
+    assert "toy-large is skipped: no squares here, or draw some" in result.stderr
     assert (tmp_path / "toy-x.h5").exists()
     assert refusal(call(cli_data.generate, "toy-large", "--out", tmp_path, *SMALL)) == (
         "no squares here, or draw some"
@@ -163,7 +163,7 @@ def test_help_has_the_options_of_the_named_data_set_with_defaults() -> None:
 
 def test_a_field_that_no_data_set_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        generation.UsageError, match="no data set has an option 'trian': did you mean"
+        generation.UsageError, match="no dataset has an option 'trian': did you mean"
     ):
         generation.plan(["toy"], {"trian": "3"}, tmp_path)
 
@@ -180,7 +180,7 @@ def test_an_interrupt_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.Mon
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generation, "build", interrupt)
+    monkeypatch.setattr(generation, "build_file", interrupt)
     with pytest.raises((KeyboardInterrupt, click.Abort)):
         cli_data.generate.main(
             ["toy", "--out", str(tmp_path), *SMALL], standalone_mode=False, prog_name="x"
@@ -195,7 +195,7 @@ def test_verify_prints_a_line_per_check_and_one_about_all(toy_file: Path) -> Non
     # The toy generator gives no hashes of its glyphs.
     others = [line for line in lines if not line.startswith("ok       ")]
     assert [line[:25] for line in others] == ["skipped  leaks by content"]
-    assert lines[-1] == "ok       made again: 32 examples, equal bit for bit"
+    assert lines[-1] == "ok       remade: 32 examples, equal bit for bit"
     assert last == f"{toy_file}: 12 checks passed, 1 skipped: leaks by content"
 
 
@@ -210,7 +210,7 @@ def test_verify_without_the_source_skips_what_needs_it(
     assert result.exit_code == 0
     *_, recipe_line, _, last = result.output.splitlines()
     assert recipe_line == "skipped  recipe: no glyphs here"
-    assert last == f"{toy_file}: 10 checks passed, 3 skipped: leaks by content, recipe, made again"
+    assert last == f"{toy_file}: 10 checks passed, 3 skipped: leaks by content, recipe, remade"
     found = json.loads(call(cli_data.verify, toy_file, "--json").output)
     assert found["passed"]
     assert [check["outcome"] for check in found["checks"][-3:]] == ["skipped"] * 3
@@ -240,7 +240,7 @@ def test_verify_of_a_truncated_file_fails(toy_file: Path, remake: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing.h5"], "no data set file missing.h5"),
+        (["missing.h5"], "no dataset file missing.h5"),
         (["missing.h5", "--remake", "-1"], "Invalid value for '--remake'"),
         (["missing.h5", "--remake", "few"], "'few' is not a valid integer range"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hsal_bench.data import writer
-from hsal_bench.data.build import JOB_ROWS, build, split_jobs
+from hsal_bench.data.build import JOB_ROWS, build_file, split_jobs
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Rows
 from hsal_bench.data.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
@@ -55,7 +55,7 @@ def content(path: Path) -> str:
 
 def test_the_file_holds_what_the_recipe_makes(tmp_path: Path) -> None:
     recipe = CountingRecipe()
-    path = build(recipe, tmp_path / "new" / "x.h5", workers=1)
+    path = build_file(recipe, tmp_path / "new" / "x.h5", workers=1)
     digests = {}
     with open_data(path) as data:
         assert data.layout == recipe.layout
@@ -71,7 +71,7 @@ def test_the_file_holds_what_the_recipe_makes(tmp_path: Path) -> None:
 
 
 def test_arrays_are_chunked_and_deflated(tmp_path: Path) -> None:
-    with h5py.File(build(CountingRecipe(), tmp_path / "x.h5", workers=1)) as file:
+    with h5py.File(build_file(CountingRecipe(), tmp_path / "x.h5", workers=1)) as file:
         for split in SPLITS:
             for name in ARRAYS:
                 array = file[split][name]
@@ -83,7 +83,7 @@ def test_arrays_are_chunked_and_deflated(tmp_path: Path) -> None:
 
 def test_runs_are_multiples_of_chunks(tmp_path: Path) -> None:
     recipe = CountingRecipe()
-    build(recipe, tmp_path / "x.h5", workers=1)
+    build_file(recipe, tmp_path / "x.h5", workers=1)
     assert all(start % 512 == 0 for _, start, _ in recipe.made)
     assert max(stop - start for _, start, stop in recipe.made) == 512
     assert [len(job) for job in split_jobs(recipe.layout)] == [2048, 2048, 700, 5, 600]
@@ -94,8 +94,8 @@ def test_makers_can_come_in_any_order(tmp_path: Path) -> None:
         def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, CountingRecipe]]:
             yield from ((rows, self) for rows in reversed(wanted))
 
-    backwards = build(Backwards(), tmp_path / "x.h5", workers=1)
-    assert content(backwards) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+    backwards = build_file(Backwards(), tmp_path / "x.h5", workers=1)
+    assert content(backwards) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
 def test_a_recipe_that_stops_early_is_told(tmp_path: Path) -> None:
@@ -104,13 +104,15 @@ def test_a_recipe_that_stops_early_is_told(tmp_path: Path) -> None:
             yield from ((rows, self) for rows in wanted[:2])
 
     with pytest.raises(HsalBenchError, match="the recipe gave 4096 of 5401 examples"):
-        build(Short(), tmp_path / "x.h5", workers=1)
+        build_file(Short(), tmp_path / "x.h5", workers=1)
     assert not (tmp_path / "x.h5").exists()
 
 
 def test_progress_counts_every_example(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    build(CountingRecipe(), tmp_path / "x.h5", workers=1, progress=lambda *done: seen.append(done))
+    build_file(
+        CountingRecipe(), tmp_path / "x.h5", workers=1, progress=lambda *done: seen.append(done)
+    )
     total = 2 * JOB_ROWS + 700 + 605
     assert seen[0] == (0, total)
     assert seen[-1] == (total, total)
@@ -120,52 +122,52 @@ def test_progress_counts_every_example(tmp_path: Path) -> None:
 def test_a_killed_build_goes_on_and_gives_the_same(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with pytest.raises(KeyboardInterrupt):
-        build(CountingRecipe(fail_at=JOB_ROWS + 600), path, workers=1)
+        build_file(CountingRecipe(fail_at=JOB_ROWS + 600), path, workers=1)
     assert not path.exists()
     again, seen = CountingRecipe(), []
-    build(again, path, workers=1, progress=lambda *done: seen.append(done))
+    build_file(again, path, workers=1, progress=lambda *done: seen.append(done))
     assert min(start for split, start, _ in again.made if split == "train") == JOB_ROWS
     assert seen[0][0] == JOB_ROWS
-    assert content(path) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+    assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
 def test_a_broken_part_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with pytest.raises(KeyboardInterrupt):
-        build(CountingRecipe(fail_at=2 * JOB_ROWS), path, workers=1)
+        build_file(CountingRecipe(fail_at=2 * JOB_ROWS), path, workers=1)
     first, second = sorted((tmp_path / ".x.h5.parts").glob("*.npz"))
     first.write_bytes(first.read_bytes()[:-30])
     changed = bytearray(second.read_bytes())
     changed[len(changed) // 2] ^= 1
     second.write_bytes(changed)
     again = CountingRecipe()
-    build(again, path, workers=1)
+    build_file(again, path, workers=1)
     assert again.made[0] == ("train", 0, 512)
-    assert content(path) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+    assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
 def test_parts_of_another_recipe_are_not_used(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with pytest.raises(KeyboardInterrupt):
-        build(CountingRecipe(seed=1, fail_at=2 * JOB_ROWS), path, workers=1)
+        build_file(CountingRecipe(seed=1, fail_at=2 * JOB_ROWS), path, workers=1)
     again = CountingRecipe()
-    build(again, path, workers=1)
+    build_file(again, path, workers=1)
     assert again.made[0] == ("train", 0, 512)
-    assert content(path) == content(build(CountingRecipe(), tmp_path / "y.h5", workers=1))
+    assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
 def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
-    path = build(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
+    path = build_file(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
     before = path.read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        build(CountingRecipe(fail_at=JOB_ROWS), path, workers=1)
+        build_file(CountingRecipe(fail_at=JOB_ROWS), path, workers=1)
     assert path.read_bytes() == before
 
 
 def test_a_full_disk_is_told_and_the_parts_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = build(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
+    path = build_file(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
     before = path.read_bytes()
     save = writer.Parts.save
 
@@ -176,12 +178,12 @@ def test_a_full_disk_is_told_and_the_parts_stay(
 
     monkeypatch.setattr(writer.Parts, "save", save_or_fail)
     with pytest.raises(OSError, match="No space left") as caught:
-        build(CountingRecipe(), path, workers=1)
+        build_file(CountingRecipe(), path, workers=1)
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == before
     monkeypatch.undo()
     again = CountingRecipe()
-    build(again, path, workers=1)
+    build_file(again, path, workers=1)
     assert {split for split, _, _ in again.made} == {"valid", "test"}
 
 
@@ -201,14 +203,14 @@ def test_two_builds_of_one_file_do_not_mix(tmp_path: Path) -> None:
         writer.Parts.open(CountingRecipe(), path),
         pytest.raises(HsalBenchError, match="another process is building"),
     ):
-        build(CountingRecipe(), path, workers=1)
+        build_file(CountingRecipe(), path, workers=1)
 
 
 def test_parts_say_what_they_are_of(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with pytest.raises(KeyboardInterrupt):
-        build(CountingRecipe(fail_at=JOB_ROWS), path, workers=1)
+        build_file(CountingRecipe(fail_at=JOB_ROWS), path, workers=1)
     folder = tmp_path / ".x.h5.parts"
     assert json.loads((folder / "build.json").read_text())["header"]["name"] == "counting"
     shutil.rmtree(folder)
-    build(CountingRecipe(), path, workers=1)
+    build_file(CountingRecipe(), path, workers=1)

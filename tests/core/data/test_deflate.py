@@ -20,15 +20,15 @@ def library(request, monkeypatch):
 
 @pytest.mark.usefixtures("library")
 def test_what_was_packed_is_unpacked_by_any_zlib():
-    stream = deflate.packed([CONTENT[:7_000], memoryview(CONTENT)[7_000:]])
+    stream = deflate.compressed([CONTENT[:7_000], memoryview(CONTENT)[7_000:]])
     assert len(stream) < len(CONTENT)
-    assert deflate.unpacked(stream) == zlib.decompress(stream) == CONTENT
-    assert deflate.unpacked(zlib.compress(CONTENT)) == CONTENT
+    assert deflate.decompressed(stream) == zlib.decompress(stream) == CONTENT
+    assert deflate.decompressed(zlib.compress(CONTENT)) == CONTENT
 
 
 @pytest.mark.usefixtures("library")
 def test_damage_is_noticed():
-    stream = deflate.packed([CONTENT])
+    stream = deflate.compressed([CONTENT])
     for damaged in (stream[:-1] + bytes([stream[-1] ^ 1]), stream[:-9], b"", b"x" + stream):
         with pytest.raises(ValueError, match="damaged deflate stream"):
-            deflate.unpacked(damaged)
+            deflate.decompressed(damaged)

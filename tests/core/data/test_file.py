@@ -34,13 +34,13 @@ def test_header_layout_and_whole_arrays(toy_file: Path) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
-    assert refusal(path) == f"no data set file {path}: build it with `hsal-bench generate`"
+    assert refusal(path) == f"no dataset file {path}: build it with `hsal-bench generate`"
 
 
 def test_a_truncated_file(toy_file: Path) -> None:
     whole = toy_file.read_bytes()
     toy_file.write_bytes(whole[: len(whole) // 2])
-    assert refusal(toy_file).startswith(f"{toy_file} is truncated: make it again")
+    assert refusal(toy_file).startswith(f"{toy_file} is truncated: generate it again")
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all" * 100])
@@ -53,7 +53,7 @@ def test_a_file_that_is_not_hdf5(tmp_path: Path, content: bytes) -> None:
 def test_an_hdf5_file_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     h5py.File(path, "w").close()
-    assert f"{path} is HDF5 but not an hsal-bench data set" in refusal(path)
+    assert f"{path} is HDF5 but not an hsal-bench dataset" in refusal(path)
 
 
 def test_another_schema_version(toy_file: Path) -> None:
@@ -88,7 +88,7 @@ def test_an_array_of_another_type(toy_file: Path) -> None:
         labels = file["test/labels"][...]
         del file["test/labels"]
         file["test/labels"] = labels.astype(np.int64)
-    assert "test/labels is int64 (60, 3), it should be int8 (60, 3)" in refusal(toy_file)
+    assert "test/labels is int64 (60, 3), expected int8 (60, 3)" in refusal(toy_file)
 
 
 def test_an_array_of_another_length(toy_file: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_array_of_another_length(toy_file: Path) -> None:
         boxes = file["valid/boxes"][:39]
         del file["valid/boxes"]
         file["valid/boxes"] = boxes
-    assert "valid/boxes is int16 (39, 3, 4), it should be int16 (40, 3, 4)" in refusal(toy_file)
+    assert "valid/boxes is int16 (39, 3, 4), expected int16 (40, 3, 4)" in refusal(toy_file)
 
 
 @pytest.mark.parametrize("name", ["valid", "train/images", "test/counts"])
@@ -180,7 +180,7 @@ def test_what_cannot_be_decoded_is_told(toy_file: Path, damage: Callable[[str, i
     damage("test", 0)
     with (
         open_data(toy_file) as data,
-        pytest.raises(HsalBenchError, match=r"test/images cannot be decoded .*: make it again"),
+        pytest.raises(HsalBenchError, match=r"test/images cannot be decoded .*: generate it again"),
     ):
         data.read("test", "images")
 

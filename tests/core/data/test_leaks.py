@@ -49,7 +49,7 @@ def like_each_other(toy_file: Path) -> Callable[..., Check]:
         if not corner:
             known = Fingerprints(known.index, known.sha256)
         with h5py.File(toy_file, "r+") as file:
-            fingerprints.write(file, known)
+            fingerprints.write_fingerprints(file, known)
         return checked(toy_file)["leaks by content"]
 
     return store
@@ -58,12 +58,12 @@ def like_each_other(toy_file: Path) -> Callable[..., Check]:
 def test_a_file_without_hashes_is_compared_by_index_alone(toy_file: Path) -> None:
     check = checked(toy_file)["leaks by content"]
     assert check == Check("leaks by content", "skipped", leaks.NO_HASHES)
-    assert "generate it again (--force)" in check.detail
+    assert "generate it again with --force" in check.detail
     with open_data(toy_file) as data:
-        assert fingerprints.read(data) is None
+        assert fingerprints.read_fingerprints(data) is None
         assert leaks.summary(data) == (
-            "Leak-free: no glyph or photograph is behind the objects of two splits, by their "
-            "index; the file has no hashes of their content."
+            "Leak-free: no two splits share a glyph or photograph (compared by index, since the "
+            "file has no hashes of their content)."
         )
 
 
@@ -71,7 +71,7 @@ def test_equal_glyphs_of_two_splits_are_a_leak(like_each_other, toy_file: Path) 
     check = like_each_other(0, 0)
     assert check.outcome == "failed"
     assert check.detail == (
-        "0.8 % of the glyphs or photographs of test (1 of 120) are in train too, first glyph "
+        "0.8 % of the glyphs or photographs of test (1 of 120) are also in train, first glyph "
         "20009 (test row 3) equals glyph 9; equal after a shift by one pixel: none"
     )
     assert checked(toy_file)["leaks by index"].outcome == "passed"
@@ -86,7 +86,7 @@ def test_a_shift_by_one_pixel_is_counted(like_each_other, y: int, x: int) -> Non
     check = like_each_other(y, x)
     assert check.outcome == "passed"
     assert check.detail.endswith(
-        "none in two; equal after a shift by one pixel: 1 of test in train (first glyph 20009, "
+        "none shared; equal after a shift by one pixel: 1 of test in train (first glyph 20009, "
         "from glyph 9)"
     )
 
@@ -95,7 +95,7 @@ def test_a_shift_by_one_pixel_is_counted(like_each_other, y: int, x: int) -> Non
 def test_a_shift_by_more_is_another_glyph(like_each_other, y: int, x: int) -> None:
     check = like_each_other(y, x)
     assert check.outcome == "passed"
-    assert check.detail.endswith("none in two; equal after a shift by one pixel: none")
+    assert check.detail.endswith("none shared; equal after a shift by one pixel: none")
 
 
 def test_photographs_have_no_corner_and_no_shifts(like_each_other) -> None:
@@ -153,12 +153,12 @@ def test_a_config_that_says_so_passes_and_is_never_called_leak_free(
     check = like_each_other(0, 0)
     assert check.outcome == "passed"
     assert check.detail.startswith(
-        "LEAKS, as its config says (glyph_pools=shared): 0.8 % of the glyphs"
+        "LEAKS, as the config says (glyph_pools=shared): 0.8 % of the glyphs"
     )
     index = checked(toy_file)["leaks by index"]
     assert (index.outcome, index.detail) == (
         "passed",
-        "one pool for all splits (glyph_pools=shared), but no glyph of it in two",
+        "one pool for all splits (glyph_pools=shared), but no glyph is shared",
     )
 
 
@@ -167,20 +167,20 @@ def test_one_pool_without_a_shared_glyph_is_not_called_leak_free(
 ) -> None:
     set_config(glyph_pools="shared")
     with open_data(toy_file) as data:
-        assert leaks.summary(data) == "Not leak-free: the splits draw from one pool of glyphs."
+        assert leaks.summary(data) == "Not leak-free: all splits draw from one pool of glyphs."
 
 
 def test_what_is_written_is_read(toy_file: Path) -> None:
     known = hashes(toy_file)
     with h5py.File(toy_file, "r+") as file:
-        fingerprints.write(file, known)
+        fingerprints.write_fingerprints(file, known)
     with open_data(toy_file) as data:
-        again = fingerprints.read(data)
+        again = fingerprints.read_fingerprints(data)
         assert again is not None
         for name, column in known.columns().items():
             np.testing.assert_array_equal(again.columns()[name], column)
         assert again.digest == known.digest
-        assert leaks.summary(data).endswith("by the hash of their content.")
+        assert leaks.summary(data).endswith("(compared by content).")
     # The hash of the dataset's arrays does not change.
     assert checked(toy_file)["content hash"].outcome == "passed"
 
@@ -211,13 +211,13 @@ def _add(group: h5py.Group) -> None:
 def test_damaged_hashes_fail(toy_file: Path, damage: Callable[[h5py.Group], None]) -> None:
     known = hashes(toy_file)
     with h5py.File(toy_file, "r+") as file:
-        fingerprints.write(file, known)
+        fingerprints.write_fingerprints(file, known)
         damage(file[fingerprints.GROUP])
     check = checked(toy_file)["leaks by content"]
     assert check.outcome == "failed"
     assert check.detail.startswith(f"{toy_file}: sources ")
     with open_data(toy_file) as data, pytest.raises(HsalBenchError, match="sources"):
-        fingerprints.read(data)
+        fingerprints.read_fingerprints(data)
 
 
 def test_a_glyph_without_a_hash_fails(toy_file: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_glyph_without_a_hash_fails(toy_file: Path) -> None:
     assert known.corner is not None
     kept = known.index != TEST
     with h5py.File(toy_file, "r+") as file:
-        fingerprints.write(
+        fingerprints.write_fingerprints(
             file, Fingerprints(known.index[kept], known.sha256[kept], known.corner[kept])
         )
     check = checked(toy_file)["leaks by content"]

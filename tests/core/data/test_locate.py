@@ -34,7 +34,7 @@ def build_single(folder: Path, **fields: str) -> Path:
     """Build a file under the companion's name."""
     jobs = generation.plan(["toy-large"], SMALL | fields, folder)
     for job, recipe in generation.recipes(jobs, folder):
-        generation.make(job, recipe, workers=1)
+        generation.generate_file(job, recipe, workers=1)
     return jobs[0].path
 
 
@@ -83,7 +83,7 @@ def test_a_companion_of_other_glyphs_is_refused(toy_file: Path) -> None:
     path = build_single(toy_file.parent)
     with h5py.File(path, "r+") as file:
         file.attrs["source_sha256"] = "6" * 64
-    assert f"{path} and {toy_file} are of different glyphs" in refusal(toy_file)
+    assert f"{path} and {toy_file} have different glyphs" in refusal(toy_file)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_names_and_files(tmp_path: Path, toy_file: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_or_build("toy-y", toy_file.parent, tmp_path)
     assert str(caught.value) == (
-        f"no data set 'toy-y' in {toy_file.parent}: did you mean 'toy-x'? known: toy, toy-large, "
+        f"no dataset 'toy-y' in {toy_file.parent}: did you mean 'toy-x'? known: toy, toy-large, "
         "toy-x"
     )
 
@@ -124,9 +124,9 @@ def test_names_and_files(tmp_path: Path, toy_file: Path) -> None:
 def test_what_is_neither_a_file_nor_a_name_is_told_before_it_is_wanted(toy_file: Path) -> None:
     for name in ("toy", "toy-x", str(toy_file)):
         require_known(name, toy_file.parent)
-    with pytest.raises(UsageError, match=r"no data set file x\.h5: build it with `hsal-bench gen"):
+    with pytest.raises(UsageError, match=r"no dataset file x\.h5: build it with `hsal-bench gen"):
         require_known("x.h5", toy_file.parent)
-    with pytest.raises(UsageError, match=r"no data set 'toy-y' in .*: did you mean 'toy-x'"):
+    with pytest.raises(UsageError, match=r"no dataset 'toy-y' in .*: did you mean 'toy-x'"):
         require_known("toy-y", toy_file.parent)
 
 

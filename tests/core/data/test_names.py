@@ -53,14 +53,14 @@ def test_what_a_name_says_nothing_of_is_taken_from_another_config() -> None:
 
 
 def test_every_name_and_what_it_is() -> None:
-    assert dataset_names.known() == ["toy", "toy-large", "toy-odd"]
-    assert dataset_names.listed("toy-large") == {"toy-odd": "odd squares"}
+    assert dataset_names.all_names() == ["toy", "toy-large", "toy-odd"]
+    assert dataset_names.variations("toy-large") == {"toy-odd": "odd squares"}
     assert dataset_names.unknown("tox", ["x"]) == (
         "did you mean 'toy'? known: toy, toy-large, toy-odd, x"
     )
     own, spec = dataset_names.find("toy-odd")
-    assert dataset_names.about(own, "toy-odd", spec) == "odd squares"
-    assert dataset_names.about("toy", "toy", load_generator("toy").defaults) == "squares"
+    assert dataset_names.dataset_summary(own, "toy-odd", spec) == "odd squares"
+    assert dataset_names.dataset_summary("toy", "toy", load_generator("toy").defaults) == "squares"
 
 
 def test_a_config_tells_its_family(large: Any) -> None:
@@ -78,6 +78,6 @@ def test_a_generator_that_cannot_be_loaded_is_passed_over(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(dataset_names, "load_generator", only_large)
     assert dataset_names.find("toy-odd")[0] == "toy-large"
-    assert dataset_names.known() == ["toy", "toy-large", "toy-odd"]
+    assert dataset_names.all_names() == ["toy", "toy-large", "toy-odd"]
     with pytest.raises(UsageError, match="cannot be imported"):
         dataset_names.find("toy")

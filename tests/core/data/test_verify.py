@@ -16,7 +16,7 @@ from hsal_bench.data.array_checks import boxes_in_range, ink_outside, loose_boxe
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import load_generator
 from hsal_bench.data.schema import SPLITS
-from hsal_bench.data.verify import content_hash, require_whole, verify
+from hsal_bench.data.verify import content_hash, require_intact, verify
 from hsal_bench.errors import SourceUnavailable, UsageError
 
 pytestmark = pytest.mark.usefixtures("known_generators")
@@ -49,10 +49,10 @@ def test_a_sound_file_passes_every_check(toy_file: Path) -> None:
         "leaks by index",
         "leaks by content",
         "recipe",
-        "made again",
+        "remade",
     ]
-    assert checks["made again"].detail == "100 examples, equal bit for bit"
-    assert checks["leaks by index"].detail.endswith("none in two")
+    assert checks["remade"].detail == "100 examples, equal bit for bit"
+    assert checks["leaks by index"].detail.endswith("none shared")
 
 
 def test_without_remaking_no_generator_is_asked(toy_file: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_first_wrong_rows_are_shown_and_all_counted(toy_file: Path) -> None:
     put(toy_file, "train", "counts", (slice(10, 30), 0), 7)
     detail = checked(toy_file)["counts"].detail
     assert detail.startswith("train row 10: counts [7, ")
-    assert detail.endswith("20 such rows in all")
+    assert detail.endswith("20 such rows in total")
     assert "row 13" not in detail
 
 
@@ -116,7 +116,7 @@ def test_a_glyph_in_two_splits_is_a_leak(toy_file: Path) -> None:
     check = checked(toy_file)["leaks by index"]
     assert check.outcome == "failed"
     assert check.detail == (
-        "0.8 % of the glyphs or photographs of test (1 of 120) are in train too, first glyph 9 "
+        "0.8 % of the glyphs or photographs of test (1 of 120) are also in train, first glyph 9 "
         "(test row 6)"
     )
 
@@ -150,17 +150,17 @@ def test_an_example_that_is_made_differently(toy_file: Path) -> None:
         put(toy_file, split, "images", (slice(None), 0, 0, 0), 77)
     checks = checked(toy_file, remake=1)
     assert checks["recipe"].outcome == "passed"
-    assert checks["made again"].outcome == "failed"
+    assert checks["remade"].outcome == "failed"
     assert re.fullmatch(
         r"train row \d+: images differs in 1 places, first at \(0, 0, 0\): 77 in the file, "
-        r"\d+ made again",
-        checks["made again"].detail,
+        r"\d+ remade",
+        checks["remade"].detail,
     )
 
 
 def test_examples_of_every_split_are_made_again(toy_file: Path) -> None:
     put(toy_file, "test", "labels", (slice(None), 0), 77)
-    assert checked(toy_file, remake=200)["made again"].detail.startswith("test row")
+    assert checked(toy_file, remake=200)["remade"].detail.startswith("test row")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_header_that_is_not_the_recipes(toy_file: Path, attribute: str, value:
         file.attrs[attribute] = value
     check = checked(toy_file, remake=1)["recipe"]
     assert check.outcome == "failed"
-    assert check.detail.startswith(f"{attribute} is {value!r} in the file and ")
+    assert check.detail.startswith(f"{attribute} is {value!r} in the file, but its config gives ")
 
 
 def test_sizes_that_the_config_does_not_say(
@@ -192,7 +192,7 @@ def test_what_needs_a_source_that_is_not_to_be_had_is_skipped(
     monkeypatch.setattr(load_generator("toy"), "recipe", recipe, raising=False)
     *others, recipe_check, made_again = verify(toy_file, remake=1, data_dir=Path("nowhere"))
     assert recipe_check == Check("recipe", "skipped", "no glyphs in nowhere: name their folder")
-    assert made_again == Check("made again", "skipped", "no recipe without the source")
+    assert made_again == Check("remade", "skipped", "the source is missing")
     assert {check.outcome for check in others} == {"passed", "skipped"}
 
 
@@ -200,7 +200,7 @@ def test_what_the_generator_refuses_fails(toy_file: Path, tmp_path: Path) -> Non
     *_, last = verify(toy_file, remake=1, data_dir=tmp_path / "without-source")
     assert (last.name, last.outcome) == ("recipe", "failed")
     assert last.detail.startswith("no glyphs in ")
-    assert last.detail.endswith(" (--remake 0 leaves this out)")
+    assert last.detail.endswith(" (--remake 0 skips this check)")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_bytes_that_cannot_be_decoded(toy_file: Path, damage: Callable[[str, int
 
 
 def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no data set file"):
+    with pytest.raises(UsageError, match="no dataset file"):
         verify(tmp_path / "x.h5", data_dir=tmp_path)
 
 
@@ -248,7 +248,7 @@ def test_a_truncated_file_fails(toy_file: Path) -> None:
         file.truncate(toy_file.stat().st_size // 2)
     (check,) = verify(toy_file, remake=1, data_dir=toy_file.parent)
     assert (check.name, check.outcome) == ("format", "failed")
-    assert check.detail.startswith(f"{toy_file} is truncated: make it again")
+    assert check.detail.startswith(f"{toy_file} is truncated: generate it again")
 
 
 def test_a_file_that_lacks_an_array_fails(toy_file: Path) -> None:
@@ -261,11 +261,11 @@ def test_a_file_that_lacks_an_array_fails(toy_file: Path) -> None:
 
 def test_content_that_is_about_to_be_used_is_whole(toy_file: Path) -> None:
     with open_data(toy_file) as data:
-        require_whole(data)
+        require_intact(data)
     put(toy_file, "test", "counts", (3, 0), 9)
     with open_data(toy_file) as data, pytest.raises(UsageError) as caught:
-        require_whole(data)
-    assert "the file is damaged; make it again with `hsal-bench generate" in str(caught.value)
+        require_intact(data)
+    assert "; generate it again with `hsal-bench generate --force`" in str(caught.value)
 
 
 def test_the_choice_of_remade_examples_follows_the_seed(toy_file: Path) -> None:

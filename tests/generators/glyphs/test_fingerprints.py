@@ -12,7 +12,7 @@ import numpy as np
 
 from hsal_bench.checking import Check
 from hsal_bench.data import generate as generation
-from hsal_bench.data.build import build
+from hsal_bench.data.build import build_file
 from hsal_bench.data.file import open_data
 from hsal_bench.data.fingerprints import read, write
 from hsal_bench.data.schema import SPLITS, Fingerprints
@@ -27,7 +27,7 @@ SMALL = {"train": 120, "valid": 20, "test": 60}
 def made(folder: Path, source: str, workers: int = 1, **fields: object) -> Path:
     spec = SceneSpec(**{"source": source, **SMALL, **fields})  # type: ignore[arg-type]
     recipe = mnist_multiset.recipe(spec, folder)
-    return build(recipe, folder / f"{recipe.header.name}.h5", workers=workers)
+    return build_file(recipe, folder / f"{recipe.header.name}.h5", workers=workers)
 
 
 def checked(path: Path, remake: int = 20) -> dict[str, Check]:
@@ -50,7 +50,7 @@ def test_a_sound_source_passes_and_its_hashes_are_made_again(source: str, tmp_pa
     checks = checked(made(tmp_path, source))
     assert {check.outcome for check in checks.values()} == {"passed"}
     assert checks["leaks by content"].detail.endswith(
-        "none in two; equal after a shift by one pixel: none"
+        "none shared; equal after a shift by one pixel: none"
     )
     assert "the config, the hashes of " in checks["recipe"].detail
 
@@ -62,7 +62,7 @@ def test_the_same_files_for_train_and_test_leak(idx_files: list[Path], tmp_path:
     assert check.outcome == "failed"
     # Of 240 glyphs 20 are valid's; the test split draws from all of them.
     assert "of the glyphs or photographs of test" in check.detail
-    assert "are in train too, first glyph 24" in check.detail
+    assert "are also in train, first glyph 24" in check.detail
     failed = {name for name, check in checks.items() if check.outcome == "failed"}
     assert failed == {"leaks by content"}
 
@@ -74,7 +74,7 @@ def test_generate_says_that_a_source_leaks(idx_files: list[Path], tmp_path: Path
     for name, source in sources.items():
         jobs = generation.plan(["mnist-multiset"], {"source": source, **texts}, tmp_path / name)
         ((job, recipe),) = generation.recipes(jobs, tmp_path)
-        lines[name] = generation.make(job, recipe, 1)
+        lines[name] = generation.generate_file(job, recipe, 1)
     assert "\n  Not leak-free: " in lines["a"]
     assert "ot leak-free" not in lines["b"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsal_bench.data.build import build
+from hsal_bench.data.build import build_file
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import load_generator
 from hsal_bench.data.schema import SPLITS
@@ -93,7 +93,7 @@ def test_two_workers_make_what_one_makes(source: str, tmp_path: Path) -> None:
     recipe = mnist_multiset.recipe(spec, Path())
     hashes = []
     for workers in (1, 2):
-        path = build(recipe, tmp_path / f"{workers}.h5", workers=workers)
+        path = build_file(recipe, tmp_path / f"{workers}.h5", workers=workers)
         with open_data(path) as data:
             hashes.append(data.header.content_sha256)
             images = data.read("train", "images")

@@ -10,7 +10,7 @@ import pytest
 
 from hsal_bench.checking import Check
 from hsal_bench.data import names as dataset_names
-from hsal_bench.data.build import build
+from hsal_bench.data.build import build_file
 from hsal_bench.data.cards.card import card
 from hsal_bench.data.cards.croissant import croissant
 from hsal_bench.data.file import open_data
@@ -27,7 +27,7 @@ SMALL = {"train": 120, "valid": 20, "test": 60}
 def made(folder: Path, source: str, workers: int = 1, **fields: object) -> Path:
     spec = SceneSpec(**{"source": source, **SMALL, **fields})  # type: ignore[arg-type]
     recipe = mnist_multiset.recipe(spec, folder)
-    return build(recipe, folder / f"{recipe.header.name}.h5", workers=workers)
+    return build_file(recipe, folder / f"{recipe.header.name}.h5", workers=workers)
 
 
 def checked(path: Path, remake: int = 20) -> dict[str, Check]:
@@ -47,9 +47,9 @@ def test_shared_pools_leak_and_verify_says_so(source: str, tmp_path: Path) -> No
     assert {check.outcome for check in checks.values()} == {"passed"}
     for how in ("index", "content"):
         detail = checks[f"leaks by {how}"].detail
-        assert detail.startswith("LEAKS, as its config says (glyph_pools=shared): ")
+        assert detail.startswith("LEAKS, as the config says (glyph_pools=shared): ")
         assert "of the glyphs or photographs of test (" in detail
-        assert "none in two" not in detail
+        assert "none shared" not in detail
 
 
 def test_the_card_of_a_file_tells_what_is_measured(source: str, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_eval_on_all_leaves_out_what_leaks() -> None:
         names = dataset_names.family({"generator": "mnist-multiset", **as_config(spec)})
         assert {"mnist-multiset", "mnist-multiset-4"} < set(names)
         assert not any(name.endswith("-shared") for name in names)
-    assert "mnist-multiset-shared" in dataset_names.listed("mnist-multiset")
+    assert "mnist-multiset-shared" in dataset_names.variations("mnist-multiset")
 
 
 def test_the_activation_model_is_that_of_the_leak_free_dataset() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hsal_bench.data.build import build
+from hsal_bench.data.build import build_file
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Outline, Rows
 from hsal_bench.data.schema import SPLITS
@@ -103,11 +103,11 @@ def _made(recipe, split: str) -> dict[str, np.ndarray]:
 def test_the_file_is_whole_leak_free_and_as_its_config_says(collect, tmp_path):
     data_dir = collect()
     recipe = svhn_multiset.recipe(_spec(), data_dir)
-    path = build(recipe, tmp_path / "doors-multiset.h5", workers=1)
+    path = build_file(recipe, tmp_path / "doors-multiset.h5", workers=1)
     outcomes = {check.name: check for check in verify(path, remake=8, data_dir=data_dir)}
     assert {name for name, one in outcomes.items() if one.outcome == "failed"} == set()
-    assert outcomes["made again"].outcome == outcomes["leaks by content"].outcome == "passed"
-    assert outcomes["leaks by content"].detail == "34 in train, 6 in valid, 12 in test, none in two"
+    assert outcomes["remade"].outcome == outcomes["leaks by content"].outcome == "passed"
+    assert outcomes["leaks by content"].detail == "34 in train, 6 in valid, 12 in test, none shared"
     assert "the hashes of 52 glyphs" in outcomes["recipe"].detail
     with open_data(path) as data:
         assert data.header.name == "doors-multiset"
@@ -120,7 +120,7 @@ def test_the_file_is_whole_leak_free_and_as_its_config_says(collect, tmp_path):
 
 def test_a_photograph_in_both_archives_is_found(collect, tmp_path):
     data_dir = collect(pictures={5: _png(1003)})
-    path = build(svhn_multiset.recipe(_spec(), data_dir), tmp_path / "x.h5", workers=1)
+    path = build_file(svhn_multiset.recipe(_spec(), data_dir), tmp_path / "x.h5", workers=1)
     outcomes = {check.name: check for check in verify(path, data_dir=data_dir)}
     assert outcomes["leaks by index"].outcome == "passed"
     check = outcomes["leaks by content"]
@@ -150,7 +150,9 @@ def test_archive_and_folder_give_the_same_whatever_the_order(collect, tmp_path):
         if not data_dir.exists():
             collect(name, packed=packed)
         recipe = svhn_multiset.recipe(_spec(), data_dir)
-        with open_data(build(recipe, tmp_path / f"{name}{workers}.h5", workers=workers)) as data:
+        with open_data(
+            build_file(recipe, tmp_path / f"{name}{workers}.h5", workers=workers)
+        ) as data:
             contents.append((data.header.content_sha256, data.header.source_sha256))
     assert contents[0] == contents[1] == contents[2]
 

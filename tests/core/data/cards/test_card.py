@@ -49,7 +49,7 @@ def test_the_card_of_a_file_tells_all(toy_file: Path) -> None:
     assert headings(text) == [
         "toy",
         "What it is for",
-        "How it was made",
+        "How it was created",
         "Splits",
         "Objects per image",
         "Classes",
@@ -61,7 +61,7 @@ def test_the_card_of_a_file_tells_all(toy_file: Path) -> None:
         "What it is not for",
         "Licence",
         "Citation",
-        "Reading it",
+        "Reading the file",
     ]
     assert "1,300 images (1,200 train, 40 valid, 60 test)" in text
     assert "occurs in it. An image shows squares.\n" in text
@@ -77,7 +77,7 @@ def test_a_generator_with_nothing_to_tell_leaves_its_sections_out(toy_file: Path
     text = of(toy_file)
     assert not {"Where it comes from", "Known limits", "What it is not for"} & set(headings(text))
     assert "```sh\nhsal-bench generate toy\n```" in text
-    assert "| Personal data | not known |" in text
+    assert "| Personal data | unknown |" in text
     assert "## Licence\n\nCC0\n" in text
 
 
@@ -86,18 +86,15 @@ def test_a_generator_that_is_not_here_is_told(
 ) -> None:
     set_config(generator="squares")
     text = of(toy_file)
-    assert (
-        "How is not known beyond its options: its generator 'squares' is not installed here."
-        in text
-    )
+    assert "Only its options are known: its generator 'squares' is not installed." in text
     assert "| clutter_size | 2 |  |" in text
 
 
 def test_notes_of_the_making_are_told(toy_file: Path) -> None:
-    assert "Noted when it was made" not in of(toy_file)
+    assert "Notes from its creation" not in of(toy_file)
     with h5py.File(toy_file, "r+") as file:
         file.attrs["notes"] = '["3 squares were round"]'
-    assert "Noted when it was made:\n\n- 3 squares were round\n" in of(toy_file)
+    assert "Notes from its creation:\n\n- 3 squares were round\n" in of(toy_file)
 
 
 @pytest.mark.usefixtures("told")
@@ -107,22 +104,23 @@ def test_the_card_without_a_file_says_how_to_get_the_rest(tmp_path: Path) -> Non
     assert headings(text) == [
         "toy-x",
         "What it is for",
-        "How it was made",
-        "What it is made of",
+        "How it was created",
+        "Composition",
         "Where it comes from",
         "Known limits",
         "What it is not for",
         "Licence",
     ]
     assert (
-        f"file {path}, which is not there yet: `hsal-bench generate toy --out {tmp_path}`" in text
+        f"file {path}, which does not exist yet. Run `hsal-bench generate toy --out {tmp_path}`"
+        in text
     )
     assert "An image shows squares.\n" in text
 
 
 def test_the_card_without_a_file_of_a_generator_with_nothing_to_tell(tmp_path: Path) -> None:
     text = outline("toy", tmp_path / "toy-x.h5")
-    assert headings(text) == ["toy-x", "What it is for", "How it was made", "What it is made of"]
+    assert headings(text) == ["toy-x", "What it is for", "How it was created", "Composition"]
     assert text.startswith("# toy-x\n\nsquares.\n")
 
 

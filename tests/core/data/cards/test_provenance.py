@@ -54,8 +54,8 @@ def test_a_generator_is_asked_about_the_very_spec(monkeypatch: pytest.MonkeyPatc
     ("changes", "missing"),
     [
         ({"generator": None}, "its config names no generator"),
-        ({"generator": "other"}, "its generator 'other' is not installed here"),
-        ({"new": 1}, "its generator 'toy' cannot be asked (toy"),
+        ({"generator": "other"}, "its generator 'other' is not installed"),
+        ({"new": 1}, "its generator 'toy' failed (toy"),
     ],
 )
 def test_what_is_not_known_is_told_and_the_options_stay(
@@ -71,5 +71,5 @@ def test_what_is_not_known_is_told_and_the_options_stay(
 
 
 def test_a_name_that_is_none_is_refused() -> None:
-    with pytest.raises(UsageError, match="no data set 'toyy': did you mean 'toy'"):
+    with pytest.raises(UsageError, match="no dataset 'toyy': did you mean 'toy'"):
         provenance.of_spec("toyy", None)

@@ -39,14 +39,14 @@ EMPTY = dataclasses.replace(
 def test_what_is_uneven_is_told_in_sentences() -> None:
     assert findings(FOUND, ("a", "b")) == [
         "Objects per image: 1 to 2, most often 2 (60.0 % of the images), least often 1 (40.0 %).",
-        "Repeats: 25.0 % of the images hold a class more than once.",
+        "Repeats: 25.0 % of the images have a class more than once.",
         "Classes: `a` is 75.0 % of the objects, `b` 25.0 %: 3.00 times as many.",
-        "Sizes: nine objects in ten are 10 to 30 pixels wide, and as many 11 to 31 tall; the "
-        "median one covers 4.0 % of the image.",
-        "Positions: of the ninths of the image, the top left one holds the most centres (30.0 %) "
-        "and the right one the fewest (5.0 %); even would be 11.1 % each. The outer tenth is "
-        "without any object at the right in 90.0 % of the images, at the left in 40.0 %; at the "
-        "bottom in 80.0 %, at the top in 30.0 %.",
+        "Sizes: 90 % of the objects are 10 to 30 pixels wide, and 90 % are 11 to 31 pixels tall; "
+        "the median object covers 4.0 % of the image.",
+        "Positions: of the ninths of the image, the top left one has the most centres (30.0 %) "
+        "and the right one the fewest (5.0 %); 11.1 % each would be even. The outer tenth has no "
+        "object at the right in 90.0 % of the images, at the left in 40.0 %, at the bottom in "
+        "80.0 %, at the top in 30.0 %.",
         "Overlap: two boxes overlap in 50.0 % of the images with several objects.",
     ]
 
@@ -58,7 +58,7 @@ def test_what_never_happens_is_told_so() -> None:
     told = findings({**FOUND, "train": train}, ("a", "b"))
     assert told[:3] == [
         "Objects per image: always 2.",
-        "Repeats: no image holds a class twice.",
+        "Repeats: no image has a class twice.",
         "Classes: `a` is 100.0 % of the objects, `b` 0.0 %.",
     ]
     assert told[-1] == "Overlap: no two boxes overlap."
@@ -68,7 +68,7 @@ def test_a_split_without_objects_is_told_by_dashes() -> None:
     found = {**FOUND, "train": EMPTY}
     assert findings(found, ("a", "b")) == [
         "Objects per image: always 0.",
-        "Repeats: no image holds a class twice.",
+        "Repeats: no image has a class twice.",
     ]
     text = "\n".join(tables(found, ("a", "b"), ""))
     assert "| train: width | - | - | - | - | - |" in text

@@ -320,7 +320,7 @@ def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, anoth
     assert "name the folder of that data set with --datasets" in err
     toy_file.unlink()
     (err,) = figures_command("--only", "2")[2]
-    assert "no data set file toy-x.h5: build it with `hsal-bench generate`" in err
+    assert "no dataset file toy-x.h5: build it with `hsal-bench generate`" in err
 
 
 def test_a_method_that_fails_is_told_and_the_others_are_made(of_toy, figures_command):
