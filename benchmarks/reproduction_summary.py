@@ -12,7 +12,7 @@ from reproduction_board import Board
 from hsal_bench.compare.grouping import NONE
 from hsal_bench.records.record import Record
 from hsal_bench.report import metric_table, text_tables
-from hsal_bench.report.text_tables import Sheet
+from hsal_bench.report.text_tables import TextTable
 
 TABLE_1 = {
     (SET, HSAL): (0.990, 0.960),
@@ -33,12 +33,12 @@ def status(board: Board, *, alive: bool) -> str:
 def summary(board: Board) -> str:
     """Return the results and the plan with its costs as Markdown."""
     records = [board.done[item.name] for item in board.items if item.name in board.done]
-    means = text_tables.metric_sheets(metric_table.metric_table(records)) if records else []
+    means = text_tables.metric_tables(metric_table.metric_table(records)) if records else []
     results = text_tables.markdown([beside_the_paper(board), *means])
     return f"# The paper's experiments\n\n{results}\n{status(board, alive=False)}"
 
 
-def beside_the_paper(board: Board) -> Sheet:
+def beside_the_paper(board: Board) -> TextTable:
     """Return means and standard deviations over the seeds of part 1 next to the paper's Table 1."""
     rows = []
     for (dataset, method), paper in TABLE_1.items():
@@ -49,10 +49,10 @@ def beside_the_paper(board: Board) -> Sheet:
         cells = [f"{mean} ({number:.3f})" for mean, number in zip(ours, paper, strict=True)]
         rows.append((dataset, method, f"{len(runs)} of {len(plan)}", *cells))
     columns = ("dataset", "method", "seeds", "macro f1 (paper)", "exact match (paper)")
-    return Sheet("Next to the paper's Table 1", columns, tuple(rows))
+    return TextTable("Next to the paper's Table 1", columns, tuple(rows))
 
 
-def item_sheet(board: Board, *, alive: bool) -> Sheet:
+def item_sheet(board: Board, *, alive: bool) -> TextTable:
     """Return a row for each preparation and each run."""
     rows = []
     for item in [*board.preparations.values(), *board.items]:
@@ -62,10 +62,10 @@ def item_sheet(board: Board, *, alive: bool) -> Sheet:
         rows.append((item.dataset, *who, state, board.progress(item), note))
     done = sum(item.name in board.done for item in board.items)
     columns = ("dataset", "method", "part", "seed", "state", "updates", "note")
-    return Sheet(f"{done} of {len(board.items)} runs done", columns, tuple(rows))
+    return TextTable(f"{done} of {len(board.items)} runs done", columns, tuple(rows))
 
 
-def part_sheet(board: Board, now: datetime) -> Sheet:
+def part_sheet(board: Board, now: datetime) -> TextTable:
     """Return what each part costs, and below it when all will be done."""
     left, rows = board.seconds_left(), []
     for part in sorted({PREPARATION, *(item.part for item in board.items)}):
@@ -77,7 +77,7 @@ def part_sheet(board: Board, now: datetime) -> Sheet:
         name = str(part) if part != PREPARATION else "preparation"
         rows.append((name, f"{len(done)} of {len(items)}", _duration(cpu), rest))
     columns = ("part", "done", "CPU time", "training left")
-    return Sheet("Costs", columns, tuple(rows), (finish(board, left, now),))
+    return TextTable("Costs", columns, tuple(rows), (finish(board, left, now),))
 
 
 def finish(board: Board, left: Mapping[str, float | None], now: datetime) -> str:

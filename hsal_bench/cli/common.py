@@ -17,7 +17,7 @@ from hsal_bench.errors import HsalBenchError, UsageError
 
 if TYPE_CHECKING:
     from hsal_bench.checking import Check
-    from hsal_bench.report.text_tables import Sheet
+    from hsal_bench.report.text_tables import TextTable
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FORMATS = ("terminal", "markdown", "csv", "latex")
@@ -135,7 +135,7 @@ def format_of(output: Path | None) -> str:
     return SUFFIXES[output.suffix.lower()]
 
 
-def as_text(sheets: list[Sheet], form: str) -> str:
+def as_text(sheets: list[TextTable], form: str) -> str:
     """Return tables as "terminal" (with escape codes for bold), "markdown" or "latex"."""
     from hsal_bench.report import latex, text_tables
 

@@ -59,7 +59,7 @@ def compare(
     computed.
     """
     from hsal_bench.compare import pairwise
-    from hsal_bench.report import pairwise as contest_sheets
+    from hsal_bench.report import pairwise as contest_tables
 
     if output:
         from hsal_bench.report.figures.contact_sheet import picture_format
@@ -68,9 +68,9 @@ def compare(
     file = data_set_path(dataset, datasets) if dataset else None
     contest = pairwise.hold(a, b, file, datasets, split)
     if as_json:
-        click.echo(json.dumps(contest_sheets.plain(contest), indent=1))
+        click.echo(json.dumps(contest_tables.plain(contest), indent=1))
     else:
-        click.echo(as_text(contest_sheets.contest_sheets(contest), "terminal"), nl=False)
+        click.echo(as_text(contest_tables.contest_tables(contest), "terminal"), nl=False)
     if output:
         from hsal_bench.report.figures.contact_sheet import save
         from hsal_bench.report.figures.disagreements import contest_picture, drawn

@@ -137,7 +137,7 @@ def _facts(path: Path, data: DataFile, split: str) -> dict[str, Any]:
 
 def _table(scores: Mapping[str, float], form: str, facts: Mapping[str, Any]) -> str:
     from hsal_bench.report.columns import cell, meaning
-    from hsal_bench.report.text_tables import Sheet
+    from hsal_bench.report.text_tables import TextTable
 
     if form == "csv":
         import pandas as pd
@@ -150,4 +150,4 @@ def _table(scores: Mapping[str, float], form: str, facts: Mapping[str, Any]) -> 
         f"{facts['split']} (content {content}, metrics {facts['metrics_version']})"
     )
     texts = tuple((name, cell(name, score), meaning(name)) for name, score in scores.items())
-    return as_text([Sheet(title, ("metric", "value", "meaning"), texts)], form)
+    return as_text([TextTable(title, ("metric", "value", "meaning"), texts)], form)

@@ -71,7 +71,7 @@ def _all_runs(records: list[Record], form: str, metrics: list[str], intervals: b
     means = metric_table.metric_table(records, metrics or metric_table.HEADLINE)
     if form == "csv":
         return means.to_csv(index=False)
-    return as_text(text_tables.metric_sheets(means, asked=bool(metrics), intervals=intervals), form)
+    return as_text(text_tables.metric_tables(means, asked=bool(metrics), intervals=intervals), form)
 
 
 def _one_run(records: list[Record], form: str) -> str:
@@ -82,4 +82,4 @@ def _one_run(records: list[Record], form: str) -> str:
         raise UsageError(f"--all shows one run, not {len(records)}: name one record file")
     if form == "csv":
         return frame(records[0]).to_csv(index=False)
-    return as_text(text_tables.run_sheets(records[0]), form)
+    return as_text(text_tables.run_tables(records[0]), form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from hsal_bench.report.text_tables import Sheet, is_text
+from hsal_bench.report.text_tables import TextTable, is_text
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -37,9 +37,9 @@ _LIGATURES = re.compile("(?<=-)(?=-)|(?<=,)(?=,)")
 """Between two characters that fonts make one of: a dash, or a quote at the foot of the line."""
 
 
-def latex(sheets: Iterable[Sheet]) -> str:
-    """Return each sheet as a `table` with its title as the caption; they need booktabs."""
-    return "\n".join("\n".join(_table(sheet)) + "\n" for sheet in sheets)
+def latex(tables: Iterable[TextTable]) -> str:
+    """Return each table as a `table` with its title as the caption; they need booktabs."""
+    return "\n".join("\n".join(_table(table)) + "\n" for table in tables)
 
 
 def escaped(text: str) -> str:
@@ -51,25 +51,25 @@ def escaped(text: str) -> str:
     return "{}".join(parts)
 
 
-def _table(sheet: Sheet) -> Iterator[str]:
-    kinds = "".join("l" if is_text(sheet, column) else "r" for column in sheet.columns)
+def _table(table: TextTable) -> Iterator[str]:
+    kinds = "".join("l" if is_text(table, column) else "r" for column in table.columns)
     yield "% \\usepackage{booktabs}"
     yield r"\begin{table}"
     yield r"  \centering"
-    yield rf"  \caption{{{escaped(sheet.title)}}}"
+    yield rf"  \caption{{{escaped(table.title)}}}"
     yield rf"  \begin{{tabular}}{{{kinds}}}"
     yield r"    \toprule"
-    yield _row(map(escaped, sheet.columns))
+    yield _row(map(escaped, table.columns))
     yield r"    \midrule"
-    for number, row in enumerate(sheet.rows):
+    for number, row in enumerate(table.rows):
         cells = (
-            rf"\textbf{{{escaped(text)}}}" if (number, column) in sheet.bold else escaped(text)
+            rf"\textbf{{{escaped(text)}}}" if (number, column) in table.bold else escaped(text)
             for column, text in enumerate(row)
         )
         yield _row(cells)
     yield r"    \bottomrule"
     yield r"  \end{tabular}"
-    for note in sheet.notes:
+    for note in table.notes:
         yield rf"  \par\smallskip{{\footnotesize {escaped(note)}\par}}"
     yield r"\end{table}"
 

@@ -8,11 +8,11 @@ from typing import Any
 from hsal_bench.compare.paired import Estimate, Scores
 from hsal_bench.compare.pairwise import Contest
 from hsal_bench.jsonio import without_nan
-from hsal_bench.report.text_tables import Sheet
+from hsal_bench.report.text_tables import TextTable
 from hsal_bench.text import shown
 
 
-def contest_sheets(contest: Contest) -> list[Sheet]:
+def contest_tables(contest: Contest) -> list[TextTable]:
     """Return the scores, McNemar's table, the kinds of images, and below them what to make of it.
 
     Of B minus A, in points of a hundred; brackets hold 95 % bootstrap intervals over the images.
@@ -29,16 +29,16 @@ def contest_sheets(contest: Contest) -> list[Sheet]:
         ("A right", f"{found.both:,}", f"{found.only_a:,}"),
         ("A wrong", f"{found.only_b:,}", f"{found.neither:,}"),
     )
-    sheets = [
-        Sheet(title, ("metric", *headings), rows),
-        Sheet("Images by exact match", ("images", "B right", "B wrong"), images),
+    tables = [
+        TextTable(title, ("metric", *headings), rows),
+        TextTable("Images by exact match", ("images", "B right", "B wrong"), images),
     ]
     if found.kinds:
         lines = ((kind.name, f"{kind.images:,}", *_cells(kind.exact_match)) for kind in found.kinds)
-        kinds = Sheet("Exact match by kind", ("images with", "images", *headings), tuple(lines))
-        sheets.append(kinds)
+        kinds = TextTable("Exact match by kind", ("images with", "images", *headings), tuple(lines))
+        tables.append(kinds)
     notes = tuple(map(shown, (contest.verdict, *contest.cautions)))
-    return [*sheets[:-1], dataclasses.replace(sheets[-1], notes=notes)]
+    return [*tables[:-1], dataclasses.replace(tables[-1], notes=notes)]
 
 
 def plain(contest: Contest) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from hsal_bench.report.text_tables import Sheet, is_text
+from hsal_bench.report.text_tables import TextTable, is_text
 from hsal_bench.text import wrapped
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Column(NamedTuple):
         return max(_width(line) for part in (self.heading, *self.cells) for line in _lines(part))
 
 
-def terminal(sheets: Iterable[Sheet], width: int) -> Group:
-    """Return the sheets as something rich can print, for a terminal of so many columns.
+def terminal(tables: Iterable[TextTable], width: int) -> Group:
+    """Return the tables as something rich can print, for a terminal of so many columns.
 
     Where a table is wider, numbers stand above their deviations and chance levels, and names go on
     in further lines; then the headline of `hsal-bench table` fits into 80. What has no room all
@@ -44,23 +44,23 @@ def terminal(sheets: Iterable[Sheet], width: int) -> Group:
     from rich.text import Text
 
     parts: list[Table | Text] = []
-    for number, sheet in enumerate(sheets):
-        parts += [Text()] * (number > 0) + [Text(sheet.title, style="italic")]
-        for block, columns in enumerate(_laid_out(_columns(sheet), width)):
+    for number, table in enumerate(tables):
+        parts += [Text()] * (number > 0) + [Text(table.title, style="italic")]
+        for block, columns in enumerate(_laid_out(_columns(table), width)):
             parts += [Text()] * (block > 0) + [_drawn(columns)]
-        parts += map(Text, sheet.notes)
+        parts += map(Text, table.notes)
     return Group(*parts)
 
 
-def _columns(sheet: Sheet) -> list[Column]:
+def _columns(table: TextTable) -> list[Column]:
     return [
         Column(
             heading=name.replace(" ", "\n"),
-            cells=tuple(row[k] for row in sheet.rows),
-            text=is_text(sheet, name),
-            bold=frozenset(row for row, column in sheet.bold if column == k),
+            cells=tuple(row[k] for row in table.rows),
+            text=is_text(table, name),
+            bold=frozenset(row for row, column in table.bold if column == k),
         )
-        for k, name in enumerate(sheet.columns)
+        for k, name in enumerate(table.columns)
     ]
 
 

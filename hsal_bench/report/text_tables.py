@@ -37,7 +37,7 @@ _TEXTS = ("meaning", "content")
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TextTable:
     """A table ready to be shown: texts, with the notes that go below it.
 
     bold: the cells, (row, column), that stand out.
@@ -50,10 +50,10 @@ class Sheet:
     bold: frozenset[tuple[int, int]] = frozenset()
 
 
-def metric_sheets(
+def metric_tables(
     table: pd.DataFrame, *, asked: bool = False, intervals: bool = False
-) -> list[Sheet]:
-    """Return what `metric_table.metric_table` made as one sheet per data set.
+) -> list[TextTable]:
+    """Return what `metric_table.metric_table` made as one table per data set.
 
     A cell holds "mean ± std (chance)", or "mean [low to high] (chance)" with `intervals`: a
     metric's chance level stands beside it where the table has both. Where methods are ranked
@@ -63,15 +63,15 @@ def metric_sheets(
     set has a number.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
-    sheets = []
+    tables = []
     for title, group in table.groupby("data_set", sort=False):
         lines = group.to_dict("records")
         found = metrics if asked else _with_numbers(lines, metrics)
-        sheets.append(_metric_sheet(str(title), lines, found, intervals))
-    return sheets
+        tables.append(_metric_table(str(title), lines, found, intervals))
+    return tables
 
 
-def run_sheets(record: Record) -> list[Sheet]:
+def run_tables(record: Record) -> list[TextTable]:
     """Return every number of one run with what it says, and how and where the run was made."""
     numbers = (
         (name, cell_with_unit(name, value(record, name)), meaning(name))
@@ -80,14 +80,14 @@ def run_sheets(record: Record) -> list[Sheet]:
     notes = (f"{record.status}: {record.reason}",) if record.status != "ok" else ()
     title = f"{label(record)}, seed {record.seed}, on {data_set(record)}"
     return [
-        Sheet(title, ("metric", "value", "meaning"), tuple(numbers), notes),
-        Sheet("How it was made", ("field", "content"), tuple(_made_how(record))),
+        TextTable(title, ("metric", "value", "meaning"), tuple(numbers), notes),
+        TextTable("How it was made", ("field", "content"), tuple(_made_how(record))),
     ]
 
 
-def markdown(sheets: Iterable[Sheet]) -> str:
-    """Return the sheets as Markdown that shows their texts as they stand."""
-    return "\n".join(map(_markdown, sheets))
+def markdown(tables: Iterable[TextTable]) -> str:
+    """Return the tables as Markdown that shows their texts as they stand."""
+    return "\n".join(map(_markdown, tables))
 
 
 def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) -> list[str]:
@@ -96,9 +96,9 @@ def _with_numbers(lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str]) ->
     return found or list(metrics[:1])
 
 
-def _metric_sheet(
+def _metric_table(
     title: str, lines: Sequence[Mapping[Any, Any]], metrics: Sequence[str], intervals: bool
-) -> Sheet:
+) -> TextTable:
     ranked = _ranked(lines)
     chances = {name: f"{name}{_CHANCE}" for name in metrics if f"{name}{_CHANCE}" in metrics}
     shown = [name for name in metrics if name not in chances.values()]
@@ -110,13 +110,13 @@ def _metric_sheet(
         cells = [_cell(line, name, chances.get(name), intervals) for name in shown]
         rank = [_rank(line)] if ranked else []
         rows.append((line["method"] + mark, *rank, _seeds(line), *cells))
-    sheet = Sheet(title, columns, tuple(rows), tuple(noted))
+    table = TextTable(title, columns, tuple(rows), tuple(noted))
     if ranked and SORT_BY in shown:
-        sheet = _marked(sheet, lines, len(columns) - len(shown) + shown.index(SORT_BY))
+        table = _marked(table, lines, len(columns) - len(shown) + shown.index(SORT_BY))
     several = any(line["n"] > 1 for line in lines)
     told = (_INTERVALS if several else _NO_INTERVALS) if intervals else ""
-    notes = [*sheet.notes, _models(lines), *_rank_notes(ranked), told, inequality(_given(lines))]
-    return replace(sheet, notes=tuple(filter(None, notes)))
+    notes = [*table.notes, _models(lines), *_rank_notes(ranked), told, inequality(_given(lines))]
+    return replace(table, notes=tuple(filter(None, notes)))
 
 
 def _noted(lines: Sequence[Mapping[Any, Any]]) -> tuple[list[str], list[str]]:
@@ -128,20 +128,20 @@ def _noted(lines: Sequence[Mapping[Any, Any]]) -> tuple[list[str], list[str]]:
     return marks, [f"({number}) {note}" for number, note in enumerate(notes, 1)]
 
 
-def _marked(sheet: Sheet, lines: Sequence[Mapping[Any, Any]], column: int) -> Sheet:
-    """Return the sheet with the best of that column, and what cannot be told from it, marked."""
+def _marked(table: TextTable, lines: Sequence[Mapping[Any, Any]], column: int) -> TextTable:
+    """Return the table with the best of that column, and what cannot be told from it, marked."""
     ranked = _ranked(lines)
     highest = [line for line in ranked if line[SORT_BY] == ranked[0][SORT_BY]]
     best = {line["method"] for line in highest}
     alike = {line["method"] for line in ranked if line["as_best"]} - best
-    rows = [list(row) for row in sheet.rows]
+    rows = [list(row) for row in table.rows]
     for row, line in zip(rows, lines, strict=True):
         row[column] += f" {DAGGER}" if line["method"] in alike else ""
     if ranked[0][SORT_BY] == 0:
-        return replace(sheet, notes=(*sheet.notes, "no row has an exact match above 0"))
+        return replace(table, notes=(*table.notes, "no row has an exact match above 0"))
     told = _told_best([line["method"] for line in highest], len(ranked), bool(alike))
     bold = frozenset((lines.index(line), column) for line in highest)
-    return replace(sheet, rows=tuple(map(tuple, rows)), notes=(*sheet.notes, told), bold=bold)
+    return replace(table, rows=tuple(map(tuple, rows)), notes=(*table.notes, told), bold=bold)
 
 
 def _told_best(best: Sequence[str], of: int, others_alike: bool) -> str:
@@ -243,18 +243,18 @@ def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
     yield "training", stated.training_compute
 
 
-def is_text(sheet: Sheet, column: str) -> bool:
+def is_text(table: TextTable, column: str) -> bool:
     """Whether a column holds texts: it is set to the left, numbers to the right."""
-    return column in (sheet.columns[0], *_TEXTS)
+    return column in (table.columns[0], *_TEXTS)
 
 
-def _markdown(sheet: Sheet) -> str:
+def _markdown(table: TextTable) -> str:
     rows = [
-        [f"**{text}**" if (number, at) in sheet.bold else text for at, text in enumerate(row)]
-        for number, row in enumerate(map(_escaped, sheet.rows))
+        [f"**{text}**" if (number, at) in table.bold else text for at, text in enumerate(row)]
+        for number, row in enumerate(map(_escaped, table.rows))
     ]
-    shown = markdown_table(_escaped(sheet.columns), rows, left=_TEXTS)
-    return document(f"**{escaped(sheet.title)}**", shown, *_escaped(sheet.notes))
+    shown = markdown_table(_escaped(table.columns), rows, left=_TEXTS)
+    return document(f"**{escaped(table.title)}**", shown, *_escaped(table.notes))
 
 
 def _escaped(texts: Iterable[str]) -> list[str]:

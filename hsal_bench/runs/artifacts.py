@@ -34,10 +34,10 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
         click.echo(means.to_json(orient="records", indent=1))
     else:
         console = Console(highlight=False)
-        console.print(terminal(text_tables.metric_sheets(means), console.width))
+        console.print(terminal(text_tables.metric_tables(means), console.width))
     all_records = _readable_records(out)
     names = list(dict.fromkeys(name for record in all_records for name in record.metrics))
-    headline = text_tables.metric_sheets(metric_table.metric_table(all_records))
+    headline = text_tables.metric_tables(metric_table.metric_table(all_records))
     write_text(out / "table.md", text_tables.markdown(headline))
     every_metric = metric_table.metric_table(all_records, names)
     write_text(out / "table.csv", every_metric.to_csv(index=False))

@@ -6,11 +6,11 @@ import pytest
 
 from hsal_bench.report import text_tables
 from hsal_bench.report.latex import escaped, latex
-from hsal_bench.report.text_tables import Sheet
+from hsal_bench.report.text_tables import TextTable
 
 
 def test_a_table_with_booktabs():
-    sheet = Sheet(
+    table = TextTable(
         "toy_set (100 %)",
         ("method", "exact match", "macro f1"),
         (("a+b_c=1", "0.900 ± 0.010", "0.950"), ("d", "0.890 ± 0.012 †", "—")),
@@ -18,7 +18,7 @@ def test_a_table_with_booktabs():
         frozenset({(0, 1)}),
     )
     assert (
-        latex([sheet])
+        latex([table])
         == r"""% \usepackage{booktabs}
 \begin{table}
   \centering
@@ -58,7 +58,7 @@ def test_texts_are_set_as_they_stand(text, expected):
 
 
 def test_sheets_follow_one_another():
-    text = latex([Sheet("a", ("metric",), (("x",),)), Sheet("b", ("metric",), (("y",),))])
+    text = latex([TextTable("a", ("metric",), (("x",),)), TextTable("b", ("metric",), (("y",),))])
     assert re.findall(r"caption\{(.)\}", text) == ["a", "b"]
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
-    assert text_tables.is_text(Sheet("a", ("n", "meaning", "x"), ()), "meaning")
+    assert text_tables.is_text(TextTable("a", ("n", "meaning", "x"), ()), "meaning")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hsal_bench.report import metric_table, text_tables
 from hsal_bench.report.terminal import terminal
-from hsal_bench.report.text_tables import Sheet
+from hsal_bench.report.text_tables import TextTable
 
 LONG = "0.512 ± 0.010 (0.175)"
 
@@ -35,12 +35,12 @@ def headline(ok):
             "cross-entropy": {"settings": {"teacher_forcing": "true"}},
         }.items()
     ]
-    return text_tables.metric_sheets(metric_table.metric_table(records))
+    return text_tables.metric_tables(metric_table.metric_table(records))
 
 
 def test_names_with_brackets_stand_as_they_are(ok):
     means = metric_table.metric_table([ok(), ok(config={"learning_rate": 0.01})], ["exact_match"])
-    lines = printed(text_tables.metric_sheets(means), 120)
+    lines = printed(text_tables.metric_tables(means), 120)
     assert any(line.startswith("hsal-rl [learning_rate=0.01]") for line in lines)
 
 
@@ -65,7 +65,7 @@ def test_what_has_room_is_not_broken(headline):
 
 @pytest.mark.parametrize("width", [25, 40, 60])
 def test_columns_without_room_follow_below_beside_the_names(headline, width):
-    lines = printed([replace(sheet, notes=()) for sheet in headline], width)[1:]
+    lines = printed([replace(table, notes=()) for table in headline], width)[1:]
     heads = [line for line in lines if line.startswith("method")]
     assert len(heads) > 1
     told = " ".join(" ".join(heads).split())
@@ -77,10 +77,10 @@ def test_columns_without_room_follow_below_beside_the_names(headline, width):
 
 def test_short_names_leave_their_room_to_the_numbers():
     numbers = ("0.912 ± 0.010 (0.175)", "18,750")
-    sheet = Sheet("t", ("method", "a", "b"), (("rl", *numbers),))
+    table = TextTable("t", ("method", "a", "b"), (("rl", *numbers),))
     # method, 6; ±0.010 and (0.175), 7; 18,750, 6; two spaces.
-    assert sum(line.startswith("method") for line in printed([sheet], 21)) == 1
-    assert sum(line.startswith("method") for line in printed([sheet], 20)) == 2
+    assert sum(line.startswith("method") for line in printed([table], 21)) == 1
+    assert sum(line.startswith("method") for line in printed([table], 20)) == 2
 
 
 @given(
@@ -92,8 +92,8 @@ def test_short_names_leave_their_room_to_the_numbers():
 )
 def test_every_letter_is_printed_within_the_width(names, numbers, width):
     columns = ("method", *(f"metric {k}" for k in range(len(numbers))))
-    sheet = Sheet("t", columns, tuple((name, *numbers) for name in names))
-    lines = printed([sheet], width)
+    table = TextTable("t", columns, tuple((name, *numbers) for name in names))
+    lines = printed([table], width)
     assert all(len(line) + line.count("漢") <= width for line in lines)
     blocks = sum(line.startswith("method") for line in lines)
     shown = "".join(lines)

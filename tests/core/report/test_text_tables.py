@@ -26,7 +26,7 @@ def test_markdown(ok, bad):
         [ok(seed=0, exact_match=0.2), ok(seed=1, exact_match=0.4), bad(method="a|b")],
         ["exact_match", "updates", "wall_s"],
     )
-    assert text_tables.markdown(text_tables.metric_sheets(means)) == (
+    assert text_tables.markdown(text_tables.metric_tables(means)) == (
         "**mnist-multiset (content ab12ab12, metrics 1)**\n"
         "\n"
         "| method | seeds | exact match | updates | time |\n"
@@ -45,8 +45,8 @@ def test_below_the_table_it_says_whether_seeds_share_the_activation_model(ok):
         return replace(ok().activation, sha256=f"{seed:064x}", seed=seed, recipe_sha256="ab" * 32)
 
     def notes(*records):
-        (sheet,) = text_tables.metric_sheets(metric_table.metric_table(records, ["exact_match"]))
-        return [note for note in sheet.notes if note.startswith("one activation model")]
+        (table,) = text_tables.metric_tables(metric_table.metric_table(records, ["exact_match"]))
+        return [note for note in table.notes if note.startswith("one activation model")]
 
     shared, per_seed = "one activation model for all seeds", "one activation model per seed"
     assert notes(ok(seed=0), ok(seed=1)) == [shared]
@@ -57,8 +57,8 @@ def test_below_the_table_it_says_whether_seeds_share_the_activation_model(ok):
 
 
 def test_a_row_of_markdown_is_a_line_whatever_a_cell_holds():
-    sheet = text_tables.Sheet("made", ("field", "content"), (("command", "run \\\n  a|b"),))
-    assert text_tables.markdown([sheet]).splitlines()[2:] == [
+    table = text_tables.TextTable("made", ("field", "content"), (("command", "run \\\n  a|b"),))
+    assert text_tables.markdown([table]).splitlines()[2:] == [
         "| field | content |",
         "| :-- | :-- |",
         "| command | run \\\\ a\\|b |",
@@ -78,10 +78,10 @@ def read(text):
 @example("*a* _b_ `c` <d> [e](f) | \\| ~g~ &lt; __h__ a_b")
 def test_markdown_shows_names_as_they_stand(name):
     name = " ".join(name.split())
-    sheet = text_tables.Sheet(
+    table = text_tables.TextTable(
         f"of {name} all", (f"A: {name}", "n"), ((name, "1"),), (f"(1) {name}",)
     )
-    seen, styles = read(text_tables.markdown([sheet]))
+    seen, styles = read(text_tables.markdown([table]))
     assert seen == [f"of {name} all", f"A: {name}", "n", name, "1", f"(1) {name}"]
     assert styles == {"strong_open", "strong_close"}  # of the title
 
@@ -94,10 +94,10 @@ def test_names_that_markdown_leaves_alone_are_not_escaped():
 
 def test_a_method_that_cannot_run_is_a_dash_with_its_reason(bad):
     means = metric_table.metric_table([bad("unsupported", "it counts one object")])
-    (sheet,) = text_tables.metric_sheets(means)
-    assert sheet.columns == ("method", "seeds", "exact match")
-    assert sheet.rows == (("hsal-rl (1)", "0", "—"),)
-    assert sheet.notes == ("(1) unsupported: it counts one object",)
+    (table,) = text_tables.metric_tables(means)
+    assert table.columns == ("method", "seeds", "exact match")
+    assert table.rows == (("hsal-rl (1)", "0", "—"),)
+    assert table.notes == ("(1) unsupported: it counts one object",)
 
 
 def ranked(ok, **rights):
@@ -110,21 +110,21 @@ def ranked(ok, **rights):
 
 
 def test_the_best_and_what_cannot_be_told_from_it_are_marked(ok):
-    (sheet,) = text_tables.metric_sheets(ranked(ok, good=150, fair=146, poor=40))
-    assert [row[4] for row in sheet.rows] == ["0.750", "0.730 †", "0.200"]
-    assert sheet.bold == {(0, 4)}
-    assert sheet.notes == (
+    (table,) = text_tables.metric_tables(ranked(ok, good=150, fair=146, poor=40))
+    assert [row[4] for row in table.rows] == ["0.750", "0.730 †", "0.200"]
+    assert table.bold == {(0, 4)}
+    assert table.notes == (
         "† cannot be told from good, the highest exact match",
         "rank: from the best to the worst that the tests leave open (exact McNemar test over "
         "images, Holm over 3 pairs, level 5 %; one seed: these trained models, not the methods)",
     )
-    assert "| good | 1–2 | 1 | 0.750 | **0.750** |" in text_tables.markdown([sheet])
+    assert "| good | 1–2 | 1 | 0.750 | **0.750** |" in text_tables.markdown([table])
 
 
 def test_of_exact_matches_of_zero_none_is_marked(ok):
-    (sheet,) = text_tables.metric_sheets(ranked(ok, a=0, b=0))
-    assert sheet.bold == frozenset()
-    assert sheet.notes[0] == "no row has an exact match above 0"
+    (table,) = text_tables.metric_tables(ranked(ok, a=0, b=0))
+    assert table.bold == frozenset()
+    assert table.notes[0] == "no row has an exact match above 0"
 
 
 def test_ranks_stand_beside_the_names_whatever_the_columns(ok, bad):
@@ -133,28 +133,28 @@ def test_ranks_stand_beside_the_names_whatever_the_columns(ok, bad):
         for name, number in {"good": 150, "fair": 146, "poor": 40}.items()
     ]
     means = metric_table.metric_table([*records, bad(method="none")], ["macro_f1"])
-    (sheet,) = text_tables.metric_sheets(means)
-    assert sheet.columns == ("method", "rank", "seeds", "macro f1")
-    assert [row[1] for row in sheet.rows] == ["1–2", "1–2", "3", "—"]
-    assert sheet.notes[1].startswith("rank: from the best to the worst")
-    assert sheet.bold == frozenset()
+    (table,) = text_tables.metric_tables(means)
+    assert table.columns == ("method", "rank", "seeds", "macro f1")
+    assert [row[1] for row in table.rows] == ["1–2", "1–2", "3", "—"]
+    assert table.notes[1].startswith("rank: from the best to the worst")
+    assert table.bold == frozenset()
 
 
 def test_a_note_that_every_row_has_is_told_once_without_marks(ok):
     weak = dict.fromkeys(("single_object_accuracy",), 0.3)
     records = [ok(name, activation=replace(ok().activation, **weak)) for name in ("a", "b")]
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table(records))
-    assert [row[0] for row in sheet.rows] == ["a", "b"]
-    assert sheet.notes[0].startswith("every row: weak activation model: 30.0 % single-object")
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table([*records, ok("c")]))
-    assert [row[0] for row in sheet.rows] == ["a (1)", "b (1)", "c"]
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table(records[:1]))
-    assert [row[0] for row in sheet.rows] == ["a (1)"]
+    (table,) = text_tables.metric_tables(metric_table.metric_table(records))
+    assert [row[0] for row in table.rows] == ["a", "b"]
+    assert table.notes[0].startswith("every row: weak activation model: 30.0 % single-object")
+    (table,) = text_tables.metric_tables(metric_table.metric_table([*records, ok("c")]))
+    assert [row[0] for row in table.rows] == ["a (1)", "b (1)", "c"]
+    (table,) = text_tables.metric_tables(metric_table.metric_table(records[:1]))
+    assert [row[0] for row in table.rows] == ["a (1)"]
 
 
 def test_a_best_that_stands_alone_is_said_to(ok):
-    (sheet,) = text_tables.metric_sheets(ranked(ok, good=150, poor=40))
-    assert sheet.notes[0] == "good has the highest exact match: the others can be told from it"
+    (table,) = text_tables.metric_tables(ranked(ok, good=150, poor=40))
+    assert table.notes[0] == "good has the highest exact match: the others can be told from it"
 
 
 def test_so_few_seeds_are_told_below_the_table(ok):
@@ -163,24 +163,24 @@ def test_so_few_seeds_are_told_below_the_table(ok):
         for name, numbers in {"good": (150, 151), "poor": (1, 20)}.items()
         for seed, number in enumerate(numbers)
     ]
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table(records, ["exact_match"]))
-    assert sheet.notes[-1].startswith(
+    (table,) = text_tables.metric_tables(metric_table.metric_table(records, ["exact_match"]))
+    assert table.notes[-1].startswith(
         "Few seeds: of two methods with 2 each the difference must be about 4.3 standard dev"
     )
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table(records[::2], ["exact_match"]))
-    assert [note for note in sheet.notes if "Few seeds" in note] == []
+    (table,) = text_tables.metric_tables(metric_table.metric_table(records[::2], ["exact_match"]))
+    assert [note for note in table.notes if "Few seeds" in note] == []
 
 
 def test_a_method_alone_has_no_rank_and_no_mark(ok):
-    (sheet,) = text_tables.metric_sheets(ranked(ok, good=150))
-    assert sheet.columns == ("method", "seeds", "macro f1", "exact match")
-    assert (sheet.notes, sheet.bold) == ((), frozenset())
+    (table,) = text_tables.metric_tables(ranked(ok, good=150))
+    assert table.columns == ("method", "seeds", "macro f1", "exact match")
+    assert (table.notes, table.bold) == ((), frozenset())
 
 
 def test_a_table_for_each_data_set(ok):
     other = DataSet("mnist-set", "ab12" * 16, {"train": 60, "test": 2}, "s.h5")
     means = metric_table.metric_table([ok(), ok(data_set=other)])
-    assert [sheet.title for sheet in text_tables.metric_sheets(means)] == [
+    assert [table.title for table in text_tables.metric_tables(means)] == [
         "mnist-multiset (content ab12ab12, metrics 1)",
         "mnist-set (content ab12ab12, metrics 1)",
     ]
@@ -201,11 +201,11 @@ def looking(ok):
 
 def test_a_chance_level_stands_beside_its_metric(ok, looking):
     records = [looking(0), looking(1), ok("blind"), ok("blind", 1)]
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table(records))
-    cells = {row[0]: dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows}
+    (table,) = text_tables.metric_tables(metric_table.metric_table(records))
+    cells = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert cells["hsal-rl"]["pointing hit (chance)"] == "0.550 ± 0.071 (0.175)"
     assert cells["blind"]["pointing hit (chance)"] == "—"
-    assert "pointing hit chance" not in sheet.columns
+    assert "pointing hit chance" not in table.columns
 
 
 def test_a_column_without_a_number_is_shown_where_it_was_asked_for(tmp_path, ok, bad, looking):
@@ -225,18 +225,18 @@ def test_a_column_without_a_number_is_shown_where_it_was_asked_for(tmp_path, ok,
 
 
 def test_without_its_chance_level_a_metric_stands_alone(looking):
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table([looking()], ["pointing_hit"]))
-    assert (sheet.columns[-1], sheet.rows[0][-1]) == ("pointing hit", "0.500")
+    (table,) = text_tables.metric_tables(metric_table.metric_table([looking()], ["pointing_hit"]))
+    assert (table.columns[-1], table.rows[0][-1]) == ("pointing hit", "0.500")
     means = metric_table.metric_table([looking()], ["pointing_hit_chance"])
-    assert text_tables.metric_sheets(means)[0].columns[-1] == "pointing hit chance"
+    assert text_tables.metric_tables(means)[0].columns[-1] == "pointing hit chance"
 
 
 def test_unequal_budgets_are_told_below_the_numbered_notes(ok, bad):
     short = ok("short", budget={"updates": 7, "batch_size": 64})
-    (sheet,) = text_tables.metric_sheets(
+    (table,) = text_tables.metric_tables(
         metric_table.metric_table([ok(), short, bad(method="broken")])
     )
-    assert (sheet.notes[0], *sheet.notes[3:]) == (
+    assert (table.notes[0], *table.notes[3:]) == (
         "(1) failed: the loss is nan",
         "Not under equal conditions: updates 100 (hsal-rl) against updates 7 (short)",
     )
@@ -244,18 +244,18 @@ def test_unequal_budgets_are_told_below_the_numbered_notes(ok, bad):
 
 def test_a_row_without_numbers_is_not_compared(ok, bad):
     short = bad(method="short", budget={"updates": 7, "batch_size": 64})
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table([ok(), short]))
-    assert sheet.notes == ("(1) failed: the loss is nan",)
+    (table,) = text_tables.metric_tables(metric_table.metric_table([ok(), short]))
+    assert table.notes == ("(1) failed: the loss is nan",)
 
 
-def rows_of(sheet):
-    return {row[0]: row[1:] for row in sheet.rows}
+def rows_of(table):
+    return {row[0]: row[1:] for row in table.rows}
 
 
 def test_every_number_of_one_run_has_a_meaning(ok):
     memory = PeakMemory(612 * 2**20, None)
     record = ok(peak_memory_bytes=memory, throughput_train=237.4, parameters=604_241)
-    rows = rows_of(text_tables.run_sheets(record)[0])
+    rows = rows_of(text_tables.run_tables(record)[0])
     assert rows["macro_f1"][0] == "0.750"
     assert "mean over classes" in rows["macro_f1"][1]
     assert rows["updates"] == ("100", "gradient updates made")
@@ -270,7 +270,7 @@ def test_every_number_of_one_run_has_a_meaning(ok):
 def test_how_one_run_was_made(ok):
     config = {"learning_rate": 0.001, "hidden": [128, 512], "carry": True}
     record = ok(settings={"carry": "true"}, config=config)
-    numbers, made = text_tables.run_sheets(record)
+    numbers, made = text_tables.run_tables(record)
     assert numbers.title.startswith("hsal-rl+carry=true, seed 0, on mnist-multiset (content")
     content = dict(made.rows)
     assert content["settings"] == "carry=true"
@@ -286,15 +286,15 @@ def test_how_one_run_was_made(ok):
     assert "git" not in content
     assert "trained on" not in content
     elsewhere = ok(trained_on=DataSet("mnist-set", "cd34" * 16, {"test": 2}, "s.h5"))
-    content = dict(text_tables.run_sheets(elsewhere)[1].rows)
+    content = dict(text_tables.run_tables(elsewhere)[1].rows)
     assert content["trained on"] == f"mnist-set, content sha256={'cd34' * 16}, test=2"
-    assert rows_of(text_tables.run_sheets(ok())[1])["settings"] == (
+    assert rows_of(text_tables.run_tables(ok())[1])["settings"] == (
         "none: the preset's config as it is",
     )
 
 
 def test_a_failed_run_says_why_below_its_numbers(bad):
-    assert text_tables.run_sheets(bad())[0].notes == ("failed: the loss is nan",)
+    assert text_tables.run_tables(bad())[0].notes == ("failed: the loss is nan",)
 
 
 def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_path, looking, ok):
@@ -317,8 +317,8 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
 def test_memory_is_shown_in_mebibytes(ok):
     record = ok(peak_memory_bytes=PeakMemory(5 * 2**20, None))
     means = metric_table.metric_table([record], ["peak_memory_process"])
-    (sheet,) = text_tables.metric_sheets(means)
-    assert (sheet.columns[-1], sheet.rows[0][-1]) == ("memory (MiB)", "5.000")
+    (table,) = text_tables.metric_tables(means)
+    assert (table.columns[-1], table.rows[0][-1]) == ("memory (MiB)", "5.000")
     assert means["peak_memory_process"].tolist() == [5 * 2**20]
 
 
@@ -430,16 +430,16 @@ def test_help_imports_nothing_heavy():
 
 
 def test_predictions_made_elsewhere_make_no_conditions_unequal(ok, elsewhere):
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table([ok(), elsewhere()]))
-    assert [row[0] for row in sheet.rows] == ["hsal-rl", "theirs (1)"]
-    assert sheet.rows[1][-2:] == ("—", "—")
-    note, best, _ = sheet.notes
+    (table,) = text_tables.metric_tables(metric_table.metric_table([ok(), elsewhere()]))
+    assert [row[0] for row in table.rows] == ["hsal-rl", "theirs (1)"]
+    assert table.rows[1][-2:] == ("—", "—")
+    note, best, _ = table.notes
     assert best == "hsal-rl and theirs have the same exact match"
     assert note.startswith("(1) predictions made elsewhere, unofficial; trained on the train and")
 
 
 def test_what_is_stated_of_predictions_made_elsewhere(elsewhere):
-    _, made = text_tables.run_sheets(elsewhere(parameters=120))
+    _, made = text_tables.run_tables(elsewhere(parameters=120))
     told = dict(made.rows)
     assert told["made"] == "elsewhere, unofficial entry, as stated"
     assert (told["authors"], told["extra data"]) == ("A. Author, B. Author", "none")
@@ -449,21 +449,21 @@ def test_what_is_stated_of_predictions_made_elsewhere(elsewhere):
 
 def test_of_equal_exact_matches_none_is_the_highest_alone(ok):
     tied = [ok("a", metrics={"macro_f1": 0.2}), ok("b", metrics={"macro_f1": 0.3})]
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table(tied))
-    assert [row[0] for row in sheet.rows] == ["b", "a"]
-    assert sheet.bold == {(0, 3), (1, 3)}
-    assert sheet.notes[0] == "b and a have the same exact match"
-    (sheet,) = text_tables.metric_sheets(
+    (table,) = text_tables.metric_tables(metric_table.metric_table(tied))
+    assert [row[0] for row in table.rows] == ["b", "a"]
+    assert table.bold == {(0, 3), (1, 3)}
+    assert table.notes[0] == "b and a have the same exact match"
+    (table,) = text_tables.metric_tables(
         metric_table.metric_table([*tied, ok("c", exact_match=0.45)])
     )
-    assert sheet.notes[0] == "† cannot be told from b and a, the highest exact match"
+    assert table.notes[0] == "† cannot be told from b and a, the highest exact match"
 
 
 def test_of_many_with_the_same_highest_three_are_named(ok):
     tied = [ok(name, metrics={"macro_f1": 0.9 - k / 10}) for k, name in enumerate("abcde")]
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table(tied))
-    assert sheet.notes[0] == "a, b, c and 2 more have the same exact match"
+    (table,) = text_tables.metric_tables(metric_table.metric_table(tied))
+    assert table.notes[0] == "a, b, c and 2 more have the same exact match"
     lower = ok("f", correct=pack_correct(np.arange(20) < 9))
-    (sheet,) = text_tables.metric_sheets(metric_table.metric_table([*tied, lower]))
+    (table,) = text_tables.metric_tables(metric_table.metric_table([*tied, lower]))
     told = "† cannot be told from a, b, c and 2 more, the highest exact match"
-    assert sheet.notes[0] == told
+    assert table.notes[0] == told
