@@ -1,4 +1,4 @@
-"""Which runs are the same but for the seed, what such runs are called, and what they were given."""
+"""Runs grouped by variant of a method: names, labels, seeds and training conditions."""
 
 from __future__ import annotations
 
@@ -16,28 +16,52 @@ _WORDS = {"budget_eval_every": "updates between validations"}
 
 
 def label(record: Record) -> str:
-    """Return the method with the settings the user gave it, as its folder is named."""
+    """Return the method with the user's settings, as in the name of the run's folder."""
     settings = sorted(record.settings.items())
     return "+".join([record.method, *(f"{key}={text}" for key, text in settings)])
 
 
 def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
-    """Yield the runs that differ in nothing but the seed (and the data), under a name of their own.
+    """Yield the full name and the runs of each variant: they differ only in seed (and data).
 
-    The name is the label; where runs of one label differ all the same, brackets say in what.
+    The full name is `label`; if runs with the same label still differ, brackets name the
+    differences.
     """
     labels: dict[str, list[Record]] = {}
     for record in records:
         labels.setdefault(label(record), []).append(record)
     for name in sorted(labels):
-        for told, runs in _told_apart(labels[name]).items():
-            yield f"{name} [{told}]" if told else name, runs
+        for difference, runs in _by_difference(labels[name]).items():
+            yield f"{name} [{difference}]" if difference else name, runs
+
+
+def short_labels(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+    """Return a short label for each variant, by full name; `methods` maps full names to runs.
+
+    A method's only variant is labelled with the method's name. Several variants show the settings
+    in which they differ, and their brackets. Labels are unique and independent of the order. If
+    two would be equal, all variants keep their full names.
+    """
+    by_method: dict[str, list[str]] = {}
+    for name, runs in methods.items():
+        by_method.setdefault(runs[0].method, []).append(name)
+    labels = {}
+    for method, names in by_method.items():
+        settings = {name: methods[name][0].settings for name in names}
+        keys = sorted({key for values in settings.values() for key in values})
+        differing = [k for k in keys if len({values.get(k) for values in settings.values()}) > 1]
+        for name, values in settings.items():
+            shown = [f"{key}={values[key]}" for key in differing if key in values]
+            brackets = name.removeprefix(label(methods[name][0]))
+            labels[name] = "+".join([method, *shown]) + brackets
+    unique = len(set(labels.values())) == len(labels)
+    return labels if unique else {name: name for name in methods}
 
 
 def latest_per_seed(runs: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    """Return one run per seed, the latest started, in the seeds' order; and those before them.
+    """Return the latest run of each seed, in the order of seeds, and the superseded runs.
 
-    A seed that was run again counts once, with what the method is now.
+    The latest run is the one that started last.
     """
     started = sorted(runs, key=lambda run: datetime.fromisoformat(run.started))
     by_seed = {run.seed: run for run in started}
@@ -47,7 +71,11 @@ def latest_per_seed(runs: Sequence[Record]) -> tuple[list[Record], list[Record]]
 
 
 def seeds_asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
-    """Return the seeds that each method should have: all that were run; its own, made elsewhere."""
+    """Return the seeds each method should have.
+
+    For methods run here: every seed that any of them was run with. For predictions made
+    elsewhere: their own seeds.
+    """
     shared = {run.seed for runs in methods.values() for run in runs if run.stated is None}
     return {
         name: shared if runs[0].stated is None else {run.seed for run in runs}
@@ -56,7 +84,7 @@ def seeds_asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
 
 
 def caveats(record: Record) -> Iterator[str]:
-    """Yield what a table must say of a run: a weak activation model, a change of device."""
+    """Yield warnings about a run: a weak activation model, a change of device."""
     model = record.activation
     if model is not None and model.weak:
         accuracy = 100 * (model.single_object_accuracy or 0.0)
@@ -67,16 +95,16 @@ def caveats(record: Record) -> Iterator[str]:
 
 
 def unhelped(runs: Sequence[Record]) -> str:
-    """Return what a table must say of runs that were best before they were trained; "" of none."""
+    """Return a warning about seeds whose best state is the untrained one; "" if none."""
     seeds = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
-    told = f"seed {', '.join(seeds)} tested at update 0: training did not help on validation"
-    return told if seeds else ""
+    warning = f"seed {', '.join(seeds)} tested at update 0: training did not help on validation"
+    return warning if seeds else ""
 
 
 def conditions(record: Record) -> dict[str, Any]:
-    """Return what a run was given that a fair comparison gives to all alike, by name.
+    """Return the conditions that a fair comparison keeps equal, by name.
 
-    Nothing is known of that where the predictions were made elsewhere.
+    Empty for predictions made elsewhere: their conditions are unknown.
     """
     if record.stated is not None:
         return {}
@@ -89,14 +117,14 @@ def conditions(record: Record) -> dict[str, Any]:
 
 
 def activation_models(record: Record) -> str:
-    """Return whether seeds share the activation model, in words; "" where there is none."""
+    """Return in words whether seeds share the activation model; "" without one."""
     if record.activation is None:
         return ""
     return "one per seed" if record.activation.recipe_sha256 else "one for all seeds"
 
 
 def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return in a line how the conditions of a table's rows, by their names, differ; "" if not.
+    """Return a line on how the conditions of rows differ, by row name; "" if they are equal.
 
     "Not under equal conditions: updates 6,000 (a and b) against updates 400 (c, d, e and 9 more)"
     """
@@ -104,26 +132,26 @@ def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
     unequal = [name for name in names if len({given.get(name) for given in rows.values()}) > 1]
     sides: dict[str, list[str]] = {}
     for row, given in rows.items():
-        told = ", ".join(_spoken(name, given.get(name, NONE)) for name in unequal)
-        sides.setdefault(told, []).append(row)
-    against = " against ".join(f"{told} ({named(rows)})" for told, rows in sides.items())
+        values = ", ".join(_spoken(name, given.get(name, NONE)) for name in unequal)
+        sides.setdefault(values, []).append(row)
+    against = " against ".join(f"{values} ({named(rows)})" for values, rows in sides.items())
     return f"Not under equal conditions: {against}" if unequal else ""
 
 
-def _told_apart(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the runs by what tells them apart, "" for all if nothing does."""
+def _by_difference(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the runs by their differences in words; all under "" if there are none."""
     settings = {id(record): _settings(record) for record in records}
     differing = _differing(records, settings)
     result: dict[str, list[Record]] = {}
     for record in records:
         values = settings[id(record)]
-        told = ", ".join(f"{name}={values.get(name, NONE)}" for name in differing)
-        result.setdefault(told, []).append(record)
+        difference = ", ".join(f"{name}={values.get(name, NONE)}" for name in differing)
+        result.setdefault(difference, []).append(record)
     return result
 
 
 def _differing(records: Sequence[Record], settings: Mapping[int, Mapping[str, str]]) -> list[str]:
-    """Return the names of what differs, without what follows from the preset."""
+    """Return the names of settings that differ, except those that follow from the preset."""
     groups: dict[str | None, list[Mapping[str, str]]] = {}
     for record in records:
         groups.setdefault(record.preset, []).append(settings[id(record)])
@@ -137,7 +165,7 @@ def _differing(records: Sequence[Record], settings: Mapping[int, Mapping[str, st
 
 
 def _settings(record: Record) -> dict[str, str]:
-    """Return all that decides a run's result but the seed and the data, as texts by name."""
+    """Return as texts all settings that affect a run's result, except seed and data."""
     activation = record.activation
     values: dict[str, Any] = {"preset": record.preset, **record.config}
     values |= {f"budget.{name}": value for name, value in record.budget.items()}
@@ -149,7 +177,7 @@ def _settings(record: Record) -> dict[str, str]:
 
 
 def _key(activation: Activation) -> str:
-    """Return what runs of one variant have in common: the model, or how the seeds' were made."""
+    """Return a key shared by the runs of a variant: the model's hash, or its recipe's hash."""
     recipe = activation.recipe_sha256
     return f"one per seed ({recipe[:8]})" if recipe else activation.sha256[:8]
 

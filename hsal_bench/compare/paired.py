@@ -1,8 +1,8 @@
-"""Two predictions of the same images, compared image by image: how far apart, and is it real.
+"""Comparison of two predictions of the same images, image by image.
 
-Intervals are bootstrapped over the images with the same resamples for both; the p-value is that of
-McNemar's exact test of exact match. Both are of these two predictions: they know nothing of other
-seeds of the methods behind them (`ranking` does).
+Intervals are bootstrapped over images with the same resamples for both; the p-value is that of
+McNemar's exact test of exact match. Both are about these two predictions alone, not about further
+seeds of the methods (`ranking` is).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Scores:
-    """A metric of A, of B, and that of B minus that of A."""
+    """A metric of A, of B, and the difference B - A."""
 
     a: Estimate
     b: Estimate
@@ -40,7 +40,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Kind:
-    """The exact match of the images of one kind ("3 objects", "a repeat")."""
+    """The exact match on images of one kind ("3 objects", "a repeat")."""
 
     name: str
     images: int
@@ -49,11 +49,12 @@ class Kind:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is known of A against B.
+    """The result of comparing A with B.
 
-    both, only_a, only_b, neither: images that are right. p: McNemar's. smallest_difference: in
-    exact match, that these images would have shown, about (`statistics.smallest_difference`); NaN
-    where they could show none. Without the truth there are no kinds, without counts no macro-F1.
+    both, only_a, only_b, neither: numbers of images that are right. p: of McNemar's test.
+    smallest_difference: approximate detectable difference in exact match on these images
+    (`statistics.smallest_difference`); NaN if none is detectable. Without the truth there are no
+    kinds, without counts no macro F1.
     """
 
     images: int
@@ -68,8 +69,8 @@ class Comparison:
     kinds: tuple[Kind, ...]
 
     @property
-    def told_apart(self) -> bool:
-        """Whether chance in the choice of images is no explanation, at the level of the test."""
+    def significant(self) -> bool:
+        """Whether A and B differ significantly, at the level of the test."""
         return self.p < statistics.LEVEL
 
 
@@ -79,18 +80,18 @@ def compare(
     truth: Counts | None = None,
     counts: tuple[Counts, Counts] | None = None,
 ) -> Comparison:
-    """Return what images that A and B have right, and the counts they predict, say of them.
+    """Compare A and B by the images they have right, and by their predicted counts if given.
 
-    truth and counts have the same images, [images, classes]; counts are those of A and of B.
+    a, b: bool [images]. truth: [images, classes]; counts: the same of A and of B.
 
     Raises:
-        ValueError: counts without the truth, or not as many images everywhere.
+        ValueError: counts without the truth, or different numbers of images.
     """
     if counts is not None and truth is None:
-        raise ValueError("counts take the truth they are scored against")
+        raise ValueError("counts are given without the truth: pass both")
     sizes = {len(array) for array in (a, b, truth, *(counts or ())) if array is not None}
     if len(sizes) > 1:
-        raise ValueError(f"there are {sorted(sizes)} images: as many everywhere, please")
+        raise ValueError(f"the arrays have {sorted(sizes)} images: pass the same images everywhere")
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     return Comparison(
         images=len(a),
@@ -107,33 +108,37 @@ def compare(
 
 
 def verdict(comparison: Comparison, a: str, b: str) -> str:
-    """Return in plain words which of A and B, by their names, is better, if either is.
+    """Return in plain words whether A or B is better, and the detectable difference.
 
-    And, told apart or not, how small a difference these images would have shown.
+    a, b: their names.
     """
     difference, p = comparison.exact_match.difference, p_value(comparison.p)
     winner, sign = (b, 1) if difference.value > 0 else (a, -1)
     points = _rounded(100 * abs(difference.value))
     low, high = sorted((100 * sign * difference.low, 100 * sign * difference.high))
-    because = f"(95 % {_rounded(low)} to {_rounded(high)}), McNemar {p}"
-    told = f"{winner} is better by {points} points {because}"
-    if not comparison.told_apart:
-        by = f"{winner} leads by {points} points" if points != "0.0" else "0.0 points between them"
-        told = f"{a} and {b} cannot be told apart: {by} {because}"
-    return "; ".join(filter(None, [told, detectable(comparison)]))
+    evidence = f"(95 % {_rounded(low)} to {_rounded(high)}), McNemar {p}"
+    result = f"{winner} is better by {points} points {evidence}"
+    if not comparison.significant:
+        by = (
+            f"{winner} leads by {points} points"
+            if points != "0.0"
+            else "the difference is 0.0 points"
+        )
+        result = f"{a} and {b} are not significantly different: {by} {evidence}"
+    return "; ".join(filter(None, [result, detectable(comparison)]))
 
 
 def detectable(comparison: Comparison) -> str:
-    """Return what these images could have shown, in words.
+    """Return in words the smallest difference that these images could show.
 
-    "About": the number is an approximation. "" where it has none although the two are told apart,
-    which very few images that differ can bring about.
+    The number is an approximation. "" if there is none although A and B differ significantly,
+    which happens if very few images differ.
     """
     smallest = comparison.smallest_difference
     if math.isnan(smallest):
-        return "" if comparison.told_apart else "too few images differ for any difference to show"
+        return "" if comparison.significant else "too few images differ to detect any difference"
     return (
-        f"a true difference of about {100 * smallest:.1f} points would have shown with "
+        f"these images detect a true difference of about {100 * smallest:.1f} points with "
         f"{100 * statistics.POWER:.0f} % probability"
     )
 
@@ -149,7 +154,7 @@ def _exact_match(a: Right, b: Right) -> Scores:
 
 
 def _macro_f1(truth: Counts, a: Counts, b: Counts) -> Scores:
-    # Signed: the counts of a data set are uint8, whose sums wrap around.
+    # Signed: the counts of a dataset are uint8, and their sums would wrap around.
     c = truth.astype(np.int64)
     parts = [array for p in (a, b) for array in (np.minimum(c, p), c + p)]
     columns = np.concatenate(parts, axis=1)
@@ -179,7 +184,7 @@ def _kinds(a: Right, b: Right, truth: Counts) -> Iterator[Kind]:
 def _scores(
     values: Float[np.ndarray, " two"], replicates: Float[np.ndarray, "resamples two"]
 ) -> Scores:
-    """Return the scores whose values, and whose replicates in the bootstrap, are of A and of B."""
+    """Return the scores from the values of A and B and their bootstrap replicates."""
 
     def estimate(value: float, over: Float[np.ndarray, " resamples"]) -> Estimate:
         return Estimate(float(value), *statistics.percentile_interval(over))
@@ -192,4 +197,4 @@ def _scores(
 
 
 def _rounded(points: float) -> str:
-    return f"{round(points, 1) + 0.0:.1f}"  # + 0.0: of -0.04 no minus is left
+    return f"{round(points, 1) + 0.0:.1f}"  # + 0.0: -0.04 becomes 0.0, not -0.0

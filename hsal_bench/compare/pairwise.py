@@ -1,4 +1,4 @@
-"""What `hsal-bench compare` compares: two records or predictions files, on the same images."""
+"""Pairwise comparison of two records or predictions files on the same images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hsal_bench.records.predictions import BadPredictions, counts_sha256, read_p
 from hsal_bench.records.record import Record, unpack_correct
 
 SPLIT = "test"
-"""The one that records are of."""
+"""The split that records are scored on."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which images are right, and the counts that were predicted, where they are there."""
+    """Which images are right, and the predicted counts if available."""
 
     right: Bool[np.ndarray, " images"]
     counts: Counts | None
@@ -34,10 +34,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Contest:
-    """Two sources, what they have right, and what comes of comparing them.
+    """Two sources, the images they have right, and their comparison.
 
-    file: the data set's, None where it is not there. cautions: what else has to be known, a line
-    each.
+    file: of the dataset, None if it is not available. cautions: caveats, one line each.
     """
 
     sources: tuple[Source, Source]
@@ -51,19 +50,19 @@ class Contest:
 
     @property
     def verdict(self) -> str:
-        """What comes of it in plain words, and what it is not of: the methods."""
+        """The result in plain words, and its scope: two predictions, not two methods."""
         a, b = self.sources
-        found = verdict(self.comparison, a.name, b.name)
+        result = verdict(self.comparison, a.name, b.name)
         if all(source.record and source.record.stated is None for source in self.sources):
             return (
-                f"As trained here, {found}. This is of two trained models, not of the methods: "
-                "train several seeds of each, which `hsal-bench table` weighs."
+                f"As trained here, {result}. This compares two trained models, not the methods: "
+                "for that, train several seeds of each and use `hsal-bench table`."
             )
-        return f"As predicted here, {found}. This is of two predictions, not of the methods."
+        return f"As predicted here, {result}. This compares two predictions, not the methods."
 
 
 def hold(a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT) -> Contest:
-    """Compare what two paths name; the data set's file is `named`, or is looked for in `folder`.
+    """Compare two paths; the dataset file is `named`, or searched for in `folder`.
 
     Raises:
         UsageError: as `sources`, `data_file` and `outcome`.
@@ -90,17 +89,18 @@ def hold(a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT)
 
 
 def data_file(two: tuple[Source, Source], named: Path | None, folder: Path) -> Path | None:
-    """Return the data set file of two sources: the one named, else the one of their content.
+    """Return the dataset file of two sources: `named`, else the file in `folder` they need.
 
-    None where no file in `folder` has the content that the records name, which alone say enough.
+    None if no file in `folder` has the content hash of the records: two records can be compared
+    without it.
 
     Raises:
-        UsageError: no file is named or found and a predictions file takes one; the one named is
-            not there, or is not what a record is of.
+        UsageError: a predictions file needs the dataset and none is named or found; the named
+            file does not exist, or its content differs from that of a record.
     """
     records = [source.record for source in two if source.record]
     if named is None:
-        return _found(two, records, folder)
+        return _search(two, records, folder)
     with open_data(named) as data:
         content = data.header.content_sha256
     for record in records:
@@ -108,84 +108,84 @@ def data_file(two: tuple[Source, Source], named: Path | None, folder: Path) -> P
             raise UsageError(
                 f"{named} has the content {content[:8]}, but {record.method} was tested on "
                 f"{record.data_set.name} with the content {record.data_set.content_sha256[:8]}: "
-                "name that data set"
+                "name that dataset"
             )
     return named
 
 
 def outcome(source: Source, data: DataFile | None, split: str) -> Outcome:
-    """Return what a source has right.
+    """Return which images a source has right.
 
     Raises:
-        UsageError: predictions that are not whole (`BadPredictions`), or not those of the record
-            they lie beside; a record, which is of the test split, where another is asked for.
+        UsageError: predictions are incomplete (`BadPredictions`), or differ from the record next
+            to them; a record, which is of the test split, with a different `split`.
     """
     record, predictions = source.record, source.predictions
     if record is not None and split != SPLIT:
         raise UsageError(
-            f"{source.path} is of the {SPLIT} split, and so must be what it is compared with: "
+            f"{source.path} is a record of the {SPLIT} split, not of {split}: "
             f"leave out --split {split}"
         )
     scored = _scored(predictions, data, split) if predictions and data else None
     recorded = Outcome(unpack_correct(record.correct), None) if record and record.correct else None
     if record and scored and recorded and not _agree(record, recorded, scored):
         raise UsageError(
-            f"{predictions} is not what {source.path} was made from: run it again, or take one of "
-            "the two away"
+            f"{predictions} does not match {source.path}: run the method again, or remove one of "
+            "the two files"
         )
-    found = scored or recorded
-    if found is None:
-        raise ValueError(f"{source.path} takes the data set that it is of")
-    return found
+    result = scored or recorded
+    if result is None:
+        raise ValueError(f"{source.path} needs its dataset to be scored")
+    return result
 
 
 def _left_out(
     two: tuple[Source, Source], outcomes: tuple[Outcome, Outcome], file: Path | None
 ) -> str:
-    """Return in a line what of the comparison cannot be had, and what it takes; "" if nothing."""
+    """Return a line on what is missing from the comparison and its remedy; "" if nothing."""
     record = next((source.record for source in two if source.record), None)
     if record and file is None:
         content = record.data_set.content_sha256[:8]
         return (
-            "Left out: macro F1 and kinds of images. They take the data set file with the content "
+            "Left out: macro F1 and kinds of images. They need the dataset file with the content "
             f"{content} ({record.data_set.name}): name it with --dataset, or its folder with "
             "--datasets."
         )
     pairs = zip(two, outcomes, strict=True)
     lacking = [str(source.path) for source, outcome in pairs if outcome.counts is None]
     where = " or ".join(lacking)
-    return f"Left out: macro F1. There is no predictions.jsonl beside {where}." if lacking else ""
+    return f"Left out: macro F1. There is no predictions.jsonl next to {where}." if lacking else ""
 
 
 def _cautions(two: tuple[Source, Source]) -> list[str]:
-    """Return what else differs."""
+    """Return lines on different training data and unequal conditions."""
     a, b = (source.record for source in two)
     if a is None or b is None:
         return []
-    told = []
+    cautions = []
     trained = [run.trained_on or run.data_set for run in (a, b)]
     if trained[0].content_sha256 != trained[1].content_sha256:
         pair = zip(two, trained, strict=True)
         on = " against ".join(f"{on.name} ({source.name})" for source, on in pair)
-        told.append(f"Not trained on the same data: {on}")
+        cautions.append(f"Not trained on the same data: {on}")
     given = {
         source.name: conditions(source.record)
         for source in two
         if source.record and source.record.stated is None
     }
-    return [*told, *filter(None, [inequality(given)])]
+    return [*cautions, *filter(None, [inequality(given)])]
 
 
-def _found(two: tuple[Source, Source], records: Sequence[Record], folder: Path) -> Path | None:
-    """Return the file in `folder` that a record is of; refuse predictions alone without one."""
+def _search(two: tuple[Source, Source], records: Sequence[Record], folder: Path) -> Path | None:
+    """Return the dataset file in `folder` of the records; refuse predictions alone without one."""
     if not records:
-        raise UsageError(f"{two[0].path} does not say what it is of: name it with --dataset")
+        raise UsageError(f"{two[0].path} does not name its dataset: give it with --dataset")
     file = _with_content(records[0], folder)
     alone = [source.path for source in two if source.record is None]
     if alone and file is None:
         of = records[0].data_set
         raise UsageError(
-            f"{alone[0]} takes the data set that it is of, and no file in {folder} has the content "
+            f"{alone[0]} needs its dataset, and no file in {folder} has the content "
             f"{of.content_sha256[:8]} of {of.name}: name it with --dataset, or its folder with "
             "--datasets"
         )
@@ -203,7 +203,7 @@ def _with_content(record: Record, folder: Path) -> Path | None:
 
 
 def _content(path: Path) -> str:
-    """Return the content hash a file names, "" where it is no data set."""
+    """Return the content hash in a file's header; "" if it is not a dataset."""
     try:
         with open_data(path) as data:
             return data.header.content_sha256

@@ -1,11 +1,11 @@
-"""Which of several methods are better, and which cannot be told apart, from their records.
+"""Ranks of methods with significance tests, from their records.
 
 Every pair is tested on the exact match of the same test images. Over images: McNemar's exact test
-for one seed each; for more, each image's share of seeds that have it right, method against method
-(`statistics.paired_images`). Over seeds, where both methods have two or more: Welch's t-test of
-their exact match. The larger p-value of the two stands, so that neither the choice of images nor
-that of seeds explains a difference alone, and Holm's correction is over all pairs. One seed allows
-the first test alone: what it tells apart is the trained models, not the methods.
+for one seed each; for more seeds, a paired test of each image's share of seeds that have it right
+(`statistics.paired_images`). Over seeds, if both methods have two or more: Welch's t-test of
+their exact match. The larger p-value counts, so that neither the choice of images nor that of
+seeds alone explains a significant difference. Holm's correction covers all pairs. With one seed
+only the test over images is possible: it compares the trained models, not the methods.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Pairs:
     """The tests of all pairs of methods, one entry per pair in every array.
 
     a, b: the methods' places in the ranking, a < b. difference: the exact match of b minus that of
-    a. p_seeds is NaN where one of them has one seed; `p` is the larger of the two, `adjusted` the
-    same after Holm's correction.
+    a. p_seeds: NaN if one of them has one seed. p: the larger of the two p-values. adjusted: p
+    after Holm's correction.
     """
 
     a: Int[np.ndarray, " pairs"]
@@ -47,16 +47,16 @@ class Pairs:
 
     @property
     def significant(self) -> Bool[np.ndarray, " pairs"]:
-        """Whether chance is no explanation, at the level of the tests."""
+        """Whether the pair differs significantly, at the level of the tests."""
         return self.adjusted < statistics.LEVEL
 
 
 @dataclass(frozen=True)
 class Rank:
-    """A method's place: at best one after all that are better, at worst one before all worse.
+    """A method's range of ranks: after all significantly better ones, before all worse ones.
 
-    exact_match: the mean over its seeds. as_best: it cannot be told from the method whose exact
-    match is the highest, or is that method.
+    exact_match: the mean over its seeds. as_best: it has the highest exact match, or is not
+    significantly different from the method that has it.
     """
 
     name: str
@@ -67,8 +67,8 @@ class Rank:
     as_best: bool
 
     @property
-    def told(self) -> str:
-        """The ranks it can have, as "2" or "1–3"."""
+    def text(self) -> str:
+        """The range of ranks, as "2" or "1–3"."""
         return span(self.best, self.worst)
 
 
@@ -76,8 +76,8 @@ class Rank:
 class Ranking:
     """The methods, the highest exact match first, and the tests of all their pairs.
 
-    Of equal exact matches macro F1 decides which stands first; their ranks are the same all the
-    same. few_seeds: what `few_seeds` says of them.
+    Methods with the same exact match are sorted by macro F1, but have the same ranks. few_seeds:
+    the note of `few_seeds`.
     """
 
     ranks: tuple[Rank, ...]
@@ -86,13 +86,13 @@ class Ranking:
 
     @property
     def highest(self) -> tuple[str, ...]:
-        """The names of those with the very highest exact match; most often one."""
+        """The names of the methods with the highest exact match: usually one."""
         first = max((rank.exact_match for rank in self.ranks), default=math.nan)
         return tuple(rank.name for rank in self.ranks if rank.exact_match == first)
 
     @property
     def tests(self) -> str:
-        """What the pairs were tested with, in words."""
+        """The tests of the pairs, in words."""
         seeds = [rank.seeds for rank in self.ranks]
         images = "exact McNemar test" if max(seeds) == 1 else "paired test"
         over = [f"{images} over images"]
@@ -100,11 +100,11 @@ class Ranking:
             over.append("Welch's over seeds")
         number = len(self.pairs)
         holm = f", Holm over {number} pairs" if number > 1 else ""
-        told = f"{' and '.join(over)}{holm}, level {100 * statistics.LEVEL:g} %"
+        tests = f"{' and '.join(over)}{holm}, level {100 * statistics.LEVEL:g} %"
         if max(seeds) == 1:
-            return f"{told}; one seed: these trained models, not the methods"
+            return f"{tests}; one seed: compares the trained models, not the methods"
         single = [rank.name for rank in self.ranks if rank.seeds == 1]
-        return f"{told}; one seed, so that model alone: {', '.join(single)}" if single else told
+        return f"{tests}; only one trained model of {', '.join(single)}" if single else tests
 
 
 def span(best: int, worst: int) -> str:
@@ -113,10 +113,10 @@ def span(best: int, worst: int) -> str:
 
 
 def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:
-    """Return in words which methods, by name, have too few seeds to be told apart; "" if none.
+    """Return a note on methods with too few seeds for a significant difference; "" if none.
 
-    It is said of Welch's test, which takes two methods of several seeds; those of one take no part.
-    pairs: that are tested.
+    It concerns Welch's test, which needs several seeds of both methods. seeds: their number by
+    method. pairs: the number of tested pairs.
     """
     several = {name: number for name, number in seeds.items() if number > 1}
     if len(several) < 2:
@@ -127,34 +127,34 @@ def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:
         return ""
     least = min(few.values())
     gap, less = (statistics.gap_that_shows(n, pairs) for n in (least, enough))
-    of = "the largest of the differences" if pairs > 1 else "the difference"
-    holm = f", with Holm's correction over {pairs} pairs," if pairs > 1 else ""
+    gap_of = "the largest difference" if pairs > 1 else "the difference"
+    holm = f" and Holm's correction over {pairs} pairs" if pairs > 1 else ""
     who = "" if len(few) == len(seeds) else f" ({', '.join(few)})"
     return (
-        f"Few seeds{who}: of two methods with {least} each{holm} {of} must be about {gap:.1f} "
-        f"standard deviations of the seeds to be told from chance, with {enough} each {less:.1f}. "
+        f"Few seeds{who}: with {least} per method{holm}, {gap_of} is significant only above about "
+        f"{gap:.1f} standard deviations over seeds; with {enough} per method above {less:.1f}. "
         f"Train {enough} or more: `hsal-bench run --seeds 0-{enough - 1}`"
     )
 
 
 def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
-    """Return the ranks of methods on one data set; each has its runs, one per seed.
+    """Return the ranks of methods on one dataset; each has its runs, one per seed.
 
     Raises:
-        UsageError: a method without runs, a run that did not succeed, or runs on different images
-            or of different versions of the metrics.
+        UsageError: a method without runs, a run that did not succeed, or runs with different
+            images or versions of the metrics.
     """
     _refuse(methods)
     rights = {name: _right(runs) for name, runs in methods.items()}
     order = sorted(methods, key=lambda name: _order(name, rights[name], methods[name]))
     pairs = _pairs([rights[name] for name in order])
-    apart = pairs.significant
+    significant = pairs.significant
     b_wins = pairs.difference > 0
-    losers = np.where(b_wins, pairs.a, pairs.b)[apart]
-    winners = np.where(b_wins, pairs.b, pairs.a)[apart]
+    losers = np.where(b_wins, pairs.a, pairs.b)[significant]
+    winners = np.where(b_wins, pairs.b, pairs.a)[significant]
     better = np.bincount(losers, minlength=len(order)).tolist()
     worse = np.bincount(winners, minlength=len(order)).tolist()
-    below = {order[place] for place in pairs.b[apart & (pairs.a == 0)]}
+    below = {order[place] for place in pairs.b[significant & (pairs.a == 0)]}
     ranks = (
         Rank(
             name,
@@ -166,19 +166,19 @@ def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
         )
         for place, name in enumerate(order)
     )
-    # Of entries made elsewhere nobody here can train more seeds.
+    # Nobody here can train more seeds of predictions made elsewhere.
     seeds = {name: len(runs) for name, runs in methods.items() if runs[0].stated is None}
     return Ranking(tuple(ranks), pairs, few_seeds(seeds, len(pairs)))
 
 
 def _order(name: str, right: Right, runs: Sequence[Record]) -> tuple[float, float, str]:
-    """Return what methods are sorted by: exact match, where it is equal macro F1, then the name."""
+    """Return the sort key: exact match, then macro F1, then the name."""
     macro_f1, _ = statistics.mean_std([run.metrics.get("macro_f1", math.nan) for run in runs])
     return -right.mean(), math.inf if math.isnan(macro_f1) else -macro_f1, name
 
 
 def _pairs(rights: Sequence[Right]) -> Pairs:
-    """Return the tests of all pairs, computed at once: there are millions of 2,000 methods."""
+    """Return the tests of all pairs, vectorised: 2,000 methods have millions of pairs."""
     a, b = np.triu_indices(len(rights), 1)
     seeds = np.array([len(right) for right in rights], int)
     hits = np.array([int(right.sum()) for right in rights])
@@ -193,9 +193,9 @@ def _pairs(rights: Sequence[Right]) -> Pairs:
 def _over_images(
     rights: Sequence[Right], seeds: Places, hits: Places, a: Places, b: Places
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the p-values over images: `mcnemar` of one seed each, else `paired_images`.
+    """Return the p-values over images: `mcnemar` for one seed each, else `paired_images`.
 
-    The differences are those of the shares, times the seeds of both: whole, so the tests are exact.
+    Differences of shares are multiplied by the seeds of both methods: integers keep tests exact.
     """
     if not rights:
         return np.empty(0)
@@ -209,7 +209,7 @@ def _over_images(
     spread = (
         seeds[a] ** 2 * squares[b] + seeds[b] ** 2 * squares[a] - 2 * seeds[a] * seeds[b] * both
     )
-    # No difference is above seeds[a] * seeds[b]: so many images differ at least.
+    # No difference is above seeds[a] * seeds[b]: a lower bound on the number of differing images.
     many = spread > statistics.FEW * (seeds[a] * seeds[b]) ** 2
     normal = many & ~single
     p[normal] = statistics.paired_t(sums[normal], spread[normal], images)
@@ -220,7 +220,7 @@ def _over_images(
 
 
 def _scores(rights: Sequence[Right]) -> statistics.Scores:
-    """Return each method's exact match over its seeds; seeds that agree have no deviation."""
+    """Return each method's exact match over seeds; the deviation of equal seeds is exactly 0."""
     scores = [right.mean(1) for right in rights]
     mean, std = np.array([statistics.mean_std(x) for x in scores]).reshape(-1, 2).T
     std = np.where([np.ptp(x) == 0 and len(x) > 1 for x in scores], 0.0, std)
@@ -232,18 +232,20 @@ def _right(runs: Sequence[Record]) -> Right:
 
 
 def _refuse(methods: Mapping[str, Sequence[Record]]) -> None:
-    found: dict[tuple[str, int, int], str] = {}
+    images: dict[tuple[str, int, int], str] = {}
     for name, runs in methods.items():
         if not runs:
             raise UsageError(f"{name} has no run to rank: leave it out")
         for run in runs:
             if run.correct is None:
-                raise UsageError(f"{name}, seed {run.seed}, {run.status}: leave it out of a rank")
+                raise UsageError(
+                    f"{name}, seed {run.seed}, {run.status}: rank only successful runs"
+                )
             content = run.data_set.content_sha256
-            found.setdefault((content, run.metrics_version, run.correct.length), name)
-    if len(found) > 1:
-        told = (
-            f"{name} on content {content[:8]}, {images:,} images, metrics {version}"
-            for (content, version, images), name in found.items()
+            images.setdefault((content, run.metrics_version, run.correct.length), name)
+    if len(images) > 1:
+        methods_on = (
+            f"{name} on content {content[:8]}, {number:,} images, metrics {version}"
+            for (content, version, number), name in images.items()
         )
-        raise UsageError(f"ranks need the same images and metrics: {'; '.join(told)}")
+        raise UsageError(f"ranks need the same images and metrics: {'; '.join(methods_on)}")

@@ -1,4 +1,4 @@
-"""What two paths name that are to be compared: runs, their records, or predictions files."""
+"""Sources of a comparison: runs, their records, or predictions files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hsal_bench.records.record import Record, read_record
 
 @dataclass(frozen=True)
 class Source:
-    """One of the two: a record with the predictions beside it, if they are there, or those alone.
+    """A record with the predictions next to it, if there are any, or predictions alone.
 
-    name: what it is called in what is printed, so that the two differ.
+    name: its printed name, different from that of the second source.
     """
 
     name: str
@@ -27,16 +27,16 @@ class Source:
 
     @property
     def metrics_version(self) -> int:
-        """The version of the metrics it is scored with: what has no record is scored now."""
+        """The version of the metrics; predictions without a record are scored with the current."""
         return METRICS_VERSION if self.record is None else self.record.metrics_version
 
 
 def sources(a: Path, b: Path) -> tuple[Source, Source]:
-    """Return what two paths name: record files, folders of runs, or predictions files.
+    """Return the sources of two paths: record files, folders of runs, or predictions files.
 
     Raises:
-        UsageError: a path names none of these, a run did not succeed, the two are not of the same
-            images or not scored alike.
+        UsageError: a path is none of these, a run did not succeed, or the two have different
+            images or versions of the metrics.
     """
     one, other = _source(a), _source(b)
     _refuse_unlike(one, other)
@@ -57,7 +57,7 @@ def sources(a: Path, b: Path) -> tuple[Source, Source]:
 
 def _source(path: Path) -> Source:
     if not path.exists():
-        raise UsageError(f"no record, run or predictions file {path}: name one that is there")
+        raise UsageError(f"no record, run or predictions file {path}: name an existing one")
     file = _record_in(path) if path.is_dir() else path
     if file.suffix != ".json":
         return Source(path.name, path, None, path)
@@ -69,7 +69,7 @@ def _source(path: Path) -> Source:
 
 
 def _names(a: Path, b: Path) -> tuple[str, str]:
-    """Return what of two paths differs; all of them where nothing of one would be left."""
+    """Return the parts in which two paths differ; the full paths if one would be empty."""
     one, other = list(a.absolute().parts), list(b.absolute().parts)
     for end in (0, -1):
         while one and other and one[end] == other[end]:
@@ -95,8 +95,8 @@ def _refuse_unlike(a: Source, b: Source) -> None:
         one, other = a.record.data_set, b.record.data_set
         if one.content_sha256 != other.content_sha256:
             raise UsageError(
-                f"{a.path} is of {one.name} (content {one.content_sha256[:8]}), {b.path} of "
-                f"{other.name} (content {other.content_sha256[:8]}): compare what was tested on "
+                f"{a.path} was tested on {one.name} (content {one.content_sha256[:8]}), {b.path} "
+                f"on {other.name} (content {other.content_sha256[:8]}): compare runs tested on "
                 "the same data"
             )
     if a.metrics_version != b.metrics_version:

@@ -1,9 +1,9 @@
-"""How far chance explains a number: over seeds, over test images, and between two methods.
+"""Statistics over seeds, over test images, and between two methods.
 
-The tests and quantiles are scipy's. What is resampled is images: each of the bootstrap's resamples
-draws as many as there are, with replacement (Efron & Tibshirani, An Introduction to the Bootstrap,
-1993), and the intervals are the percentiles of its replicates. Where every image has the same
-score (all right, say) such an interval has no width.
+The tests and quantiles are scipy's. The bootstrap resamples images: each resample draws as many as
+there are, with replacement (Efron & Tibshirani, An Introduction to the Bootstrap, 1993), and
+intervals are percentiles of the replicates. If all images have the same score (all right, say),
+the interval has no width.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from jaxtyping import Float, Int, Real
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
-"""Of the tests: a difference with a larger p-value is not told from chance."""
+"""Significance level of the tests."""
 POWER = 0.80
 RESAMPLES = 2_000
 CLEAR = 3.0
-"""Deviations over seeds between two means whose single seeds hardly overlap: it ought to show."""
+"""A clear difference, in standard deviations over seeds: single seeds hardly overlap."""
 FEW = 100
-"""Images that differ, up to which signs are flipped in place of trusting the normal limit."""
+"""Up to this many differing images, an exact sign-flip test replaces the normal limit."""
 
 LARGEST_REACH = 10**7
-"""Largest sum of differences whose flips are counted: 100 images take a second and 40 MB. Methods
-come near it with some 300 seeds each, in numbers without a common factor."""
+"""Largest sum of differences for the exact test: 100 images take a second and 40 MB. Methods with
+some 300 seeds each, in numbers without a common factor, come near it."""
 
-_BLOCK = 250  # resamples at a time: 60 MB for 10,000 images, and few products for BLAS to share out
+_BLOCK = 250  # resamples at a time: 60 MB for 10,000 images, and few matrix products
 
 Columns = Real[np.ndarray, "images columns"]
 
 
 class Interval(NamedTuple):
-    """A confidence interval; both ends are NaN where there is none."""
+    """A confidence interval; both ends are NaN if it is undefined."""
 
     low: float
     high: float
 
 
 def mean_std(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean (NaN of none) and the sample standard deviation (NaN of fewer than two)."""
+    """Return the mean (NaN without values) and the sample deviation (NaN for fewer than two)."""
     n = len(values)
     if n == 0:
         return math.nan, math.nan
@@ -54,11 +54,11 @@ def mean_std(values: Sequence[float]) -> tuple[float, float]:
 
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Return Student's t-interval of the mean of independent values, seeds' scores for instance.
+    """Return Student's t-interval of the mean of independent values, such as scores of seeds.
 
-    NaN of fewer than two values. It is where the mean over ever more seeds would lie, not where
-    single seeds do. Of two values it reaches 12.7 standard errors to either side, so that it can
-    go beyond the values that a score can have; it is not cut there.
+    NaN for fewer than two values. It covers the mean over many seeds, not single seeds. For two
+    values it extends 12.7 standard errors to either side, so that it can exceed the range of a
+    score; it is not clipped.
     """
     mean, std = mean_std(values)
     if math.isnan(std):
@@ -75,8 +75,8 @@ def resampled_sums(
 ) -> Float[np.ndarray, "resamples columns"]:
     """Return the sum of every column over each resample of the images.
 
-    All columns see the same resamples, and so does every call with as many images and the same
-    seed: what is computed from two methods' columns is paired.
+    The resamples are the same for all columns, and for every call with the same number of images
+    and the same seed: results of two methods are paired.
     """
     rng = np.random.default_rng(seed)
     images = len(columns)
@@ -84,8 +84,8 @@ def resampled_sums(
     sums = np.empty((resamples, columns.shape[1]))
     for start in range(0, resamples, _BLOCK):
         rows = min(_BLOCK, resamples - start)
-        drawn = rng.integers(images, size=(rows, images)) + images * np.arange(rows)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * images).reshape(rows, images)
+        indices = rng.integers(images, size=(rows, images)) + images * np.arange(rows)[:, None]
+        weights = np.bincount(indices.ravel(), minlength=rows * images).reshape(rows, images)
         sums[start : start + rows] = weights.astype(np.float64) @ values
     return sums
 
@@ -93,7 +93,7 @@ def resampled_sums(
 def percentile_interval(
     replicates: Float[np.ndarray, " resamples"], confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return the bootstrap's percentile interval; NaN if a replicate is."""
+    """Return the bootstrap's percentile interval; NaN if any replicate is NaN."""
     low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(low), float(high))
 
@@ -101,10 +101,10 @@ def percentile_interval(
 def macro_f1(
     hits: Real[np.ndarray, "*resamples classes"], objects: Real[np.ndarray, "*resamples classes"]
 ) -> Float[np.ndarray, "*resamples"]:
-    """Return the macro-F1 of sums over images, as `metrics.score` has it of the images themselves.
+    """Return the macro F1 from sums over images; equal to that of `scores.score`.
 
-    hits: TP per class. objects: true + predicted ones; a class without any takes no part, and
-    without any class the score is 1.
+    hits: TP per class. objects: true + predicted objects per class; classes without any are left
+    out, and without any class the score is 1.
     """
     occurring = objects > 0
     f1 = np.where(occurring, 2 * hits / np.where(occurring, objects, 1), 0.0).sum(-1)
@@ -117,28 +117,28 @@ def mcnemar(
 ) -> Float[np.ndarray, "*pairs"]:
     """Return the two-sided p-value of McNemar's exact test, for one pair of methods or many.
 
-    only_a, only_b: images that one alone has right; were there no difference, either would be as
-    likely. 1 without any such image.
+    only_a, only_b: numbers of images that only A or only B has right, equally likely under the
+    null hypothesis. The p-value is 1 without any such image.
     """
     from scipy.special import bdtr
 
     images = np.add(only_a, only_b)
-    # As likely one way as the other, so both tails are alike; in the middle they meet.
+    # Both tails are equal by symmetry; in the middle they overlap.
     return np.where(
         images > 0, np.minimum(1.0, 2 * bdtr(np.minimum(only_a, only_b), images, 0.5)), 1.0
     )
 
 
 def paired_images(differences: Int[np.ndarray, " images"]) -> float:
-    """Return the two-sided p-value of "the differences of the images have the mean 0".
+    """Return the two-sided p-value of the null hypothesis that the differences have mean 0.
 
-    Differences are whole numbers, in whatever unit: of methods with m and n seeds it is 1 / (m n).
+    Differences are integers in any unit: 1 / (m n) for methods with m and n seeds.
 
-    The test is for scores that are means over seeds; of one seed each, `mcnemar` is exact. The
-    t-test is of the mean itself, which is the difference in exact match, whereas Wilcoxon's test is
-    of ranks that are nearly all tied here; thousands of bounded differences put it at its normal
-    limit. That limit is no help where at most `FEW` images differ at all: every way of flipping
-    their signs is counted there, which for one seed each is McNemar's test again.
+    The test is for scores that are means over seeds; for one seed each, `mcnemar` is exact. The
+    t-test concerns the mean, which is the difference in exact match; Wilcoxon's test concerns
+    ranks, nearly all tied here. With thousands of bounded differences the t-test is at its normal
+    limit. If at most `FEW` images differ, that limit does not hold: all sign flips are counted
+    instead, which for one seed each is McNemar's test.
     """
     differing = differences[differences != 0]
     if len(differing) == 0:
@@ -150,20 +150,20 @@ def paired_images(differences: Int[np.ndarray, " images"]) -> float:
 
 
 def _all_flips(differences: Int[np.ndarray, " images"]) -> float:
-    """Return the share of all flips of the signs whose sum is at least as far from 0.
+    """Return the share of all sign flips whose sum is at least as far from 0.
 
-    Exact, one difference after the other; a sample of flips, as scipy's permutation_test draws
-    for more than a dozen, has a smallest p-value that Holm's correction soon makes useless.
+    Exact, by dynamic programming. scipy's permutation_test samples flips beyond a dozen: its
+    smallest p-value is too large for Holm's correction.
     """
     steps = np.abs(differences)
-    # A sum as far below 0: the differences that are made positive come to this much at most.
+    # For a sum as far below 0, the positive differences sum to at most this.
     most = int(steps.sum() - abs(differences.sum())) // 2
-    chances = np.zeros(most + 1)  # of these coming to 0..most
+    chances = np.zeros(most + 1)  # that the positive ones sum to 0..most
     chances[0] = 1.0
     for step in steps.tolist():
         chances /= 2
         chances[step:] += chances[: max(0, most + 1 - step)]
-    return float(min(1.0, 2 * chances.sum()))  # as many flips lie as far above 0
+    return float(min(1.0, 2 * chances.sum()))  # the upper tail is equal
 
 
 def paired_t(
@@ -171,12 +171,12 @@ def paired_t(
 ) -> Float[np.ndarray, "*pairs"]:
     """Return the p-value of the t-test in `paired_images`, for one pair of methods or many.
 
-    sums, squares: over the images, of the differences and of their squares; not all are 0.
+    sums, squares: of the differences and of their squares over images; not all are 0.
     """
     from scipy.special import stdtr
 
     spread = images * squares - sums**2  # N^2 times the variance of the differences
-    with np.errstate(divide="ignore"):  # differences that are all the same have no spread: p is 0
+    with np.errstate(divide="ignore"):  # equal differences have no spread: p is 0
         t = np.abs(sums) * np.sqrt((images - 1) / spread)
     return 2 * stdtr(images - 1, -t)
 
@@ -192,8 +192,7 @@ class Scores(NamedTuple):
 def welch(a: Scores, b: Scores) -> Float[np.ndarray, "*methods"]:
     """Return the two-sided p-value of Welch's t-test of two methods' scores over seeds.
 
-    Where no method's seeds differ at all: 1 for equal scores, 0 for others. NaN where a method has
-    one seed.
+    If neither method's seeds differ: 1 for equal means, else 0. NaN if a method has one seed.
     """
     from scipy.special import stdtr
 
@@ -205,11 +204,11 @@ def welch(a: Scores, b: Scores) -> Float[np.ndarray, "*methods"]:
 
 
 def gap_that_shows(seeds: int, pairs: int, *, level: float = LEVEL) -> float:
-    """Return how far apart two means must lie for `welch` after `holm`, in deviations over seeds.
+    """Return the smallest significant gap of two means in `welch` after `holm`.
 
-    seeds: of either method, two or more, which scatter alike, so that Welch's test has
-    2 seeds - 2 degrees of freedom. pairs: those that Holm's correction is over; the largest
-    difference of all has to pass level / pairs.
+    The gap is in standard deviations over seeds. seeds: per method, two or more, with equal
+    spread, so that Welch's test has 2 seeds - 2 degrees of freedom. pairs: covered by Holm's
+    correction; the largest difference has to pass level / pairs.
     """
     from scipy.special import stdtrit
 
@@ -218,7 +217,7 @@ def gap_that_shows(seeds: int, pairs: int, *, level: float = LEVEL) -> float:
 
 
 def seeds_that_show(pairs: int, *, gap: float = CLEAR, level: float = LEVEL) -> int:
-    """Return the fewest seeds of either method with which a gap of so many deviations shows."""
+    """Return the fewest seeds per method with which a gap of that size is significant."""
     return next(n for n in itertools.count(2) if gap_that_shows(n, pairs, level=level) <= gap)
 
 
@@ -238,13 +237,13 @@ def holm(p: Sequence[float] | Float[np.ndarray, " pairs"]) -> Float[np.ndarray, 
 def smallest_difference(
     images: int, discordant: int, *, power: float = POWER, level: float = LEVEL
 ) -> float:
-    """Return the smallest true difference d of two shares that McNemar's test would have found.
+    """Return the smallest true difference d of two shares that McNemar's test detects.
 
-    With N images of which a share psi is discordant (one method alone is right), it is found with
-    that power if sqrt(N) d = z_(1 - level/2) sqrt(psi) + z_power sqrt(psi - d^2): R. J. Connor,
-    Sample size for testing differences in proportions for the paired-sample design, Biometrics 43
-    (1987), after O. S. Miettinen, Biometrics 24 (1968); solved for d. NaN where no d <= psi does
-    it: so few discordant images show nothing.
+    With N images of which a share psi is discordant (only one method is right), d is
+    detected with that power if sqrt(N) d = z_(1 - level/2) sqrt(psi) + z_power sqrt(psi - d^2):
+    R. J. Connor, Sample size for testing differences in proportions for the paired-sample design,
+    Biometrics 43 (1987), after O. S. Miettinen, Biometrics 24 (1968); solved for d. NaN if no
+    d <= psi solves it: there are too few discordant images.
     """
     from scipy.special import ndtri
 

@@ -1,4 +1,4 @@
-"""What a table can have as a column: a metric, or a number of the run beside its metrics."""
+"""Columns of tables: metrics, and numbers of the run such as time and memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIMES = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0))
 
 @dataclass(frozen=True)
 class RunColumn:
-    """A number that a record has of the run itself; it is shown in `unit`s of `size`."""
+    """A number of the run itself, shown in `unit`s of `size`."""
 
     read: Callable[[Record], float | None]
     heading: str
@@ -29,43 +29,43 @@ class RunColumn:
 
 
 RUN_COLUMNS = {
-    "updates": RunColumn(lambda record: record.updates, "updates", "gradient updates made"),
+    "updates": RunColumn(lambda record: record.updates, "updates", "number of gradient updates"),
     "selected_update": RunColumn(
         lambda record: record.selected_update,
         "tested update",
-        "the update whose state was best on the validation split, and tested",
+        "update with the best state on the validation split; this state is tested",
     ),
     "wall_s": RunColumn(
-        lambda record: record.wall_s, "time", "time of training, validation included"
+        lambda record: record.wall_s, "time", "training time, including validation"
     ),
     "parameters": RunColumn(
         lambda record: record.parameters,
         "parameters",
-        "numbers the method trains; the frozen activation model has its own",
+        "trained parameters of the method, without the frozen activation model",
     ),
     "throughput_train": RunColumn(
         lambda record: record.throughput_train,
         "training (examples/s)",
-        "examples per second of training, validation left out",
+        "training examples per second, without validation",
         "/s",
     ),
     "throughput_predict": RunColumn(
         lambda record: record.throughput_predict,
         "prediction (examples/s)",
-        "examples per second of predicting the test split",
+        "examples per second when predicting the test split",
         "/s",
     ),
     "peak_memory_process": RunColumn(
         lambda record: record.peak_memory_bytes.process,
         "memory (MiB)",
-        "most memory of the process, all it did before the run included",
+        "peak memory of the process, including everything before the run",
         "MiB",
         _MIB,
     ),
     "peak_memory_device": RunColumn(
         lambda record: record.peak_memory_bytes.device,
         "device memory (MiB)",
-        "most memory allocated on the GPU during the run",
+        "peak memory allocated on the GPU during the run",
         "MiB",
         _MIB,
     ),
@@ -80,20 +80,20 @@ RUN_COLUMNS = {
 
 
 def value(record: Record, name: str) -> float:
-    """Return a number of the record by its column's name; NaN where it has none."""
+    """Return a number of the record by column name; NaN if it has none."""
     column = RUN_COLUMNS.get(name)
-    found = column.read(record) if column else record.metrics.get(name)
-    return math.nan if found is None else found
+    number = column.read(record) if column else record.metrics.get(name)
+    return math.nan if number is None else number
 
 
 def heading(name: str) -> str:
-    """Return what stands above the column."""
+    """Return the heading of the column."""
     column = RUN_COLUMNS.get(name)
     return column.heading if column else name.replace("_", " ")
 
 
 def meaning(name: str) -> str:
-    """Return what the number says, in a line."""
+    """Return the meaning of the number in one line."""
     from hsal_bench.metrics import scores as metrics
 
     column = RUN_COLUMNS.get(name)
@@ -101,7 +101,7 @@ def meaning(name: str) -> str:
 
 
 def names_in(record: Record) -> list[str]:
-    """Return the names of all numbers that a record can have, metrics first."""
+    """Return the names of all numbers of a record, metrics first."""
     return [*record.metrics, *RUN_COLUMNS]
 
 
@@ -114,21 +114,21 @@ def frame(record: Record) -> pd.DataFrame:
 
 
 def cell(name: str, mean: float, std: float = math.nan) -> str:
-    """Return "0.900 ± 0.012" in the column's unit; without what is NaN, a dash for no mean.
+    """Return "0.900 ± 0.012" in the column's unit; a dash if the mean is NaN.
 
-    A time has the unit that suits it: "12.5 s", "20.6 ± 0.3 min".
+    A NaN deviation is left out. Times have a suitable unit: "12.5 s", "20.6 ± 0.3 min".
     """
     if math.isnan(mean):
         return _DASH
     form = _form(name, mean)
-    told = not math.isnan(std) and not (form.digits == 0 and std == 0)
-    return form.text(mean) + (f" ± {form.text(std)}" if told else "") + form.unit
+    with_std = not math.isnan(std) and not (form.digits == 0 and std == 0)
+    return form.text(mean) + (f" ± {form.text(std)}" if with_std else "") + form.unit
 
 
 def interval(name: str, mean: float, low: float, high: float) -> str:
-    """Return "0.871 to 0.929" as `cell` writes the mean that it is the interval of.
+    """Return "0.871 to 0.929", in the unit and digits that `cell` uses for the mean.
 
-    A dash where there is none, or where it is of a whole number that is the same for all seeds.
+    A dash if there is no interval, or if an integer is the same for all seeds.
     """
     if math.isnan(low):
         return _DASH
@@ -139,19 +139,19 @@ def interval(name: str, mean: float, low: float, high: float) -> str:
 
 
 def cell_with_unit(name: str, number: float) -> str:
-    """Return "612.5 MiB", for a number that has no heading to name its unit."""
+    """Return "612.5 MiB": a number with its unit, for use without a heading."""
     text = cell(name, number)
     return text if text == _DASH or not unit(name) else f"{text} {unit(name)}"
 
 
 def unit(name: str) -> str:
-    """Return the unit that `cell` writes a number in, "" for none or where the cell has it."""
+    """Return the unit of the numbers of `cell`; "" if there is none or the cell names it."""
     return RUN_COLUMNS[name].unit if name in RUN_COLUMNS else ""
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How a number is written: in units of `size`; `unit` is what no heading names."""
+    """The form of a number: in multiples of `size`; `unit` is a suffix that no heading has."""
 
     size: float
     digits: int
@@ -162,9 +162,9 @@ class _Form:
 
 
 def _form(name: str, mean: float) -> _Form:
-    """Return the form of a mean, and of what stands beside it."""
+    """Return the form of a mean, its deviation and interval."""
     if name == "wall_s":
-        # Two of a unit at least: 90 s say more than 1.5 min.
+        # At least two of a unit: 90 s is clearer than 1.5 min.
         unit, seconds = next((time for time in _TIMES if mean >= 2 * time[1]), _TIMES[-1])
         return _Form(seconds, 1 if mean >= 2 else 2, f" {unit}")
     size = RUN_COLUMNS[name].size if name in RUN_COLUMNS else 1

@@ -1,4 +1,4 @@
-"""Tables for LaTeX, with booktabs: every text is set as it stands, whatever it holds."""
+"""Tables for LaTeX with booktabs; special characters are escaped."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    # Of a row that begins with them LaTeX would make the end of the one before.
+    # At the start of a row, LaTeX would read them as arguments of the previous line end.
     "[": "{[}",
     "*": "{*}",
-    # As they stand they would be curly quotes; babel gives " a meaning of its own.
+    # Unescaped they become curly quotes, and babel gives " a special meaning.
     "`": r"\textasciigrave{}",
     "'": r"\textquotesingle{}",
     '"': r"\symbol{34}",
@@ -34,16 +34,16 @@ _SPECIAL = {
     "–": "--",
 }
 _LIGATURES = re.compile("(?<=-)(?=-)|(?<=,)(?=,)")
-"""Between two characters that fonts make one of: a dash, or a quote at the foot of the line."""
+"""Between two characters that fonts join: hyphens to a dash, commas to a low quote."""
 
 
 def latex(tables: Iterable[TextTable]) -> str:
-    """Return each table as a `table` with its title as the caption; they need booktabs."""
+    """Return each table as a `table` environment with its title as caption; needs booktabs."""
     return "\n".join("\n".join(_table(table)) + "\n" for table in tables)
 
 
 def escaped(text: str) -> str:
-    """Return LaTeX that sets the text as it stands."""
+    """Return LaTeX that prints the text literally."""
     parts = (
         "".join(_SPECIAL.get(character, character) for character in part)
         for part in _LIGATURES.split(text)

@@ -1,4 +1,4 @@
-"""What comes of comparing two predictions, as tables and as plain values."""
+"""Comparison results as tables and as JSON values."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from hsal_bench.text import shown
 
 
 def contest_tables(contest: Contest) -> list[TextTable]:
-    """Return the scores, McNemar's table, the kinds of images, and below them what to make of it.
+    """Return tables of the scores, McNemar's counts and the kinds of images, then the verdict.
 
-    Of B minus A, in points of a hundred; brackets hold 95 % bootstrap intervals over the images.
+    Differences are B minus A in percentage points; brackets hold 95 % bootstrap intervals over
+    images.
     """
-    found, (a, b) = contest.comparison, (shown(source.name) for source in contest.sources)
+    result, (a, b) = contest.comparison, (shown(source.name) for source in contest.sources)
     headings = (f"A: {a}", f"B: {b}", "B-A (points)")
     title = (
-        f"{contest.data_set}, {found.images:,} images of {contest.split} (content "
+        f"{contest.data_set}, {result.images:,} images of {contest.split} (content "
         f"{contest.content[:8]}, metrics {contest.sources[0].metrics_version})"
     )
-    scores = [("exact match", found.exact_match), ("macro f1", found.macro_f1)]
+    scores = [("exact match", result.exact_match), ("macro f1", result.macro_f1)]
     rows = tuple((name, *_cells(score)) for name, score in scores if score)
     images = (
-        ("A right", f"{found.both:,}", f"{found.only_a:,}"),
-        ("A wrong", f"{found.only_b:,}", f"{found.neither:,}"),
+        ("A right", f"{result.both:,}", f"{result.only_a:,}"),
+        ("A wrong", f"{result.only_b:,}", f"{result.neither:,}"),
     )
     tables = [
         TextTable(title, ("metric", *headings), rows),
         TextTable("Images by exact match", ("images", "B right", "B wrong"), images),
     ]
-    if found.kinds:
-        lines = ((kind.name, f"{kind.images:,}", *_cells(kind.exact_match)) for kind in found.kinds)
+    if result.kinds:
+        lines = (
+            (kind.name, f"{kind.images:,}", *_cells(kind.exact_match)) for kind in result.kinds
+        )
         kinds = TextTable("Exact match by kind", ("images with", "images", *headings), tuple(lines))
         tables.append(kinds)
     notes = tuple(map(shown, (contest.verdict, *contest.cautions)))
@@ -42,8 +45,8 @@ def contest_tables(contest: Contest) -> list[TextTable]:
 
 
 def plain(contest: Contest) -> dict[str, Any]:
-    """Return everything as plain values that JSON can hold; NaN is None."""
-    found = contest.comparison
+    """Return all results as JSON values; NaN is None."""
+    result = contest.comparison
     a, b = contest.sources
     return without_nan(
         {
@@ -52,7 +55,7 @@ def plain(contest: Contest) -> dict[str, Any]:
             "data_set": {"name": contest.data_set, "content_sha256": contest.content},
             "split": contest.split,
             "metrics_version": a.metrics_version,
-            **dataclasses.asdict(found),
+            **dataclasses.asdict(result),
             "verdict": shown(contest.verdict),
             "cautions": list(map(shown, contest.cautions)),
         }

@@ -1,4 +1,4 @@
-"""What runs were made with: settings, data, activation model, libraries."""
+"""Details of runs: settings, data, activation model, libraries."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from hsal_bench.records.record import DataSet, Record
 
 @dataclass(frozen=True)
 class Fact:
-    """A line of what is known: `values` by name, or a text alone under the name ""."""
+    """A detail of a run: `values` by name, or a text alone under the name ""."""
 
     name: str
     values: Mapping[str, str]
 
     @property
-    def told(self) -> str:
-        """The values in one text: "mnist-set, file=m.h5, test=10000"."""
+    def text(self) -> str:
+        """The values as one text: "mnist-set, file=m.h5, test=10000"."""
         return ", ".join(f"{name}={text}" if name else text for name, text in self.values.items())
 
 
 def facts(records: Sequence[Record]) -> Iterator[Fact]:
-    """Yield what runs that differ in the seed alone were made of and with.
+    """Yield the details of runs that differ only in the seed.
 
-    Of their libraries, which can differ all the same, and of activation models, of which each seed
-    can have its own, it is all that there were. Of predictions made elsewhere only the method's
-    name and the data are known.
+    Libraries can differ between these runs, and activation models if each seed has its own: all
+    values are listed. For predictions made elsewhere, only the method's name and the data are
+    known.
     """
     first = records[0]
     yield Fact("method", {"": first.method} | _known({"file sha256": first.method_sha256}))
     if not first.stated:
-        yield Fact("settings", _texts(first.settings) or {"": "none: the preset's config as it is"})
+        yield Fact("settings", _texts(first.settings) or {"": "none: the config of the preset"})
         yield Fact("preset", {"": first.preset or "none"})
         yield Fact("config", _texts(first.config) or {"": "none"})
         yield Fact("budget", _texts(first.budget))
     yield Fact("data set", _data(first.data_set) | {"file": first.data_set.file})
-    if other := first.trained_on:
-        yield Fact("trained on", _data(other))
+    if source := first.trained_on:
+        yield Fact("trained on", _data(source))
     if first.activation:
         models = [_known(vars(record.activation)) for record in records if record.activation]
         yield Fact("activation model", _merged(_texts(model) for model in models))
     elif not first.stated:
-        yield Fact("activation model", {"": "none: the method is given images"})
+        yield Fact("activation model", {"": "none: the method takes images"})
     if versions := _versions(records):
         yield Fact("environment", versions)
 
@@ -54,15 +54,15 @@ def _data(data: DataSet) -> dict[str, str]:
 
 
 def _versions(records: Sequence[Record]) -> dict[str, str]:
-    told = [_known(vars(record.environment)) for record in records if record.environment]
-    return _merged({name: str(x) for name, x in one.items()} for one in told)
+    versions = [_known(vars(record.environment)) for record in records if record.environment]
+    return _merged({name: str(x) for name, x in values.items()} for values in versions)
 
 
-def _merged(values: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return all values of each name in one text: "2.8.0 or 2.9.0"."""
+def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return all values of each name as one text: "2.8.0 or 2.9.0"."""
     merged: dict[str, dict[str, None]] = {}
-    for one in values:
-        for name, text in one.items():
+    for values in parts:
+        for name, text in values.items():
             merged.setdefault(name, {})[text] = None
     return {name: " or ".join(texts) for name, texts in merged.items()}
 

@@ -1,4 +1,4 @@
-"""Tables as a terminal shows them: whole, and as they are where there is room."""
+"""Tables for a terminal: complete at any width."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LEAST = 14
-"""Letters of a line that a longer name gets however wide its numbers are."""
+"""Minimum width in letters of a line of a long name."""
 _HEADING = 14
-"""Letters of a heading's line, where there is little room."""
+"""Letters in a line of a heading if the table is too wide."""
 
 
 class Column(NamedTuple):
-    """A column's texts, with line breaks where they are to be; `bold`: the rows that stand out."""
+    """The texts of a column, with their line breaks; `bold`: rows to highlight."""
 
     heading: str
     cells: tuple[str, ...]
@@ -29,16 +29,16 @@ class Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The letters of its longest line."""
+        """The length of its longest line."""
         return max(_width(line) for part in (self.heading, *self.cells) for line in _lines(part))
 
 
 def terminal(tables: Iterable[TextTable], width: int) -> Group:
-    """Return the tables as something rich can print, for a terminal of so many columns.
+    """Return the tables as a renderable of rich, for a terminal of `width` columns.
 
-    Where a table is wider, numbers stand above their deviations and chance levels, and names go on
-    in further lines; then the headline of `hsal-bench table` fits into 80. What has no room all
-    the same follows below, beside the names once more.
+    In a table that is too wide, deviations and chance levels go below their numbers, and names
+    wrap; then the headline of `hsal-bench table` fits into 80 columns. Columns that still do not
+    fit follow below, with the names repeated.
     """
     from rich.console import Group
     from rich.text import Text
@@ -47,7 +47,7 @@ def terminal(tables: Iterable[TextTable], width: int) -> Group:
     for number, table in enumerate(tables):
         parts += [Text()] * (number > 0) + [Text(table.title, style="italic")]
         for block, columns in enumerate(_laid_out(_columns(table), width)):
-            parts += [Text()] * (block > 0) + [_drawn(columns)]
+            parts += [Text()] * (block > 0) + [_rich_table(columns)]
         parts += map(Text, table.notes)
     return Group(*parts)
 
@@ -65,8 +65,8 @@ def _columns(table: TextTable) -> list[Column]:
 
 
 def _laid_out(columns: list[Column], width: int) -> Iterator[list[Column]]:
-    """Yield columns that have room beside each other; several of texts as they are, to flow."""
-    # Texts beside the names flow into what room there is.
+    """Yield blocks of columns that fit next to each other; rich wraps several text columns."""
+    # rich wraps the text columns itself.
     if sum(column.text for column in columns) > 1 or _wide(columns) <= width:
         yield columns
         return
@@ -82,25 +82,25 @@ def _laid_out(columns: list[Column], width: int) -> Iterator[list[Column]]:
 
 
 def _narrow(column: Column) -> Column:
-    """Return numbers and their heading with line breaks that halve their width."""
+    """Return the column with line breaks that halve the width of its numbers and heading."""
     heading = "\n".join("\n".join(wrapped(part, _HEADING)) for part in _lines(column.heading))
     cells = (re.sub(r" (?=[±(\[])", "\n", cell).replace("± ", "±") for cell in column.cells)
     return column._replace(heading=heading, cells=tuple(cells))
 
 
 def _wrapped(column: Column, room: int) -> Column:
-    """Return names in lines that have room."""
+    """Return the column with its names wrapped to the width `room`."""
     cells = ([line.rstrip() for line in wrapped(name, room, _width)] for name in column.cells)
     return column._replace(cells=tuple(map("\n".join, cells)))
 
 
 def _wide(columns: Sequence[Column]) -> int:
-    """Return how wide columns are beside each other, one space between two."""
+    """Return the width of adjacent columns, one space apart."""
     return sum(column.width for column in columns) + len(columns) - 1
 
 
 def _width(line: str) -> int:
-    """Return how many letters wide a line is: some signs take two, spaces at its end none."""
+    """Return the width of a line: some characters take two cells, trailing spaces none."""
     from rich.cells import cell_len
 
     return cell_len(line.rstrip())
@@ -110,7 +110,7 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")
 
 
-def _drawn(columns: Sequence[Column]) -> Table:
+def _rich_table(columns: Sequence[Column]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -68,22 +68,21 @@ class Panel:
 
 def panel(row: Row, page: Path) -> Panel:
     """Return what the row opens to, on a page that is written to the file `page`."""
-    entries = [(entry, "") for entry in row.runs]
+    entries = [(entry, "") for entry in row.entries]
     entries += [
-        (entry, "superseded: a later run of the same seed counts") for entry in row.superseded
+        (entry, "superseded: a later run of the same seed counts")
+        for entry in row.superseded_entries
     ]
     first = (row.good or row.bad)[0]
     return Panel(
         kind=_kind(first),
         summary=_summary(row, first),
         problems=tuple(_problems(row)),
-        facts=tuple(facts([entry.record for entry in row.runs])),
+        facts=tuple(facts(row.runs)),
         runs=tuple(_run(entry, note, page) for entry, note in entries),
         seeds=tuple(run.seed for run in row.good),
         numbers=tuple(_numbers(row)),
-        commands=tuple(
-            dict.fromkeys(entry.record.command for entry in row.runs if entry.record.command)
-        ),
+        commands=tuple(dict.fromkeys(run.command for run in row.runs if run.command)),
         stated=first.stated,
     )
 
@@ -94,7 +93,7 @@ def _kind(record: Record) -> str:
 
 
 def _summary(row: Row, first: Record) -> str:
-    number, seeds = len(row.runs), _listed([entry.record.seed for entry in row.runs])
+    number, seeds = len(row.runs), _listed([run.seed for run in row.runs])
     parts = [f"{number} run{'' if number == 1 else 's'} (seed{'' if number == 1 else 's'} {seeds})"]
     parts += [f"preset {first.preset}"] if first.preset else []
     parts += [f"{first.updates:,} updates"] if first.updates else []

@@ -40,7 +40,7 @@ def pictures(rows: Iterable[Row]) -> Pictures:
     shown: dict[str, str] = {}
     left_out = {}
     for row in rows:
-        files = (entry.path.with_name(NAME) for entry in row.runs)
+        files = (entry.path.with_name(NAME) for entry in row.entries)
         file = next((file for file in files if file.is_file()), None)
         if file is None:
             continue

@@ -20,7 +20,7 @@ from hsal_bench.report.figures.attention import attention_figure
 from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY, curves, curves_figure
 from hsal_bench.report.figures.glimpses import drawn, looks
 from hsal_bench.report.figures.limits_picture import limits_figure
-from hsal_bench.report.metric_table import digits
+from hsal_bench.report.rows import digits
 from hsal_bench.text import one_line
 from hsal_bench.training import checkpoint
 from hsal_bench.training import train as training

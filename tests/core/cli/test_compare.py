@@ -104,8 +104,8 @@ def test_two_runs_in_full(run, truth):
     ]
     assert found["verdict"].startswith("As trained here, b is better by 30.0 points (95 % 1")
     assert found["verdict"].endswith(
-        " points would have shown with 80 % probability. This is of two trained models, not of the "
-        "methods: train several seeds of each, which `hsal-bench table` weighs."
+        " points with 80 % probability. This compares two trained models, not the methods: for "
+        "that, train several seeds of each and use `hsal-bench table`."
     )
     assert found["cautions"] == []
 
@@ -125,8 +125,8 @@ def test_a_predictions_file_against_a_run(run, predict, toy_file):
     found = told(run("a", [0, 1]), file, "--dataset", toy_file)
     assert (found["only_a"], found["only_b"]) == (0, 1)
     assert found["b"]["name"] == "elsewhere.jsonl"
-    assert found["verdict"].endswith("This is of two predictions, not of the methods.")
-    assert refused(file, file) == f"{file} does not say what it is of: name it with --dataset"
+    assert found["verdict"].endswith("This compares two predictions, not the methods.")
+    assert refused(file, file) == f"{file} does not name its dataset: give it with --dataset"
 
 
 def test_files_are_named_without_what_does_not_print(run, predict, toy_file):
@@ -146,7 +146,7 @@ def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file
         assert told(*pair)[alone] == 1
     content = read_record(a / "record.json").data_set.content_sha256[:8]
     assert refused(a, file, "--datasets", "none") == (
-        f"{file} takes the data set that it is of, and no file in none has the content {content} "
+        f"{file} needs its dataset, and no file in none has the content {content} "
         "of toy: name it with --dataset, or its folder with --datasets"
     )
 
@@ -169,14 +169,14 @@ def test_without_predictions_the_bits_of_the_records(run, toy_file):
     found = told(a, b)
     assert (found["only_b"], found["macro_f1"], len(found["kinds"])) == (19, None, 4)
     assert found["cautions"][0] == (
-        f"Left out: macro F1. There is no predictions.jsonl beside {a}."
+        f"Left out: macro F1. There is no predictions.jsonl next to {a}."
     )
     toy_file.unlink()
     found = told(a, b)
     assert (found["only_b"], found["macro_f1"], found["kinds"]) == (19, None, [])
     content = found["data_set"]["content_sha256"][:8]
     assert found["cautions"][0] == (
-        f"Left out: macro F1 and kinds of images. They take the data set file with the content "
+        f"Left out: macro F1 and kinds of images. They need the dataset file with the content "
         f"{content} (toy): name it with --dataset, or its folder with --datasets."
     )
 
@@ -217,8 +217,8 @@ def test_predictions_that_are_not_the_records(run, predict):
         changed = dataclasses.replace(read_record(a / "record.json"), predictions_sha256=sha256)
         write_record(changed, a / "record.json")
         assert refused(a, b, "--datasets", ".") == (
-            f"{a / 'predictions.jsonl'} is not what {a} was made from: run it again, or take one "
-            "of the two away"
+            f"{a / 'predictions.jsonl'} does not match {a}: run the method again, or remove one "
+            "of the two files"
         )
 
 
@@ -227,8 +227,8 @@ def test_what_cannot_be_compared_is_refused(run, bad, tmp_path, toy_file):
     other = run("b", [1], data_set=DataSet("other", "ee" * 32, {"test": 60}, "o.h5"))
     content = read_record(a / "record.json").data_set.content_sha256[:8]
     assert refused(a, other) == (
-        f"{a} is of toy (content {content}), {other} of other (content eeeeeeee): compare what "
-        "was tested on the same data"
+        f"{a} was tested on toy (content {content}), {other} on other (content eeeeeeee): compare "
+        "runs tested on the same data"
     )
     newer = run("c", [1], metrics_version=2)
     assert refused(a, newer) == (
@@ -238,7 +238,7 @@ def test_what_cannot_be_compared_is_refused(run, bad, tmp_path, toy_file):
     assert refused(a, "failed.json") == (
         "failed.json failed (the loss is nan): there is nothing to compare"
     )
-    assert "is of the test split, and so must be what it is compared with: leave out" in refused(
+    assert "is a record of the test split, not of valid: leave out" in refused(
         a, a, "--split", "valid", "--dataset", toy_file
     )
 
@@ -252,7 +252,7 @@ def test_folders_that_are_no_run_are_refused(run, tmp_path):
         "no record.json in empty: name a run's folder, or a predictions file"
     )
     assert refused("none.json", a) == (
-        "no record, run or predictions file none.json: name one that is there"
+        "no record, run or predictions file none.json: name an existing one"
     )
 
 

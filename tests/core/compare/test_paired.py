@@ -55,7 +55,7 @@ def test_the_table_of_the_images():
     found = compare(a.astype(bool), b.astype(bool))
     assert (found.both, found.only_a, found.only_b, found.neither) == (40, 1, 9, 50)
     assert found.p == pytest.approx(22 / 1024)
-    assert found.told_apart
+    assert found.significant
     assert (found.macro_f1, found.kinds) == (None, ())
     difference = found.exact_match.difference
     assert difference.value == pytest.approx(0.08)
@@ -80,9 +80,9 @@ def test_uint8_counts_do_not_wrap_around():
 
 def test_what_contradicts_itself_is_refused(predicted):
     truth, a, b = predicted
-    with pytest.raises(ValueError, match="counts take the truth"):
+    with pytest.raises(ValueError, match="counts are given without the truth"):
         compare(*rights(truth, a, b), None, (a, b))
-    with pytest.raises(ValueError, match=r"there are \[299, 300\] images"):
+    with pytest.raises(ValueError, match=r"the arrays have \[299, 300\] images"):
         compare(*rights(truth, a, b), truth[1:])
 
 
@@ -105,27 +105,28 @@ def said():
         (
             (0.031, 0.024, 0.038),
             1e-9,
-            "B is better by 3.1 points (95 % 2.4 to 3.8), McNemar p < 0.0001; a "
-            "true difference of about 1.2 points would have shown with 80 % probability",
+            "B is better by 3.1 points (95 % 2.4 to 3.8), McNemar p < 0.0001; "
+            "these images detect a true difference of about 1.2 points with 80 % probability",
         ),
         (
             (-0.031, -0.038, -0.024),
             0.00123,
-            "A is better by 3.1 points (95 % 2.4 to 3.8), McNemar p = 0.0012; a "
-            "true difference of about 1.2 points would have shown with 80 % probability",
+            "A is better by 3.1 points (95 % 2.4 to 3.8), McNemar p = 0.0012; "
+            "these images detect a true difference of about 1.2 points with 80 % probability",
         ),
         (
             (-0.003, -0.01, 0.004),
             0.41,
-            "A and B cannot be told apart: A leads by 0.3 points (95 % -0.4 to 1.0), McNemar "
-            "p = 0.41; a true difference of about 1.2 points would have shown with 80 % "
+            "A and B are not significantly different: A leads by 0.3 points (95 % -0.4 to 1.0), "
+            "McNemar p = 0.41; these images detect a true difference of about 1.2 points with 80 % "
             "probability",
         ),
         (
             (0.0, -0.0001, 0.0001),
             1.0,
-            "A and B cannot be told apart: 0.0 points between them (95 % 0.0 to 0.0), McNemar "
-            "p = 1; a true difference of about 1.2 points would have shown with 80 % probability",
+            "A and B are not significantly different: the difference is 0.0 points (95 % 0.0 to "
+            "0.0), McNemar p = 1; these images detect a true difference of about 1.2 points with "
+            "80 % probability",
         ),
     ],
 )
@@ -135,10 +136,10 @@ def test_the_verdict_in_plain_words(said, difference, p, told):
 
 def test_images_that_could_show_nothing(said):
     told = detectable(said((0.0, 0.0, 0.0), 1.0, math.nan))
-    assert told == "too few images differ for any difference to show"
+    assert told == "too few images differ to detect any difference"
     # Six images for one and none for the other: told apart, though no formula says how surely.
     found = compare(np.arange(1000) < 6, np.zeros(1000, bool))
-    assert found.told_apart
+    assert found.significant
     assert math.isnan(found.smallest_difference)
     assert verdict(found, "A", "B").endswith("McNemar p = 0.031")
 

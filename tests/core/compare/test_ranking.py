@@ -38,7 +38,7 @@ def test_methods_that_cannot_be_told_apart_share_a_rank(runs):
         "also bad": runs(first(42)),
     }
     found = ranking(methods)
-    assert [(rank.name, rank.told, rank.as_best) for rank in found.ranks] == [
+    assert [(rank.name, rank.text, rank.as_best) for rank in found.ranks] == [
         ("good", "1–2", True),
         ("fair", "1–2", True),
         ("also bad", "3–4", False),
@@ -123,7 +123,7 @@ def test_ranks_are_those_of_the_brute_force(runs, seeds):
 def test_of_equal_exact_matches_macro_f1_orders_the_ranks_and_decides_none(runs):
     scores = {"a": {"macro_f1": 0.2}, "b": {"macro_f1": 0.3}, "c": {"macro_f1": 0.1}}
     found = ranking({name: runs(first(50), metrics=told) for name, told in scores.items()})
-    assert [(rank.name, rank.told) for rank in found.ranks] == [
+    assert [(rank.name, rank.text) for rank in found.ranks] == [
         ("b", "1–3"),
         ("a", "1–3"),
         ("c", "1–3"),
@@ -144,7 +144,7 @@ def test_one_seed_each_is_mcnemar_with_holm(runs):
     three = ranking({"a": runs(a), "b": runs(b), "c": runs(b)})
     assert three.pairs.p == pytest.approx([1, 22 / 1024, 22 / 1024])
     assert three.pairs.adjusted == pytest.approx([1, 66 / 1024, 66 / 1024])
-    assert [rank.told for rank in three.ranks] == ["1–3"] * 3
+    assert [rank.text for rank in three.ranks] == ["1–3"] * 3
 
 
 def test_seeds_that_scatter_explain_what_images_do_not(runs):
@@ -160,7 +160,7 @@ def test_of_one_seed_against_several_the_images_alone_decide(runs):
     found = ranking({"a": runs(first(150), first(152)), "b": runs(first(60))})
     assert np.isnan(found.pairs.p_seeds)
     assert found.pairs.significant
-    assert found.tests.endswith("; one seed, so that model alone: b")
+    assert found.tests.endswith("; only one trained model of b")
 
 
 def test_any_number_of_seeds_is_tested_exactly(runs):
@@ -177,7 +177,8 @@ def test_any_number_of_seeds_is_tested_exactly(runs):
 def test_the_tests_are_told_in_words(runs):
     one = {"a": runs(first(9)), "b": runs(first(8))}
     assert ranking(one).tests == (
-        "exact McNemar test over images, level 5 %; one seed: these trained models, not the methods"
+        "exact McNemar test over images, level 5 %; one seed: compares the trained models, not the "
+        "methods"
     )
     several = {name: runs(first(9), first(8)) for name in "abc"}
     assert ranking(several).tests == (
@@ -188,18 +189,18 @@ def test_the_tests_are_told_in_words(runs):
 def test_so_few_seeds_are_told_with_how_many_would_do(runs):
     five = {name: runs(first(9), first(8)) for name in "abcde"}
     assert ranking(five).few_seeds == (
-        "Few seeds: of two methods with 2 each, with Holm's correction over 10 pairs, the largest "
-        "of the differences must be about 14.1 standard deviations of the seeds to be told from "
-        "chance, with 5 each 2.4. Train 5 or more: `hsal-bench run --seeds 0-4`"
+        "Few seeds: with 2 per method and Holm's correction over 10 pairs, the largest difference "
+        "is significant only above about 14.1 standard deviations over seeds; with 5 per method "
+        "above 2.4. Train 5 or more: `hsal-bench run --seeds 0-4`"
     )
     assert few_seeds({"a": 2, "b": 2}, 1).startswith(
-        "Few seeds: of two methods with 2 each the difference must be about 4.3 standard dev"
+        "Few seeds: with 2 per method, the difference is significant only above about 4.3 "
     )
 
 
 def test_who_has_few_seeds_is_named_where_others_have_enough():
     seeds = {"a": 10, "b": 2, "c": 10, "d": 1}
-    assert few_seeds(seeds, 6).startswith("Few seeds (b): of two methods with 2 each, with Holm")
+    assert few_seeds(seeds, 6).startswith("Few seeds (b): with 2 per method and Holm")
 
 
 def test_of_one_seed_or_of_enough_nothing_is_said(runs):
@@ -211,7 +212,7 @@ def test_of_one_seed_or_of_enough_nothing_is_said(runs):
 
 def test_one_method_has_the_first_rank(runs):
     found = ranking({"a": runs(first(9))})
-    assert [(rank.told, rank.as_best) for rank in found.ranks] == [("1", True)]
+    assert [(rank.text, rank.as_best) for rank in found.ranks] == [("1", True)]
     assert len(found.pairs) == 0
 
 
@@ -237,7 +238,7 @@ def test_other_data_or_metrics_are_refused(runs, changes, told):
 def test_what_cannot_be_ranked_is_refused(runs, bad):
     with pytest.raises(UsageError, match="b has no run to rank: leave it out"):
         ranking({"a": runs(first(9)), "b": []})
-    with pytest.raises(UsageError, match="b, seed 0, failed: leave it out of a rank"):
+    with pytest.raises(UsageError, match="b, seed 0, failed: rank only successful runs"):
         ranking({"a": runs(first(9)), "b": [bad()]})
 
 
@@ -295,6 +296,6 @@ def test_a_real_difference_is_found(runs, seeds, skill):
         a, b = simulated(rng, [0.5, skill], seeds, scatter=0.0 if seeds == 1 else 0.05)
         order = ranking({"worse": runs(*a), "better": runs(*b)})
         times += 1
-        found += [rank.told for rank in order.ranks] == ["1", "2"]
+        found += [rank.text for rank in order.ranks] == ["1", "2"]
         assert order.ranks[0].name == "better" or not order.pairs.significant.any()
     assert found >= 0.8 * times

@@ -102,6 +102,53 @@ def test_variants_of_a_method_are_not_averaged(other, told, ok):
     assert f"hsal-rl [{told}]" in means["method"].tolist()
 
 
+def test_a_label_shows_the_settings_in_which_variants_of_a_method_differ(ok):
+    records = [
+        ok(settings={"learning_rate": "0.001", "carry": "no"}),
+        ok(settings={"learning_rate": "0.001", "carry": "yes"}, config={"carry": True}),
+        ok(settings={"learning_rate": "0.001"}),
+        ok("rl", settings={"learning_rate": "0.01"}),
+    ]
+    means = metric_table.metric_table(records)
+    assert dict(zip(means["method"], means["label"], strict=True)) == {
+        "hsal-rl+carry=no+learning_rate=0.001": "hsal-rl+carry=no",
+        "hsal-rl+carry=yes+learning_rate=0.001": "hsal-rl+carry=yes",
+        "hsal-rl+learning_rate=0.001": "hsal-rl",
+        "rl+learning_rate=0.01": "rl",
+    }
+
+
+SETTINGS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["0", "1", "+b=1"]))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from(["x", "y", "x-y"]), SETTINGS), max_size=8), st.data())
+def test_labels_are_unique_and_do_not_depend_on_the_order(ok, methods, data):
+    records = [ok(method, settings=chosen) for method, chosen in methods]
+
+    def labels(records):
+        return grouping.short_labels(dict(grouping.variants(records)))
+
+    short = labels(records)
+    assert len(set(short.values())) == len(short)
+    assert labels(data.draw(st.permutations(records))) == short
+
+
+def test_labels_that_would_be_equal_are_the_full_names(ok):
+    records = [ok("x", settings={"a": a, "b": "0"}) for a in "12"]
+    means = metric_table.metric_table([*records, ok("x+a=1")])
+    assert set(means["label"]) == {"x+a=1", "x+a=1+b=0", "x+a=2+b=0"}
+
+
+def test_runs_that_differ_without_settings_keep_their_brackets(ok):
+    records = [ok(), ok(config={"learning_rate": 0.01}), ok("rl", settings={"a": "1"})]
+    assert set(metric_table.metric_table(records)["label"]) == {
+        "hsal-rl [learning_rate=0.001]",
+        "hsal-rl [learning_rate=0.01]",
+        "rl",
+    }
+
+
 def _own(seed, recipe="ab" * 32):
     """The activation model of a seed that has its own."""
     return Activation("small", "x", f"{seed:064x}", 0.98, seed=seed, recipe_sha256=recipe)

@@ -6,7 +6,7 @@ from hsal_bench.report.run_details import facts
 
 
 def told(records):
-    return {fact.name: fact.told for fact in facts(records)}
+    return {fact.name: fact.text for fact in facts(records)}
 
 
 def test_libraries_that_differ_are_all_told(ok):
@@ -29,7 +29,7 @@ def test_activation_models_of_all_seeds_are_told(ok):
 def test_what_is_not_known_is_left_out(ok):
     model = dataclasses.replace(ok().activation, single_object_accuracy=None)
     assert "accuracy" not in told([ok(activation=model)])["activation model"]
-    assert told([ok(activation=None)])["activation model"] == "none: the method is given images"
+    assert told([ok(activation=None)])["activation model"] == "none: the method takes images"
     assert told([ok(method_sha256="ef" * 32)])["method"] == f"hsal-rl, file sha256={'ef' * 32}"
 
 

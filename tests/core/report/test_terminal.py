@@ -32,7 +32,7 @@ def headline(ok):
         for seed in range(3)
         for name, told in {
             "hsal-rl": {"updates": 18_750, "wall_s": 9_000.0},
-            "cross-entropy": {"settings": {"teacher_forcing": "true"}},
+            "cross-entropy+teacher_forcing=true": {},
         }.items()
     ]
     return text_tables.metric_tables(metric_table.metric_table(records))

@@ -114,9 +114,10 @@ def test_the_best_and_what_cannot_be_told_from_it_are_marked(ok):
     assert [row[4] for row in table.rows] == ["0.750", "0.730 †", "0.200"]
     assert table.bold == {(0, 4)}
     assert table.notes == (
-        "† cannot be told from good, the highest exact match",
-        "rank: from the best to the worst that the tests leave open (exact McNemar test over "
-        "images, Holm over 3 pairs, level 5 %; one seed: these trained models, not the methods)",
+        "† not significantly different from good, the highest exact match",
+        "rank: range of ranks consistent with the tests (exact McNemar test over "
+        "images, Holm over 3 pairs, level 5 %; one seed: compares the trained models, not the "
+        "methods)",
     )
     assert "| good | 1–2 | 1 | 0.750 | **0.750** |" in text_tables.markdown([table])
 
@@ -136,7 +137,7 @@ def test_ranks_stand_beside_the_names_whatever_the_columns(ok, bad):
     (table,) = text_tables.metric_tables(means)
     assert table.columns == ("method", "rank", "seeds", "macro f1")
     assert [row[1] for row in table.rows] == ["1–2", "1–2", "3", "—"]
-    assert table.notes[1].startswith("rank: from the best to the worst")
+    assert table.notes[1].startswith("rank: range of ranks consistent")
     assert table.bold == frozenset()
 
 
@@ -152,9 +153,16 @@ def test_a_note_that_every_row_has_is_told_once_without_marks(ok):
     assert [row[0] for row in table.rows] == ["a (1)"]
 
 
+def test_a_note_gives_the_full_names_of_short_labels(ok):
+    records = [ok("a", settings={"x": "1"}), ok("b"), ok("c", settings={"y": "2"})]
+    (table,) = text_tables.metric_tables(metric_table.metric_table(records))
+    assert [row[0] for row in table.rows] == ["a", "b", "c"]
+    assert table.notes[-1] == "full names: a: a+x=1; c: c+y=2"
+
+
 def test_a_best_that_stands_alone_is_said_to(ok):
     (table,) = text_tables.metric_tables(ranked(ok, good=150, poor=40))
-    assert table.notes[0] == "good has the highest exact match: the others can be told from it"
+    assert table.notes[0] == "good is significantly better than all others in exact match"
 
 
 def test_so_few_seeds_are_told_below_the_table(ok):
@@ -165,7 +173,7 @@ def test_so_few_seeds_are_told_below_the_table(ok):
     ]
     (table,) = text_tables.metric_tables(metric_table.metric_table(records, ["exact_match"]))
     assert table.notes[-1].startswith(
-        "Few seeds: of two methods with 2 each the difference must be about 4.3 standard dev"
+        "Few seeds: with 2 per method, the difference is significant only above about 4.3 "
     )
     (table,) = text_tables.metric_tables(metric_table.metric_table(records[::2], ["exact_match"]))
     assert [note for note in table.notes if "Few seeds" in note] == []
@@ -258,8 +266,8 @@ def test_every_number_of_one_run_has_a_meaning(ok):
     rows = rows_of(text_tables.run_tables(record)[0])
     assert rows["macro_f1"][0] == "0.750"
     assert "mean over classes" in rows["macro_f1"][1]
-    assert rows["updates"] == ("100", "gradient updates made")
-    assert rows["wall_s"] == ("20.6 min", "time of training, validation included")
+    assert rows["updates"] == ("100", "number of gradient updates")
+    assert rows["wall_s"] == ("20.6 min", "training time, including validation")
     assert rows["throughput_train"][0] == "237.4 /s"
     assert rows["parameters"][0] == "604,241"
     assert rows["peak_memory_process"][0] == "612.0 MiB"
@@ -289,7 +297,7 @@ def test_how_one_run_was_made(ok):
     content = dict(text_tables.run_tables(elsewhere)[1].rows)
     assert content["trained on"] == f"mnist-set, content sha256={'cd34' * 16}, test=2"
     assert rows_of(text_tables.run_tables(ok())[1])["settings"] == (
-        "none: the preset's config as it is",
+        "none: the config of the preset",
     )
 
 
@@ -310,7 +318,7 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
     assert "±" not in shown
     alone = command(tmp_path / "2.json", "--intervals", "--format", "markdown").output
     assert note not in alone
-    assert "no intervals: they take several seeds, which no row has" in alone
+    assert "no intervals: no row has several seeds" in alone
     assert "[-0.085" in command(tmp_path, "--intervals").output
 
 
@@ -362,7 +370,7 @@ def test_the_suffix_chooses_the_format(tmp_path, ok):
     write_record(ok(), tmp_path / "record.json")
     for name, start in (
         ("t.md", "**mnist-multiset"),
-        ("t.CSV", "data_set,method,n,seeds,exact"),
+        ("t.CSV", "data_set,method,label,n,seeds,exact"),
     ):
         assert command(tmp_path / "record.json", "-o", tmp_path / name).exit_code == 0
         assert (tmp_path / name).read_text().startswith(start)
@@ -456,7 +464,7 @@ def test_of_equal_exact_matches_none_is_the_highest_alone(ok):
     (table,) = text_tables.metric_tables(
         metric_table.metric_table([*tied, ok("c", exact_match=0.45)])
     )
-    assert table.notes[0] == "† cannot be told from b and a, the highest exact match"
+    assert table.notes[0] == "† not significantly different from b and a, the highest exact match"
 
 
 def test_of_many_with_the_same_highest_three_are_named(ok):
@@ -465,5 +473,5 @@ def test_of_many_with_the_same_highest_three_are_named(ok):
     assert table.notes[0] == "a, b, c and 2 more have the same exact match"
     lower = ok("f", correct=pack_correct(np.arange(20) < 9))
     (table,) = text_tables.metric_tables(metric_table.metric_table([*tied, lower]))
-    told = "† cannot be told from a, b, c and 2 more, the highest exact match"
+    told = "† not significantly different from a, b, c and 2 more, the highest exact match"
     assert table.notes[0] == told

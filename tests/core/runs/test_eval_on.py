@@ -10,7 +10,7 @@ from hsal_bench.cli import main as cli
 from hsal_bench.data.generator import Outline, load_generator
 from hsal_bench.records.find import record_paths
 from hsal_bench.records.record import read_record
-from hsal_bench.report.metric_table import data_set
+from hsal_bench.report.rows import data_set
 from hsal_bench.runs import recording
 from hsal_bench.training import activations
 from hsal_bench.training import train as training

@@ -183,8 +183,8 @@ def test_so_few_seeds_are_told(run):
     entries = [run(name, seed, right=100 + seed) for name in "ab" for seed in range(2)]
     shown = "".join(text for _, text in parsed(entries).texts)
     assert (
-        "Few seeds: of two methods with 2 each the difference must be about 4.3 standard deviations"
-        in shown
+        "Few seeds: with 2 per method, the difference is significant only above about 4.3 standard "
+        "deviations" in shown
     )
 
 

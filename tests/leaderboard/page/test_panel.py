@@ -102,7 +102,7 @@ def test_what_it_was_made_with(run):
     assert fact(found, "activation model")["single_object_accuracy"] == "0.98"
     assert fact(found, "environment")["torch"] == "2.8.0"
     assert fact(opened([run(activation=None)]), "activation model") == {
-        "": "none: the method is given images"
+        "": "none: the method takes images"
     }
 
 

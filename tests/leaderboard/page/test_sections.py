@@ -28,7 +28,7 @@ def test_the_best_come_first_and_what_failed_last(run, bad):
     entries = [bad(method="a"), run("b", right=20), run("c", right=390), run("d", right=386)]
     section = only(entries)
     assert [row.name for row in section.rows] == ["c", "d", "b", "a"]
-    assert [row.rank.told if row.rank else None for row in section.rows] == [
+    assert [row.rank.text if row.rank else None for row in section.rows] == [
         "1–2",
         "1–2",
         "3",
@@ -73,8 +73,8 @@ def test_rows_trained_elsewhere_are_another_section(run):
 def test_the_latest_run_of_a_seed_counts_and_the_others_are_kept(run):
     late = run(right=300, started="2025-06-01T00:00:00+00:00")
     (row,) = only([late, run(right=100)]).rows
-    assert row.runs == (late,)
-    assert [entry.record.metrics["exact_match"] for entry in row.superseded] == [0.25]
+    assert row.entries == (late,)
+    assert [run.metrics["exact_match"] for run in row.superseded] == [0.25]
 
 
 def test_what_is_missing_is_known(run):

@@ -1,0 +1,142 @@
+"""Rows of result tables: the methods on each dataset with their runs, means and ranks.
+
+Runs are compared within one dataset (name and content hash), one training dataset if that is
+different, and one version of the metrics. A row is a method, or a variant of it if its runs differ
+in more than the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from hsal_bench.compare.grouping import (
+    conditions,
+    inequality,
+    latest_per_seed,
+    seeds_asked,
+    short_labels,
+    variants,
+)
+from hsal_bench.compare.ranking import Rank, Ranking, ranking
+from hsal_bench.compare.statistics import Interval, mean_interval, mean_std
+from hsal_bench.records.record import Record
+from hsal_bench.report.columns import value
+
+DIGITS = 8
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """A method, or a variant of it, on one dataset.
+
+    name: with all settings. label: short and unique among the rows (`grouping.short_labels`).
+    runs: the latest run of each seed, failed ones included. superseded: earlier runs of the same
+    seeds. missing: seeds that other rows have. rank: None without a successful run.
+    """
+
+    name: str
+    label: str
+    runs: tuple[Record, ...]
+    superseded: tuple[Record, ...]
+    missing: tuple[int, ...]
+    rank: Rank | None
+
+    @property
+    def good(self) -> list[Record]:
+        """The successful runs: means are over these."""
+        return [run for run in self.runs if run.status == "ok"]
+
+    @property
+    def bad(self) -> list[Record]:
+        """The runs that failed or are unsupported."""
+        return [run for run in self.runs if run.status != "ok"]
+
+    def mean(self, metric: str) -> tuple[float, float]:
+        """Return the mean over seeds and its sample standard deviation; NaN if undefined."""
+        return mean_std([value(run, metric) for run in self.good])
+
+    def interval(self, metric: str) -> Interval:
+        """Return the 95 % t-interval of the mean over seeds; NaN for fewer than two seeds."""
+        return mean_interval([value(run, metric) for run in self.good])
+
+
+@dataclass(frozen=True)
+class DatasetRows:
+    """The rows of one dataset, best exact match first; rows without a number come last.
+
+    title: `data_set` of the records. ranking: None without a successful run.
+    """
+
+    title: str
+    record: Record
+    rows: tuple[MethodRow, ...]
+    ranking: Ranking | None
+
+    @property
+    def inequality(self) -> str:
+        """How the training conditions of the rows differ; "" if they are equal."""
+        given = {row.label: conditions(row.good[0]) for row in self.rows if row.good}
+        return inequality({label: values for label, values in given.items() if values})
+
+
+def dataset_rows(records: Iterable[Record]) -> list[DatasetRows]:
+    """Return the rows of each dataset, sorted by title."""
+    records = list(records)
+    shown = digits(records)
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(data_set(record, shown), []).append(record)
+    return [_dataset_rows(title, groups[title]) for title in sorted(groups)]
+
+
+def digits(records: Iterable[Record]) -> int:
+    """Return how many digits keep the content hashes of the records distinct: 8 or more."""
+    contents = {
+        data.content_sha256
+        for record in records
+        for data in (record.data_set, record.trained_on)
+        if data is not None
+    }
+    return next(n for n in count(DIGITS) if len({text[:n] for text in contents}) == len(contents))
+
+
+def data_set(record: Record, digits: int = DIGITS) -> str:
+    """Return a table's title: dataset, content hash (`digits` of it), version of the metrics.
+
+    For methods trained on a different dataset, the title names that one too.
+    """
+    content = record.data_set.content_sha256[:digits]
+    title = f"{record.data_set.name} (content {content}, metrics {record.metrics_version})"
+    source = record.trained_on
+    if source is None:
+        return title
+    return f"{title}, trained on {source.name} (content {source.content_sha256[:digits]})"
+
+
+def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
+    methods = {name: latest_per_seed(runs) for name, runs in variants(records)}
+    latest = {name: runs for name, (runs, _) in methods.items()}
+    labels, seeds = short_labels(latest), seeds_asked(latest)
+    ranks = _ranking({labels[name]: runs for name, runs in latest.items()})
+    by_label = {rank.name: rank for rank in ranks.ranks} if ranks else {}
+    rows = {
+        labels[name]: MethodRow(
+            name=name,
+            label=labels[name],
+            runs=tuple(runs),
+            superseded=tuple(superseded),
+            missing=tuple(sorted(seeds[name] - {run.seed for run in runs})),
+            rank=by_label.get(labels[name]),
+        )
+        for name, (runs, superseded) in methods.items()
+    }
+    order = [*by_label, *(label for label in rows if label not in by_label)]
+    return DatasetRows(title, records[0], tuple(rows[label] for label in order), ranks)
+
+
+def _ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking | None:
+    good = {name: [run for run in runs if run.status == "ok"] for name, runs in methods.items()}
+    ranked = {name: runs for name, runs in good.items() if runs}
+    return ranking(ranked) if ranked else None
