@@ -1,4 +1,4 @@
-"""Exact match by the number of objects: a few bars for each method, with their numbers."""
+"""Bar charts of exact match by number of objects, one per method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOP, _HEIGHT = 16, 58
 
 @dataclass(frozen=True)
 class Bars:
-    """A method's exact match by the number of objects, of which there are so many `sizes`."""
+    """The bars of a method; sizes: the number of bars."""
 
     row: Row
     svg: Markup
@@ -28,29 +28,29 @@ class Bars:
 
 
 def bars(section: Section) -> list[Bars]:
-    """Return a row of bars for each method that has a number for some number of objects."""
+    """Return the bars of each method with a successful run; none if no run has the numbers."""
     names = {name for row in section.rows for run in row.good for name in run.metrics}
-    found = (re.fullmatch(r"exact_match_m([0-9]+)", name) for name in names)
-    sizes = sorted(int(match[1]) for match in found if match)
+    matches = (re.fullmatch(r"exact_match_m([0-9]+)", name) for name in names)
+    sizes = sorted(int(match[1]) for match in matches if match)
     rows = [row for row in section.rows if row.good] if sizes else []
     return [Bars(row, _bars(row, sizes), len(sizes)) for row in rows]
 
 
 def _bars(row: Row, sizes: Sequence[int]) -> Markup:
-    """Return a bar per number of objects, with its mean above and the deviation over seeds."""
+    """Return a bar per number of objects, with its mean and the deviation over seeds."""
     wide, bottom = _BAR * len(sizes) + 4, _TOP + _HEIGHT
     y = Axis(0.0, 1.0, bottom, _TOP)
     means = {m: row.mean(f"exact_match_m{m}") for m in sizes}
-    told = ", ".join(
+    described = ", ".join(
         f"{m} {'object' if m == 1 else 'objects'}: {cell(SORT_BY, *means[m])}" for m in sizes
     )
-    drawn = [part for k, m in enumerate(sizes) for part in _bar(2 + _BAR * k, m, *means[m], y)]
+    parts = [part for k, m in enumerate(sizes) for part in _bar(2 + _BAR * k, m, *means[m], y)]
     base = tag("line", x1=0, x2=wide, y1=bottom, y2=bottom, class_="axis")
-    title = tag("title", f"Exact match of {row.name} by number of objects: {told}")
+    title = tag("title", f"Exact match of {row.label} by number of objects: {described}")
     return tag(
         "svg",
         title,
-        *drawn,
+        *parts,
         base,
         viewBox=f"0 0 {wide} {bottom + 16}",
         width=wide,
@@ -79,5 +79,5 @@ def _bar(left: int, m: int, mean: float, std: float, y: Axis) -> Iterator[Markup
             y2=min(y.at(mean - std), y.start),
             class_="whisker",
         )
-    told = f"{mean:.2f}".removeprefix("0")
-    yield text(told, middle, round(min(top, up) - 3, 1), "middle", class_="value")
+    share = f"{mean:.2f}".removeprefix("0")
+    yield text(share, middle, round(min(top, up) - 3, 1), "middle", class_="value")

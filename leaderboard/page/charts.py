@@ -1,7 +1,7 @@
-"""The board's charts: training curves, and exact match against what it took.
+"""Charts of the page: training curves, and exact match against cost.
 
-Each is a group of links in an SVG: a method's marks lead to its records, and hovering or focusing
-them shows its name. A chart is as wide as a phone, and its numbers are in the tables too.
+Each is a group of links in an SVG: a method's marks link to its records, and hovering or focusing
+them shows its label. A chart fits a phone, and its numbers are in the tables too.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _COSTS = {"wall_s": ("training time", "training time (s)"), "parameters": ("para
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture with the line above it."""
+    """A picture and its title."""
 
     title: str
     svg: Markup
 
 
 @dataclass(frozen=True)
-class Reached:
-    """A method's exact match with its deviation over seeds (NaN of one seed), and what it took."""
+class CostPoint:
+    """A method's cost and exact match; std: its deviation over seeds (NaN for one seed)."""
 
     row: Row
     cost: float
@@ -41,15 +41,15 @@ class Reached:
     std: float
 
     @property
-    def reach(self) -> float:
-        """How far the deviation goes to either side."""
+    def whisker(self) -> float:
+        """The length of the whisker on either side."""
         return 0.0 if math.isnan(self.std) else self.std
 
 
 def charts(section: Section) -> list[Chart]:
-    """Return the charts of a section that its records have numbers for."""
-    drawn = [_training(section), *(_cost(section, name) for name in _COSTS)]
-    return [chart for chart in drawn if chart is not None]
+    """Return the charts of a section for which its records have numbers."""
+    candidates = [_training(section), *(_cost(section, name) for name in _COSTS)]
+    return [chart for chart in candidates if chart is not None]
 
 
 def swatch(ink: int) -> Markup:
@@ -62,29 +62,29 @@ def swatch(ink: int) -> Markup:
 
 
 def _training(section: Section) -> Chart | None:
-    found = [(row, _known(curve)) for row in section.rows for curve in curves(row.good, SORT_BY)]
-    found = [(row, curve) for row, curve in found if len(curve.updates) > 1]
-    if not found:
+    pairs = [(row, _known(curve)) for row in section.rows for curve in curves(row.good, SORT_BY)]
+    pairs = [(row, curve) for row, curve in pairs if len(curve.updates) > 1]
+    if not pairs:
         return None
-    highest = max(float(np.nanmax(curve.values)) for _, curve in found)
-    several = any(len(curve.values) > 1 for _, curve in found)
+    highest = max(float(np.nanmax(curve.values)) for _, curve in pairs)
+    several = any(len(curve.values) > 1 for _, curve in pairs)
     plot = Plot(
         f"{section.anchor}_training",
         "Validation exact match" + (", and its range over seeds" if several else ""),
-        across([0.0, *(float(curve.updates[-1]) for _, curve in found)]),
+        across([0.0, *(float(curve.updates[-1]) for _, curve in pairs)]),
         upwards([0.0, max(highest, 0.05)]),
         "updates",
     )
     described = "; ".join(
-        f"{row.name} ends at {cell(SORT_BY, float(np.nanmean(curve.values[:, -1])))}"
-        for row, curve in found
+        f"{row.label} ends at {cell(SORT_BY, float(np.nanmean(curve.values[:, -1])))}"
+        for row, curve in pairs
     )
-    lines = [series(row, _curve(row, curve, plot)) for row, curve in found]
-    return Chart(plot.title, plot.drawn(section.title, described, lines))
+    lines = [series(row, _curve(row, curve, plot)) for row, curve in pairs]
+    return Chart(plot.title, plot.chart(section.title, described, lines))
 
 
 def _known(curve: Curve) -> Curve:
-    """Return a curve without the updates at which no seed has a number."""
+    """Return the curve without updates at which no seed has a number."""
     known = ~np.isnan(curve.values).all(axis=0)
     return Curve(curve.name, curve.updates[known], curve.values[:, known])
 
@@ -106,32 +106,33 @@ def _curve(row: Row, curve: Curve, plot: Plot) -> Iterator[Markup]:
 
 
 def _cost(section: Section, name: str) -> Chart | None:
-    """Return exact match against what it took, of two methods or more."""
-    found = [Reached(row, row.mean(name)[0], *row.mean(SORT_BY)) for row in section.rows]
-    found = [one for one in found if one.cost > 0 and not math.isnan(one.mean)]
-    if len(found) < 2:
+    """Return exact match against a cost; None for fewer than two methods."""
+    points = [CostPoint(row, row.mean(name)[0], *row.mean(SORT_BY)) for row in section.rows]
+    points = [point for point in points if point.cost > 0 and not math.isnan(point.mean)]
+    if len(points) < 2:
         return None
-    told, label = _COSTS[name]
+    title, label = _COSTS[name]
     plot = Plot(
         f"{section.anchor}_{name}",
-        f"Exact match against {told}",
-        across([one.cost for one in found], log=True),
-        upwards([one.mean + side * one.reach for one in found for side in (-1, 1)]),
+        f"Exact match against {title}",
+        across([point.cost for point in points], log=True),
+        upwards([point.mean + side * point.whisker for point in points for side in (-1, 1)]),
         f"{label}, log scale",
     )
     described = "; ".join(
-        f"{one.row.name}: {cell(SORT_BY, one.mean, one.std)} at {cell_with_unit(name, one.cost)}"
-        for one in found
+        f"{p.row.label}: {cell(SORT_BY, p.mean, p.std)} at {cell_with_unit(name, p.cost)}"
+        for p in points
     )
-    points = [series(one.row, _point(one, plot)) for one in found]
-    return Chart(plot.title, plot.drawn(section.title, described, points))
+    marks = [series(point.row, _point(point, plot)) for point in points]
+    return Chart(plot.title, plot.chart(section.title, described, marks))
 
 
-def _point(one: Reached, plot: Plot) -> Iterator[Markup]:
-    place = x, y = plot.at(one.cost, one.mean)
-    if one.reach > 0:
-        low, high = (plot.y.at(min(max(one.mean + side * one.reach, 0), 1)) for side in (-1, 1))
+def _point(point: CostPoint, plot: Plot) -> Iterator[Markup]:
+    place = x, y = plot.at(point.cost, point.mean)
+    if point.whisker > 0:
+        ends = (point.mean + side * point.whisker for side in (-1, 1))
+        low, high = (plot.y.at(min(max(end, 0), 1)) for end in ends)
         yield tag("line", x1=x, x2=x, y1=low, y2=high)
     yield tag("circle", cx=x, cy=y, r=11, class_="reach")
-    yield mark(one.row.ink, *place)
-    yield pointed_at(one.row, place)
+    yield mark(point.row.ink, *place)
+    yield pointed_at(point.row, place)

@@ -6,7 +6,7 @@
 
   const valueOf = (body, column) => body.rows[0].cells[column].dataset.value;
 
-  // Empty values go last whichever way the column is sorted.
+  // Empty values are last in both directions.
   function compare(a, b, sign) {
     if (a === "" || b === "") return (a === "") - (b === "");
     const numbers = [Number(a), Number(b)];
@@ -63,9 +63,9 @@
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   }
 
-  // A link to a row's records opens the row, also where it was closed again.
+  // A link to a row opens its panel, even if it was closed before.
   function open() {
-    // A row's place is of letters that no address writes as %xx: there is nothing to decode.
+    // Anchors of rows have no characters that a URL encodes as %xx: nothing to decode.
     const panel = document.getElementById(location.hash.slice(1));
     if (!panel || !panel.classList.contains("panel")) return;
     panel.closest("details").open = true;

@@ -1,7 +1,7 @@
-"""The leaderboard as one static page: it loads nothing, and nothing in a record is run.
+"""The leaderboard as one static, self-contained page.
 
-What a record says is escaped wherever it stands. A content security policy allows the page its own
-style sheet and script, known by their hashes, and pictures that are part of it; nothing else.
+All text from records is escaped. A content security policy allows only the page's own style sheet
+and script, identified by their hashes, and embedded pictures.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _HERE = Path(__file__).parent
 
 
 class Page(NamedTuple):
-    """The page's text, and a line for each picture that it has no room for, or that is none."""
+    """The page's text, and a line for each picture that was left out."""
 
     text: str
     left_out: tuple[str, ...]
 
 
 def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -> Page:
-    """Return the page of the records, with links that hold where it is written to `file`.
+    """Return the page of the records, with links relative to `file`.
 
-    with_pictures: show the attention pictures that lie beside the records, as far as
-    `pictures.LARGEST_ALL` allows.
+    with_pictures: embed the attention pictures next to the records, up to
+    `pictures.LARGEST_ALL` bytes.
     """
-    found = sections(entries)
-    rows = [row for section in found for row in section.rows]
-    drawn = pictures(rows) if with_pictures else Pictures()
+    shown = sections(entries)
+    rows = [row for section in shown for row in section.rows]
+    embedded = pictures(rows) if with_pictures else Pictures()
     panels = {row.anchor: panel(row, file) for row in rows}
     style, script = ((_HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     text = _template().render(
@@ -53,20 +53,20 @@ def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -
         script=Markup(script),
         version=__version__,
         runs=len(entries),
-        sections=found,
+        sections=shown,
         panels=panels,
-        kinds=sorted({one.kind for one in panels.values()}),
-        pictures=drawn,
+        kinds=sorted({panel.kind for panel in panels.values()}),
+        pictures=embedded,
         charts=charts,
         bars=bars,
         swatch=swatch,
         breakable=_breakable,
     )
     left_out = (
-        f"{row.name} on {section.title}: {drawn.left_out[row.anchor]}"
-        for section in found
+        f"{row.name} on {section.title}: {embedded.left_out[row.anchor]}"
+        for section in shown
         for row in section.rows
-        if row.anchor in drawn.left_out
+        if row.anchor in embedded.left_out
     )
     return Page(text, tuple(left_out))
 
@@ -85,13 +85,13 @@ def _template() -> Template:
 
 
 def _breakable(name: str) -> Markup:
-    """Return a method's name that can go on in another line at its joints."""
+    """Return a method's name with allowed line breaks at its settings."""
     before = Markup("<wbr>+").join(name.split("+"))
     return Markup(re.sub(r"(?<=[_=,])", "<wbr>", before))
 
 
 def _policy(style: str, script: str) -> str:
-    """Return the content security policy that allows this style sheet and this script alone."""
+    """Return the content security policy that allows only this style sheet and script."""
     return (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"

@@ -1,4 +1,4 @@
-"""What a row of the board opens to: every number with its record, how the runs were made."""
+"""The detail panel of a row: all numbers, runs, records and settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NONE = "—"
 
 @dataclass(frozen=True)
 class Number:
-    """A number of every run; `mean` with its deviation, and its interval, where there are several.
+    """A number of every run, with mean ± deviation if there are several runs.
 
     interval: the 95 % t-interval of the mean over seeds.
     """
@@ -36,7 +36,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Run:
-    """A run, in words; `href` leads to its record from where the page is."""
+    """The texts of a run; `href` is the link from the page to its record."""
 
     seed: int
     outcome: str
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Panel:
-    """All that is known of a row."""
+    """The content of a row's panel."""
 
     kind: str
     summary: str
@@ -67,7 +67,7 @@ class Panel:
 
 
 def panel(row: Row, page: Path) -> Panel:
-    """Return what the row opens to, on a page that is written to the file `page`."""
+    """Return the panel of a row, on a page written to the file `page`."""
     entries = [(entry, "") for entry in row.entries]
     entries += [
         (entry, "superseded: a later run of the same seed counts")
@@ -88,7 +88,7 @@ def panel(row: Row, page: Path) -> Panel:
 
 
 def _kind(record: Record) -> str:
-    """Return what the numbers are of: a run of this harness, or predictions made elsewhere."""
+    """Return "run here", or the kind of submission for predictions made elsewhere."""
     return f"{record.stated.entry} submission" if record.stated else "run here"
 
 
@@ -158,12 +158,12 @@ def _numbers(row: Row) -> Iterator[Number]:
         if any(number == number for number in values):
             texts = tuple(cell(name, number) for number in values)
             mean, std = row.mean(name)
-            reach = interval(name, mean, *row.interval(name))
-            said = f"{meaning(name)}, {unit(name)}".removesuffix(", ")
-            yield Number(name, said, cell(name, mean, std), reach, texts)
+            ends = interval(name, mean, *row.interval(name))
+            described = f"{meaning(name)}, {unit(name)}".removesuffix(", ")
+            yield Number(name, described, cell(name, mean, std), ends, texts)
 
 
 def _href(file: Path, page: Path) -> str:
-    """Return a link that no file name can make into anything but a path."""
+    """Return a relative link; no file name can turn it into anything but a path."""
     path = os.path.relpath(file.absolute(), page.absolute().parent)
-    return f"./{quote(os.fsencode(path))}"  # a file's name need not be UTF-8
+    return f"./{quote(os.fsencode(path))}"  # file names need not be UTF-8

@@ -1,4 +1,4 @@
-"""Attention pictures, small enough to be part of the page."""
+"""Attention pictures, embedded in the page."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ WIDTH = 1000
 LARGEST_FILE = 8 * 2**20
 """Bytes."""
 LARGEST_PICTURE = 40 * 10**6
-"""Pixels, however few bytes they are packed in."""
+"""Pixels, regardless of the file size."""
 LARGEST_ALL = 2**20
 """Bytes of all pictures on a page."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """By a row's anchor: its picture as a data URI, or why the one that it has is left out."""
+    """By a row's anchor: its picture as a data URI, or the reason it is left out."""
 
     shown: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class _LeftOut(Exception):  # noqa: N818 - an outcome of reading a picture
-    """Raised with why a picture is not shown."""
+    """The reason why a picture is not shown."""
 
 
 def pictures(rows: Iterable[Row]) -> Pictures:
-    """Return the picture beside the first record of each row that has one.
+    """Return the picture next to the first record of each row that has one.
 
-    They are given until `LARGEST_ALL` is reached.
+    Pictures that would exceed `LARGEST_ALL` are left out.
     """
     shown: dict[str, str] = {}
     left_out = {}
@@ -47,7 +47,7 @@ def pictures(rows: Iterable[Row]) -> Pictures:
         try:
             uri = data_uri(file)
             if sum(map(len, shown.values())) + len(uri) > LARGEST_ALL:
-                raise _LeftOut(f"with it, the pictures would be more than {LARGEST_ALL:,} bytes")
+                raise _LeftOut(f"the pictures would exceed {LARGEST_ALL:,} bytes")
             shown[row.anchor] = uri
         except _LeftOut as reason:
             left_out[row.anchor] = str(reason)
@@ -55,7 +55,7 @@ def pictures(rows: Iterable[Row]) -> Pictures:
 
 
 def data_uri(file: Path) -> str:
-    """Return a picture, drawn anew at most `WIDTH` wide, as a data URI."""
+    """Return a picture, re-encoded and at most `WIDTH` wide, as a data URI."""
     from PIL import Image
 
     if file.stat().st_size > LARGEST_FILE:
@@ -67,8 +67,8 @@ def data_uri(file: Path) -> str:
             small = image.convert("RGB")
     except Image.DecompressionBombError:
         raise _LeftOut(f"{file.name} has more than {LARGEST_PICTURE:,} pixels") from None
-    except (OSError, SyntaxError):  # a broken PNG is a SyntaxError to Pillow
-        raise _LeftOut(f"{file.name} is no picture that can be read") from None
+    except (OSError, SyntaxError):  # Pillow raises SyntaxError for a broken PNG
+        raise _LeftOut(f"{file.name} is not a readable picture") from None
     small.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     small.save(buffer, "webp", quality=70)

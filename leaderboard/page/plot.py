@@ -1,4 +1,4 @@
-"""The parts of the board's charts: a frame with two axes, a method's marks and its name."""
+"""Parts of charts: a frame with two axes, and a method's marks and name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Plot:
-    """Axes with their labels; `anchor` is a name for the places within it, `title` stands above."""
+    """Two axes with labels; `anchor` is the prefix of its element ids, `title` its heading."""
 
     anchor: str
     title: str
@@ -28,11 +28,11 @@ class Plot:
     x_label: str
 
     def at(self, x: float, y: float) -> Point:
-        """Return the place of two values."""
+        """Return the position of two values."""
         return self.x.at(x), self.y.at(y)
 
-    def drawn(self, where: str, described: str, series: Iterable[Markup]) -> Markup:
-        """Return the chart with each method's marks; `where` and `described` tell it in words."""
+    def chart(self, where: str, described: str, series: Iterable[Markup]) -> Markup:
+        """Return the chart with each method's marks; `where` and `described` are for readers."""
         title, description = f"{self.anchor}_title", f"{self.anchor}_desc"
         return tag(
             "svg",
@@ -62,31 +62,31 @@ class Plot:
 
 
 def across(values: Sequence[float], *, log: bool = False) -> Axis:
-    """Return the horizontal axis with room for the values."""
+    """Return a horizontal axis that covers the values."""
     return around(values, LEFT, WIDTH - RIGHT, log=log)
 
 
 def upwards(shares: Sequence[float]) -> Axis:
-    """Return the vertical axis with room for shares, of what lies in [0, 1]."""
+    """Return a vertical axis that covers the shares, limited to [0, 1]."""
     axis = around([min(max(share, 0.0), 1.0) for share in shares], HEIGHT - BOTTOM, TOP)
     return replace(axis, low=max(axis.low, 0.0), high=min(axis.high, 1.0))
 
 
 def series(row: Row, parts: Iterable[Markup]) -> Markup:
-    """Return what is drawn of a method, as a link to its records."""
+    """Return a method's marks as a link to its records."""
     title = tag("title", f"{row.name}: {row.cell(SORT_BY).text}")
     inside = tag("g", title, *parts, class_=colour(row.ink))
-    told = {"data_series": row.anchor, "data_name": row.name}
-    return tag("a", inside, href=f"#{row.anchor}", class_="series", **told)
+    data = {"data_series": row.anchor, "data_name": row.name}
+    return tag("a", inside, href=f"#{row.anchor}", class_="series", **data)
 
 
 def pointed_at(row: Row, place: Point) -> Markup:
-    """Return a method's name beside a place, to be seen while its marks are pointed at."""
+    """Return a method's label next to a place, visible while its marks are hovered or focused."""
     x, y = place
     left = x > WIDTH / 2
     up = round(y - 9 if y > TOP + 14 else y + 17, 1)
     side = (x - 6, up, "end") if left else (x + 6, up, "start")
-    return text(_short(row.name), *side, class_="name shown")
+    return text(_short(row.label), *side, class_="name shown")
 
 
 def _short(name: str) -> str:

@@ -1,7 +1,7 @@
-"""The pieces of SVG that the page's charts are put together from: elements, axes, marks.
+"""SVG building blocks of the page's charts: elements, axes, marks.
 
-Whatever is put in is escaped, so that a name can hold any character. Colours are classes
-(`k0`, `k1`, ...) that the style sheet gives a colour each in light and in dark.
+All text is escaped, so that names can hold any character. Colours are classes (`k0`, `k1`, ...),
+which the style sheet defines for light and dark mode.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _STEPS = (1, 2, 5)
 
 
 def tag(element: str, *parts: str, **attributes: object) -> Markup:
-    """Return an element that holds `parts`; texts are escaped, Markup stays as it is.
+    """Return an element with the children `parts`; texts are escaped, Markup is not.
 
-    `class_` is the attribute `class`, `stroke_width` is `stroke-width`; None leaves one out.
+    `class_` is the attribute `class`, `stroke_width` is `stroke-width`; None leaves it out.
     """
-    told = "".join(
+    pairs = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(value)}"'
         for name, value in attributes.items()
         if value is not None
     )
-    return Markup(f"<{element}{told}>{''.join(map(escape, parts))}</{element}>")
+    return Markup(f"<{element}{pairs}>{''.join(map(escape, parts))}</{element}>")
 
 
-def text(told: str, x: float, y: float, anchor: str, class_: str | None = None) -> Markup:
-    """Return a text at a place: it starts, ends or has its middle there."""
-    return tag("text", told, x=x, y=y, text_anchor=anchor, class_=class_)
+def text(content: str, x: float, y: float, anchor: str, class_: str | None = None) -> Markup:
+    """Return a text at a place; `anchor`: the place is its start, middle or end."""
+    return tag("text", content, x=x, y=y, text_anchor=anchor, class_=class_)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Values from `low` to `high` along pixels from `start` to `end`; `log` is by decades."""
+    """An axis: values from `low` to `high` on pixels from `start` to `end`; linear or log."""
 
     low: float
     high: float
@@ -47,19 +47,19 @@ class Axis:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """Return the pixel of a value, to a tenth."""
+        """Return the position of a value in pixels, rounded to a tenth."""
         low, high, value = (math.log10(x) if self.log else x for x in (self.low, self.high, value))
         return round(self.start + (self.end - self.start) * (value - low) / (high - low), 1)
 
     def ticks(self) -> list[float]:
-        """Return the round values on the axis, about five of them."""
+        """Return about five round values on the axis."""
         return _decades(self.low, self.high) if self.log else _even(self.low, self.high)
 
 
 def around(values: Sequence[float], start: float, end: float, *, log: bool = False) -> Axis:
-    """Return an axis from round value to round value with room for all `values`.
+    """Return an axis between round values that covers all `values`.
 
-    Where they are all the same there is room on both sides. By decades, they are positive.
+    Equal values get a margin on both sides. With `log`, values must be positive.
     """
     low, high = min(values), max(values)
     if log:
@@ -82,17 +82,17 @@ def number(value: float) -> str:
 
 
 def colour(ink: int) -> str:
-    """Return the class of the colour of a method's marks."""
+    """Return the CSS class for the colour of a method's marks."""
     return f"k{ink % COLOURS}"
 
 
 def dash(ink: int) -> str | None:
-    """Return the dashes of a method's line; seven colours by five dashes make 35 lines."""
+    """Return the dash pattern of a method's line; 7 colours x 5 patterns give 35 lines."""
     return DASHES[ink % len(DASHES)]
 
 
 def mark(ink: int, x: float, y: float, r: float = 4.5) -> Markup:
-    """Return a method's mark at a place: shapes tell apart what colours do not."""
+    """Return a method's mark at a place: shapes differ as well as colours."""
     shape = _SHAPES[ink % len(_SHAPES)]
     if shape == "circle":
         return tag("circle", cx=x, cy=y, r=r, class_="mark")
@@ -112,7 +112,7 @@ def line(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _step(span: float, most: int) -> float:
-    """Return the smallest round step that goes into `span` at most that often."""
+    """Return the smallest round step that divides `span` into at most `most` steps."""
     size = 10.0 ** math.floor(math.log10(span))
     return next(size * k for k in (0.2, 0.5, 1, 2) if span / (size * k) <= most + 1e-9)
 
@@ -127,17 +127,17 @@ def _even(low: float, high: float) -> list[float]:
 def _decades(low: float, high: float) -> list[float]:
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = _STEPS if high / low < 200 else (1,)
-    found = [step * 10.0**exponent for exponent in exponents for step in steps]
-    return [tick for tick in found if low * 0.999 <= tick <= high * 1.001]
+    ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
+    return [tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]
 
 
 def _below(value: float) -> float:
-    """Return the nearest 1, 2 or 5 times a power of ten that is not above `value`."""
+    """Return the largest 1, 2 or 5 times a power of ten that is at most `value`."""
     size = 10.0 ** math.floor(math.log10(value))
     return max(step * size for step in _STEPS if step * size <= value * (1 + 1e-9))
 
 
 def _above(value: float) -> float:
-    """Return the nearest 1, 2 or 5 times a power of ten that is not below `value`."""
+    """Return the smallest 1, 2 or 5 times a power of ten that is at least `value`."""
     size = 10.0 ** math.floor(math.log10(value))
     return min(step * size for step in (*_STEPS, 10) if step * size >= value * (1 - 1e-9))

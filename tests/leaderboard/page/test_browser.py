@@ -136,11 +136,11 @@ def test_a_heading_sorts_both_ways_and_says_so(show, entries):
 
 def test_the_filter_keeps_the_rows_and_curves_of_a_name(show, entries):
     shown = show(entries)
-    shown.get_by_label("Show methods with").fill("SLO")
+    shown.get_by_label("Filter methods by name").fill("SLO")
     visible = shown.locator("[data-name]").filter(visible=True).all()
     assert {item.get_attribute("data-name") for item in visible} == {"slow"}
     assert shown.locator("output").inner_text() == "2 of 6 rows"
-    shown.get_by_label("Show methods with").fill("")
+    shown.get_by_label("Filter methods by name").fill("")
     assert shown.locator("tbody[data-name]").filter(visible=True).count() == 6
 
 
@@ -169,7 +169,7 @@ def test_an_address_that_names_no_row_harms_nothing(show, entries, place):
     shown = show(entries, place=place)
     assert not any(panel.is_visible() for panel in shown.locator(".panel").all())
     # The rest of the script has run.
-    shown.get_by_label("Show methods with").fill("SLO")
+    shown.get_by_label("Filter methods by name").fill("SLO")
     assert shown.locator("output").inner_text() == "2 of 6 rows"
 
 

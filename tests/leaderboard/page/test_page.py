@@ -163,7 +163,7 @@ def test_the_highest_is_bold_and_what_cannot_be_told_from_it_has_a_dagger(run):
     places = [link["class"] for tag, link in found.elements if "best" in link.get("class", "")]
     assert places == ["number best"]
     daggers = [link for tag, link in found.elements if tag == "span" and "title" in link]
-    assert daggers == [{"title": "cannot be told from the highest"}]
+    assert daggers == [{"title": "not significantly different from the highest"}]
     shown = [text.strip() for tag, text in found.texts if tag in ("a", "span")]
     assert shown[shown.index("0.743") :].index("†") < shown[shown.index("0.743") :].index("0.025")
 
@@ -255,7 +255,7 @@ def left_out(entries):
     made = page(entries, FILE, with_pictures=True)
     shown = "".join(text for _, text in Parsed(made.text).texts)
     for line in made.left_out:
-        assert f"Its picture is left out: {line.rsplit(': ', 1)[1]}." in shown
+        assert f"No picture: {line.rsplit(': ', 1)[1]}." in shown
     return list(made.left_out)
 
 
@@ -266,7 +266,7 @@ def test_what_is_no_picture_is_left_out(run, tmp_path):
     (tmp_path / "attention.png").write_bytes(b"<svg onload=alert(1)>")
     entry = beside(run(), tmp_path)
     assert parsed([entry], with_pictures=True).values("src") == []
-    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png is no picture that can be read"]
+    assert left_out([entry]) == [f"hsal-rl {ON}: attention.png is not a readable picture"]
 
 
 def test_a_picture_of_very_many_pixels_is_left_out(run, tmp_path):
@@ -287,7 +287,7 @@ def test_pictures_are_limited(run, tmp_path, monkeypatch):
     most = int(2.5 * one)
     monkeypatch.setattr(pictures, "LARGEST_ALL", most)
     assert len(parsed(entries, with_pictures=True).values("src")) == 2
-    told = f"method-0 {ON}: with it, the pictures would be more than {most:,} bytes"
+    told = f"method-0 {ON}: the pictures would exceed {most:,} bytes"
     assert left_out(entries) == [told]
     assert page(entries, FILE).left_out == ()
     monkeypatch.setattr(pictures, "LARGEST_FILE", 10)
