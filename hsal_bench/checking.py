@@ -10,6 +10,9 @@ PASSED: Final = "passed"
 FAILED: Final = "failed"
 SKIPPED: Final = "skipped"
 
+LISTED: Final = 20
+"""Problems that are listed one by one."""
+
 
 class Failed(Exception):  # noqa: N818 - an outcome, not an error of the program
     """Raised by a check that fails, with what it saw."""
@@ -26,6 +29,12 @@ class Check:
     name: str
     outcome: Literal["passed", "failed", "skipped"]
     detail: str
+
+
+def listed(problems: Sequence[str]) -> tuple[str, ...]:
+    """Return the first `LISTED` problems, and "and 3 more" in place of the others."""
+    more = [f"and {len(problems) - LISTED:,} more"] if len(problems) > LISTED else []
+    return (*problems[:LISTED], *more)
 
 
 def summary(checks: Sequence[Check]) -> str:

@@ -117,7 +117,7 @@ def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
         refuse_other_split(error, layout.sizes, split)
         if len(error.problems) > 1:
             click.echo("\n".join(error.problems), err=True)
-            raise UsageError(error.told) from error
+            raise UsageError(error.summary) from error
         raise
     return metrics.score(data.read(split, "counts"), predicted, layout.max_objects)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hsal_bench.compare.grouping import label
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import METRICS_VERSION
-from hsal_bench.records.find import CHECKPOINT, GOES_ON
+from hsal_bench.records.find import CHECKPOINT, UNFINISHED
 from hsal_bench.records.record import Record, read_record
 
 
@@ -86,7 +86,7 @@ def _record_in(folder: Path) -> Path:
         runs = f"holds {len(inside)} runs" if len(inside) > 1 else "holds a run"
         raise UsageError(f"{folder} {runs}: name one, as {inside[0].parent}")
     stopped = (folder / CHECKPOINT).exists()
-    remedy = GOES_ON if stopped else "name a run's folder, or a predictions file"
+    remedy = UNFINISHED if stopped else "name a run's folder, or a predictions file"
     raise UsageError(f"no record.json in {folder}: {remedy}")
 
 

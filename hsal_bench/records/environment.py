@@ -1,24 +1,46 @@
-"""Where and when a run is made: time, versions of libraries, the checkout of this project."""
+"""The environment of a run: time, versions of libraries, and this project's Git commit."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hsal_bench.files import PACKAGE
-from hsal_bench.records.record import Environment, Git
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Versions that a run used; `cuda` and `hip` (ROCm) are None for builds without them."""
+
+    python: str
+    hsal_bench: str
+    torch: str
+    numpy: str
+    h5py: str
+    cuda: str | None
+    platform: str
+    hip: str | None = None
+
+
+@dataclass(frozen=True)
+class Git:
+    """The commit of the checkout, and whether its files differed from it."""
+
+    revision: str
+    dirty: bool
 
 
 def utc_now() -> str:
-    """Return the time now, to the second, as `Record.started` takes it."""
+    """Return the current time, to the second, in the format of `Record.started`."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def environment() -> Environment:
-    """Return the versions this process runs with."""
+    """Return the versions that this process uses."""
     import h5py
     import numpy
     import torch
@@ -38,7 +60,7 @@ def environment() -> Environment:
 
 
 def git_state() -> Git | None:
-    """Return the state of this project's checkout, None if it does not run from one."""
+    """Return the state of this project's checkout; None if it runs from none."""
     try:
         top = Path(_git("rev-parse", "--show-toplevel", cwd=PACKAGE))
         # Installed in a virtual environment, the package can lie in someone else's checkout.
@@ -51,7 +73,7 @@ def git_state() -> Git | None:
 
 
 def _git(*arguments: str, cwd: Path) -> str:
-    # Within a git hook these variables name the hook's repository, whatever the folder.
+    # In a Git hook these variables name the hook's repository, whatever the folder.
     variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     done = subprocess.run(
         ["git", *arguments], cwd=cwd, env=variables, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""What the authors of predictions that were made elsewhere state of them."""
+"""What authors state about predictions that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 LONGEST = 200
-"""Characters of a text."""
+"""Most characters of a text."""
 
 MOST = 50
-"""Texts of a list."""
+"""Most texts of a list."""
 
 _NOT_IN_LINKS = set(' "<>\\^`{|}')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """What stands beside numbers whose method was not trained here. Nothing of it is measured.
+    """The authors' statement about a method that was not trained here. None of it is measured.
 
-    `entry`: what it asks to be shown as; "official" is one by the method's own authors. `link`: a
-    paper or code. `extra_data`: what was learnt from beside the train and valid splits, pretrained
-    weights among it; empty if nothing. `training_compute`: in words.
+    `entry`: "official" if the method's own authors submitted it. `link`: a paper or code.
+    `extra_data`: training data besides the train and valid splits, including pretrained weights;
+    empty if none. `training_compute`: in words.
 
     Raises:
-        ValueError: a text is empty, of more than `LONGEST` characters or holds some that do not
-            print; more than `MOST` of them; no author; `link` is not a web address.
+        ValueError: a text is empty, longer than `LONGEST` characters or unprintable; a list has
+            more than `MOST` texts; there is no author; `link` is not a web address.
     """
 
     entry: Literal["official", "unofficial"]
@@ -36,32 +36,32 @@ class Statement:
     training_compute: str
 
     def __post_init__(self) -> None:
-        found = [problem for name in RULES for problem in wrong(name, getattr(self, name))]
-        if found:
-            raise ValueError("; ".join(found))
+        problems = [problem for name in RULES for problem in wrong(name, getattr(self, name))]
+        if problems:
+            raise ValueError("; ".join(problems))
 
 
 def wrong(name: str, value: Any) -> Iterator[str]:
-    """Yield what is wrong with a field's value, which is of the field's type."""
+    """Yield the problems of a field's value, which has the field's type."""
     if name in RULES:
-        yield from (f"{name} {told}" for told in RULES[name](value))
+        yield from (f"{name} {problem}" for problem in RULES[name](value))
 
 
 def _text(value: str) -> Iterator[str]:
     if not value.strip():
-        yield "is empty: say it in words"
+        yield "is empty: describe it in words"
     if len(value) > LONGEST:
-        yield f"has {len(value):,} characters: {LONGEST} at most"
-    # Escape sequences and marks that reverse the direction of writing do not print.
+        yield f"has {len(value):,} characters: at most {LONGEST} are allowed"
+    # Escape sequences and marks that reverse the writing direction are unprintable.
     if not value.isprintable():
-        yield "holds characters that do not print: leave them out"
+        yield "contains unprintable characters: remove them"
 
 
 def _texts(values: tuple[str, ...]) -> Iterator[str]:
     if len(values) > MOST:
-        yield f"lists {len(values):,}: {MOST} at most"
+        yield f"lists {len(values):,}: at most {MOST} are allowed"
     for number, value in enumerate(values[:MOST]):
-        yield from (f"[{number}] {told}" for told in _text(value))
+        yield from (f"[{number}] {problem}" for problem in _text(value))
 
 
 def _authors(values: tuple[str, ...]) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _link(value: str) -> Iterator[str]:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc or _NOT_IN_LINKS & set(value):
-        yield "is not a web address: give one that begins with https://"
+        yield "is not a web address: it must begin with https://"
 
 
 RULES: Mapping[str, Callable[[Any], Iterator[str]]] = {
@@ -86,4 +86,4 @@ RULES: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "extra_data": _texts,
     "training_compute": _text,
 }
-"""What a field must be beside its type."""
+"""The rule of each field, besides its type."""

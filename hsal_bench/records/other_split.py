@@ -1,4 +1,4 @@
-"""Predictions that are not whole: are they those of another split of the same data set file?"""
+"""Recognising predictions of a different split of the same dataset."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from hsal_bench.records.predictions import BadPredictions
 
 
 def refuse_other_split(error: BadPredictions, sizes: Mapping[str, int], split: str) -> None:
-    """Refuse in one line what fits another split than `split`, where one is fitted.
+    """Refuse bad predictions for `split` in one line if they fit a different split.
 
-    By the number of lines, or by ids that `split` does not have. sizes: images of each split.
+    They fit by their number of lines, or by ids beyond those of `split`. sizes: number of images
+    of each split.
 
     Raises:
-        UsageError: it fits another; the remedy is named.
+        UsageError: they fit a different split; the message names the option to use.
     """
     lines, last, size = error.lines, error.last, sizes[split]
     if lines in (0, size):
         return
     if fits := _of_size(sizes, lines):
-        told = f"{lines:,} lines, as many as {fits[0]} has images, and {split} has {size:,}"
+        reason = f"has {lines:,} lines: {split} has {size:,} images, {fits[0]} has {lines:,}"
     elif last >= size and (fits := _of_size(sizes, last + 1)):
-        told = f"ids up to {last:,}, as {fits[0]} has, and {split} has them up to {size - 1:,}"
+        reason = f"has ids up to {last:,}: {split} ends at {size - 1:,}, {fits[0]} at {last:,}"
     else:
         return
-    options = " or ".join(f"--split {other}" for other in fits)
-    raise UsageError(f"{error.where} has {told}: if it is of that split, say {options}") from error
+    options = " or ".join(f"--split {name}" for name in fits)
+    raise UsageError(f"{error.where} {reason}; use {options} if that is meant") from error
 
 
 def _of_size(sizes: Mapping[str, int], wanted: int) -> list[str]:

@@ -1,8 +1,8 @@
 """Predictions files: one JSON line per image of a split, written here or anywhere else.
 
 A line is `{"id": 17, "labels": [3, 3, 7], "confidence": 0.98}`: the image's row in the split, the
-predicted multiset in any order, and, on all lines or on none, how sure the method is. A file is
-taken whole or not at all.
+predicted multiset in any order, and optionally, on all lines or on none, the confidence. A file
+with any problem is rejected; each cause is reported once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,72 +19,87 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 
 from hsal_bench import jsonio
+from hsal_bench.checking import LISTED, listed
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
-
-LISTED = 20
-"""Problems that are told one by one, and ranges of missing ids."""
 
 _KEYS = ("id", "labels", "confidence")
 _SHOWN = 40
 _LINES = 'a predictions file has one JSON object per line, {"id": 0, "labels": [...]}'
 _OTHER_FORMS = {
-    b"\x1f\x8b": "it is packed with gzip: unpack it first",
-    b"\xef\xbb\xbf": "it begins with a byte order mark: save it as UTF-8 without one",
-    b"\xff\xfe": "it is UTF-16: save it as UTF-8",
-    b"\xfe\xff": "it is UTF-16: save it as UTF-8",
-    b"[": f"it begins a JSON array: {_LINES}",
+    b"\x1f\x8b": "the file is compressed with gzip: decompress it first",
+    b"\xef\xbb\xbf": "the file begins with a byte order mark: save it as UTF-8 without one",
+    b"\xff\xfe": "the file is UTF-16: save it as UTF-8",
+    b"\xfe\xff": "the file is UTF-16: save it as UTF-8",
+    b"[": f"the file begins with a JSON array: {_LINES}",
 }
-"""What the first bytes of a file say, where no line of it could be read."""
+"""The problem of a file of which no line can be read, by its first bytes."""
+
+_EXTRA_LINES = ("duplicate id", "empty: remove it")
+"""Causes that do not explain why another image has no line."""
 
 Predictions = tuple[Int[np.ndarray, "images classes"], Float[np.ndarray, " images"] | None]
 
 
-class BadPredictions(UsageError):  # noqa: N818 - it says what is the matter
-    """A predictions file that is not taken; `problems` says why, a line each, at most `LISTED`.
+class BadPredictions(UsageError):  # noqa: N818 - it names what is wrong
+    """An invalid predictions file. `problems` are as `listed` returns them, one per cause.
 
-    lines, last: how many it has and the highest id; 0 and -1 where its lines were not read.
+    lines, last: number of lines and the highest id; 0 and -1 if the lines were not read.
     """
 
-    def __init__(
-        self, where: str, problems: Sequence[str], number: int, lines: int = 0, last: int = -1
-    ) -> None:
+    def __init__(self, where: str, problems: Sequence[str], lines: int = 0, last: int = -1) -> None:
         self.where, self.lines, self.last = where, lines, last
-        more = [f"and {number - len(problems):,} more"] if number > len(problems) else []
-        self.problems = (*problems, *more)
-        self.told = f"{where}: {number:,} problem{'s' if number > 1 else ''}, nothing is scored"
-        super().__init__(f"{self.told}: {'; '.join(self.problems)}")
+        self.problems = listed(problems)
+        number = len(problems)
+        self.summary = f"{where}: not scored, {number:,} problem{'s' if number > 1 else ''}"
+        super().__init__(f"{self.summary}: {'; '.join(self.problems)}")
 
 
-class _Wrong(Exception):  # noqa: N818 - an outcome of reading a line
-    """Raised with what is wrong with a line."""
+class _BadLine(Exception):  # noqa: N818 - an outcome of reading a line
+    """Raised with the problem of a line; lines whose problems have one `cause` are grouped."""
+
+    def __init__(self, problem: str, cause: str = "") -> None:
+        super().__init__(problem)
+        self.cause = cause or problem
 
 
 @dataclass
 class _Reading:
-    """What has been read so far, and what was wrong with it."""
+    """The lines read so far.
+
+    bad_lines: line numbers by cause; first: the problem of the first of them. without_id: number
+    of bad lines that may belong to images without a line.
+    """
 
     size: int
     num_classes: int
-    problems: list[str] = field(default_factory=list)
-    number: int = 0
     lines: int = 0
     last: int = -1
+    bad_lines: dict[str, list[int]] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+    without_id: int = 0
     line_of: dict[int, int] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     confidence: dict[int, float] = field(default_factory=dict)
 
-    def refuse(self, problem: str) -> None:
-        """Note a problem."""
-        self.number += 1
-        if self.number <= LISTED:
-            self.problems.append(problem)
+    def refuse(self, number: int, error: _BadLine) -> None:
+        """Note the problem of a line."""
+        self.bad_lines.setdefault(error.cause, []).append(number)
+        self.first.setdefault(error.cause, str(error))
 
-    def refuse_first(self, problem: str) -> None:
-        """Note a problem that is told before all others."""
-        self.number += 1
-        self.problems = [problem, *self.problems][:LISTED]
+    def problems(self) -> list[str]:
+        """Return all problems, one per cause: missing images first, then bad lines."""
+        if not self.lines:
+            return [
+                f'the file is empty: write {{"id": 0, "labels": [...]}}, for {self.size:,} images'
+            ]
+        problems = list(_missing(self))
+        for cause, (first, *more) in self.bad_lines.items():
+            also = f" (also line{'s' * (len(more) > 1)} {_ranges(more)})" if more else ""
+            problems.append(f"line {first:,}: {self.first[cause]}{also}")
+        # Bad lines have no confidence noted: each is reported once.
+        return problems or list(_partial_confidence(self))
 
 
 def write_predictions(
@@ -92,7 +107,7 @@ def write_predictions(
     confidence: Float[np.ndarray, " images"] | None,
     path: Path,
 ) -> None:
-    """Write one JSON line per image: its row in the split, its labels, the confidence if any."""
+    """Write one JSON line per image: its row in the split, its labels, and any confidence."""
     classes, lines = np.arange(counts.shape[1]), []
     for row, multiset in enumerate(counts):
         line: dict[str, Any] = {"id": row, "labels": np.repeat(classes, multiset).tolist()}
@@ -103,14 +118,14 @@ def write_predictions(
 
 
 def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:
-    """Return the predictions of a split's `size` images, in the order of its rows.
+    """Return the predictions for the `size` images of a split, in the order of its rows.
 
     Counts are int64 [size, num_classes]; the confidence is float64 [size], None if no line has
     one. The file is read line by line; labels are 0..num_classes-1, ids 0..size-1, each once.
 
     Raises:
         UsageError: there is no such file.
-        BadPredictions: something in it is not as it should be, or missing.
+        BadPredictions: the file is invalid or incomplete.
     """
     try:
         with path.open("rb") as file:
@@ -124,26 +139,19 @@ def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:
 def parse_predictions(
     lines: Iterable[bytes], where: str, size: int, num_classes: int
 ) -> Predictions:
-    """Return the predictions in `lines` as `read_predictions` does; `where` opens an error.
+    """Return the predictions in `lines` as `read_predictions` does; errors begin with `where`.
 
     Raises:
-        BadPredictions: something in it is not as it should be, or missing.
+        BadPredictions: the lines are invalid or incomplete.
     """
     reading = _Reading(size, num_classes)
     for number, line in enumerate(lines, 1):
         if number == 1 and (form := _other_form(line)):
-            raise BadPredictions(where, [form], 1)
-        _take(reading, number, line)
+            raise BadPredictions(where, [form])
+        _read_line(reading, number, line)
         reading.lines = number
-    if not reading.number and not reading.line_of:
-        reading.refuse(
-            f'the file is empty: write {{"id": 0, "labels": [...]}}, for {size:,} images'
-        )
-    else:
-        _refuse_missing(reading)
-        _refuse_part_confidence(reading)
-    if reading.number:
-        raise BadPredictions(where, reading.problems, reading.number, reading.lines, reading.last)
+    if problems := reading.problems():
+        raise BadPredictions(where, problems, reading.lines, reading.last)
     counts = np.zeros((size, num_classes), np.int64)
     np.add.at(counts, (reading.rows, reading.labels), 1)
     if not reading.confidence:
@@ -152,25 +160,26 @@ def parse_predictions(
 
 
 def counts_sha256(counts: Integer[np.ndarray, "images classes"]) -> str:
-    """Return the hash of predicted multisets: of their counts alone, in the order of the images.
+    """Return the SHA-256 of predicted multisets: of their counts only, in the order of the images.
 
-    Two files that name the same multisets have the same hash, whatever the order of their lines
-    and labels, and the confidence.
+    Files with the same multisets have the same hash, regardless of the order of lines and labels
+    and of the confidence.
     """
     shape = " ".join(map(str, counts.shape))
-    whole = np.ascontiguousarray(counts, dtype="<i8")
-    return hashlib.sha256(f"counts {shape}\n".encode() + whole.tobytes()).hexdigest()
+    data = np.ascontiguousarray(counts, dtype="<i8").tobytes()
+    return hashlib.sha256(f"counts {shape}\n".encode() + data).hexdigest()
 
 
 def _other_form(first: bytes) -> str:
-    """Return what a file is, by its first line, that is none of lines; "" if it may be one."""
+    """Return the problem of a file that is not one object per line, by its first line, or ""."""
     if first.strip() == b"{":
-        return f"its first object goes over several lines: {_LINES}"
-    return next((told for start, told in _OTHER_FORMS.items() if first.startswith(start)), "")
+        return f"the first object spans several lines: {_LINES}"
+    return next((problem for start, problem in _OTHER_FORMS.items() if first.startswith(start)), "")
 
 
-def _take(reading: _Reading, number: int, text: bytes) -> None:
-    """Read one line; each line has at most one problem told."""
+def _read_line(reading: _Reading, number: int, text: bytes) -> None:
+    """Read a line; only its first problem is reported."""
+    row = None
     try:
         line = _parsed(text)
         row = _row(line, reading, number)
@@ -178,8 +187,9 @@ def _take(reading: _Reading, number: int, text: bytes) -> None:
         labels = _labels(line, reading.num_classes)
         if "confidence" in line:
             reading.confidence[row] = _confidence(line["confidence"])
-    except _Wrong as problem:
-        reading.refuse(f"line {number:,}: {problem}")
+    except _BadLine as error:
+        reading.refuse(number, error)
+        reading.without_id += row is None and error.cause not in _EXTRA_LINES
         return
     reading.rows += [row] * len(labels)
     reading.labels += labels
@@ -189,61 +199,67 @@ def _parsed(text: bytes) -> dict[str, Any]:
     try:
         line = jsonio.parse(text.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise _Wrong(f"byte {error.start + 1} is not UTF-8") from None
+        raise _BadLine(f"byte {error.start + 1} is not UTF-8") from None
     except ValueError as error:
-        told = f"not JSON ({error})" if text.strip() else "empty: remove it"
-        raise _Wrong(told) from None
+        problem = f"not JSON ({error})" if text.strip() else "empty: remove it"
+        raise _BadLine(problem) from None
     if not isinstance(line, dict):
-        raise _Wrong(f'{_short(line)} is not an object: write {{"id": 0, "labels": [...]}}')
+        raise _BadLine(
+            f'{_short(line)} is not an object: write {{"id": 0, "labels": [...]}}', "no object"
+        )
     return line
 
 
 def _row(line: dict[str, Any], reading: _Reading, number: int) -> int:
-    """Return the row that a line is of; from here on it is not missing."""
+    """Return the row of a line's image, which is no longer missing."""
     if "id" not in line:
-        raise _Wrong("the key 'id' is missing")
+        raise _BadLine("the key 'id' is missing")
     row = line["id"]
     if not _whole(row):
-        raise _Wrong(f"id is {_short(row)}: it must be a whole number")
+        raise _BadLine(f"id is {_short(row)}: it must be a whole number", "id type")
     reading.last = max(reading.last, row)
     if not 0 <= row < reading.size:
-        raise _Wrong(
-            f"id {_short(row)} is not of this split: ids go from 0 to {reading.size - 1:,}"
+        raise _BadLine(
+            f"id {_short(row)} is not in this split: ids go from 0 to {reading.size - 1:,}",
+            "id range",
         )
     first = reading.line_of.setdefault(row, number)
     if first != number:
-        raise _Wrong(f"id {row} has a line already, line {first:,}")
+        raise _BadLine(f"duplicate id {row}, first on line {first:,}", "duplicate id")
     return row
 
 
 def _refuse_keys(line: dict[str, Any]) -> None:
     if unknown := [key for key in line if key not in _KEYS]:
-        raise _Wrong(f"no key is called {_short(unknown[0])}: known: {', '.join(_KEYS)}")
+        raise _BadLine(f"unknown key {_short(unknown[0])}: known: {', '.join(_KEYS)}")
     if "labels" not in line:
-        raise _Wrong("the key 'labels' is missing")
+        raise _BadLine("the key 'labels' is missing")
 
 
 def _labels(line: dict[str, Any], num_classes: int) -> list[int]:
     labels = line["labels"]
     if not isinstance(labels, list):
-        raise _Wrong(f"labels is {_short(labels)}: it must be a list of whole numbers")
+        problem = f"labels is {_short(labels)}: it must be a list of whole numbers"
+        raise _BadLine(problem, "labels type")
     for label in labels:
         if not _whole(label):
-            raise _Wrong(f"label {_short(label)} is not a whole number: write labels as 3, not 3.0")
+            problem = f"label {_short(label)} is not a whole number: write labels as 3, not 3.0"
+            raise _BadLine(problem, "label type")
         if not 0 <= label < num_classes:
-            raise _Wrong(
-                f"label {_short(label)} is no class: classes go from 0 to {num_classes - 1}"
+            raise _BadLine(
+                f"label {_short(label)} is not a class: classes go from 0 to {num_classes - 1}",
+                "label range",
             )
     return labels
 
 
 def _confidence(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Wrong(f"confidence is {_short(value)}: it must be a number")
+        raise _BadLine(f"confidence is {_short(value)}: it must be a number", "confidence type")
     try:
         return float(value)
     except OverflowError:
-        raise _Wrong(f"confidence is {_short(value)}: it must be finite") from None
+        raise _BadLine(f"confidence is {_short(value)}: it must be finite", "infinite") from None
 
 
 def _whole(value: Any) -> bool:
@@ -251,36 +267,30 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _refuse_missing(reading: _Reading) -> None:
-    missing = reading.size - len(reading.line_of)
-    if not missing:
-        return
-    ranges = list(islice(_gaps(reading.line_of, reading.size), LISTED + 1))
-    shown = ", ".join(ranges[:LISTED]) + (", ..." if len(ranges) > LISTED else "")
-    which = "id" if missing == 1 else "ids"
-    # First: it says at a glance whether this is the split that was meant.
-    reading.refuse_first(f"no line for {which} {shown} ({missing:,} of {reading.size:,} images)")
+def _missing(reading: _Reading) -> Iterator[str]:
+    """Yield the images without a line, unless bad lines account for all of them."""
+    missing = [row for row in range(reading.size) if row not in reading.line_of]
+    if len(missing) > reading.without_id:
+        ids = f"id{'s' * (len(missing) > 1)} {_ranges(missing)}"
+        yield f"no line for {ids} ({len(missing):,} of {reading.size:,} images)"
 
 
-def _gaps(there: Iterable[int], size: int) -> Iterator[str]:
-    """Yield the ranges of 0..size-1 that are not there, as texts."""
-    for before, after in pairwise([-1, *sorted(there), size]):
-        first, last = before + 1, after - 1
-        if first <= last:
-            yield str(first) if first == last else f"{first}-{last}"
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return ascending numbers as ranges, "2-4, 7", at most `LISTED` of them."""
+    starts = [i for i, n in enumerate(numbers) if i == 0 or n != numbers[i - 1] + 1]
+    ranges = [
+        f"{numbers[i]}" if stop == i + 1 else f"{numbers[i]}-{numbers[stop - 1]}"
+        for i, stop in pairwise([*starts, len(numbers)][: LISTED + 1])
+    ]
+    return ", ".join(ranges) + (", ..." if len(starts) > LISTED else "")
 
 
-def _refuse_part_confidence(reading: _Reading) -> None:
-    sure = reading.confidence
-    # Lines with a problem of their own have none noted: that is told once.
-    if not sure or reading.number:
-        return
-    without = [row for row in reading.line_of if row not in sure]
-    if without:
-        reading.refuse(
-            f"line {reading.line_of[without[0]]:,}: no confidence, while {len(sure):,} lines have "
-            "one: give it on all lines or on none"
-        )
+def _partial_confidence(reading: _Reading) -> Iterator[str]:
+    confident = reading.confidence
+    without = [line for row, line in reading.line_of.items() if row not in confident]
+    if confident and without:
+        lines = f"{len(confident):,} line{'s have' if len(confident) > 1 else ' has'}"
+        yield f"line {without[0]:,}: no confidence, but {lines} one: give it on all or none"
 
 
 def _short(value: Any) -> str:

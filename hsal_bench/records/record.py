@@ -1,9 +1,9 @@
 """The result record: one JSON file per run, the only source of the numbers in a table.
 
-Predictions that were made elsewhere and scored here have one too.
+Predictions that were made elsewhere and scored here have a record too.
 
-It is validated when it is made, and again when it is read. NaN (exact match over no image, say)
-is null in the file; an infinite number is refused.
+A record is validated when it is created and again when it is read. NaN (for example, exact match
+over no image) is null in the file; infinite numbers are refused.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hsal_bench.files import write_text
 from hsal_bench.hashes import check_sha256
 from hsal_bench.jsonio import typed
 from hsal_bench.records import validation
+from hsal_bench.records.environment import Environment, Git
 from hsal_bench.records.external_entry import Statement
 from hsal_bench.text import file_name
 
@@ -38,9 +39,9 @@ _HASHES = ("method_sha256", "predictions_sha256")
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a run was trained or tested on. `file` is a name without its folder.
+    """The dataset that a run was trained or tested on.
 
-    sizes: images by split.
+    file: name without folder. sizes: number of images of each split.
     """
 
     name: str
@@ -50,25 +51,25 @@ class DataSet:
 
     def __post_init__(self) -> None:
         if "/" in self.file or "\\" in self.file:
-            raise ValueError(f"file is {self.file!r}: the name alone, without its folder")
+            raise ValueError(f"file is {self.file!r}: give the file name without its folder")
         check_sha256({"content_sha256": self.content_sha256})
         validation.check_not_negative({f"sizes.{name}": n for name, n in self.sizes.items()})
 
     @classmethod
     def of(cls, data: DataFile) -> DataSet:
-        """Return what a record says of an open data set file."""
+        """Return the description of an open dataset file."""
         header, sizes = data.header, dict(data.layout.sizes)
         return cls(header.name, header.content_sha256, sizes, file_name(data.path.name))
 
 
 @dataclass(frozen=True)
 class Activation:
-    """The frozen activation model; `weights` says where they came from, in words.
+    """The frozen activation model. `weights` describes in words where its weights come from.
 
-    precision: of its arithmetic, and seed: of its fine-tuning, where the record tells.
-    recipe_sha256: where every seed of a run has an activation model of its own, what those models
-    share: a hash of all that decides them but the seed. None: one model for all seeds. input_size:
-    pixels of the side to which it resizes images, None for the backbone's usual one.
+    precision: of its arithmetic; seed: of its fine-tuning; both None in older records.
+    recipe_sha256: a hash of everything that determines the model except the seed, where each seed
+    of a run has its own model; None where all seeds share one. input_size: side in pixels to which
+    it resizes images; None: the backbone's default.
     """
 
     backbone: str
@@ -86,13 +87,13 @@ class Activation:
 
     @property
     def weak(self) -> bool:
-        """Whether it has fewer than 80 % right, as far as is known: methods learn little on it."""
+        """Whether its accuracy is known and below 80 %: methods learn little on such a model."""
         return self.single_object_accuracy is not None and self.single_object_accuracy < 0.8
 
 
 @dataclass(frozen=True)
 class Correct:
-    """Which test examples were predicted exactly: packed bits (first in the highest), base64."""
+    """Which test examples were predicted exactly: bits, highest bit first, as base64."""
 
     length: int
     bits: str
@@ -103,11 +104,11 @@ class Correct:
         except binascii.Error as error:
             raise ValueError(f"bits is not base64 ({error})") from error
         if size != -(-self.length // 8):
-            raise ValueError(f"bits holds {size} bytes, which is not {self.length} examples")
+            raise ValueError(f"bits has {size} bytes: wrong for {self.length} examples")
 
     @property
     def right(self) -> int:
-        """How many were predicted exactly."""
+        """Number of examples that were predicted exactly."""
         packed = base64.b64decode(self.bits)
         # Without numpy, which is slow to import; the last byte may be longer than the examples.
         return (int.from_bytes(packed, "big") >> 8 * len(packed) - self.length).bit_count()
@@ -115,10 +116,11 @@ class Correct:
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """Most memory held, in bytes: resident in the process since it started (the activation stage
-    and earlier runs count), and allocated on the device during the run.
+    """Peak memory in bytes.
 
-    resident: the part of the device's that was allocated before the method was built (the data).
+    process: resident set of the process since its start, including the activation stage and
+    earlier runs. device: allocated on the device during the run. resident: the share of `device`
+    that was allocated before the method was built (the data).
     """
 
     process: int | None = None
@@ -126,58 +128,33 @@ class PeakMemory:
     resident: int | None = None
 
 
-@dataclass(frozen=True)
-class Environment:
-    """Versions of what the run ran on; `cuda` and `hip` (ROCm) are None for builds without them."""
-
-    python: str
-    hsal_bench: str
-    torch: str
-    numpy: str
-    h5py: str
-    cuda: str | None
-    platform: str
-    hip: str | None = None
-
-
-@dataclass(frozen=True)
-class Git:
-    """The checkout's commit, and whether its files differed from it."""
-
-    revision: str
-    dirty: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run. `metrics` are those of the whole test split, attention metrics among them.
+    """One run. `metrics` are computed on the whole test split and include attention metrics.
 
-    `reason` says why a run is not "ok"; such a run has neither metrics nor correctness.
-    `method_sha256` is that of the file a method was given as, None for one found by name.
-    `settings` names the variant: the fields of `config` that the user set to something other than
-    the preset's, as texts, and an activation model other than the preset's. `budget` holds
-    "updates", "batch_size" and whatever else limits a run, `updates` those that were made,
-    `selected_update` the one whose state scored best on the validation split and was tested. Each
-    line of `curve` holds "update" and losses or validation metrics by name. `wall_s` is the time
-    of training in seconds, throughputs are in examples per second, `started` is ISO 8601 with its
-    time zone, `command` makes the same run again.
+    `reason` says why a run is not "ok"; such a run has neither `metrics` nor `correct`.
+    `method_sha256` is the hash of the method's file; None for a method found by name.
+    `settings` names the variant: the fields of `config` that the user changed from the preset, as
+    texts, and the activation model if it is not the preset's. `budget` holds "updates",
+    "batch_size" and any other limit of the run; `updates` were made; `selected_update` scored best
+    on the validation split and was tested. Each line of `curve` holds "update" and losses or
+    validation metrics by name. `wall_s` is the training time in seconds; throughputs are in
+    examples per second; `started` is ISO 8601 with a time zone; `command` repeats the run.
 
-    `resumed_on` holds the kinds of device of a training that changed it ("cuda", "cpu"), in order;
-    it is empty for others. Random numbers start anew at a change.
+    `resumed_on` lists the kinds of device ("cuda", "cpu"), in order, if training moved from one to
+    another; random numbers are reseeded at each change. Otherwise it is empty.
 
-    `predictions_sha256` is `predictions.counts_sha256` of what was predicted; older records have
-    none.
+    `predictions_sha256` is `predictions.counts_sha256` of the predictions; None in older records.
 
-    `trained_on` is the data set that the method was trained on where that is not `data_set`, on
-    whose test split alone it was evaluated then: budget, updates and time are those of the
-    training, and there is no curve.
+    `trained_on` is the training dataset if it differs from `data_set`, which was then only used to
+    test: budget, updates and time are those of the training, and there is no curve.
 
-    `stated` is what its authors say of an entry whose predictions were made elsewhere, None for a
-    run. Of such an entry budget, environment, updates and time are not known (empty, or None), its
-    `parameters` are as stated, and `started` is when it was scored.
+    `stated` is the authors' statement about predictions that were made elsewhere; None for a run.
+    For such an entry budget, environment, updates and time are unknown (empty or None),
+    `parameters` is as stated, and `started` is the time of scoring.
 
     Raises:
-        ValueError: the fields contradict each other, or hold what `validation` refuses.
+        ValueError: fields contradict each other, or `validation` refuses a value.
     """
 
     status: Literal["ok", "failed", "unsupported"]
@@ -215,61 +192,61 @@ class Record:
 
     def __post_init__(self) -> None:
         if self.status == "ok" and (self.reason or not self.metrics or self.correct is None):
-            raise ValueError("status is 'ok': that takes metrics, correct and an empty reason")
+            raise ValueError("status 'ok' needs metrics, correct and an empty reason")
         if self.status != "ok" and (not self.reason or self.metrics or self.correct):
-            raise ValueError(f"status is {self.status!r}: that takes a reason and no metrics")
+            raise ValueError(f"status {self.status!r} needs a reason and no metrics")
         self._check_values()
         self._check_correct()
         if self.trained_on is not None and self.curve:
-            raise ValueError("trained_on is given with a curve: that is of the data set trained on")
+            raise ValueError("trained_on excludes a curve, which belongs to the training dataset")
         self._check_origin()
         validation.check_time(self.started, "started")
 
     def _check_values(self) -> None:
-        """Refuse what cannot be computed with or shown."""
+        """Refuse values that cannot be computed with or displayed."""
         if not self.method:
-            raise ValueError("method is empty: it takes a name")
+            raise ValueError("method is empty: it needs a name")
         validation.check_values(self)
         check_sha256({name: getattr(self, name) for name in _HASHES})
         validation.check_amounts(vars(self))
         validation.check_shares(self.metrics, "metrics")
         validation.check_curve(self.curve)
         if "test" not in self.data_set.sizes:
-            raise ValueError("data_set.sizes lacks test: metrics are of that split")
+            raise ValueError("data_set.sizes has no test: metrics are computed on that split")
 
     def _check_correct(self) -> None:
-        """Refuse correctness that is not of the test split, or does not make the exact match."""
+        """Refuse `correct` if its length or its share does not match the test split's metrics."""
         if self.correct is None:
             return
         images, right = self.data_set.sizes["test"], self.correct.right
         if not 0 < images == self.correct.length:
             raise ValueError(
-                f"correct is of {self.correct.length} examples, and data_set.sizes.test is {images}"
+                f"correct has {self.correct.length} examples, but data_set.sizes.test is {images}"
             )
         exact_match = self.metrics.get("exact_match")
         if exact_match is None or not abs(exact_match - right / images) <= _ROUNDING:
             raise ValueError(
-                f"metrics.exact_match is {exact_match}, and correct has {right} of {images} right"
+                f"metrics.exact_match is {exact_match}, but correct has {right} of {images} right"
             )
 
     def _check_origin(self) -> None:
-        """Refuse a run without what is known of every run, and an entry that claims to be one."""
+        """Refuse a run without the fields of a run, and an entry made elsewhere with them."""
         if self.stated is None:
             if missing := {"updates", "batch_size"} - set(self.budget):
-                raise ValueError(f"budget lacks {sorted(missing)[0]}")
+                raise ValueError(f"budget has no {sorted(missing)[0]}")
             if None in (self.environment, self.updates, self.wall_s):
-                raise ValueError("environment, updates or wall_s is null: a run has them")
+                raise ValueError("environment, updates and wall_s of a run must not be null")
             return
         known = (self.budget, self.environment, self.updates, self.wall_s, self.activation)
         if any(value not in ({}, None) for value in known):
             raise ValueError(
-                "stated is given with budget, environment, updates, wall_s or activation: of what "
-                "was made elsewhere they are not known"
+                "stated excludes budget, environment, updates, wall_s and activation: they are "
+                "unknown for predictions made elsewhere"
             )
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write `record` to `path`, making its folder."""
+    """Write `record` to `path` and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(jsonio.without_nan(dataclasses.asdict(record)), indent=1, allow_nan=False)
     write_text(path, text + "\n")
@@ -279,8 +256,8 @@ def read_record(path: Path) -> Record:
     """Return the record in the file `path`.
 
     Raises:
-        UsageError: no such file, not JSON, of another record version, or a field that is missing,
-            unknown or not what it should be.
+        UsageError: the file is missing, is not JSON, has another record version, or has a field
+            that is missing, unknown or invalid.
     """
     try:
         values = jsonio.parse(path.read_text(encoding="utf-8"))
@@ -290,14 +267,14 @@ def read_record(path: Path) -> Record:
         raise UsageError(f"{path} is not JSON ({error})") from error
     version = values.get("record_version") if isinstance(values, dict) else None
     if version != RECORD_VERSION:
-        found = "is not a result record" if version is None else f"has record version {version!r}"
-        raise UsageError(f"{path} {found}: this hsal-bench reads record version {RECORD_VERSION}")
+        problem = "is not a result record" if version is None else f"has record version {version!r}"
+        raise UsageError(f"{path} {problem}: this hsal-bench reads record version {RECORD_VERSION}")
     record: Record = typed(Record, values, str(path))
     return record
 
 
 def pack_correct(correct: np.ndarray) -> Correct:
-    """Return a bool array [N] as it is kept in a record."""
+    """Return a bool array [N] in the form that a record stores."""
     import numpy as np
 
     bits = np.packbits(np.asarray(correct, dtype=bool))
@@ -305,7 +282,7 @@ def pack_correct(correct: np.ndarray) -> Correct:
 
 
 def unpack_correct(correct: Correct) -> np.ndarray:
-    """Return the bool array [N] that `pack_correct` was given."""
+    """Return the bool array [N] that `pack_correct` packed."""
     import numpy as np
 
     packed = np.frombuffer(base64.b64decode(correct.bits), dtype=np.uint8)

@@ -1,6 +1,6 @@
-"""What the values of a record may be, whoever has written it: all can be computed with, and shown.
+"""Checks of the values in a record: whoever wrote it, they can be computed with and displayed.
 
-A check raises ValueError with the place of the first value that is not so, as "curve[3].loss".
+A check raises ValueError with the place of the first bad value, such as "curve[3].loss".
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from hsal_bench.text import shown
 
 LARGEST_WHOLE = 2**63 - 1
 LARGEST = 3.5e38
-"""Just more than single precision holds, in which a loss may well come near it. The square of what
-is larger by far, as a deviation over seeds takes it, is infinite."""
+"""Just above the largest single-precision number, which a loss can come near. The square of a much
+larger number, needed for the deviation over seeds, would be infinite."""
 
 _ROUNDING = 1e-6
 """Chance levels are computed in single precision."""
@@ -34,16 +34,14 @@ _SHOWN = 40
 
 
 def check_values(value: Any, place: str = "") -> None:
-    """Refuse numbers that are infinite or very large, and texts and keys that do not print."""
+    """Refuse infinite or very large numbers, and unprintable characters in texts and keys."""
     for where, leaf in _leaves(value, place):
         if isinstance(leaf, str):
             if not leaf.isprintable():
-                told = shown(leaf, _SHOWN)
-                raise ValueError(f"{where} holds characters that do not print ({told})")
+                text = shown(leaf, _SHOWN)
+                raise ValueError(f"{where} contains unprintable characters ({text})")
         elif isinstance(leaf, int | float) and not _within(leaf):
-            raise ValueError(
-                f"{where} is {str(leaf)[:_SHOWN]}: it must be finite, and not that large"
-            )
+            raise ValueError(f"{where} is {str(leaf)[:_SHOWN]}: it is infinite or too large")
 
 
 def check_not_negative(values: Mapping[str, float | None]) -> None:
@@ -54,64 +52,64 @@ def check_not_negative(values: Mapping[str, float | None]) -> None:
 
 
 def check_amounts(fields: Mapping[str, Any]) -> None:
-    """Refuse a negative number among a record's fields, and a selected update that was not made."""
+    """Refuse negative amounts in a record's fields, and a selected update that was never made."""
     check_not_negative({name: fields[name] for name in _AMOUNTS})
-    parts = {"budget": fields["budget"], "peak_memory_bytes": vars(fields["peak_memory_bytes"])}
-    for part, numbers in parts.items():
-        check_not_negative({f"{part}.{name}": number for name, number in numbers.items()})
-    selected, made = fields["selected_update"], fields["updates"]
-    if selected is not None and made is not None and selected > made:
-        raise ValueError(f"selected_update is {selected}, and updates, those made, is {made}")
+    nested = {"budget": fields["budget"], "peak_memory_bytes": vars(fields["peak_memory_bytes"])}
+    for field, numbers in nested.items():
+        check_not_negative({f"{field}.{name}": number for name, number in numbers.items()})
+    selected, updates = fields["selected_update"], fields["updates"]
+    if selected is not None and updates is not None and selected > updates:
+        raise ValueError(f"selected_update is {selected}, but only {updates} updates were made")
 
 
 def check_time(text: str, place: str) -> None:
-    """Refuse what is no time in ISO 8601, or does not say its time zone."""
+    """Refuse a text that is not an ISO 8601 time with a time zone."""
     try:
         zone = datetime.fromisoformat(text).tzinfo
     except ValueError:
-        raise ValueError(f"{place} is {text!r}: it is no time in ISO 8601") from None
+        raise ValueError(f"{place} is {text!r}: it is not an ISO 8601 time") from None
     if zone is None:
-        raise ValueError(f"{place} is {text!r}: it lacks the time zone")
+        raise ValueError(f"{place} is {text!r}: it has no time zone")
 
 
 def check_shares(metrics: Mapping[str, float], place: str, prefix: str = "") -> None:
-    """Refuse a metric that is a share of something and is not from 0 to 1; it may be NaN."""
-    # Here, not above: it imports numpy, which a command that reads no record starts without.
+    """Refuse a share that is not between 0 and 1; it may be NaN."""
+    # Imported here because it imports numpy, which commands that read no record do not need.
     from hsal_bench.metrics.scores import is_share
 
     for name, number in metrics.items():
         outside = number < -_ROUNDING or number > 1 + _ROUNDING
         if outside and name.startswith(prefix) and is_share(name.removeprefix(prefix)):
-            raise ValueError(f"{place}.{name} is {number}: it is a share, from 0 to 1")
+            raise ValueError(f"{place}.{name} is {number}: it must be between 0 and 1")
 
 
 def check_curve(curve: Sequence[Mapping[str, float]]) -> None:
-    """Refuse a line without a whole "update" above the one before, or with a share that is none."""
+    """Refuse a line with a bad share, or without a whole "update" above the previous one."""
     last = -1.0
     for number, line in enumerate(curve):
         place, update = f"curve[{number}]", line.get("update")
         if update is None:
-            raise ValueError(f"{place} lacks update")
+            raise ValueError(f"{place} has no update")
         if update < 0 or not float(update).is_integer():
             raise ValueError(f"{place}.update is {update}: it must be a whole number, 0 or more")
         if update <= last:
-            raise ValueError(f"{place}.update is {update:g}, after {last:g}: updates ascend")
+            raise ValueError(f"{place}.update is {update:g}, after {last:g}: updates must increase")
         check_shares(line, place, "valid_")
         last = update
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield what lies in dataclasses, mappings and lists, with its place; keys are leaves too."""
+    """Yield all nested values with their places; the keys of mappings count as values."""
     if dataclasses.is_dataclass(value):
-        for name, part in vars(value).items():
-            yield from _leaves(part, f"{place}.{name}" if place else name)
+        for name, item in vars(value).items():
+            yield from _leaves(item, f"{place}.{name}" if place else name)
     elif isinstance(value, Mapping):
-        for key, part in value.items():
+        for key, item in value.items():
             yield f"a key of {place}", key
-            yield from _leaves(part, f"{place}.{shown(str(key), _SHOWN)}")
+            yield from _leaves(item, f"{place}.{shown(str(key), _SHOWN)}")
     elif isinstance(value, list | tuple):
-        for number, part in enumerate(value):
-            yield from _leaves(part, f"{place}[{number}]")
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{place}[{number}]")
     else:
         yield place, value
 

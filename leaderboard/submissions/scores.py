@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hsal_bench.checking import LISTED
 from hsal_bench.data.file import DataFile
 from hsal_bench.metrics import scores as metrics
-from hsal_bench.records.predictions import LISTED, BadPredictions, counts_sha256, parse_predictions
+from hsal_bench.records.predictions import BadPredictions, counts_sha256, parse_predictions
 
 from .files import STATEMENT, Files, Refused
 
@@ -73,8 +74,8 @@ def _lines(name: str, content: bytes, size: int) -> io.BytesIO:
     number = content.count(b"\n")
     if number > size + LISTED:
         told = f"it has {number:,} lines for {size:,} images: write one for each"
-        raise BadPredictions(name, [told], 1)
+        raise BadPredictions(name, [told])
     if any(len(line) > LONGEST_LINE for line in io.BytesIO(content)):
         told = f"it has a line of more than {LONGEST_LINE:,} bytes: no prediction needs them"
-        raise BadPredictions(name, [told], 1)
+        raise BadPredictions(name, [told])
     return io.BytesIO(content)

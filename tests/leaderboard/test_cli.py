@@ -47,12 +47,12 @@ def test_links_hold_from_where_the_page_is(call, run, tmp_path):
 
 def test_a_folder_without_records_is_refused(call, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match=r"^no record in empty: make one with `hsal-bench run`$"):
+    with pytest.raises(UsageError, match=r"^no record in empty: create one with `hsal-bench run`$"):
         call("empty")
 
 
 def test_without_any_runs_the_remedy_is_told(call):
-    with pytest.raises(UsageError, match="no folder or record runs: make a record with `hsal-ben"):
+    with pytest.raises(UsageError, match="no folder or record runs: create a record with `hsal"):
         call()
 
 
@@ -60,6 +60,6 @@ def test_a_record_that_cannot_be_read_leaves_the_page_as_it_was(call, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/bad.json").write_text("{")
     (tmp_path / "leaderboard.html").write_text("before")
-    with pytest.raises(UsageError, match="no record in runs: make one"):
+    with pytest.raises(UsageError, match="no record in runs: create one"):
         call()
     assert (tmp_path / "leaderboard.html").read_text() == "before"

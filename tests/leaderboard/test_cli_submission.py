@@ -219,7 +219,7 @@ def test_checks_as_json(submit, hand_in):
             "no submission none.zip: name a folder or a zip, with submission.json in it",
         ),
         (["entry", "--dataset", "none.h5"], "no dataset file none.h5: build it with"),
-        (["entry", "--records", "none"], "no folder or record none: make a record with"),
+        (["entry", "--records", "none"], "no folder or record none: create a record with"),
         ([], "missing argument 'FOLDER|ZIP'"),
     ],
 )

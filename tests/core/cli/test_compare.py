@@ -154,11 +154,10 @@ def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file
 def test_predictions_of_another_split_are_told_apart_by_their_number(predict, toy_file):
     file, _ = predict("p.jsonl", [])
     assert refused(file, file, "--dataset", toy_file, "--split", "valid") == (
-        f"{file} has 60 lines, as many as test has images, and valid has 40: if it is of that "
-        "split, say --split test"
+        f"{file} has 60 lines: valid has 40 images, test has 60; use --split test if that is meant"
     )
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
-    assert "has ids up to 59, as test has, and valid has them up to 39: if it is" in refused(
+    assert "has ids up to 59: valid ends at 39, test at 59; use --split test" in refused(
         file, file, "--dataset", toy_file, "--split", "valid"
     )
 

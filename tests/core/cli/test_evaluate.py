@@ -133,7 +133,7 @@ def test_predictions_from_standard_input(call, perfect, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}\n")))
     code, _, err = call("evaluate", "-", "--dataset", "toy-x.h5")
     assert code == 2
-    assert err.endswith("error: standard input: 2 problems, nothing is scored\n")
+    assert err.endswith("error: standard input: not scored, 2 problems\n")
 
 
 def test_another_split_has_other_images(call, perfect):
@@ -141,18 +141,20 @@ def test_another_split_has_other_images(call, perfect):
     assert call(*line) == (
         2,
         "",
-        f"error: {perfect} has 60 lines, as many as test has images, and valid has 40: if it is of "
-        "that split, say --split test\n",
+        f"error: {perfect} has 60 lines: valid has 40 images, test has 60; use --split test if "
+        "that is meant\n",
     )
     perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:50]))
     code, out, err = call(*line)
     assert (code, out) == (2, "")
-    assert err.startswith("line 41: id 40 is not of this split: ids go from 0 to 39\n")
-    assert err.endswith(f"error: {perfect}: 10 problems, nothing is scored\n")
+    assert err == (
+        f"error: {perfect}: not scored, 1 problem: line 41: id 40 is not in this split: ids go "
+        "from 0 to 39 (also lines 42-50)\n"
+    )
     perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:40]))
     code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5")
     assert (code, out) == (2, "")
-    assert err.startswith(f"error: {perfect} has 40 lines, as many as valid has images, and test")
+    assert err.startswith(f"error: {perfect} has 40 lines: test has 60 images, valid")
 
 
 def test_problems_stand_on_lines_of_their_own(call, perfect):
@@ -161,10 +163,9 @@ def test_problems_stand_on_lines_of_their_own(call, perfect):
     assert call("evaluate", perfect, "--dataset", "toy-x.h5") == (
         2,
         "",
-        "no line for ids 0-1 (2 of 60 images)\n"
         "line 1: the key 'id' is missing\n"
         'line 2: [] is not an object: write {"id": 0, "labels": [...]}\n'
-        f"error: {perfect}: 3 problems, nothing is scored\n",
+        f"error: {perfect}: not scored, 2 problems\n",
     )
 
 
@@ -173,8 +174,8 @@ def test_one_problem_is_one_line(call, perfect):
     code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5")
     assert (code, out) == (2, "")
     assert err == (
-        f"error: {perfect}: 1 problem, nothing is scored: "
-        'line 8: no key is called "x": known: id, labels, confidence\n'
+        f"error: {perfect}: not scored, 1 problem: "
+        'line 8: unknown key "x": known: id, labels, confidence\n'
     )
 
 

@@ -37,26 +37,26 @@ def test_a_record_that_is_named_twice_is_read_once(ok, tmp_path):
 def test_no_record_at_all_is_an_error_where_one_is_needed(tmp_path):
     assert find_records([tmp_path]) == {}
     with pytest.raises(
-        UsageError, match=f"no record in {tmp_path}: make one with `hsal-bench run`"
+        UsageError, match=f"no record in {tmp_path}: create one with `hsal-bench run`"
     ):
         read_records([tmp_path])
 
 
-def test_runs_that_stopped_before_they_had_a_record_are_told_of(ok, tmp_path, capsys):
+def test_unfinished_runs_are_reported(ok, tmp_path, capsys):
     stopped = tmp_path / "a" / "seed-0"
     stopped.mkdir(parents=True)
     (stopped / "checkpoint.pt").touch()
-    goes_on = "a run stopped there, and the same `hsal-bench run` goes on"
+    unfinished = "unfinished; repeat the same `hsal-bench run` command to resume"
     with pytest.raises(UsageError) as refused:
         read_records([tmp_path])
-    assert str(refused.value) == f"no record in {tmp_path}: {stopped} has none, {goes_on}"
+    assert str(refused.value) == f"no record in {tmp_path}: {stopped}: {unfinished}"
     write_record(ok(), tmp_path / "b" / "record.json")
     (tmp_path / "b" / "checkpoint.pt").touch()
     assert len(read_records([tmp_path])) == 1
-    assert capsys.readouterr().err == f"no record of {stopped}: {goes_on}\n"
+    assert capsys.readouterr().err == f"no record in {stopped}: {unfinished}\n"
     stopped.rename(tmp_path / "a" / "\x1b[2J")
     read_records([tmp_path])
-    assert "a/\\x1b[2J: a run stopped" in capsys.readouterr().err
+    assert "a/\\x1b[2J: unfinished; repeat" in capsys.readouterr().err
 
 
 def test_records_that_lie_further_below_are_pointed_to(ok, tmp_path):
@@ -64,8 +64,8 @@ def test_records_that_lie_further_below_are_pointed_to(ok, tmp_path):
     with pytest.raises(UsageError) as refused:
         read_records([tmp_path])
     assert str(refused.value) == (
-        f"no record in {tmp_path}: of folders below, name those that hold records "
-        f"(.json in {tmp_path / 'kept'})"
+        f"no record in {tmp_path}: name the folder that contains the records "
+        f"(.json files are in {tmp_path / 'kept'})"
     )
 
 

@@ -12,7 +12,7 @@ SIZES = {"train": 9, "valid": 4, "test": 6}
 
 
 def _refusal(ids, split, sizes=SIZES):
-    """What is told of a file with a line for each of `ids`; "" if it fits no other split."""
+    """Return the error for a file with a line for each of `ids`; "" if it fits no other split."""
     lines = [json.dumps({"id": row, "labels": []}).encode() for row in ids]
     with pytest.raises(BadPredictions) as caught:
         parse_predictions(lines, "p", sizes[split], 3)
@@ -26,10 +26,10 @@ def _refusal(ids, split, sizes=SIZES):
 @pytest.mark.parametrize(
     ("ids", "split", "said"),
     [
-        (range(6), "valid", "p has 6 lines, as many as test has images, and valid has 4: if it is"),
-        (range(4), "test", "p has 4 lines, as many as valid has images, and test has 6: if it is"),
-        (range(1, 6), "valid", "p has ids up to 5, as test has, and valid has them up to 3: if"),
-        ([0, 5, 5, 5, 1], "valid", "p has ids up to 5, as test has, and valid has them up to 3"),
+        (range(6), "valid", "p has 6 lines: valid has 4 images, test has 6; use"),
+        (range(4), "test", "p has 4 lines: test has 6 images, valid has 4; use"),
+        (range(1, 6), "valid", "p has ids up to 5: valid ends at 3, test at 5; use"),
+        ([0, 5, 5, 5, 1], "valid", "p has ids up to 5: valid ends at 3, test at 5; use"),
         (range(5), "test", ""),  # ids that the split has, of a file that is not whole
         (range(5), "valid", ""),
         ([0, 1, 2, 5], "valid", ""),  # as many lines as images: one id is wrong
@@ -38,17 +38,17 @@ def _refusal(ids, split, sizes=SIZES):
     ],
 )
 def test_the_lines_or_the_ids_say_of_which_split_it_is(ids, split, said):
-    told = _refusal(ids, split)
-    assert told.startswith(said)
-    assert bool(told) == bool(said)
-    assert not said or told.endswith(
-        f"that split, say --split {'test' if split == 'valid' else 'valid'}"
+    message = _refusal(ids, split)
+    assert message.startswith(said)
+    assert bool(message) == bool(said)
+    assert not said or message.endswith(
+        f"use --split {'test' if split == 'valid' else 'valid'} if that is meant"
     )
 
 
 def test_splits_of_one_size_are_both_named():
-    told = _refusal(range(6), "train", {"train": 9, "valid": 6, "test": 6})
-    assert told.endswith(": if it is of that split, say --split valid or --split test")
+    message = _refusal(range(6), "train", {"train": 9, "valid": 6, "test": 6})
+    assert message.endswith("; use --split valid or --split test if that is meant")
 
 
 def test_what_is_in_another_form_has_no_lines():

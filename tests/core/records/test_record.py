@@ -131,34 +131,37 @@ def test_bits_past_the_last_example_are_none():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"metrics": {}}, "status is 'ok': that takes metrics"),
-        ({"status": "failed", "reason": "no memory"}, "that takes a reason and no metrics"),
-        ({"metrics": {"macro_f1": math.inf}}, "metrics.macro_f1 is inf: it must be finite"),
+        ({"metrics": {}}, "status 'ok' needs metrics"),
+        (
+            {"status": "failed", "reason": "no memory"},
+            "status 'failed' needs a reason and no metrics",
+        ),
+        ({"metrics": {"macro_f1": math.inf}}, "metrics.macro_f1 is inf: it is infinite"),
         (
             {"curve": ({"update": 1, "loss": -math.inf},)},
-            r"curve\[0\].loss is -inf: it must be finite",
+            r"curve\[0\].loss is -inf: it is infinite",
         ),
-        ({"budget": {"updates": 3}}, "budget lacks batch_size"),
-        ({"environment": None}, "environment, updates or wall_s is null: a run has them"),
-        ({"stated": STATED}, "stated is given with budget, environment, updates, wall_s or activ"),
-        ({"stated": STATED, **UNKNOWN, "wall_s": 3.0}, "stated is given with budget"),
-        ({"metrics": {"macro_f1": 1}}, "exact_match is None, and correct has 2 of 3 right"),
-        ({"metrics": {"exact_match": 0.67}}, "exact_match is 0.67, and correct has 2 of 3 right"),
-        ({"metrics": {"exact_match": math.nan}}, "exact_match is nan, and correct has 2 of 3"),
-        ({"correct": pack_correct(np.ones(3, bool))}, "and correct has 3 of 3 right"),
+        ({"budget": {"updates": 3}}, "budget has no batch_size"),
+        ({"environment": None}, "environment, updates and wall_s of a run must not be null"),
+        ({"stated": STATED}, "stated excludes budget, environment, updates, wall_s and activation"),
+        ({"stated": STATED, **UNKNOWN, "wall_s": 3.0}, "stated excludes budget"),
+        ({"metrics": {"macro_f1": 1}}, "exact_match is None, but correct has 2 of 3 right"),
+        ({"metrics": {"exact_match": 0.67}}, "exact_match is 0.67, but correct has 2 of 3 right"),
+        ({"metrics": {"exact_match": math.nan}}, "exact_match is nan, but correct has 2 of 3"),
+        ({"correct": pack_correct(np.ones(3, bool))}, "but correct has 3 of 3 right"),
         (
             {"correct": pack_correct(np.array([True, False, True, False]))},
-            "correct is of 4 examples, and data_set.sizes.test is 3",
+            "correct has 4 examples, but data_set.sizes.test is 3",
         ),
         (
             {
                 "correct": pack_correct(np.zeros(0, bool)),
                 "data_set": DataSet("m", "ab" * 32, {"test": 0}, "m.h5"),
             },
-            "correct is of 0 examples, and data_set.sizes.test is 0",
+            "correct has 0 examples, but data_set.sizes.test is 0",
         ),
-        ({"started": "2025-01-02T03:04:05"}, "it lacks the time zone"),
-        ({"trained_on": make_record().data_set}, "trained_on is given with a curve"),
+        ({"started": "2025-01-02T03:04:05"}, "it has no time zone"),
+        ({"trained_on": make_record().data_set}, "trained_on excludes a curve"),
     ],
 )
 def test_contradictions_are_refused(changes, message):
@@ -186,9 +189,9 @@ def edited(path, **changes):
         ({"git": {"revision": "abc"}}, "record.json: git: the field 'dirty' is missing"),
         ({"device": "remove"}, "record.json: the field 'device' is missing"),
         ({"devise": "cpu"}, "no field is named 'devise': did you mean 'device'"),
-        ({"correct": {"length": 9, "bits": "AA=="}}, "correct: bits holds 1 bytes"),
+        ({"correct": {"length": 9, "bits": "AA=="}}, "correct: bits has 1 bytes"),
         ({"correct": {"length": 9, "bits": "?"}}, "correct: bits is not base64"),
-        ({"started": "yesterday"}, "started is 'yesterday': it is no time in ISO 8601"),
+        ({"started": "yesterday"}, "started is 'yesterday': it is not an ISO 8601 time"),
         ({"record_version": 2}, "has record version 2: this hsal-bench reads record version 1"),
         ({"record_version": "remove"}, "is not a result record"),
     ],
@@ -207,46 +210,46 @@ HUGE = 1.7e308
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"metrics": {"exact_match": 1e200}}, "metrics.exact_match is 1e+200: it must be finite"),
-        ({"metrics": {"exact_match": 1.5}}, "metrics.exact_match is 1.5: it is a share, from 0"),
-        ({"metrics": {"exact_match_m3": -1}}, "metrics.exact_match_m3 is -1.0: it is a share"),
-        ({"metrics": {"attn_saliency": HUGE}}, "metrics.attn_saliency is 1.7e+308: it must be fin"),
-        ({"metrics": {"\x1b[2J": HUGE}}, "a key of metrics holds characters that do not print"),
-        ({"curve": [{"update": 0, "loss": HUGE}]}, "curve[0].loss is 1.7e+308: it must be fi"),
-        ({"curve": [{"loss": 1.0}]}, "curve[0] lacks update"),
+        ({"metrics": {"exact_match": 1e200}}, "metrics.exact_match is 1e+200: it is infinite"),
+        ({"metrics": {"exact_match": 1.5}}, "metrics.exact_match is 1.5: it must be between 0"),
+        ({"metrics": {"exact_match_m3": -1}}, "metrics.exact_match_m3 is -1.0: it must be between"),
+        ({"metrics": {"attn_saliency": HUGE}}, "metrics.attn_saliency is 1.7e+308: it is infini"),
+        ({"metrics": {"\x1b[2J": HUGE}}, "a key of metrics contains unprintable characters"),
+        ({"curve": [{"update": 0, "loss": HUGE}]}, "curve[0].loss is 1.7e+308: it is infin"),
+        ({"curve": [{"loss": 1.0}]}, "curve[0] has no update"),
         ({"curve": [{"update": None}]}, "curve[0].update is nan: it must be a whole number, 0 or"),
         ({"curve": [{"update": -1}]}, "curve[0].update is -1.0: it must be a whole number, 0 or"),
         ({"curve": [{"update": 0.5}]}, "curve[0].update is 0.5: it must be a whole number, 0 or"),
-        ({"curve": [{"update": 7}, {"update": 7}]}, "curve[1].update is 7, after 7: updates asc"),
+        ({"curve": [{"update": 7}, {"update": 7}]}, "curve[1].update is 7, after 7: updates mus"),
         (
             {"curve": [{"update": 0, "valid_macro_f1": 3}]},
-            "curve[0].valid_macro_f1 is 3.0: it is a share, from 0 to 1",
+            "curve[0].valid_macro_f1 is 3.0: it must be between 0 and 1",
         ),
-        ({"curve": [{"update": 0, "loss": 3.6e38}]}, "curve[0].loss is 3.6e+38: it must be fini"),
-        ({"metrics": {"pointing_hit": 1 + 2e-6}}, "metrics.pointing_hit is 1.000002: it is a sh"),
-        ({"wall_s": HUGE}, "wall_s is 1.7e+308: it must be finite, and not that large"),
+        ({"curve": [{"update": 0, "loss": 3.6e38}]}, "curve[0].loss is 3.6e+38: it is infini"),
+        ({"metrics": {"pointing_hit": 1 + 2e-6}}, "metrics.pointing_hit is 1.000002: it must be"),
+        ({"wall_s": HUGE}, "wall_s is 1.7e+308: it is infinite or too large"),
         ({"wall_s": -1}, "wall_s is -1.0: it cannot be negative"),
         ({"parameters": 10**400}, "parameters is 1000"),
         ({"parameters": -5}, "parameters is -5: it cannot be negative"),
         ({"seed": -1}, "seed is -1: it cannot be negative"),
-        ({"method": ""}, "method is empty: it takes a name"),
+        ({"method": ""}, "method is empty: it needs a name"),
         ({"budget": {"updates": 1, "batch_size": -2}}, "budget.batch_size is -2: it cannot be neg"),
-        ({"selected_update": 101}, "selected_update is 101, and updates, those made, is 100"),
+        ({"selected_update": 101}, "selected_update is 101, but only 100 updates were made"),
         ({"peak_memory_bytes": {"process": -1}}, "peak_memory_bytes.process is -1: it cannot be n"),
         (
             {"budget": {"updates": 1, "batch_size": 2**63}},
             "budget.batch_size is 9223372036854775808",
         ),
         ({"config": {"a": [{"b": 10**400}]}}, "config.a[0].b is 1000"),
-        ({"method": "\ud800"}, "method holds characters that do not print (\\ud800)"),
+        ({"method": "\ud800"}, "method contains unprintable characters (\\ud800)"),
         (
             {"config": {"a": ["\x1b[2J"]}},
-            "config.a[0] holds characters that do not print (\\x1b[2J)",
+            "config.a[0] contains unprintable characters (\\x1b[2J)",
         ),
-        ({"settings": {"a\n": "1"}}, "a key of settings holds characters that do not print (a\\n)"),
-        ({"device": "cpu\r\n"}, "device holds characters that do not print (cpu\\r\\n)"),
-        ({"command": "a\u202e"}, "command holds characters that do not print (a\\u202e)"),
-        ({"config": {"\x1b": {"\x07": 10**30}}}, "a key of config holds characters that do not pr"),
+        ({"settings": {"a\n": "1"}}, "a key of settings contains unprintable characters (a\\n)"),
+        ({"device": "cpu\r\n"}, "device contains unprintable characters (cpu\\r\\n)"),
+        ({"command": "a\u202e"}, "command contains unprintable characters (a\\u202e)"),
+        ({"config": {"\x1b": {"\x07": 10**30}}}, "a key of config contains unprintable char"),
     ],
 )
 def test_what_cannot_be_computed_with_or_shown_is_refused(changes, said, tmp_path):
@@ -270,7 +273,10 @@ def test_what_rounding_and_single_precision_come_to_is_taken(tmp_path):
 
 @pytest.mark.parametrize(
     ("sizes", "said"),
-    [({}, "data_set.sizes lacks test"), ({"test": -3}, "data_set: sizes.test is -3: it cannot be")],
+    [
+        ({}, "data_set.sizes has no test"),
+        ({"test": -3}, "data_set: sizes.test is -3: it cannot be"),
+    ],
 )
 def test_a_data_set_tells_its_sizes(sizes, said, tmp_path):
     data_set = {**dataclasses.asdict(make_record().data_set), "sizes": sizes}
@@ -322,7 +328,7 @@ def test_what_the_metrics_come_to_is_what_a_record_takes(truth, data):
 
 def test_a_path_instead_of_a_file_name_is_refused(tmp_path):
     data_set = {**dataclasses.asdict(make_record().data_set), "file": "/home/me/m.h5"}
-    with pytest.raises(UsageError, match=r"data_set: file is '/home/me/m.h5': the name alone"):
+    with pytest.raises(UsageError, match=r"data_set: file is '/home/me/m.h5': give the file name"):
         read_record(edited(tmp_path / "record.json", data_set=data_set))
 
 

@@ -277,8 +277,8 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
         (("--only", ""), "error: --only is empty: choose from 2, 3, 4, 5, 6, 12"),
         (("--format", ","), "error: --format is empty: choose from pdf, png"),
         (("--format", "svg"), "error: --format svg: 'svg' is not one of pdf, png"),
-        (("nowhere",), "error: no folder or record nowhere: make a record with `hsal-bench run`"),
-        ((), "error: no record in runs: make one with `hsal-bench run`"),
+        (("nowhere",), "error: no folder or record nowhere: create a record with `hsal-bench run`"),
+        ((), "error: no record in runs: create one with `hsal-bench run`"),
     ],
 )
 def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
