@@ -1,4 +1,4 @@
-"""`hsal-bench check-submission`: predictions made elsewhere become records of the board."""
+"""`hsal-bench check-submission`: turn predictions made elsewhere into records."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ RECORDS = Path("leaderboard/records")
 @click.option(
     "--dataset",
     metavar="NAME|FILE",
-    help="The data set that was predicted.  [default: the one that submission.json names]",
+    help="The dataset that was predicted.  [default: the one named in submission.json]",
 )
 @datasets_option()
 @click.option(
     "--records",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help=f"Entries to compare with.  [default: {RECORDS}, where there is one]",
+    help=f"Records to compare with.  [default: {RECORDS}, if it exists]",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FOLDER|FILE.json",
-    help="Write the records there, one per seed, if all checks pass.",
+    help="Write the records there, one per seed, if no check fails.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def check_submission(
@@ -47,22 +47,21 @@ def check_submission(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Check predictions made elsewhere; make records of them.
+    """Check predictions made elsewhere and turn them into records.
 
-    What is stated of them is checked, too. A submission is a folder or zip of submission.json and
-    predictions.jsonl, or for several seeds seed-0.jsonl, seed-1.jsonl and so on.
-    docs/submissions.md has the rules. Exit code 1: it fails a check, every problem is listed; 2:
-    there is no such submission, or no file of --dataset.
+    A submission is a folder or zip with submission.json and predictions.jsonl, or for several seeds
+    seed-0.jsonl, seed-1.jsonl and so on. docs/submissions.md has the rules. Every problem is
+    listed. Exit code 1: a check failed; 2: the submission or the --dataset file does not exist.
     """
     from hsal_bench.cli.common import print_checks
     from hsal_bench.leaderboard.submissions.check import check
     from hsal_bench.text import shown
 
-    file = _there(dataset, data_set_path(dataset, datasets)) if dataset else None
+    file = _existing(dataset, data_set_path(dataset, datasets)) if dataset else None
 
     def stated(name: str) -> Path:
-        # A stranger's word: it names a data set, not whatever file is called so.
-        return _there(name, named_path(name, datasets))
+        # Untrusted: it may name a dataset, but not an arbitrary file.
+        return _existing(name, named_path(name, datasets))
 
     outcome = check(submission, file, stated, _known(records))
     print_checks("submission", shown(str(submission)), outcome.checks, as_json=as_json)
@@ -71,8 +70,8 @@ def check_submission(
             click.echo(f"record written: {path}", err=True)
 
 
-def _there(name: str, path: Path) -> Path:
-    """Return the file of a data set.
+def _existing(name: str, path: Path) -> Path:
+    """Return the file of a dataset.
 
     Raises:
         UsageError: there is no such file.
@@ -86,7 +85,7 @@ def _there(name: str, path: Path) -> Path:
 
 
 def _known(folder: Path | None) -> dict[str, Record]:
-    """Return the records to compare with, by their files; none if none are named or usual."""
+    """Return the records to compare with by file; none without a folder or the default one."""
     from hsal_bench.records.find import find_records
 
     if folder is None and not RECORDS.is_dir():
@@ -95,13 +94,13 @@ def _known(folder: Path | None) -> dict[str, Record]:
 
 
 def _write(records: Sequence[Record], output: Path) -> list[Path]:
-    """Write each record: to the file, or into the folder under the name that the board uses."""
+    """Write each record to the file, or to the folder under its name on the leaderboard."""
     from hsal_bench.files import writable_folder
     from hsal_bench.records.record import write_record
 
     one_file = output.suffix == ".json"
     if one_file and len(records) != 1:
-        raise UsageError(f"{output} is one file, and there are {len(records)} seeds: name a folder")
+        raise UsageError(f"{output} is a file, but there are {len(records)} seeds: name a folder")
     writable_folder(output.parent if one_file else output)
     paths = [output if one_file else output / _file_name(record) for record in records]
     for record, path in zip(records, paths, strict=True):

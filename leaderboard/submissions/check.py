@@ -1,4 +1,4 @@
-"""Checking a submission: every number is computed again, and what is wrong is told, all at once."""
+"""Checking a submission: all numbers are recomputed and all problems are reported."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hsal_bench.records.environment import utc_now
 from hsal_bench.records.record import DataSet, Record, pack_correct
 from hsal_bench.text import shown
 
-from .entry import Entry, opened_entry
+from .entry import Opened, opened_entry
 from .files import Refused
 from .rules import LONGEST, RULES, lines
 from .scores import Scored
 from .statement import Submission
 
 NAMES = tuple(RULES)
-"""The checks, in the order in which they are told: all of them, whatever comes of any."""
+"""All checks, in the order of the report."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was looked at, and the record of each seed if nothing failed."""
+    """The checks, and the record of each seed if no check failed."""
 
     checks: list[Check]
     records: list[Record] = field(default_factory=list)
@@ -34,34 +34,34 @@ class Outcome:
 def check(
     path: Path, file: Path | None, find: Callable[[str], Path], known: Mapping[str, Record]
 ) -> Outcome:
-    """Check the submission `path`, against `known` records, too, by their files' names.
+    """Check the submission `path` and compare it with `known` records by file name.
 
-    `file` is the data set's; where it is None, `find` returns it, given the name that
-    `submission.json` states, or raises UsageError, which is a problem of the submission then.
+    file: the dataset file. If it is None, `find` returns it for the name that `submission.json`
+    states; a UsageError of `find` is a problem of the submission.
 
     Raises:
-        UsageError: there is no such submission; whatever `open_data` refuses.
+        UsageError: there is no such submission, or `open_data` refuses the dataset file.
     """
     try:
         with opened_entry(path, file, find, known) as entry:
             return _outcome(entry)
     except Refused as error:
         first, *others = NAMES
-        unmade = [Check(name, SKIPPED, "none of the files is read") for name in others]
-        return Outcome([Check(first, FAILED, lines(error.problems)), *unmade])
+        skipped = [Check(name, SKIPPED, "the files cannot be read") for name in others]
+        return Outcome([Check(first, FAILED, lines(error.problems)), *skipped])
 
 
-def _outcome(entry: Entry) -> Outcome:
-    checks = [_made(name, rule, entry) for name, rule in RULES.items()]
+def _outcome(entry: Opened) -> Outcome:
+    checks = [_check(name, rule, entry) for name, rule in RULES.items()]
     submission = entry.stated.submission
-    if submission is None or any(one.outcome == FAILED for one in checks):
+    if submission is None or any(check.outcome == FAILED for check in checks):
         return Outcome(checks)
     data = entry.predicted()
     seeds = entry.seeds().items()
     return Outcome(checks, [_record(submission, seed, scored, data) for seed, scored in seeds])
 
 
-def _made(name: str, rule: Callable[[Entry], str], entry: Entry) -> Check:
+def _check(name: str, rule: Callable[[Opened], str], entry: Opened) -> Check:
     try:
         return Check(name, PASSED, shown(rule(entry), LONGEST))
     except Skipped as reason:

@@ -1,7 +1,6 @@
-"""An entry that is checked: its files, what they state, and what they are compared with.
+"""An opened submission: its files, its statement, its dataset, and the records to compare with.
 
-What is asked of it and cannot be had (a field that is missing or wrong, a data set that is not
-found) is the reason why the check that asks is skipped.
+A check that needs something unavailable (an invalid field, a missing dataset) is skipped.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ LARGEST_STATEMENT = 2**16
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An entry, and what it is compared with.
+class Opened:
+    """An opened submission and the records it is compared with.
 
-    data: the data set; None where none is stated, or where it is `not_found`, which says why.
-    known: records, by their files' names.
+    data: the dataset; None if none is stated or it is missing. not_found: why it is missing, or "".
+    known: records by file name.
     """
 
     files: Files
@@ -39,43 +38,43 @@ class Entry:
     not_found: str
     known: Mapping[str, Record]
 
-    def told(self, name: str) -> Any:
-        """Return a field of what is stated.
+    def field(self, name: str) -> Any:
+        """Return a field of `submission.json`.
 
         Raises:
-            Skipped: it is missing or wrong.
+            Skipped: it is missing or invalid.
         """
         if name not in self.stated.fields:
-            raise Skipped(self._untold(name))
+            raise Skipped(self._invalid(name))
         return self.stated.fields[name]
 
     def predicted(self) -> DataFile:
-        """Return the data set that the predictions are of.
+        """Return the dataset that was predicted.
 
         Raises:
-            Skipped: it is not stated or not found, or what is stated is another one.
+            Skipped: it is not stated, is missing, or is not the one that is stated.
         """
         if self.not_found:
-            raise Skipped("they take the data set")
+            raise Skipped("the dataset is missing")
         if self.data is None:
-            raise Skipped(self._untold("data_set"))
-        if self.other_data:
-            raise Skipped("they are of another data set")
+            raise Skipped(self._invalid("data_set"))
+        if self.data_differences:
+            raise Skipped("the dataset is not the stated one")
         return self.data
 
-    def _untold(self, name: str) -> str:
+    def _invalid(self, name: str) -> str:
         if not self.stated.has_fields:
             return f"{STATEMENT} cannot be read"
-        return f"the field {name!r} of {STATEMENT} is missing or wrong"
+        return f"the field {name!r} of {STATEMENT} is missing or invalid"
 
     @cached_property
-    def other_data(self) -> list[str]:
-        """In what the data set is not the one that is stated, as far as any is."""
-        return list(_other_data(self.stated, self.data)) if self.data else []
+    def data_differences(self) -> list[str]:
+        """Differences between the dataset and the one that is stated."""
+        return list(_differences(self.stated, self.data)) if self.data else []
 
     @cached_property
     def scores(self) -> tuple[dict[str, Scored], list[str]]:
-        """What each predictions file comes to, and what is wrong with the others.
+        """The scores of the valid predictions files, and the problems of the others.
 
         Raises:
             Skipped: as `predicted`.
@@ -83,60 +82,60 @@ class Entry:
         return score(self.files, self.predicted())
 
     def seeds(self) -> dict[int, Scored]:
-        """Return what the predictions of each seed come to.
+        """Return the scores of each seed.
 
         Raises:
-            Skipped: as `predicted`, or not all seeds have predictions.
+            Skipped: as `predicted`, or a seed has no valid predictions.
         """
         scored, problems = self.scores
-        wanted = files_of(self.told("seeds"))
+        wanted = files_of(self.field("seeds"))
         if problems or scored.keys() != set(wanted.values()):
-            raise Skipped("there are no numbers of the whole submission")
+            raise Skipped("not all seeds have valid predictions")
         return {seed: scored[name] for seed, name in wanted.items()}
 
 
-def _other_data(stated: Parsed, data: DataFile) -> Iterator[str]:
+def _differences(stated: Parsed, data: DataFile) -> Iterator[str]:
     header, predicted = data.header, stated.fields.get("data_set")
     if stated.data_set not in (None, header.name):
-        yield f"{STATEMENT} states {stated.data_set}, and {data.path} is {header.name}"
+        yield f"{STATEMENT} states {stated.data_set}, but {data.path} is {header.name}"
     if predicted and predicted.content_sha256 != header.content_sha256:
         yield (
-            f"{STATEMENT} states content {predicted.content_sha256[:12]}, and {data.path} has "
-            f"{header.content_sha256[:12]}: predict the images of that file, or mend what is stated"
+            f"{STATEMENT} states content {predicted.content_sha256[:12]}, but {data.path} has "
+            f"{header.content_sha256[:12]}: predict the images of that file, or correct the hash"
         )
 
 
 @contextmanager
 def opened_entry(
     path: Path, file: Path | None, find: Callable[[str], Path], known: Mapping[str, Record]
-) -> Iterator[Entry]:
-    """Yield the submission `path` with what `hsal_bench.leaderboard.submissions.check` is given.
+) -> Iterator[Opened]:
+    """Yield the opened submission `path`; arguments as for `check.check`.
 
     Raises:
-        UsageError: there is no such submission; whatever `open_data` refuses.
+        UsageError: there is no such submission, or `open_data` refuses the dataset file.
         Refused: none of its files can be read.
     """
     with opened(path) as files:
         stated = _stated(files)
-        found, not_found = (file, "") if file else _found(stated.data_set, find)
-        if found is None:
-            yield Entry(files, stated, None, not_found, known)
+        data_file, not_found = (file, "") if file else _data_file(stated.data_set, find)
+        if data_file is None:
+            yield Opened(files, stated, None, not_found, known)
             return
-        with open_data(found) as data:
-            yield Entry(files, stated, data, "", known)
+        with open_data(data_file) as data:
+            yield Opened(files, stated, data, "", known)
 
 
 def _stated(files: Files) -> Parsed:
     if STATEMENT not in files.packed:
-        return unread(["it is missing: docs/submissions.md says what stands in it"])
+        return unread(["the file is missing: docs/submissions.md describes it"])
     try:
         return parse(files.read(STATEMENT, LARGEST_STATEMENT))
     except Refused as error:
         return unread(error.problems)
 
 
-def _found(name: str | None, find: Callable[[str], Path]) -> tuple[Path | None, str]:
-    """Return the file of the data set of that name, or why there is none, "" for no name."""
+def _data_file(name: str | None, find: Callable[[str], Path]) -> tuple[Path | None, str]:
+    """Return the file of a dataset, or None and the reason ("" if there is no name)."""
     if name is None:
         return None, ""
     try:

@@ -1,4 +1,4 @@
-"""What a submission says of itself: `submission.json`, typed, with all that is wrong in it."""
+"""Reading `submission.json`: its typed fields and all of its problems."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from hsal_bench import jsonio
+from hsal_bench.checking import LISTED
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.hashes import is_sha256
 from hsal_bench.jsonio import typed
@@ -19,7 +20,7 @@ from hsal_bench.metrics.scores import MEANINGS, meaning
 from hsal_bench.records.external_entry import Statement, wrong
 from hsal_bench.text import shown
 
-from .files import LISTED, MOST_SEEDS, SINGLE, STATEMENT
+from .files import MOST_SEEDS, SINGLE, STATEMENT
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_NAME = 60
@@ -30,7 +31,7 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class Predicted:
-    """The data set that was predicted, by its name and its content."""
+    """The dataset that was predicted: its name and the hash of its content."""
 
     name: str
     content_sha256: str
@@ -38,12 +39,11 @@ class Predicted:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission(Statement):
-    """`submission.json`. What `Statement` says of its fields holds; the others:
+    """The content of `submission.json`: the fields of `Statement` and these.
 
-    method: a name of small letters, digits and hyphens. seeds: of the training, one per
-    predictions file. parameters: how many numbers were trained. claimed: metrics by name, means
-    over the seeds, with the digits that were written; they are compared with the recomputed ones,
-    and used for nothing.
+    method: a name of lower-case letters, digits and hyphens. seeds: training seeds, one per
+    predictions file. parameters: number of trained parameters. claimed: metrics by name, means
+    over the seeds, with their digits as written; they are only compared with the recomputed ones.
     """
 
     method: str
@@ -55,17 +55,16 @@ class Submission(Statement):
 
     @property
     def statement(self) -> Statement:
-        """What a record keeps of it."""
-        names = [part.name for part in dataclasses.fields(Statement)]
+        """The fields that a record keeps."""
+        names = [field.name for field in dataclasses.fields(Statement)]
         return Statement(**{name: getattr(self, name) for name in names})
 
 
 class Parsed(NamedTuple):
-    """What `submission.json` says, and what is wrong in it, a line each.
+    """The fields of `submission.json` and its problems, one line each.
 
-    fields: those that are as they should be, by name, whatever is wrong with the others.
-    data_set: the name of the one predicted, though its content is not told; None where none is.
-    has_fields: whether there are fields at all, right or wrong: not where it cannot be read.
+    fields: the valid ones by name. data_set: the name of the predicted dataset, even if its content
+    is missing; None if there is no valid name. has_fields: False if the file cannot be read.
     """
 
     fields: Mapping[str, Any]
@@ -75,32 +74,34 @@ class Parsed(NamedTuple):
 
     @property
     def submission(self) -> Submission | None:
-        """The submission, None if anything is wrong in what it says."""
+        """The submission; None if there are problems."""
         return None if self.problems else Submission(**self.fields)
 
 
 def parse(content: bytes) -> Parsed:
-    """Return what `content` says, with all its problems unless there are more than `LISTED`."""
+    """Return the fields in `content`, and the first `LISTED` problems."""
     try:
         values = jsonio.parse(content.decode("utf-8"), Decimal)
     except ValueError as error:
-        return unread([f"it is not JSON ({error})"])
+        return unread([f"the file is not JSON ({error})"])
     if not isinstance(values, dict):
-        return unread(['it is not an object: write {"method": ..., "authors": [...], ...}'])
+        return unread(
+            ['the file is not a JSON object: write {"method": ..., "authors": [...], ...}']
+        )
     kinds = typing.get_type_hints(Submission)
     fields, problems = {}, list(islice(_unknown(values), LISTED + 1))
-    for part in dataclasses.fields(Submission):
-        value, found = _read(part, kinds[part.name], values)
-        problems += found
-        if not found:
-            fields[part.name] = value
+    for spec in dataclasses.fields(Submission):
+        value, wrong_value = _read(spec, kinds[spec.name], values)
+        problems += wrong_value
+        if not wrong_value:
+            fields[spec.name] = value
     if len(problems) > LISTED:
         problems[LISTED:] = ["and more"]
     return Parsed(fields, problems, _named(values))
 
 
 def unread(problems: Sequence[str]) -> Parsed:
-    """Return what a submission says whose `submission.json` cannot be read, and why not."""
+    """Return the result for a `submission.json` that cannot be read."""
     return Parsed({}, list(problems), has_fields=False)
 
 
@@ -112,31 +113,31 @@ def files_of(seeds: Sequence[int]) -> dict[int, str]:
 
 
 def _named(values: dict[str, Any]) -> str | None:
-    found = values.get("data_set")
-    name = found.get("name") if isinstance(found, dict) else None
-    # Only what can be a name: it becomes a part of a path.
+    data_set = values.get("data_set")
+    name = data_set.get("name") if isinstance(data_set, dict) else None
+    # Only a valid name: it becomes part of a path.
     return name if isinstance(name, str) and SLUG.fullmatch(name) else None
 
 
 def _unknown(values: dict[str, Any]) -> Iterator[str]:
-    known = [part.name for part in dataclasses.fields(Submission)]
+    known = [spec.name for spec in dataclasses.fields(Submission)]
     for name in values:
         if name not in known:
-            yield f"no field is named {name!r}: {suggest(name, known)}"
+            yield f"unknown field {name!r}: {suggest(name, known)}"
 
 
-def _read(part: dataclasses.Field[Any], kind: Any, values: dict[str, Any]) -> tuple[Any, list[str]]:
-    """Return the value of a field, and what is wrong with it."""
-    name = part.name
+def _read(spec: dataclasses.Field[Any], kind: Any, values: dict[str, Any]) -> tuple[Any, list[str]]:
+    """Return the value of a field and its problems."""
+    name = spec.name
     if name not in values:
-        if part.default_factory is dataclasses.MISSING:
+        if spec.default_factory is dataclasses.MISSING:
             return None, [f"the field {name!r} is missing"]
-        return part.default_factory(), []
+        return spec.default_factory(), []
     try:
         value = typed(kind, values[name], f"{STATEMENT}: {name}")
     except UsageError as error:
         return None, [str(error).removeprefix(f"{STATEMENT}: ")]
-    # Not more than are told: to find the nearest name for each of thousands takes long.
+    # No more than are listed: finding the nearest name for each of thousands is slow.
     return value, list(islice(_misstated(name, value), LISTED + 1))
 
 
@@ -150,39 +151,39 @@ def _method(name: str) -> Iterator[str]:
     if not SLUG.fullmatch(name) or len(name) > _LONGEST_NAME:
         cut = "..." if len(name) > _LONGEST_NAME else ""
         yield (
-            f"method is {name[:_LONGEST_NAME]!r}{cut}: it must be a name of small letters, digits "
-            f"and single hyphens between them, {_LONGEST_NAME} at most"
+            f"method is {name[:_LONGEST_NAME]!r}{cut}: use lower-case letters, digits and single "
+            f"hyphens, at most {_LONGEST_NAME} characters"
         )
 
 
 def _data_set(predicted: Predicted) -> Iterator[str]:
     if not SLUG.fullmatch(predicted.name):
-        yield f"data_set.name is {predicted.name[:_LONGEST_NAME]!r}: it must be a data set's name"
+        yield f"data_set.name is {predicted.name[:_LONGEST_NAME]!r}: it must be a dataset's name"
     if not is_sha256(predicted.content_sha256):
         yield (
-            "data_set.content_sha256 is not a SHA-256: copy the 64 digits that "
-            "`hsal-bench card` tells of the data set"
+            "data_set.content_sha256 is not a SHA-256: copy the 64 digits that `hsal-bench card` "
+            "prints"
         )
 
 
 def _seeds(seeds: tuple[int, ...]) -> Iterator[str]:
     if not 1 <= len(seeds) <= MOST_SEEDS:
-        yield f"seeds lists {len(seeds):,}: 1 to {MOST_SEEDS}, one per predictions file"
+        yield f"seeds lists {len(seeds):,}: give 1 to {MOST_SEEDS}, one per predictions file"
     if len(set(seeds)) < len(seeds):
-        yield "seeds lists one twice: every seed has a predictions file of its own"
+        yield "seeds has duplicates: give each seed its own predictions file"
     if any(not 0 <= seed <= _LARGEST_SEED for seed in seeds):
-        yield f"seeds must be from 0 to {_LARGEST_SEED}"
+        yield f"seeds must be between 0 and {_LARGEST_SEED}"
 
 
 def _parameters(number: int) -> Iterator[str]:
     if not 0 <= number < 2**63:
-        yield "parameters must be a number of parameters, 0 or more"
+        yield "parameters must be the number of parameters, 0 or more"
 
 
 def _claimed(claimed: Mapping[str, Decimal]) -> Iterator[str]:
     for name, value in claimed.items():
         if not meaning(name):
-            yield f"claimed.{name} is no metric: {suggest(name, MEANINGS)}"
+            yield f"claimed.{name} is not a metric: {suggest(name, MEANINGS)}"
         elif abs(value) > _LARGEST_CLAIM:
             yield f"claimed.{name} is {shown(str(value), _SHOWN)}: no metric is that large"
 

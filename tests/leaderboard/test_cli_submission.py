@@ -59,7 +59,7 @@ def test_every_seed_has_a_record_and_claims_are_of_their_mean(submit, hand_in, t
     names = [f"toy--my-counter--submission--seed-{seed}.json" for seed in (0, 5)]
     assert sorted(path.name for path in (tmp_path / "records").iterdir()) == names
     assert read_record(tmp_path / "records" / names[1]).metrics["exact_match"] == 0.9
-    told = "one.json is one file, and there are 2 seeds: name a folder"
+    told = "one.json is a file, but there are 2 seeds: name a folder"
     assert told in submit("entry", "-o", "one.json")[2]
 
 
@@ -84,7 +84,7 @@ def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(su
         "FAILED   data set: no dataset 'mnist-multiste' and no file data/mnist-multiste.h5" in out
     )
     assert "did you mean 'mnist-multiset'" in out
-    assert "skipped  predictions, claimed numbers, copies: they take the data set\n" in out
+    assert "skipped  predictions, claimed numbers, copies: the dataset is missing\n" in out
     assert err.startswith("error: entry: 2 of 8 checks failed: submission.json, data set")
 
 
@@ -120,8 +120,8 @@ def test_of_a_file_that_cannot_be_read_the_others_are_told_too(submit, hand_in, 
         stated.write(" " * 2**16)
     code, out, err = submit("entry", "--dataset", "toy")
     assert code == 1
-    assert "FAILED   submission.json: submission.json holds more than 65,536 bytes: no such" in out
-    assert "         seed-0.jsonl holds more than 10,240 bytes: no such file needs them\n" in out
+    assert "FAILED   submission.json: submission.json has more than 65,536 bytes: no such" in out
+    assert "         seed-0.jsonl has more than 10,240 bytes: no such file needs that many\n" in out
     assert "         seed-1.jsonl: line 21: [] is not an object" in out
     assert "checks failed: submission.json, predictions" in err
 
@@ -131,7 +131,7 @@ def test_a_file_too_many_is_told_beside_what_is_wrong_with_the_others(submit, ha
     (folder / ".DS_Store").touch()
     code, out, err = submit("entry")
     assert code == 1
-    assert "FAILED   files: .DS_Store does not belong there: a submission holds" in out
+    assert "FAILED   files: .DS_Store is not allowed: a submission contains" in out
     assert "checks failed: files, submission.json, predictions" in err
 
 
@@ -140,7 +140,10 @@ def test_files_that_fit_no_seed_and_seeds_without_a_file_are_told(submit, hand_i
     code, out, _ = submit("entry")
     assert code == 1
     assert "         seed-1.jsonl is missing\n" in out
-    assert "seed-2.jsonl is of no seed in submission.json: seed-0.jsonl and seed-1.jsonl wou" in out
+    assert (
+        "seed-2.jsonl belongs to no seed in submission.json: expected seed-0.jsonl and seed-1.jsonl"
+        in out
+    )
 
 
 def test_predictions_of_another_content_are_refused(submit, hand_in):
@@ -148,10 +151,10 @@ def test_predictions_of_another_content_are_refused(submit, hand_in):
     code, out, _ = submit("entry")
     assert code == 1
     assert (
-        "FAILED   data set: submission.json states content cdcdcdcdcdcd, and data/toy.h5 has "
-        "ab12ab12ab12: predict the images of that file, or mend what is stated\n" in out
+        "FAILED   data set: submission.json states content cdcdcdcdcdcd, but data/toy.h5 has "
+        "ab12ab12ab12: predict the images of that file, or correct the hash\n" in out
     )
-    assert "skipped  predictions, claimed numbers, copies: they are of another data set" in out
+    assert "skipped  predictions, claimed numbers, copies: the dataset is not the stated one" in out
 
 
 @pytest.mark.parametrize(
@@ -159,11 +162,11 @@ def test_predictions_of_another_content_are_refused(submit, hand_in):
     [
         (
             " " * 10_000,
-            "predictions: predictions.jsonl holds more than 10,240 bytes: no such file needs",
+            "predictions: predictions.jsonl has more than 10,240 bytes: no such file needs",
         ),
         (
             "\n" * 9_000,
-            "predictions: predictions.jsonl: it has 9,020 lines for 20 images: write one",
+            "predictions: predictions.jsonl: 9,020 lines for 20 images: write one",
         ),
     ],
 )
@@ -179,7 +182,7 @@ def test_a_very_long_line_is_refused_unread(submit, hand_in, monkeypatch, lines)
     hand_in({"predictions.jsonl": lines() + '{"id": 0, "labels": [' + "1" * 500})
     code, out, _ = submit("entry")
     assert code == 1
-    assert "predictions: predictions.jsonl: it has a line of more than 500 bytes: no pred" in out
+    assert "predictions: predictions.jsonl: a line has more than 500 bytes: no pred" in out
 
 
 def test_a_hostile_zip_fails_with_its_names_escaped(submit, tmp_path):
@@ -188,8 +191,8 @@ def test_a_hostile_zip_fails_with_its_names_escaped(submit, tmp_path):
             archive.writestr(name, "{}")
     code, out, err = submit("e.zip")
     assert code == 1
-    assert "         ../x does not belong there: a submission holds" in out
-    assert "         submission.json\\x1b[2J\\x1b]0;owned\\x07 does not belong there" in out
+    assert "         ../x is not allowed: a submission contains" in out
+    assert "         submission.json\\x1b[2J\\x1b]0;owned\\x07 is not allowed" in out
     assert err.startswith("error: e.zip: 2 of 8 checks failed: files, submission.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "e.zip"]
 
@@ -199,7 +202,7 @@ def test_what_is_stated_cannot_write_to_the_terminal(submit, hand_in):
     hand_in(method=escape, claimed={escape: 1}, data_set={"name": escape, escape: 1}, **{escape: 1})
     code, out, _ = submit("entry")
     assert code == 1
-    assert "method is '\\x1b[31m\\x9b2J\\u202e': it must be" in out
+    assert "method is '\\x1b[31m\\x9b2J\\u202e': use" in out
 
 
 def test_checks_as_json(submit, hand_in):
@@ -216,7 +219,7 @@ def test_checks_as_json(submit, hand_in):
     [
         (
             ["none.zip"],
-            "no submission none.zip: name a folder or a zip, with submission.json in it",
+            "no submission none.zip: name a folder or zip that contains submission.json",
         ),
         (["entry", "--dataset", "none.h5"], "no dataset file none.h5: build it with"),
         (["entry", "--records", "none"], "no folder or record none: create a record with"),

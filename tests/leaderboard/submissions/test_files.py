@@ -84,30 +84,30 @@ def test_a_folder_and_its_zip_hold_the_same(packed, tmp_path, method):
 )
 def test_any_other_name_is_refused(packed, name):
     told = refusal(packed([*GOOD.items(), (name, b"x")]))
-    assert "does not belong there: a submission holds submission.json and predictions.jso" in told
+    assert "is not allowed: a submission contains submission.json and predictions.jso" in told
 
 
 def test_a_packed_folder_is_told_in_a_line_how_to_be_packed(packed):
     files = [("mine/", b""), *((f"mine/{name}", content) for name, content in GOOD.items())]
     assert refusal(packed(files)) == (
-        "all lie in the folder mine: pack the files, not what holds them"
+        "all files are in the folder mine: pack the files without their folder"
     )
     beside = refusal(packed([*files, ("__MACOSX/x", b"")]))
-    assert "mine/predictions.jsonl lies in a folder: pack the files, not the folder that" in beside
+    assert "mine/predictions.jsonl is in a folder: pack the files without their folder" in beside
     for outside in ("../x", "/x"):
-        assert f"{outside} does not belong there" in refusal(packed([(outside, b"")]))
+        assert f"{outside} is not allowed" in refusal(packed([(outside, b"")]))
 
 
 def test_a_nul_in_a_name_does_not_cut_it(packed):
     path = packed([("predictions.jsonlZevil", b"x"), ("submission.json", b"{}")])
     path.write_bytes(path.read_bytes().replace(b"jsonlZevil", b"jsonl\0evil"))
-    assert refusal(path).startswith("predictions.jsonl\\x00evil does not belong there")
+    assert refusal(path).startswith("predictions.jsonl\\x00evil is not allowed")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_is_there_twice_is_refused(packed):
     path = packed([*GOOD.items(), ("submission.json", b'{"a": 1}')])
-    assert refusal(path) == "submission.json is in it 2 times"
+    assert refusal(path) == "submission.json occurs 2 times"
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFDIR, stat.S_IFCHR, stat.S_IFIFO])
@@ -159,7 +159,7 @@ def test_an_encrypted_member_is_refused(packed):
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_other_ways_of_packing_are_refused(packed, method):
     told = refusal(packed(GOOD.items(), method))
-    assert f"submission.json is packed with method {method}: use deflate, the usual one" in told
+    assert f"submission.json is compressed with method {method}: use deflate, the default" in told
 
 
 def test_a_bomb_is_stopped_at_the_ratio(packed):
@@ -168,7 +168,7 @@ def test_a_bomb_is_stopped_at_the_ratio(packed):
     told = refusal(path, limit=10**9)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert told == "predictions.jsonl is packed more than 100 times: predictions are not"
+    assert told == "predictions.jsonl is compressed more than 100 times: predictions are not"
     assert most < 20_000_000
 
 
@@ -177,7 +177,7 @@ def test_a_bomb_is_stopped_at_the_ratio(packed):
     [
         (0, 2**31, "predictions.jsonl cannot be read (it ends early): pack it again"),
         (0, 9, "predictions.jsonl cannot be read ("),
-        (4, 2**31, "predictions.jsonl is packed more than 100 times"),
+        (4, 2**31, "predictions.jsonl is compressed more than 100 times"),
         (4, 9, "predictions.jsonl cannot be read (Bad CRC-32"),
         (4, 0, "predictions.jsonl cannot be read (Bad CRC-32"),
     ],
@@ -197,11 +197,9 @@ def test_the_limits_hold_for_a_folder_as_well(tmp_path, monkeypatch):
     folder.mkdir()
     for name in ("seed-0.jsonl", "seed-1.jsonl"):
         (folder / name).write_bytes(b"x" * 70_000)
-    assert "seed-0.jsonl holds more than 69,999 bytes" in refusal(folder, 69_999).replace(
-        "-1", "-0"
-    )
+    assert "seed-0.jsonl has more than 69,999 bytes" in refusal(folder, 69_999).replace("-1", "-0")
     monkeypatch.setattr(submission_files, "LARGEST_TOTAL", 139_999)
-    assert refusal(folder) == "the files hold more than 139,999 bytes: hand in fewer seeds"
+    assert refusal(folder) == "the files have more than 139,999 bytes: submit fewer seeds"
 
 
 @pytest.mark.parametrize("counted", [100_000 % 2**16, 1])
@@ -217,7 +215,7 @@ def test_a_hundred_thousand_members_are_refused_before_they_are_listed(packed, c
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert told == (
-        f"it is not a zip that can be read (it lists far more than {MOST_FILES} files): {REMEDY}"
+        f"the file is not a readable zip (it lists far more than {MOST_FILES} files): {REMEDY}"
     )
     assert most < 20_000_000  # listed, they would take more than twice as much
 
@@ -225,7 +223,7 @@ def test_a_hundred_thousand_members_are_refused_before_they_are_listed(packed, c
 def test_a_few_members_too_many_are_refused(packed, tmp_path):
     names = [f"seed-{number}.jsonl" for number in range(MOST_FILES + 1)]
     told = refusal(packed([(name, b"") for name in names]))
-    assert told.startswith(f"it holds more than {MOST_FILES} files: a submission holds")
+    assert told.startswith(f"more than {MOST_FILES} files: a submission contains")
     folder = tmp_path / "s"
     folder.mkdir()
     for name in names:
@@ -251,11 +249,13 @@ def test_a_huge_file_is_refused_unread(tmp_path):
 def test_what_is_no_zip_is_refused(tmp_path, content):
     path = tmp_path / "s.zip"
     path.write_bytes(content)
-    assert refusal(path) == f"it is not a zip that can be read (File is not a zip file): {REMEDY}"
+    assert refusal(path) == f"the file is not a readable zip (File is not a zip file): {REMEDY}"
 
 
 def test_what_is_not_there_is_wrong_use(tmp_path):
-    with pytest.raises(UsageError, match=r"no submission .*none.zip: name a folder or a zip, with"):
+    with pytest.raises(
+        UsageError, match=r"no submission .*none.zip: name a folder or zip that contains"
+    ):
         contents(tmp_path / "none.zip")
 
 
@@ -277,7 +277,7 @@ def test_any_byte_changed_is_refused_or_read_within_the_limits(packed):
 def test_a_zip_that_was_cut_is_refused(packed, length):
     path = packed(GOOD.items())
     path.write_bytes(path.read_bytes()[:-length] if length else b"")
-    assert "it is not a zip that can be read" in refusal(path)
+    assert "the file is not a readable zip" in refusal(path)
 
 
 def test_a_stream_that_ends_early_is_refused(packed):

@@ -15,7 +15,7 @@ def test_the_same_entry_can_be_checked_again_and_a_copy_cannot(submit, hand_in, 
     assert submit("entry", "-o", "records")[0] == 0
     code, out, _ = submit("entry", "--records", "records", "-o", "records")
     assert code == 0
-    assert "skipped  copies: there are no other records of these images to compare with" in out
+    assert "skipped  copies: there are no other records of these images" in out
     jumbled = "".join(
         json.dumps(json.loads(line) | {"confidence": 0.5}) + "\n"
         for line in reversed(lines([3]).splitlines())
@@ -24,8 +24,8 @@ def test_the_same_entry_can_be_checked_again_and_a_copy_cannot(submit, hand_in, 
     code, out, _ = submit("copy", "--records", "records")
     assert code == 1
     assert (
-        "FAILED   copies: seed 0 predicts what my-counter seed 0 "
-        "(records/toy--my-counter--submission--seed-0.json) does, everywhere" in out
+        "FAILED   copies: seed 0 has the same predictions as my-counter seed 0 "
+        "(records/toy--my-counter--submission--seed-0.json): submit" in out
     )
 
 
@@ -33,7 +33,7 @@ def test_two_seeds_that_predict_the_same_are_one(submit, hand_in, lines):
     hand_in({"seed-0.jsonl": lines(), "seed-1.jsonl": lines()}, seeds=[0, 1])
     code, out, _ = submit("entry")
     assert code == 1
-    assert "FAILED   copies: seed 1 predicts what seed 0 does, everywhere: hand in one" in out
+    assert "FAILED   copies: seeds 0 and 1 have identical predictions: submit only one" in out
     assert "skipped" not in out
 
 
@@ -46,8 +46,8 @@ def test_of_a_record_without_a_hash_it_is_told_what_can_be(submit, hand_in, tmp_
     code, out, _ = submit("alike", "--records", "records")
     assert code == 0
     assert (
-        "skipped  copies: 1 of 1 records of these images cannot be compared: right on the same "
-        "images, without a hash of what was predicted (records/a.json)\n" in out
+        "skipped  copies: 1 of 1 records of these images cannot be compared: they have the same "
+        "images right and no hash of the predictions (records/a.json)\n" in out
     )
     hand_in({"predictions.jsonl": lines([4])}, "unlike", method="unlike")
     _, out, _ = submit("unlike", "--records", "records")
@@ -74,7 +74,7 @@ def test_records_of_other_images_or_of_failures_are_not_compared(
     hand_in({"predictions.jsonl": lines([3])}, "alike", method="alike")
     code, out, _ = submit("alike", "--records", "records")
     assert code == 0
-    assert "skipped  copies: there are no other records of these images to compare with" in out
+    assert "skipped  copies: there are no other records of these images" in out
 
 
 def test_a_name_that_is_taken_is_refused(submit, hand_in, lines):
@@ -85,16 +85,16 @@ def test_a_name_that_is_taken_is_refused(submit, hand_in, lines):
     assert code == 1
     assert "FAILED   name: 'my-counter' is the name of an entry of Ada Lovelace (records/" in out
     hand_in(name="again", method="hsal-rl")
-    assert "name: 'hsal-rl' is a method of this benchmark: choose another" in submit("again")[1]
+    assert "name: 'hsal-rl' is a method of this benchmark: choose a different" in submit("again")[1]
 
 
-def test_a_claim_that_the_predictions_belie_is_told(submit, hand_in):
+def test_a_claim_that_the_predictions_belie_is_checked(submit, hand_in):
     hand_in(claimed={"exact_match": 0.96, "cardinality_accuracy": 1, "multiset_iou": 0.9})
     code, out, err = submit("entry", "-o", "record.json")
     assert code == 1
     assert (
-        "FAILED   claimed numbers: exact_match is claimed as 0.96, and comes to 0.95: "
-        "mend or drop the claim\n" in out
+        "FAILED   claimed numbers: claimed exact_match 0.96, recomputed 0.95: "
+        "correct or remove it\n" in out
     )
     assert err == "error: entry: 1 of 8 checks failed: claimed numbers\n"
 
@@ -110,20 +110,20 @@ def test_a_claim_is_held_to_the_digits_it_was_written_with(submit, hand_in, clai
     code, out, _ = submit("entry")
     assert code == ends
     if ends:
-        told = "0.80" if claim == "8.0e-1" else claim
-        assert f"exact_match is claimed as {told}, and comes to 0.85: mend or drop" in out
+        written = "0.80" if claim == "8.0e-1" else claim
+        assert f"claimed exact_match {written}, recomputed 0.85: correct or remove" in out
 
 
-def test_a_claim_that_no_number_can_hold_is_told(submit, hand_in):
+def test_a_claim_that_no_number_can_hold_is_checked(submit, hand_in):
     stated = hand_in(claimed={"exact_match": "claim"}) / "submission.json"
     stated.write_text(stated.read_text().replace('"claim"', "1e-99999999999999999999"))
     code, out, err = submit("entry")
     assert code == 1
-    assert "submission.json: it is not JSON (it holds 1e-99999999999999999999)\n" in out
+    assert "submission.json: the file is not JSON (it holds 1e-99999999999999999999)\n" in out
     assert "checks failed: submission.json" in err
 
 
-def told(submit, *arguments):
+def checked(submit, *arguments):
     """Return the checks of a submission that fails: the outcome of each by its name, and why."""
     code, out, _ = submit(*arguments, "--json")
     checks = json.loads(out)["checks"]
@@ -135,20 +135,20 @@ def skipped(checks):
     return {name: why for name, (outcome, why) in checks.items() if outcome == "skipped"}
 
 
-ALONE = {"copies": "there are no other records of these images to compare with"}
+ALONE = {"copies": "there are no other records of these images"}
 
 
-def untold(field):
-    return f"the field '{field}' of submission.json is missing or wrong"
+def invalid(field):
+    return f"the field '{field}' of submission.json is missing or invalid"
 
 
 UNPREDICTED = ("data set", "predictions", "claimed numbers", "copies")
 
 
-def test_a_submission_that_states_nothing_is_told(submit, hand_in):
+def test_a_submission_that_states_nothing_is_checked(submit, hand_in):
     (hand_in() / "submission.json").unlink()
-    checks = told(submit, "entry")
-    missing = "it is missing: docs/submissions.md says what stands in it"
+    checks = checked(submit, "entry")
+    missing = "the file is missing: docs/submissions.md describes it"
     assert checks["submission.json"] == ("failed", missing)
     unread = ("name", "seeds", *UNPREDICTED)
     assert skipped(checks) == dict.fromkeys(unread, "submission.json cannot be read")
@@ -162,26 +162,26 @@ def test_a_submission_that_states_nothing_is_told(submit, hand_in):
         ({"autors": ["Ada"]}, ALONE),
         (
             {"method": "My Method"},
-            dict.fromkeys(["name", "copies"], untold("method")),
+            dict.fromkeys(["name", "copies"], invalid("method")),
         ),
         (
             {"claimed": {"accuracy": 1}},
-            {"claimed numbers": untold("claimed")} | ALONE,
+            {"claimed numbers": invalid("claimed")} | ALONE,
         ),
         (
             {"seeds": "all"},
             dict.fromkeys(
                 ["seeds", "claimed numbers", "copies"],
-                untold("seeds"),
+                invalid("seeds"),
             ),
         ),
         (
             {"data_set": {"name": "toy"}},
-            {"data set": untold("data_set")} | ALONE,
+            {"data set": invalid("data_set")} | ALONE,
         ),
         (
             {"data_set": {"content_sha256": CONTENT}},
-            dict.fromkeys(UNPREDICTED, untold("data_set")),
+            dict.fromkeys(UNPREDICTED, invalid("data_set")),
         ),
     ],
 )
@@ -189,7 +189,7 @@ def test_one_wrong_field_keeps_no_check_from_being_made_that_does_not_take_it(
     submit, hand_in, changes, waiting
 ):
     hand_in(**changes)
-    checks = told(submit, "entry")
+    checks = checked(submit, "entry")
     assert [name for name, (outcome, _) in checks.items() if outcome == "failed"] == [
         "submission.json"
     ]
@@ -200,21 +200,25 @@ def test_one_wrong_field_keeps_no_check_from_being_made_that_does_not_take_it(
     ("changes", "name", "said"),
     [
         ({"method": "hsal-rl"}, "name", "'hsal-rl' is a method of this benchmark"),
-        ({"claimed": {"exact_match": 0.5}}, "claimed numbers", "exact_match is claimed as 0.5, an"),
+        (
+            {"claimed": {"exact_match": 0.5}},
+            "claimed numbers",
+            "claimed exact_match 0.5, recomputed",
+        ),
         ({"seeds": [0, 1]}, "seeds", "3 problems\n         seed-0.jsonl is missing\n"),
-        ({"data_set": {"name": "toys"}}, "data set", "submission.json states toys, and data/toy.h"),
+        ({"data_set": {"name": "toys"}}, "data set", "submission.json states toys, but data/toy.h"),
     ],
 )
-def test_what_else_is_wrong_beside_a_field_is_told(submit, hand_in, changes, name, said):
+def test_what_else_is_wrong_beside_a_field_is_checked(submit, hand_in, changes, name, said):
     hand_in(link="x", **changes)
-    outcome, why = told(submit, "entry", "--dataset", "toy")[name]
+    outcome, why = checked(submit, "entry", "--dataset", "toy")[name]
     assert (outcome, why[: len(said)]) == ("failed", said)
 
 
 def test_the_copy_of_another_seed_is_told_though_the_method_has_no_name(submit, hand_in, lines):
     hand_in({"seed-0.jsonl": lines(), "seed-1.jsonl": lines()}, seeds=[0, 1], method="A")
-    twin = "seed 1 predicts what seed 0 does, everywhere"
-    assert told(submit, "entry")["copies"] == ("failed", f"{twin}: hand in one of them")
+    twins = "seeds 0 and 1 have identical predictions: submit only one of them"
+    assert checked(submit, "entry")["copies"] == ("failed", twins)
 
 
 def test_whose_a_name_is_is_not_told_of_an_entry_without_authors(submit, hand_in, lines):
@@ -222,10 +226,10 @@ def test_whose_a_name_is_is_not_told_of_an_entry_without_authors(submit, hand_in
     submit("entry", "-o", "records/a.json")
     hand_in({"predictions.jsonl": lines([7])}, "again", authors=[])
     assert (
-        skipped(told(submit, "again", "--records", "records"))
+        skipped(checked(submit, "again", "--records", "records"))
         == {
-            "name": "'my-counter' is the name of an entry of Ada Lovelace (records/a.json), and "
-            "submission.json does not say whose this one is"
+            "name": "'my-counter' is the name of an entry of Ada Lovelace (records/a.json), but "
+            "submission.json states no valid authors"
         }
         | ALONE
     )
@@ -238,20 +242,20 @@ def test_a_name_that_is_surely_taken_fails_whatever_else_is_doubtful(
     submit("entry", "-o", "records/a.json")
     write_record(run("my-counter").record, tmp_path / "records" / "b.json")
     hand_in({"predictions.jsonl": lines([7])}, "again", authors=[])
-    outcome, why = told(submit, "again", "--records", "records")["name"]
+    outcome, why = checked(submit, "again", "--records", "records")["name"]
     assert outcome == "failed"
-    assert why == "'my-counter' is the name of an entry of a run (records/b.json): choose another"
+    assert why == "'my-counter' is the name of a run (records/b.json): choose a different name"
 
 
 def test_where_no_file_can_be_read_no_other_check_is_made(submit, tmp_path):
     (tmp_path / "e.zip").write_bytes(b"PK")
-    checks = told(submit, "e.zip")
-    assert checks["files"][1].startswith("it is not a zip that can be read")
-    assert skipped(checks) == dict.fromkeys(NAMES[1:], "none of the files is read")
+    checks = checked(submit, "e.zip")
+    assert checks["files"][1].startswith("the file is not a readable zip")
+    assert skipped(checks) == dict.fromkeys(NAMES[1:], "the files cannot be read")
 
 
-def test_a_submission_without_predictions_is_told(submit, hand_in):
+def test_a_submission_without_predictions_is_checked(submit, hand_in):
     (hand_in() / "predictions.jsonl").unlink()
-    checks = told(submit, "entry")
+    checks = checked(submit, "entry")
     assert checks["seeds"] == ("failed", "predictions.jsonl is missing")
     assert skipped(checks)["predictions"] == "there is no predictions file"

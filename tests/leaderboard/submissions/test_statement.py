@@ -54,12 +54,12 @@ def test_each_seed_has_a_file():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"method": "My Method"}, "method is 'My Method': it must be a name of small letters, dig"),
-        ({"method": "../x"}, "method is '../x': it must be a name of small letters"),
-        ({"method": "a\x1b[31m"}, "method is 'a\\x1b[31m': it must be a name of small letters"),
-        ({"method": "a--b"}, "method is 'a--b': it must be a name of small letters"),
-        ({"method": "a\n"}, "method is 'a\\n': it must be a name of small letters"),
-        ({"method": "a" * 61}, f"method is '{'a' * 60}'...: it must be a name"),
+        ({"method": "My Method"}, "method is 'My Method': use lower-case letters, dig"),
+        ({"method": "../x"}, "method is '../x': use lower-case letters"),
+        ({"method": "a\x1b[31m"}, "method is 'a\\x1b[31m': use lower-case letters"),
+        ({"method": "a--b"}, "method is 'a--b': use lower-case letters"),
+        ({"method": "a\n"}, "method is 'a\\n': use lower-case letters"),
+        ({"method": "a" * 61}, f"method is '{'a' * 60}'...: use lower-case"),
         ({"method": 3}, "method is 3: it must be a text"),
         ({"authors": []}, "authors is empty: name at least one"),
         ({"authors": "Ada"}, "authors is 'Ada': it must be a list"),
@@ -67,20 +67,20 @@ def test_each_seed_has_a_file():
         ({"link": "ftp://x"}, "link is not a web address: it must begin with https://"),
         ({"entry": "Official"}, "entry is 'Official': it must be official or unofficial"),
         ({"split": "valid"}, "split is 'valid': it must be test"),
-        ({"seeds": []}, "seeds lists 0: 1 to 100, one per predictions file"),
-        ({"seeds": list(range(101))}, "seeds lists 101: 1 to 100, one per predictions file"),
-        ({"seeds": [1, 1]}, "seeds lists one twice: every seed has a predictions file of its own"),
-        ({"seeds": [-1]}, "seeds must be from 0 to 2147483647"),
-        ({"seeds": [10**50]}, "seeds must be from 0 to 2147483647"),
+        ({"seeds": []}, "seeds lists 0: give 1 to 100, one per predictions file"),
+        ({"seeds": list(range(101))}, "seeds lists 101: give 1 to 100, one per predictions file"),
+        ({"seeds": [1, 1]}, "seeds has duplicates: give each seed its own predictions file"),
+        ({"seeds": [-1]}, "seeds must be between 0 and 2147483647"),
+        ({"seeds": [10**50]}, "seeds must be between 0 and 2147483647"),
         ({"seeds": [True]}, "seeds[0] is True: it must be a whole number"),
         ({"extra_data": [""]}, "extra_data [0] is empty: describe it in words"),
-        ({"parameters": -1}, "parameters must be a number of parameters, 0 or more"),
+        ({"parameters": -1}, "parameters must be the number of parameters, 0 or more"),
         ({"parameters": 1.5}, "parameters is 1.5: it must be a whole number"),
         ({"data_set": "m"}, "data_set is 'm': it must be an object"),
         ({"data_set": {"name": "m"}}, "data_set: the field 'content_sha256' is missing"),
         (
             {"data_set": {"name": "../../x.h5", "content_sha256": "ab12" * 16}},
-            "data_set.name is '../../x.h5': it must be a data set's name",
+            "data_set.name is '../../x.h5': it must be a dataset's name",
         ),
         (
             {"data_set": {"name": "m", "content_sha256": "AB"}},
@@ -88,13 +88,13 @@ def test_each_seed_has_a_file():
         ),
         (
             {"claimed": {"accuracy": 1}},
-            "claimed.accuracy is no metric: did you mean 'cardinality_ac",
+            "claimed.accuracy is not a metric: did you mean 'cardinality_ac",
         ),
         ({"claimed": {"macro_f1": None}}, "claimed.macro_f1 is None: it must be a number"),
         ({"claimed": {"macro_f1": "1"}}, "claimed.macro_f1 is '1': it must be a number"),
         ({"claimed": {"macro_f1": 10**400}}, f"claimed.macro_f1 is 1{'0' * 39}...: no metric is"),
         ({"claimed": {"cardinality_bias": -1e7}}, "claimed.cardinality_bias is -10000000.0: no"),
-        ({"autors": ["Ada"]}, "no field is named 'autors': did you mean 'authors'?"),
+        ({"autors": ["Ada"]}, "unknown field 'autors': did you mean 'authors'?"),
     ],
 )
 def test_a_wrong_field_is_told(changes, said):
@@ -106,7 +106,7 @@ def test_all_that_is_wrong_is_told_at_once():
     values = {**GOOD, "method": "A", "authors": ["", "x\n"], "links": "", "seeds": 3}
     del values["link"], values["entry"]
     assert [problem.partition(":")[0] for problem in problems(json.dumps(values))] == [
-        "no field is named 'links'",
+        "unknown field 'links'",
         "the field 'entry' is missing",
         "authors [0] is empty",
         "authors [1] contains unprintable characters",
@@ -119,13 +119,13 @@ def test_all_that_is_wrong_is_told_at_once():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "it is not JSON (Expecting value"),
-        ("[]", 'it is not an object: write {"method": ..., "authors": [...], ...}'),
-        ('{"a": 1, "a": 2}', "it is not JSON (duplicate key 'a')"),
-        ('{"a": NaN}', "it is not JSON (it holds NaN)"),
-        (b'{"\xff": 1}', "it is not JSON ('utf-8' codec can't decode"),
-        ("[" * 60_000, "it is not JSON (nested too deep)"),
-        ('{"a": ' + "1" * 5000 + "}", "it is not JSON (Exceeds the limit"),
+        ("", "the file is not JSON (Expecting value"),
+        ("[]", 'the file is not a JSON object: write {"method": ..., "authors": [...], ...}'),
+        ('{"a": 1, "a": 2}', "the file is not JSON (duplicate key 'a')"),
+        ('{"a": NaN}', "the file is not JSON (it holds NaN)"),
+        (b'{"\xff": 1}', "the file is not JSON ('utf-8' codec can't decode"),
+        ("[" * 60_000, "the file is not JSON (nested too deep)"),
+        ('{"a": ' + "1" * 5000 + "}", "the file is not JSON (Exceeds the limit"),
     ],
 )
 def test_what_is_no_json_object_is_refused(text, said):
