@@ -1,7 +1,7 @@
 """CNN-RNN: cross-entropy on the labels in a chosen order, on the plain decoder (arXiv 1604.04573).
 
-The field's usual way around multisets: make them sequences. `order` says how, `teacher_forcing`
-whether the true or the sampled label is fed back.
+The field's usual approach to multisets: turn them into sequences. `order` selects how;
+`teacher_forcing` selects whether the true or the sampled label is fed back.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from .shared import losses
 
 @dataclass(frozen=True)
 class CnnRnnConfig(SequenceConfig):
-    """How a multiset becomes a sequence."""
+    """The order of the labels, and the label that is fed back."""
 
-    order: Order = option("frequency", "order in which the labels are to be named")
+    order: Order = option("frequency", "order in which the labels are predicted")
     teacher_forcing: bool = option(True, "feed back true labels, not the model's samples")
 
 
@@ -61,6 +61,6 @@ class CnnRnn(ExecutedSequence):
         return (losses.cross_entropy(log_p, self._targets(batch)) * counted).sum(1)
 
     def _targets(self, batch: Batch) -> Int[Tensor, "batch T"]:
-        """Return the labels of T steps; what is after the last does not count and is class 0."""
+        """Return the labels of T steps; steps after the last label are class 0 and do not count."""
         labels = ordered_labels(batch, self.config.order, self.ranks)
         return nn.functional.pad(labels, (0, 1), value=-1).clamp_min(0)

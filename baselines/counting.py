@@ -1,7 +1,7 @@
-"""Counting per class from the pooled volume: the baselines nobody should lose to.
+"""Counting per class from the pooled volume: the weakest baselines that a method should beat.
 
-No attention and no order: V is pooled, and every class gets its count by itself, as a
-classification into 0..K_max or as a Poisson regression.
+There is no attention and no order: V is pooled, and the count of each class is predicted
+independently, by classification into 0..K_max or by Poisson regression.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hsal_bench.baselines.shared.pooled import pooled_head
+from hsal_bench.baselines.shared.layers import pooled_head
 from hsal_bench.method.contract import Batch, Prediction, Presets
 from hsal_bench.method.gradient import GradientConfig, GradientMethod
 from hsal_bench.options import option
@@ -24,7 +24,7 @@ from hsal_bench.options import option
 
 @dataclass(frozen=True)
 class CountingConfig(GradientConfig):
-    """What both ways of counting share."""
+    """The config of both counting methods."""
 
     hidden: int = option(0, "units of a hidden layer on the pooled volume; 0: none", at_least=0)
 
@@ -47,7 +47,7 @@ class _Counting(GradientMethod):
         return pooled_head(self.task.input_shape[0], self.config.hidden, outputs)
 
     def scores(self, batch: Batch) -> Float[Tensor, "batch classes outputs"]:
-        """Return the head's numbers."""
+        """Return the output of the head."""
         return self.network(batch.inputs).unflatten(1, (self.task.num_classes, self.outputs))
 
 
@@ -56,7 +56,7 @@ class CountClassifier(_Counting):
 
     @property
     def outputs(self) -> int:
-        """The counts 0..K_max."""
+        """One per count 0..K_max."""
         return self.task.max_objects + 1
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -76,13 +76,13 @@ class CountClassifier(_Counting):
 
 
 class CountRegression(_Counting):
-    """Each class's count as a Poisson variable whose rate is regressed."""
+    """Each class's count as a Poisson variable with a predicted rate."""
 
     any_cardinality: ClassVar[bool] = True
 
     @property
     def outputs(self) -> int:
-        """The logarithm of the rate."""
+        """One: the logarithm of the rate."""
         return 1
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:

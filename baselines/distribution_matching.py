@@ -1,7 +1,7 @@
 """Matching the distribution of a multiset's labels (arXiv 1711.05246 §3.1).
 
-Q is the share of each class in the truth, counts / abs(Y). The sequential form brings the mean of
-the steps' distributions near Q; the one-step form predicts Q and abs(Y) at once.
+Q is the share of each class in the truth, counts / abs(Y). The sequential form fits the mean of the
+steps' distributions to Q; the one-step form predicts Q and abs(Y) at once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench.baselines.shared.decoder import Choose, Decoded
+from hsal_bench.baselines.shared.layers import pooled_head
 from hsal_bench.baselines.shared.policy import greedy
-from hsal_bench.baselines.shared.pooled import pooled_head
 from hsal_bench.baselines.shared.sequence import SMALL, ExecutedSequence, SequenceConfig
 from hsal_bench.method.contract import Batch, Prediction, Presets
 from hsal_bench.method.gradient import GradientConfig, GradientMethod
@@ -30,21 +30,21 @@ Distance = Literal["kl", "l1"]
 
 @dataclass(frozen=True)
 class DistributionMatchingConfig(SequenceConfig):
-    """How far apart two distributions are."""
+    """The distance between two distributions."""
 
     distance: Distance = option("kl", "kl: KL(Q, mean p_t); l1: the sum of absolute differences")
 
 
 @dataclass(frozen=True)
 class OneStepConfig(GradientConfig):
-    """The same for the one-step form, and its hidden layer."""
+    """The distance and the hidden layer of the one-step form."""
 
     distance: Distance = option("kl", "kl: KL(Q, p); l1: the sum of absolute differences")
     hidden: int = option(512, "units of the hidden layer on the pooled volume", at_least=1)
 
 
 class DistributionMatching(ExecutedSequence):
-    """The mean of p_t over the steps t <= m is matched to the labels' distribution Q, by D."""
+    """Matches the mean of p_t over the steps t <= m to the labels' distribution Q."""
 
     Config: ClassVar[type] = DistributionMatchingConfig
     presets: ClassVar[Presets] = {"quick": {**SMALL, "weight_decay": 0.01}}
@@ -54,7 +54,7 @@ class DistributionMatching(ExecutedSequence):
         return lambda t, scores: greedy(scores)
 
     def class_loss(self, decoded: Decoded, batch: Batch) -> Float[Tensor, " batch"]:
-        """Return D(Q, the mean of the distributions at the steps that name a label)."""
+        """Return D(Q, mean of p_t over the steps t <= m)."""
         counts, _ = batch.truth()
         m = counts.sum(1)
         counted = losses.class_steps(m, self.T)
@@ -65,7 +65,7 @@ class DistributionMatching(ExecutedSequence):
 
 
 class OneStepMatching(GradientMethod):
-    """Q and the number of objects from the pooled volume, in one step."""
+    """Predicts Q and the number of objects from the pooled volume in one step."""
 
     Config: ClassVar[type] = OneStepConfig
     presets: ClassVar[Presets] = {"quick": {"learning_rate": 3e-3, "hidden": 1024}}
@@ -87,7 +87,7 @@ class OneStepMatching(GradientMethod):
         return {"loss": matching + size_loss, "matching": matching, "size_loss": size_loss}
 
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
-        """Predict the likeliest number of objects, shared out among the classes by p."""
+        """Predict the likeliest number of objects, divided among the classes by p."""
         self.network.eval()
         with torch.no_grad():
             scores, sizes = self._scores(batch)
@@ -105,7 +105,7 @@ def kl(
 ) -> Float[Tensor, " batch"]:
     """Return KL(Q, p) with Q = counts / abs(Y), 0 for an image without objects.
 
-    From log p, whose gradient is there where p itself is too small for its dtype.
+    It takes log p, which has a gradient even if p underflows.
     """
     Q = _shares(counts)
     return (torch.xlogy(Q, Q) - Q * log_p).sum(1)
@@ -121,9 +121,9 @@ def l1(
 def log_mean(
     log_p: Float[Tensor, "batch T classes"], counted: Bool[Tensor, "batch T"]
 ) -> Float[Tensor, "batch classes"]:
-    """Return the logarithm of the mean of the counted steps' p; some finite number if none is."""
+    """Return the log of the mean p of the counted steps; a finite number if there are none."""
     m = counted.sum(1, keepdim=True)
-    # Where no step counts all are kept: no mean at all would be -inf here, and 0 times that NaN.
+    # If no step counts, all are kept: an empty mean would be -inf, and 0 times that NaN.
     kept = (counted | (m == 0))[:, :, None]
     return log_p.masked_fill(~kept, -torch.inf).logsumexp(1) - m.clamp_min(1).log()
 
@@ -131,7 +131,7 @@ def log_mean(
 def apportioned(
     p: Float[Tensor, "batch classes"], m: Int[Tensor, " batch"]
 ) -> Int[Tensor, "batch classes"]:
-    """Return whole counts near m p that add up to m: the largest remainders are rounded up."""
+    """Return integer counts near m p that sum to m; the largest remainders are rounded up."""
     exact = p * m[:, None]
     whole = exact.floor()
     missing = m - whole.sum(1).long()
@@ -140,5 +140,5 @@ def apportioned(
 
 
 def _shares(counts: Tensor) -> Tensor:
-    """Return Q, zeros for an image without objects."""
+    """Return Q; zeros for an image without objects."""
     return counts / counts.sum(1, keepdim=True).clamp_min(1)

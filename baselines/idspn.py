@@ -1,11 +1,11 @@
-"""idspn: the multiset whose encoding is that of the image, found by gradient descent.
+"""idspn: gradient descent towards a multiset whose encoding matches that of the image.
 
 Zhang et al. 2022 (arXiv 2111.12193) after DSPN (arXiv 1906.06565): a vector z is computed from V,
-the elements Y descend on 1/2 |enc(Y) - z|^2, and the gradient of a loss on Y reaches z and enc by
-approximate implicit differentiation: as if the descent had ended at a minimum, though it ends at
-none (after 20 steps, on a small task, the objective's gradient has more than half of the norm it
-began with). So it matters at which set that gradient is taken (`gradient_at`). What descends are
-the elements' logits over the classes and "no object".
+the elements Y minimise 1/2 |enc(Y) - z|^2, and the gradient of a loss on Y reaches z and enc by
+approximate implicit differentiation, as if the descent had ended at a minimum. It does not: after
+20 steps, on a small task, the objective's gradient keeps more than half of its initial norm. So it
+matters at which set that gradient is taken (`gradient_at`). The elements are logits over the
+classes and "no object".
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Objective = Callable[[Tensor], Tensor]
 class IdspnConfig(MatchingConfig):
     """Sizes, and the inner gradient descent.
 
-    Steps, momentum and the place of the gradient are the defaults of the paper's published code
-    (davzha/multiset-equivariance), the clip is that of its runs on CLEVR. Three things differ.
-    There the objective is a mean over the numbers of z and the rate 1; here it is a sum, and at a
-    rate of 1 the descent came to swing within 300 updates, as the encoder grew steeper. So
-    `inner_clip` bounds a gradient that is `latent` times the one it bounds there. And every descent
-    begins at the same set, drawn once; there each image gets a new one.
+    Steps, momentum and `gradient_at` are the defaults of the paper's published code
+    (davzha/multiset-equivariance); the clip is that of its runs on CLEVR. Three things differ. The
+    published objective is a mean over the dimensions of z with a rate of 1; here it is a sum, and
+    with a rate of 1 the descent started to oscillate within 300 updates as the encoder grew
+    steeper. So `inner_clip` bounds a gradient `latent` times as large. And all descents start at
+    the same set, sampled once; the published code samples one per image.
     """
 
     hidden: int = option(512, "hidden units of the set encoder and of the image's", at_least=1)
@@ -50,11 +50,11 @@ class IdspnConfig(MatchingConfig):
 
 
 class SetEncoder(nn.Module):
-    """A multiset of vectors as one: an MLP of each, sorted feature by feature, and weighed.
+    """Encodes a multiset: an MLP of each element, then a weighted sum of the sorted features.
 
-    Sorted positions have weights of their own (FSPool, arXiv 1906.02795). The encoding does not
-    depend on the order of the elements, yet its gradient tells equal ones apart by their sorted
-    position: descent can separate them, which a sum over the elements never would.
+    Each sorted position has its own weight (FSPool, arXiv 1906.02795). The encoding does not depend
+    on the order of the elements, but its gradient differs between equal ones by their sorted
+    position, so descent can separate them. With a plain sum it could not.
     """
 
     def __init__(self, elements: int, d: int, hidden: int, latent: int) -> None:
@@ -79,11 +79,11 @@ class IdspnNetwork(nn.Module):
         self.config = config
         self.image_encoder = ImageEncoder(input_shape[0], config.hidden, config.latent)
         self.set_encoder = SetEncoder(config.queries, num_classes + 1, config.hidden, config.latent)
-        # Not learned: the implicit gradient has no part for where the descent began.
+        # Not learned: the implicit gradient does not reach the start of the descent.
         self.register_buffer("Y_0", 0.1 * torch.randn(config.queries, num_classes + 1))
 
     def forward(self, V: Float[Tensor, "batch C h w"]) -> Float[Tensor, "batch elements choices"]:
-        """Return the elements, with a gradient where one is wanted."""
+        """Return the elements, with the implicit gradient if gradients are enabled."""
         z, config = self.image_encoder(V), self.config
         final, previous = descend(
             lambda Y: self.objective(Y, z.detach()),
@@ -102,9 +102,9 @@ class IdspnNetwork(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """z of a volume: two convolutions, summed over the cells, a linear layer, normalised.
+    """Computes z: two convolutions, a sum over the cells, a linear layer, a normalisation.
 
-    z has the norm sqrt(latent), whatever the image, which is not in the paper.
+    z always has the norm sqrt(latent) (not from the paper).
     """
 
     def __init__(self, channels: int, hidden: int, latent: int) -> None:
@@ -133,12 +133,10 @@ def descend(
     momentum: float,
     clip: float,
 ) -> tuple[Float[Tensor, "batch elements d"], Float[Tensor, "batch elements d"]]:
-    """Return Y_n and Y_{n-1}: the sets after n = `steps` of gradient descent, and one step before.
+    """Return Y_n and Y_{n-1}: the sets after n = `steps` of gradient descent and one step before.
 
-    The descent has Nesterov momentum; no gradient is kept.
-
-    clip: the largest norm of one image's gradient. Works where the caller has switched gradients
-    off, too.
+    The descent uses Nesterov momentum, keeps no gradient graph, and also works with gradients
+    disabled. clip: largest norm of an image's gradient.
     """
     Y = previous = Y_0.detach()
     velocity = torch.zeros_like(Y)
@@ -157,11 +155,11 @@ def with_implicit_gradient(
     Y: Float[Tensor, "batch elements d"],
     at: Float[Tensor, "batch elements d"],
 ) -> Float[Tensor, "batch elements d"]:
-    """Return Y with the gradient of a minimum that lies at the set `at`.
+    """Return Y with the gradient that it would have if the set `at` were a minimum.
 
-    At a minimum dY = -H^-1 d(grad objective), and `at` is treated as one, wherever the descent
-    ended. The Hessian H is taken for the identity (§3.3 of the paper), so that only one gradient
-    of the objective is differentiated. Without gradients wanted, Y is returned as it is.
+    At a minimum dY = -H^-1 d(grad objective). The Hessian H is approximated by the identity (§3.3
+    of the paper), so only one gradient of the objective is differentiated. With gradients disabled,
+    Y is returned unchanged.
     """
     if not torch.is_grad_enabled():
         return Y
@@ -170,7 +168,7 @@ def with_implicit_gradient(
 
 
 class Idspn(SetMatching):
-    """Elements that descend towards the encoding of the image (multiset-equivariant)."""
+    """Gradient descent of elements towards the encoding of the image (multiset-equivariant)."""
 
     Config: ClassVar[type] = IdspnConfig
     presets: ClassVar[Presets] = {"quick": {"hidden": 64, "latent": 96, "learning_rate": 3e-3}}

@@ -1,7 +1,7 @@
-"""The log-marginal loss: -log of the probability of naming any label that is still available.
+"""The log-marginal loss: -log of the probability of predicting any label that is still available.
 
-Where the multiset loss wants every label that is left in its share, this is content with any. No
-publication of it is known; executed as the multiset loss.
+The multiset loss asks for every remaining label in proportion; this loss accepts any of them. We
+know of no publication. Labels are executed as for the multiset loss.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The multiset loss (arXiv 1711.05246): the policy follows the labels that are still left.
+"""The multiset loss (arXiv 1711.05246): the policy imitates an oracle of the remaining labels.
 
-Its oracle pi* spreads its probability over the labels still available, n_t(c) of each class; the
-loss of a step is the cross-entropy to it. An executed label is taken away if it is available.
+The oracle pi* distributes its probability over the labels still available, n_t(c) of each class;
+the loss of a step is the cross-entropy to it. An executed label is removed if it is available.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Execution = Literal["greedy", "stochastic", "oracle"]
 
 @dataclass(frozen=True)
 class MultisetLossConfig(SequenceConfig):
-    """Whose labels are executed in training."""
+    """Which labels are executed in training."""
 
     execution: Execution = option(
         "greedy", "greedy or stochastic: the policy's best label or its sample; oracle: pi*'s"
@@ -35,7 +35,7 @@ class MultisetLossConfig(SequenceConfig):
 
 
 class MultisetLoss(ExecutedSequence):
-    """Cross-entropy to the labels still available, whichever were executed before."""
+    """Cross-entropy to the labels still available, for any execution."""
 
     Config: ClassVar[type] = MultisetLossConfig
     presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 3e-3}}
@@ -51,9 +51,10 @@ class MultisetLoss(ExecutedSequence):
         return Oracle(counts, self.generator)
 
     def class_loss(self, decoded: Decoded, batch: Batch) -> Float[Tensor, " batch"]:
-        """Return the sum over t <= m of the loss of each step against what is left there.
+        """Return the sum over t <= m of each step's loss given the labels available there.
 
-        The paper divides by abs(Y); here, as for every sequential method, each label counts alike.
+        The paper divides by abs(Y); here each label has the same weight, as in every sequential
+        method.
         """
         counts, _ = batch.truth()
         counted = losses.class_steps(counts.sum(1), self.T)
@@ -62,13 +63,13 @@ class MultisetLoss(ExecutedSequence):
 
 
 class Oracle:
-    """Executes labels that are left, each as likely as any other; then any class at all."""
+    """Executes the remaining labels uniformly at random; then any class."""
 
     def __init__(self, counts: Int[Tensor, "batch classes"], generator: torch.Generator) -> None:
         self.left, self.generator = counts, generator
 
     def __call__(self, t: int, scores: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
-        """Return a label of those left, and take it away."""
+        """Return one of the remaining labels and remove it."""
         y = sample(self.left.to(scores.dtype).clamp_min(1e-9).log(), self.generator)
         self.left = (self.left - torch.nn.functional.one_hot(y, self.left.shape[1])).clamp_min(0)
         return y

@@ -1,10 +1,9 @@
-"""Searching the order: the labels of a multiset in the order that suits the decoder best.
+"""Order search: training on the order of the labels that suits the decoder best.
 
-aligned: predicted label alignment (arXiv 1911.09996). The decoder's own labels are fed back;
-those that are still available count as named at their step, the rest of the labels are assigned
-to the other steps at the least loss. best and marginal: every distinct order is tried by teacher
-forcing, and the loss is that of the best one, min over pi of -log p(pi), or -log sum
-p(pi) (set probability, arXiv 1904.05829).
+aligned: predicted label alignment (arXiv 1911.09996). The decoder's own labels are fed back. Those
+that are still available keep their steps; the other labels are assigned to the other steps at the
+least loss. best and marginal: every distinct order is tried by teacher forcing, and the loss is
+that of the best, min over pi of -log p(pi), or -log sum p(pi) (set probability, arXiv 1904.05829).
 """
 
 from __future__ import annotations
@@ -41,13 +40,13 @@ MOST_EXACT = 5
 
 @dataclass(frozen=True)
 class OrderSearchConfig(SequenceConfig):
-    """Which order is followed."""
+    """How the order is searched."""
 
     search: Search = option("aligned", "aligned to the predictions; best or marginal of all orders")
 
 
 class OrderSearch(SequenceMethod):
-    """Cross-entropy on an order that is found, not given."""
+    """Cross-entropy on an order that is searched during training."""
 
     Config: ClassVar[type] = OrderSearchConfig
     presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 3e-3, "weight_decay": 0.01}}
@@ -58,10 +57,10 @@ class OrderSearch(SequenceMethod):
         super().__init__(task, config, setup)
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the loss along the order or the orders that are found.
+        """Return the loss of the best order or orders.
 
         Raises:
-            Unsupported: every order is to be tried, and the task has too many objects for that.
+            Unsupported: the task has too many objects to try every order.
         """
         return self._aligned(batch) if self.config.search == "aligned" else self._exact(batch)
 
@@ -80,10 +79,10 @@ class OrderSearch(SequenceMethod):
     def _exact(self, batch: Batch) -> Mapping[str, Tensor]:
         search, most = self.config.search, self.task.max_objects
         if most > MOST_EXACT:
-            # Not for a task as such: what was trained on fewer objects decodes more of them.
+            # Not checked when built: a method trained on fewer objects can predict on this task.
             raise Unsupported(
-                f"search={search} tries every order, of up to {MOST_EXACT} objects; "
-                f"the task has {most}: --set search=aligned"
+                f"search={search} tries every order of up to {MOST_EXACT} objects; the task has "
+                f"{most}: use --set search=aligned"
             )
         _, labels = batch.truth()
         ordered, distinct = distinct_orders(labels)
@@ -91,11 +90,11 @@ class OrderSearch(SequenceMethod):
         decoded = self.unroll_to_stop(batch, teacher_forced(feed), ordered.shape[1])
         log_p = self._order_log_p(decoded, ordered.flatten(0, 1)).view_as(distinct)
         log_p = log_p.masked_fill(~distinct, -torch.inf)
-        found = log_p.logsumexp(1) if search == "marginal" else log_p.amax(1)
-        return {"loss": -found.mean()}
+        log_likelihood = log_p.logsumexp(1) if search == "marginal" else log_p.amax(1)
+        return {"loss": -log_likelihood.mean()}
 
     def _order_log_p(self, decoded: Decoded, ordered: Tensor) -> Float[Tensor, " rows"]:
-        """Return log p(order), the stop included."""
+        """Return log p(order), including the stop."""
         real = functional.pad(ordered, (0, 1), value=-1) >= 0
         target = functional.pad(ordered, (0, 1)).clamp_min(0)
         per_step = losses.cross_entropy(decoded.scores.log_softmax(-1), target)
@@ -108,17 +107,17 @@ def alignment_cost(
     y_hat: Int[Tensor, "batch K"],
     hit: Bool[Tensor, "batch K"],
 ) -> Float[Tensor, "batch K K"]:
-    """Return what it costs to name each label (row) at each step (column).
+    """Return the cost of assigning each label (row) to each step (column).
 
-    -log p of the label; far less where the step has named it and it was available, so that as
-    many of these pairs as there are hits are kept; far more at the steps after the last label.
-    Padding costs nothing anywhere, so it takes what is left.
+    The cost is -log p of the label. It is much lower where the step predicted the label while it
+    was available, so these pairs are kept, and much higher at steps after the last label. Padding
+    costs nothing, so it takes the remaining steps.
     """
     K, m = labels.shape[1], (labels >= 0).sum(1)
     cost = -log_p.transpose(1, 2).gather(1, labels.clamp_min(0)[:, :, None].expand(-1, -1, K))
-    # Above the cost of a whole assignment, and no larger: float32 must still tell the rest apart.
+    # Just above the cost of a complete assignment: float32 must still resolve smaller costs.
     far = 1.0 + cost.amax((1, 2), keepdim=True) * K
     counted = losses.class_steps(m, K)
-    named = (hit & counted)[:, None, :] & (labels[:, :, None] == y_hat[:, None, :])
-    cost = cost - far * named + far * ~counted[:, None, :]
+    predicted = (hit & counted)[:, None, :] & (labels[:, :, None] == y_hat[:, None, :])
+    cost = cost - far * predicted + far * ~counted[:, None, :]
     return cost.masked_fill((labels < 0)[:, :, None], 0.0)

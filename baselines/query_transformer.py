@@ -1,7 +1,7 @@
-"""query-transformer: learned queries look at the volume and each other, and name a class or none.
+"""query-transformer: learned queries attend to the volume and each other and predict a class.
 
-The decoder of DETR (arXiv 2005.12872) without its encoder, its boxes and its auxiliary losses; its
-layers normalise first, which needs no warm-up of the learning rate.
+The decoder of DETR (arXiv 2005.12872) without encoder, boxes and auxiliary losses. Its layers
+normalise first (pre-norm), which needs no learning-rate warm-up. A query may predict "no object".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hsal_bench.baselines.shared.cells import Cells
+from hsal_bench.baselines.shared.layers import Cells
 from hsal_bench.baselines.shared.set_matching import MatchingConfig, SetMatching
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Batch, Presets
@@ -25,14 +25,13 @@ class QueryTransformerConfig(MatchingConfig):
     """Sizes of the decoder (DETR's are 256, 8 heads and 6 layers)."""
 
     hidden: int = option(256, "width of queries and cells", at_least=1)
-    heads: int = option(8, "attention heads; they divide hidden", at_least=1)
+    heads: int = option(8, "attention heads; must divide hidden", at_least=1)
     layers: int = option(2, "decoder layers", at_least=1)
 
     def __post_init__(self) -> None:
         if self.hidden % self.heads:
             raise UsageError(
-                f"hidden={self.hidden} cannot be split over heads={self.heads}: "
-                "make it a multiple of them"
+                f"hidden={self.hidden} is not a multiple of heads={self.heads}: change one of them"
             )
 
 
@@ -45,7 +44,7 @@ class QueryDecoder(nn.Module):
         super().__init__()
         hidden = config.hidden
         self.cells = Cells(input_shape, hidden)
-        # They differ from the start: equal ones would stay equal, and none could repeat a label.
+        # Different from the start: equal queries would stay equal and give equal predictions.
         self.queries = nn.Parameter(torch.randn(config.queries, hidden))
         self.layers = nn.ModuleList(
             nn.TransformerDecoderLayer(

@@ -1,6 +1,7 @@
 """The paper's class reward without HSAL: REINFORCE on the plain decoder (arXiv 1711.05246 §4).
 
-+1 for a label that is still available, -1 else, a value baseline and an entropy bonus.
+The reward is +1 for a label that is still available, else -1. A value baseline and an entropy bonus
+are used.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .shared import losses
 
 @dataclass(frozen=True)
 class RlConfig(SequenceConfig):
-    """What REINFORCE needs beside the reward; the same fields as HSAL-RL's."""
+    """The settings of REINFORCE; the same fields as in HSAL-RL."""
 
     return_to_go: bool = option(False, "learn from all later rewards, not the immediate one")
     entropy: float = option(0.01, "weight of the entropy bonus", at_least=0.0)
@@ -47,7 +48,7 @@ class Rl(SequenceMethod):
         return network
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the surrogate loss of sampled rollouts and what it is made of."""
+        """Return the surrogate loss of sampled rollouts and its terms."""
         config, n = self.config, self.config.trajectories
         draw = partial(sample, generator=self.generator)
         decoded = self.unroll_to_stop(batch, lambda t, scores: draw(scores), n)

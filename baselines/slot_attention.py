@@ -1,7 +1,7 @@
-"""slot-attention: slots compete for the cells of the volume, and each names a class or none.
+"""slot-attention: slots compete for the cells of the volume; each predicts a class or none.
 
-Locatello et al. 2020 (arXiv 2006.15055, Algorithm 1) on the frozen volume in place of their
-convolutional encoder; the labels are matched to the slots.
+Locatello et al. 2020 (arXiv 2006.15055, Algorithm 1), with the frozen volume in place of their
+convolutional encoder. The labels are matched to the slots.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hsal_bench.baselines.shared.cells import Cells
+from hsal_bench.baselines.shared.layers import Cells
 from hsal_bench.baselines.shared.set_matching import MatchingConfig, SetMatching
 from hsal_bench.method.contract import Batch, Presets
 from hsal_bench.options import option
@@ -23,17 +23,17 @@ EPSILON = 1e-8
 
 @dataclass(frozen=True)
 class SlotAttentionConfig(MatchingConfig):
-    """Sizes, and where slots start."""
+    """Sizes, and the start of the slots."""
 
     hidden: int = option(256, "width of slots and cells", at_least=1)
     iterations: int = option(3, "rounds of attention", at_least=1)
     sampled_slots: bool = option(
-        False, "start slots from samples of one learned Gaussian, not from learned values each"
+        False, "start slots from samples of one learned Gaussian, not from a learned value each"
     )
 
 
 class LearnedStart(nn.Module):
-    """Every slot starts from learned values of its own, for every image the same."""
+    """Each slot starts from its own learned values, the same for every image."""
 
     def __init__(self, slots: int, d: int) -> None:
         super().__init__()
@@ -42,15 +42,15 @@ class LearnedStart(nn.Module):
     def forward(
         self, batch: int, generator: torch.Generator | None
     ) -> Float[Tensor, "batch slots d"]:
-        """Return where the slots of `batch` images start."""
+        """Return the start of the slots of `batch` images."""
         return self.slots.expand(batch, -1, -1)
 
 
 class SampledStart(nn.Module):
     """Slots start from samples of one learned Gaussian, as in the paper.
 
-    Without a generator the samples are the same for every image and at every call: a prediction
-    must not change when it is made again, or among other images.
+    Without a generator the samples are the same for every image and call: a prediction must not
+    change when it is repeated or batched with other images.
     """
 
     noise: Tensor
@@ -64,7 +64,7 @@ class SampledStart(nn.Module):
     def forward(
         self, batch: int, generator: torch.Generator | None
     ) -> Float[Tensor, "batch slots d"]:
-        """Return where the slots of `batch` images start, drawn from the generator if given."""
+        """Return the start of the slots of `batch` images, sampled from the generator if given."""
         noise = self.noise.expand(batch, -1, -1)
         if generator is not None:
             noise = torch.randn(noise.shape, generator=generator, device=noise.device)
@@ -72,7 +72,7 @@ class SampledStart(nn.Module):
 
 
 class SlotNetwork(nn.Module):
-    """Cells, and slots that attend to them in rounds."""
+    """Cells and slots, which attend to them iteratively."""
 
     def __init__(
         self, input_shape: tuple[int, int, int], num_classes: int, config: SlotAttentionConfig

@@ -47,7 +47,7 @@ def check_submission(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Check predictions made elsewhere and turn them into records.
+    """Check predictions made elsewhere and write records.
 
     A submission is a folder or zip with submission.json and predictions.jsonl, or for several seeds
     seed-0.jsonl, seed-1.jsonl and so on. docs/submissions.md has the rules. Every problem is

@@ -1,7 +1,7 @@
-"""The config of HSAL (arXiv 1711.05165): where the paper leaves something open, a field says how.
+"""The config of HSAL (arXiv 1711.05165), with a field for each point that the paper leaves open.
 
-Its default is the reading taken; the alternative is one flag away. Fields with `omit_default` came
-later: configs written before there were any stay valid.
+The default is the chosen reading; the alternatives can be set. Fields with `omit_default` were
+added later, so that older configs stay valid.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ LabelStructure = Literal["multiset", "list"]
 
 @dataclass(frozen=True)
 class HsalConfig(GradientConfig):
-    """The network's sizes (App. A), the readings, and what the paper does not state."""
+    """Network sizes (App. A), readings of the paper, and settings that it does not state."""
 
-    class_loss: ClassLossName = option("reinforce", "what the class scores are trained on")
+    class_loss: ClassLossName = option("reinforce", "loss of the class scores")
     teacher_forcing: bool = option(False, "feed back true labels (class_loss cross-entropy only)")
     teacher_forced_updates: int | None = option(
         None,
-        "how many first updates teacher_forcing holds for; none: all",
+        "number of first updates with teacher_forcing; none: all",
         at_least=1,
         omit_default=True,
     )
     label_feedback: LabelFeedback = option(
         "sampled",
-        "the class y_{t-1} fed back in training; none: no class, at test time neither",
+        "the class y_{t-1} fed back in training; none: no class, also at test time",
         omit_default=True,
     )
     label_structure: LabelStructure = option(
         "multiset",
-        "A_t is the multiset of labels that are left, or the t-th label of a list (P§4.2)",
+        "A_t is the multiset of remaining labels, or the t-th label of a list (P§4.2)",
         omit_default=True,
     )
     label_order: Order = option(
@@ -47,7 +47,7 @@ class HsalConfig(GradientConfig):
     )
     shared_label_order: bool = option(
         True,
-        "the rollouts of an image learn one random order of its labels, not one each",
+        "all rollouts of an image share one random order of its labels",
         omit_default=True,
     )
     early_stop_reward: float = option(
@@ -58,7 +58,7 @@ class HsalConfig(GradientConfig):
         omit_default=True,
     )
     stop_step_glimpse_reward: bool = option(
-        True, "reward glimpses at step m + 1, that of the stop, too", omit_default=True
+        True, "also reward glimpses at step m + 1, the step of the stop", omit_default=True
     )
     location_reward: bool = option(True, "train the glimpses on the priority map (P§4.2)")
     return_to_go: bool = option(False, "learn from all later rewards, not the immediate one")
@@ -67,9 +67,9 @@ class HsalConfig(GradientConfig):
     meta_hidden: int = option(128, "encoding and GRU size of the meta-controller", at_least=1)
     hidden: int = option(512, "encoding and GRU size of the controller", at_least=1)
     location_hidden: int = option(64, "hidden size of the location MLP", at_least=1)
-    glimpse_feedback: Feedback = option("one-hot", "how a glimpse's place a_i is fed back")
-    reset_controller: bool = option(False, "start the controller anew at each meta-step")
-    renormalise_each_step: bool = option(False, "show S_t stretched to [0, 1] at every step")
+    glimpse_feedback: Feedback = option("one-hot", "how the place a_i of a glimpse is fed back")
+    reset_controller: bool = option(False, "reset the controller's state at each meta-step")
+    renormalise_each_step: bool = option(False, "rescale S_t to [0, 1] at every step")
     faithful_centres: bool = option(False, "Gaussian centres as printed, half a cell off")
     beta_before_exp: bool = option(False, "read App. A's range of beta as before the exponential")
     entropy_class: float = option(
@@ -95,11 +95,11 @@ class HsalConfig(GradientConfig):
 
     @property
     def ordered(self) -> bool:
-        """Whether the class loss reads the order of the labels."""
+        """Whether the class loss depends on the order of the labels."""
         return self.class_loss == "cross-entropy" or self.label_structure == "list"
 
     def _contradictions(self) -> tuple[tuple[bool, str], ...]:
-        """Return (whether it holds, the message) for each contradiction between fields."""
+        """Return (whether it applies, message) for each contradiction between fields."""
         loss, feedback = self.class_loss, self.label_feedback
         forced_throughout = self.teacher_forcing and self.teacher_forced_updates is None
         rewarded = loss in ("reinforce", "expected-reward")
@@ -162,14 +162,14 @@ class HsalConfig(GradientConfig):
 
 @dataclass(frozen=True)
 class CrossEntropyConfig(HsalConfig):
-    """The baseline: cross-entropy on labels in random order, own samples fed back, no reward."""
+    """The baseline: cross-entropy on randomly ordered labels, own samples fed back, no reward."""
 
-    class_loss: ClassLossName = option("cross-entropy", "what the class scores are trained on")
+    class_loss: ClassLossName = option("cross-entropy", "loss of the class scores")
     location_reward: bool = option(False, "train the glimpses on the priority map (P§4.2)")
 
 
 @dataclass(frozen=True)
 class HsalMultisetConfig(HsalConfig):
-    """HSAL-RL with its classes on the multiset loss; the glimpses keep their reward."""
+    """HSAL-RL with the multiset loss for classes; the glimpses keep their reward."""
 
-    class_loss: ClassLossName = option("multiset", "what the class scores are trained on")
+    class_loss: ClassLossName = option("multiset", "loss of the class scores")

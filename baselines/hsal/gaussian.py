@@ -29,11 +29,11 @@ def mask(
 
 
 class GaussianAttention(nn.Module):
-    """attn(h_t): one linear layer gives the 4K parameters, brought to their ranges, then a mask.
+    """attn(h_t): a linear layer gives the 4K parameters, which are mapped to their ranges; a mask.
 
-    alpha by a softmax. beta in [1.5, 2] (App. A): after the exponential by default, before it
-    with `beta_before_exp` (nearly one cell wide). kappa on 0.5..m+0.5, so that a centre can reach
-    every cell's far side; `faithful_centres` is the printed sigma(kappa) m, half a cell off.
+    alpha: by a softmax. beta: in [1.5, 2] (App. A), after the exponential by default, before it
+    with `beta_before_exp` (nearly one cell wide). kappa: in 0.5..m+0.5, so that a centre can reach
+    the far side of every cell; `faithful_centres` uses the printed sigma(kappa) m, half a cell off.
     """
 
     size: Tensor

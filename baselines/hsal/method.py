@@ -1,7 +1,7 @@
 """HSAL-RL, the paper's model (arXiv 1711.05165), and its cross-entropy baseline (P§5).
 
-One network; `class_loss` says what its classes are trained on. Where the paper leaves something
-open, a field of `HsalConfig` says how it is read.
+There is one network; `class_loss` selects the loss of its classes. Each point that the paper leaves
+open is a field of `HsalConfig`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .gaussian import GaussianAttention
 from .network import HsalNetwork, Rollout, Shape
 
 SMALL = {"hidden": 256, "learning_rate": 3e-3}
-"""The network's size with the preset quick, and the step size that suits so short a training."""
+"""Network size with the preset quick, and a learning rate for such a short training."""
 
 
 class HsalRL(GradientMethod):
@@ -73,14 +73,14 @@ class HsalRL(GradientMethod):
         )
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the surrogate loss of one sampled rollout and what it is made of."""
+        """Return the surrogate loss of sampled rollouts and its terms."""
         config, n = self.config, self.config.trajectories
         counts, labels = batch.truth()[0].repeat_interleave(n, 0), self._labels(batch)
         T = self.task.max_objects + 1
         feed = self._forced(labels) if config.teacher_forcing else None
         draw = partial(sample, generator=self.generator)
         choose_class = greedy if config.label_feedback == "greedy" else None
-        # How many rows a step needs is a number that the host reads: not in a captured update.
+        # The host must read how many rows a step needs, which a captured update cannot do.
         m = None if self.captured else batch.truth()[0].sum(1)
         rollout = self.network(batch.inputs, T, draw, feed, n, m, choose_class)
         return self.rollout_loss(rollout, counts, labels)
@@ -95,7 +95,7 @@ class HsalRL(GradientMethod):
         config, m, T = self.config, counts.sum(1), rollout.y_hat.shape[1]
         counted = losses.class_steps(m, T)
         log_p = rollout.class_scores.log_softmax(-1)
-        # By default at the stop's step too: in use the model looks there as well.
+        # By default also at the step of the stop, where the model looks at test time too.
         glimpsed = losses.class_steps(m + 1, T) if config.stop_step_glimpse_reward else counted
         A_t = self._available(rollout.y_hat, counts, labels)
         rewards, targets = self._rewards(rollout, A_t, counted, glimpsed)
@@ -143,9 +143,9 @@ class HsalRL(GradientMethod):
     def _rewards(
         self, rollout: Rollout, A_t: Tensor, counted: Tensor, glimpsed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return (rewards, what the policies learn from), [batch, T, k + 1], 0 where none counts.
+        """Return (rewards, policy targets), [batch, T, k + 1], 0 at steps that do not count.
 
-        The k glimpses' reward is P_t at the cell, P_t detached; then comes the class's (P§4.2).
+        The reward of the k glimpses is P_t (detached) at their cells; the class comes last (P§4.2).
         """
         at_cells = rollout.P_t.detach().gather(2, rollout.locations)
         weight = glimpsed if self.config.location_reward else torch.zeros_like(glimpsed)
@@ -181,7 +181,7 @@ class HsalRL(GradientMethod):
         return self.network.scales[kind](advantage, counted)
 
     def _available(self, y_hat: Tensor, counts: Tensor, labels: Tensor) -> Tensor:
-        """Return A_t [rows, T, choices] (P§4.2): how often each is available; "stop" never is."""
+        """Return A_t [rows, T, choices] (P§4.2): how often each is available; "stop": never."""
         classes = self.task.num_classes
         if self.config.label_structure == "list":
             listed = nn.functional.one_hot(self._padded(labels), classes + 1)[..., :classes]
@@ -189,7 +189,7 @@ class HsalRL(GradientMethod):
         return nn.functional.pad(available(counts, y_hat), (0, 1))
 
     def _labels(self, batch: Batch) -> Int[Tensor, "rows objects"]:
-        """Return the labels of each rollout, in the order that it learns."""
+        """Return the labels of each rollout, in the order of its training."""
         labels = ordered_labels(batch, self.config.label_order, self.ranks)
         labels = labels.repeat_interleave(self.config.trajectories, 0)
         if self.config.shared_label_order:
@@ -198,16 +198,16 @@ class HsalRL(GradientMethod):
         return labels.gather(1, label_order(labels, keys))
 
     def _forced(self, labels: Tensor) -> Int[Tensor, "rows T"]:
-        """Return the true labels to feed back, -1 where the model feeds back its own choice."""
+        """Return the true labels to feed back; -1 where the model feeds back its own choice."""
         feed, most = self._padded(labels), self.config.teacher_forced_updates
         if most is None:
             return feed
-        # A tensor, because a captured update cannot decide on the host.
+        # A tensor: a captured update cannot branch on the host.
         over = self.training_share * self.setup.updates > most - 0.5
         return feed.masked_fill(over, -1)
 
     def _padded(self, labels: Tensor) -> Tensor:
-        """Return the labels of T = K_max + 1 steps: what is after the last label is "stop"."""
+        """Return the labels of T = K_max + 1 steps; after the last label comes "stop"."""
         padded = nn.functional.pad(labels, (0, 1), value=-1)
         return padded.masked_fill(padded < 0, self.task.num_classes)
 

@@ -1,9 +1,9 @@
 """The HSAL network: meta-controller, interface, controller, and their unrolling (P§3, App. A, C).
 
 Given activations V and a policy that turns scores into actions, `HsalNetwork.forward` unrolls T
-meta-steps. At each, the meta-controller places a mask M_t on the saliency map S_t; the interface
-makes the priority map P_t and the broad glimpse g_0 of it; the controller takes k glimpses and
-names a class; S_t is suppressed where it was attended.
+meta-steps. In each, the meta-controller places a mask M_t on the saliency map S_t; the interface
+computes the priority map P_t and the broad glimpse g_0; the controller takes k glimpses and
+predicts a class; S_t is suppressed at the attended cells.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Choose = Callable[[Tensor], Tensor]
 class Shape:
     """Sizes of the network: V is C x h x w; App. A gives the others.
 
-    `coordinates` feeds a glimpse's place back as (row, column) in [0, 1], not as one-hot cells.
+    coordinates: feed back the place of a glimpse as (row, column) in [0, 1], not as one-hot cells.
     """
 
     C: int
@@ -50,7 +50,7 @@ class Shape:
         return self.h * self.w
 
     def places(self) -> Float[Tensor, "cells place"]:
-        """Return what is fed back for a glimpse at each cell."""
+        """Return the vector that is fed back for a glimpse at each cell."""
         if not self.coordinates:
             return torch.eye(self.cells)
         rows, columns = torch.linspace(0, 1, self.h), torch.linspace(0, 1, self.w)
@@ -59,10 +59,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Rollout:
-    """What T meta-steps of k glimpses saw, scored and chose; n_c + 1 classes, the last is "stop".
+    """Maps, scores and choices of T meta-steps of k glimpses; n_c + 1 classes, the last is "stop".
 
     S: raw saliency. S_t, M_t, P_t: maps in [0, 1]. values: V(s_{t,i}) for the k locations, then
-    the class. y_hat: the classes chosen; with teacher forcing, the true ones.
+    the class. y_hat: chosen classes; with teacher forcing, the true ones.
     """
 
     S: Float[Tensor, "rows cells"]
@@ -88,7 +88,7 @@ class MetaController(nn.Module):
     def forward(
         self, inputs: InputMap, S_t: Tensor, y: Tensor, h: Tensor, *, zero: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Return (M_t [rows, cells], the new hidden state). `zero` says that h is 0."""
+        """Return (M_t [rows, cells], the new hidden state). zero: h is known to be 0."""
         x = torch.addmm(inputs.b, torch.cat([S_t, y], 1), inputs.W)
         h = next_state(x, hidden_map(self.gru, h, zero=zero), h)
         return self.attention(h), h
@@ -102,7 +102,7 @@ class MetaController(nn.Module):
 class ControllerInputs:
     """The controller's map from its inputs to gates, input by input.
 
-    a: what each cell adds as the place of the last glimpse.
+    a: contribution of each cell as the place of the last glimpse.
     """
 
     b: Float[Tensor, " gates"]
@@ -114,8 +114,8 @@ class ControllerInputs:
 class Controller(nn.Module):
     """f_C: x_i = [P_t, y_{t-1}, a_{i-1}, g_{i-1}] -> encoding -> GRU -> scores (P§3 "Controller").
 
-    The location and value heads read the hidden state detached (App. A): of the network's other
-    parts only the class scores' losses are felt.
+    The location and value heads read the detached hidden state (App. A): only the losses of the
+    class scores train the rest of the network.
     """
 
     places: Tensor
@@ -144,7 +144,7 @@ class Controller(nn.Module):
 
 @dataclass(frozen=True)
 class Unrolling:
-    """What stays the same over the steps of an unrolling."""
+    """The values shared by all steps of an unrolling."""
 
     plan: RowPlan
     V: Float[Tensor, "batch cells C"]
@@ -157,7 +157,7 @@ class Unrolling:
 class HsalNetwork(nn.Module):
     """Meta-controller and controller, unrolled together.
 
-    scales: of the advantages of classes and of locations, here because they are learnt too.
+    scales: running scales of the advantages, part of the network so that they are saved with it.
     """
 
     def __init__(
@@ -190,21 +190,21 @@ class HsalNetwork(nn.Module):
     ) -> Rollout:
         """Unroll T meta-steps of `trajectories` rollouts per image: rows = batch x trajectories.
 
-        The rows of an image lie together, as `repeat_interleave` puts them; they read one V.
-        `choose` turns scores into locations and classes (sampling in training, argmax in use);
-        `choose_class` chooses the classes instead.
-        `feed` gives the classes fed back instead of the chosen ones (teacher forcing) where it is
-        not negative.
-        `m`, the images' numbers of labels, leaves out the steps after m + 1: they are 0.
+        The rows of an image are adjacent, as `repeat_interleave` orders them, and share one V.
+
+        choose: turns scores into locations and classes (sampling in training, argmax at test time).
+        feed: classes to feed back instead of the chosen ones (teacher forcing), if not negative.
+        m: numbers of labels of the images; steps after m + 1 are skipped and 0.
+        choose_class: used instead of `choose` for classes.
         """
         shape, plan = self.shape, row_plan(len(V), T, trajectories, m)
         S = saliency.saliency(V)
         S_t = plan.sort_images(saliency.min_max(S))
-        # Cell by cell, so that a glimpse is one run of memory.
+        # Cell by cell, so that a glimpse is contiguous in memory.
         cells = plan.sort_images(V.flatten(2).transpose(1, 2)).contiguous()
         inputs = self.meta_controller.inputs(), self.controller.inputs()
         fixed = Unrolling(plan, cells, choose, choose_class or choose, *inputs)
-        # The rollouts of an image are alike until their first glimpse: one row stands for them.
+        # The rollouts of an image are equal until their first glimpse: one row represents them.
         y = V.new_zeros(len(V), shape.num_classes + 1)
         h_meta, h = (V.new_zeros(len(V), size) for size in (shape.meta_hidden, shape.hidden))
         steps = []
@@ -227,7 +227,7 @@ class HsalNetwork(nn.Module):
     def _meta_step(
         self, fixed: Unrolling, t: int, S_t: Tensor, y: Tensor, h_meta: Tensor, h: Tensor
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Place the mask and run the controller's k + 1 steps; return what `Rollout` stacks."""
+        """Place the mask and run k + 1 controller steps; return fields of `Rollout`, and states."""
         controller, inputs, V = self.controller, fixed.inputs, fixed.V[: fixed.plan.images[t]]
         if self.renormalise_each_step:
             S_t = saliency.min_max(S_t)
@@ -250,9 +250,9 @@ class HsalNetwork(nn.Module):
     def _glimpses(
         self, fixed: Unrolling, V: Tensor, x: Tensor, h: Tensor, hidden: Tensor
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Take k glimpses and name a class, from the state h after the broad glimpse.
+        """Take k glimpses and predict a class, from the state h after the broad glimpse.
 
-        x: what P_t and y add to the gates at each step; hidden: what h does.
+        x: contribution of P_t and y to the gates at each step; hidden: that of h.
         """
         controller, inputs = self.controller, fixed.inputs
         cells, first = V.flatten(0, 1), torch.arange(len(V), device=V.device) * V.shape[1]

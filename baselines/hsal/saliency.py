@@ -15,7 +15,7 @@ def saliency(V: Float[Tensor, "batch C h w"]) -> Float[Tensor, "batch cells"]:
 
 
 def min_max(x: Float[Tensor, "batch cells"]) -> Float[Tensor, "batch cells"]:
-    """Return `x` stretched to [0, 1] in each row; a constant row becomes zeros (App. A).
+    """Return `x` rescaled to [0, 1] in each row; a constant row becomes zeros (App. A).
 
     The gradient flows through x, not through the minimum and the maximum.
     """
@@ -27,7 +27,7 @@ def min_max(x: Float[Tensor, "batch cells"]) -> Float[Tensor, "batch cells"]:
 def priority(
     M_t: Float[Tensor, "batch cells"], S_t: Float[Tensor, "batch cells"]
 ) -> Float[Tensor, "batch cells"]:
-    """Return the priority map P_t = M_t * S_t, stretched to [0, 1] (P§3 "Interface", App. A)."""
+    """Return the priority map P_t = M_t * S_t, rescaled to [0, 1] (P§3 "Interface", App. A)."""
     return min_max(M_t * S_t)
 
 

@@ -1,4 +1,4 @@
-"""What several methods share: decoders, losses of sequences, matching.
+"""Components shared by several methods: layers, decoders, sequence losses, matching.
 
 May import: metrics, method, options and errors of the core.
 """

@@ -1,8 +1,8 @@
-"""The plain recurrent decoder: one GRU that looks at V by attention, names a class, and may stop.
+"""The plain recurrent decoder: a GRU that attends to V, predicts a class, and may stop.
 
-The network of every sequential method but HSAL. What they are trained on, and which label is fed
-back, are theirs. Its shape is not from a paper: soft dot-product attention over the cells, as in
-image captioning, and a Bernoulli stop of its own before each label (arXiv 1711.05246).
+All sequential methods except HSAL use it and choose their own loss and the label that is fed back.
+The architecture is not from a paper: soft dot-product attention over the cells, as in image
+captioning, and a separate Bernoulli stop before each label (arXiv 1711.05246).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Choose = Callable[[int, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What T steps scored and fed back. `stop`: logits of stopping before the step's label.
+    """Scores and fed-back labels of T steps. stop: logits of stopping before the step's label.
 
-    h: the states that the scores were read from. y_hat: in 0..num_classes-1.
+    h: the states from which the scores are computed. y_hat: in 0..num_classes-1.
     """
 
     scores: Float[Tensor, "rows T classes"]
@@ -38,9 +38,9 @@ class Decoded:
 
 @dataclass(frozen=True)
 class LabelMaps:
-    """What the label fed back adds to the query and to the GRU's gates, and the context's map.
+    """Contributions of each label to the query and the GRU's gates, and the map of the context.
 
-    The products are those of every label there is; a step looks its labels up.
+    They are computed once for every label; each step looks its labels up.
     """
 
     query: Float[Tensor, "labels hidden"]
@@ -77,14 +77,14 @@ class RecurrentDecoder(nn.Module):
     ) -> Decoded:
         """Unroll T steps of `sequences` sequences per image: rows = batch x sequences.
 
-        The rows of an image lie together, as `repeat_interleave` puts them. `m`, the images'
-        numbers of labels, leaves out the steps after m + 1: scores, h and y_hat are 0 there.
+        The rows of an image are adjacent, as `repeat_interleave` orders them. m: numbers of labels
+        of the images; steps after m + 1 are skipped, and scores, h and y_hat are 0 there.
         """
         plan, maps = row_plan(len(V), T, sequences, m), self._label_maps()
         V = plan.sort_images(V.flatten(2).transpose(1, 2))
-        # The sequences of an image are alike until their first label: one row stands for them.
+        # The sequences of an image are equal until their first label: one row represents them.
         h = self.start(V.mean(1)).tanh()
-        # Before the first label the number num_classes, that of no class, is fed.
+        # Before the first label, num_classes is fed, which is no class.
         y = torch.full((len(h),), self.num_classes, device=V.device)
         steps = []
         for t in range(T):

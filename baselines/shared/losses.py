@@ -1,8 +1,8 @@
-"""What sequential methods are trained on: class losses, the location reward, values, the stop.
+"""Losses of sequential methods: classes, location reward, values, the stop (P§4.2, App. A).
 
-P§4.2 and App. A. All take logits and choices of T steps for a batch in which image n has m_n
-labels; step t counts for classes where t <= m_n, and the stop loss sits on step m_n + 1 alone.
-Sums run over steps, means over the batch, as in the paper's estimator.
+All take logits and choices of T steps for a batch in which image n has m_n labels. Step t counts
+for classes if t <= m_n; the stop loss applies to step m_n + 1 only. Losses are summed over steps
+and averaged over the batch, as in the paper's estimator.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch.nn import functional
 
 
 def class_steps(m: Int[Tensor, " batch"], T: int) -> Bool[Tensor, "batch T"]:
-    """Return which of T steps predict a label: t <= m."""
+    """Return whether each of T steps predicts a label: t <= m."""
     return torch.arange(1, T + 1, device=m.device) <= m[:, None]
 
 
 def returns_to_go(
     rewards: Float[Tensor, "batch *actions"],
 ) -> Float[Tensor, "batch *actions"]:
-    """Return for every action the sum of its reward and of all later ones of its trajectory.
+    """Return for each action the sum of its reward and all later rewards of its trajectory.
 
-    Rewards of steps that do not count are 0. Earlier choices change what later ones can earn, so
-    this, and not the immediate reward, gives the gradient of P§4.2's J without bias.
+    Rewards of steps that do not count are 0. Earlier choices affect later rewards, so this sum, not
+    the immediate reward, gives an unbiased gradient of J (P§4.2).
     """
     flat = rewards.flatten(1)
     return flat.flip(1).cumsum(1).flip(1).view_as(rewards)
@@ -35,9 +35,9 @@ def reinforce(
     chosen: Int[Tensor, "*steps"],
     advantage: Float[Tensor, "*steps"],
 ) -> Float[Tensor, "*steps"]:
-    """Return -log p(chosen) (R - V), whose gradient estimates that of the expected reward's loss.
+    """Return -log p(chosen) (R - V), whose gradient estimates that of the negative expected reward.
 
-    The paper prints the sum of log p (V - R), to be minimised: the same.
+    The paper minimises the sum of log p (V - R), which is the same.
     """
     return -log_p.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) * advantage.detach()
 
@@ -47,14 +47,14 @@ def class_reward(
     y_hat: Int[Tensor, "batch T"],
     early_stop: float = -1.0,
 ) -> Float[Tensor, "batch T"]:
-    """Return R_clf of the choices: +1 if available, else -1, `early_stop` for "stop" (P§4.2)."""
+    """Return R_clf of the choices: +1 if available, else -1; `early_stop` for "stop" (P§4.2)."""
     return class_rewards(A_t, early_stop).gather(2, y_hat[:, :, None]).squeeze(2)
 
 
 def class_rewards(
     A_t: Int[Tensor, "batch T choices"], early_stop: float = -1.0
 ) -> Float[Tensor, "batch T choices"]:
-    """Return R_clf of every choice; the last one is "stop"."""
+    """Return R_clf of every choice; the last is "stop"."""
     rewards = torch.where(A_t > 0, 1.0, -1.0)
     rewards[..., -1] = early_stop
     return rewards
@@ -65,7 +65,7 @@ def expected_reward(
     A_t: Int[Tensor, "batch T choices"],
     early_stop: float = -1.0,
 ) -> Float[Tensor, "batch T"]:
-    """Return -sum_c p(c) r(c): every class's reward is known, so only the trajectory is sampled."""
+    """Return -sum_c p(c) r(c): all rewards are known, so only the trajectory is sampled."""
     reward = class_rewards(A_t, early_stop)
     return -(log_p.exp() * reward).sum(-1)
 
@@ -75,7 +75,7 @@ def log_marginal(
 ) -> Float[Tensor, "batch T"]:
     """Return -log sum over available c of p(c)."""
     blocked = A_t == 0
-    # A step after the last label has no class left; its loss is finite here and masked later.
+    # A step after the last label has no class available: its finite loss is masked later.
     blocked &= ~blocked.all(-1, keepdim=True)
     return -log_p.masked_fill(blocked, -torch.inf).logsumexp(-1)
 
@@ -88,23 +88,23 @@ def multiset_loss(
     return -(log_p * target).sum(-1)
 
 
-# The class losses that need A_t alone: how many of each choice are available, never a "stop".
+# The class losses that only need A_t: how often each choice is available ("stop" never is).
 BY_AVAILABLE = {"log-marginal": log_marginal, "multiset": multiset_loss}
 
 
 def cross_entropy(
     log_p: Float[Tensor, "batch T choices"], labels: Int[Tensor, "batch T"]
 ) -> Float[Tensor, "batch T"]:
-    """Return -log p(label of step t); the number num_classes stands for "stop"."""
+    """Return -log p(label of step t); num_classes means "stop"."""
     return -log_p.gather(2, labels[:, :, None]).squeeze(2)
 
 
 def bernoulli_stop(
     stop: Float[Tensor, "batch T"], m: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
-    """Return -log p of going on at steps 1..m and stopping at m + 1, from the logits of stopping.
+    """Return -log p of continuing at steps 1..m and stopping at m + 1, from the logits of stopping.
 
-    For decoders that decide on stopping by itself, before each label (arXiv 1711.05246).
+    For decoders with a separate decision to stop before each label (arXiv 1711.05246).
     """
     T = stop.shape[1]
     over = (~class_steps(m, T)).to(stop.dtype)
@@ -115,7 +115,7 @@ def bernoulli_stop(
 def stop_loss(
     log_p: Float[Tensor, "batch T choices"], m: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
-    """Return -log p(stop) at step m + 1 alone (App. A)."""
+    """Return -log p(stop) at step m + 1 only (App. A)."""
     return -log_p[..., -1].gather(1, m[:, None]).squeeze(1)
 
 
@@ -131,7 +131,7 @@ def policy_terms(
     target: Float[Tensor, "batch *steps"],
     counted: Bool[Tensor, "batch *steps"],
 ) -> dict[str, Tensor]:
-    """Return a policy's entropy and the squared error of its value baseline, `name` before each."""
+    """Return a policy's entropy and its value baseline's squared error, prefixed with `name`."""
     return {
         f"{name}_entropy": masked_sum(entropy(log_p), counted),
         f"{name}_value_loss": masked_sum((value - target) ** 2, counted),

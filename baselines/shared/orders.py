@@ -1,4 +1,4 @@
-"""Orders in which a multiset's labels can be given to a sequential method (arXiv 1711.05246 §4)."""
+"""Orders of the labels of a multiset for sequential methods (arXiv 1711.05246 §4)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _TIE = 1e-4  # of a pixel: below any difference of columns or rows
 def ordered_labels(
     batch: Batch, order: Order, ranks: Int[Tensor, " classes"] | None = None
 ) -> Int[Tensor, "batch objects"]:
-    """Return the batch's labels in `order`, the padding (-1) behind them.
+    """Return the batch's labels in `order`, followed by the padding (-1).
 
-    random: as the harness shuffled them. fixed: one random order per image, the same at every draw
-    (by a hash of its boxes). class: by class number. frequency: more frequent classes first
-    (CNN-RNN, arXiv 1604.04573), by their `ranks`. spatial: from left to right, from top to bottom
-    where two begin in the same column. row-major: from top to bottom, from left to right where two
-    begin in the same row. area: larger boxes first. Ties keep the random order.
+    random: as shuffled in training. fixed: one random order per image, always the same (from a hash
+    of its boxes). class: by class number. frequency: more frequent classes first (CNN-RNN, arXiv
+    1604.04573), by their `ranks`. spatial: left to right; top to bottom for boxes with the same
+    left edge. row-major: top to bottom; left to right for boxes with the same top edge. area:
+    larger boxes first. Ties keep the random order.
 
     Raises:
-        ValueError: the order needs boxes or ranks, and there are none.
+        ValueError: the order needs boxes or ranks that are missing.
     """
     _, labels = batch.truth()
     if order == "random":
@@ -47,22 +47,22 @@ def ordered_labels(
 
 
 def class_ranks(order: Order, task: Task, device: torch.device) -> Int[Tensor, " classes"] | None:
-    """Return the ranks that `order` needs: those of `frequency_ranks`, or None for other orders.
+    """Return the `frequency_ranks` if `order` needs them, else None.
 
     Raises:
-        Unsupported: it needs them, and the task does not say how frequent its classes are.
+        Unsupported: it needs them, but the task does not state the frequencies of its classes.
     """
     if order != "frequency":
         return None
     if task.class_objects is None:
-        raise Unsupported("the task does not tell how frequent its classes are")
+        raise Unsupported("the task does not state the frequencies of its classes")
     return frequency_ranks(task.class_objects, device)
 
 
 def frequency_ranks(
     class_objects: tuple[int, ...], device: torch.device
 ) -> Int[Tensor, " classes"]:
-    """Return each class's place among the classes by their objects, 0 for the most frequent."""
+    """Return the rank of each class by its number of objects, 0 for the most frequent."""
     frequency = torch.tensor(class_objects, device=device)
     return frequency.argsort(descending=True, stable=True).argsort()
 
@@ -70,9 +70,9 @@ def frequency_ranks(
 def distinct_orders(
     labels: Int[Tensor, "batch K"],
 ) -> tuple[Int[Tensor, "batch orders K"], Bool[Tensor, "batch orders"]]:
-    """Return all K! orders of each row, and which of them to keep: each distinct one once.
+    """Return all K! orders of each row, and a mask that keeps each distinct order once.
 
-    Equal labels keep their order among each other, and the padding stays behind the labels.
+    In a kept order, equal labels keep their relative order and the padding comes last.
     """
     K = labels.shape[1]
     orders = _permutations(K, labels.device)
@@ -88,7 +88,7 @@ def distinct_orders(
 
 @cache
 def _permutations(K: int, device: torch.device) -> Int[Tensor, "orders K"]:
-    # Kept: a captured update must not copy from the host.
+    # Cached: a captured update must not copy from the host.
     return torch.tensor(list(permutations(range(K))), device=device)
 
 
@@ -111,7 +111,7 @@ def _hashed(boxes: Int[Tensor, "batch objects 4"]) -> Float[Tensor, "batch objec
     """Return a pseudo-random key for each object, from its box and all boxes of its image."""
     x0, y0, x1, y1 = boxes.unbind(2)
     own = _mixed(x0 + (y0 << 16) + (x1 << 32) + (y1 << 48))
-    # The sum does not depend on the order in which the harness gives the objects.
+    # The sum does not depend on the order of the objects in the batch.
     return (_mixed(own + 3 * own.sum(1, keepdim=True)) & 0xFFFFFF).float()
 
 

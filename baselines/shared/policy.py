@@ -1,4 +1,4 @@
-"""Choosing by a policy's scores, and scaling what it learns from."""
+"""Choosing actions by scores, and scaling advantages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunningScale(nn.Module):
     def forward(
         self, advantage: Float[Tensor, "*steps"], counted: Bool[Tensor, "*steps"]
     ) -> Float[Tensor, "*steps"]:
-        """Return the advantages scaled, after taking those that count into the running scale."""
+        """Update the running scale with the advantages that count, and return all scaled."""
         advantage = advantage.detach()
         square = (advantage.square() * counted).sum() / counted.sum().clamp_min(1)
         self.scale.mul_(MEMORY).add_(square.sqrt(), alpha=1.0 - MEMORY)

@@ -1,8 +1,8 @@
-"""A GRU cell in pieces, so that each of its products is computed once and not once per step.
+"""A GRU cell in parts, so that products shared by several steps are computed once.
 
-PyTorch's GRUCell multiplies its whole input and its state at every call. Taken apart, a product
-that several steps share is shared, and the linear map in front of the cell is multiplied with the
-cell's own: no nonlinearity lies between.
+PyTorch's GRUCell multiplies its complete input and its state at every call. In parts, the shared
+products can be reused, and the linear map in front of the cell can be merged with the cell's own,
+because there is no nonlinearity between them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class InputMap:
-    """x W + b: what a cell's input matrix makes of the encoding of x."""
+    """x W + b: the encoding of x followed by the input matrix of a cell."""
 
     W: Float[Tensor, "inputs gates"]
     b: Float[Tensor, " gates"]
@@ -32,7 +32,7 @@ def input_map(encode: nn.Linear, cell: nn.GRUCell) -> InputMap:
 def hidden_map(
     cell: nn.GRUCell, h: Float[Tensor, "rows hidden"], *, zero: bool = False
 ) -> Float[Tensor, "rows gates"]:
-    """Return what the cell adds for its state h; `zero` says that h is 0, so the bias is all."""
+    """Return the contribution of the state h to the gates. zero: h is 0, so it is the bias."""
     if zero:
         return cell.bias_hh.expand(len(h), -1)
     return functional.linear(h, cell.weight_hh, cell.bias_hh)
@@ -45,7 +45,7 @@ def next_state(
 ) -> Float[Tensor, "rows hidden"]:
     """Return a GRU's next state from the mapped input and state (gates r, z, n, as in PyTorch)."""
     if x.is_cuda:
-        # One kernel, which GRUCell uses itself.
+        # The single kernel that GRUCell uses too.
         return torch.ops.aten._thnn_fused_gru_cell(x, hidden, h)[0]
     x_r, x_z, x_n = x.chunk(3, 1)
     h_r, h_z, h_n = hidden.chunk(3, 1)

@@ -1,9 +1,9 @@
 """The rows that each step of an unrolling computes.
 
-The losses of a sequential method read m + 1 steps of an image with m labels: what a decoder does
-after its last label and the stop changes nothing. With the images sorted by m, the rows that a step
-needs are the first ones of the step before. How many they are is a number that the host reads, so
-an update captured as a CUDA graph computes every row at every step.
+The losses of a sequential method read m + 1 steps of an image with m labels: steps after the last
+label and the stop do not matter. With the images sorted by m, each step needs the first rows of the
+previous step. The host must read how many, so an update captured as a CUDA graph computes every row
+at every step.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class RowPlan:
-    """Rows = images x copies, those of an image together; step t computes the first `images[t]`.
+    """Rows = images x copies, adjacent per image; step t computes the first `images[t]` images.
 
-    copies: sequences per image. order: the rows' numbers in the batch, those with most steps
-    first; None where the batch keeps its order and every step computes every row.
+    copies: sequences per image. order: indices of the rows in the batch, those with most steps
+    first; None if the batch keeps its order and every step computes every row.
     """
 
     images: tuple[int, ...]
@@ -33,28 +33,28 @@ class RowPlan:
         return x if self.order is None else x[self.order[:: self.copies] // self.copies]
 
     def keep(self, x: Tensor, t: int) -> Tensor:
-        """Return the rows of `x` that step t computes; x has the rows of the step before."""
+        """Return the rows of `x` that step t computes; x has the rows of the previous step."""
         rows = self.images[t] * self.copies
         return x if len(x) == rows else x[:rows]
 
     def choose(self, choose: Callable[[Tensor], Tensor], scores: Tensor) -> Tensor:
-        """Return what `choose` makes of the scores of a step's rows.
+        """Return the choices by `choose` for the scores of a step's rows.
 
-        It sees all rows in the batch's own order, so what it draws does not depend on the plan.
-        The scores of rows that are left out are 0.
+        `choose` sees all rows in batch order, so its samples do not depend on the plan. Scores of
+        skipped rows are 0.
         """
         if self.order is None:
             return choose(scores)
         rows = self.order[: len(scores)]
-        whole = scores.new_zeros(len(self.order), scores.shape[1])
-        return choose(whole.index_copy_(0, rows, scores.detach()))[rows]
+        full = scores.new_zeros(len(self.order), scores.shape[1])
+        return choose(full.index_copy_(0, rows, scores.detach()))[rows]
 
     def pick(self, x: Tensor, rows: int) -> Tensor:
         """Return the first `rows` rows of the plan of `x` [rows, ...], given in batch order."""
         return x if self.order is None else x[self.order[:rows]]
 
     def stack(self, steps: Sequence[Tensor]) -> Tensor:
-        """Return the steps' rows as one [rows, T, ...] in the batch's order, 0 where left out."""
+        """Return the steps' rows as one [rows, T, ...] in batch order, 0 where skipped."""
         if self.order is None:
             return torch.stack(list(steps), 1)
         T, rows = len(steps), len(self.order)
@@ -66,7 +66,7 @@ class RowPlan:
 def row_plan(batch: int, T: int, copies: int, m: Int[Tensor, " batch"] | None) -> RowPlan:
     """Return the plan for T steps of images with m labels, m < T: m + 1 steps of each.
 
-    Without `m` every step computes every row, and no value is looked at.
+    Without `m` every step computes every row, and no tensor value is read.
     """
     if m is None:
         return RowPlan((batch,) * T, copies)
@@ -77,7 +77,7 @@ def row_plan(batch: int, T: int, copies: int, m: Int[Tensor, " batch"] | None) -
 
 
 def spread(x: Tensor, copies: int) -> Tensor:
-    """Return each row `copies` times, one after the other."""
+    """Return each row `copies` times in succession."""
     return x if copies == 1 else x.repeat_interleave(copies, 0)
 
 

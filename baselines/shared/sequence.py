@@ -1,4 +1,4 @@
-"""What the sequential methods on the plain decoder share: network, termination, decoding."""
+"""Base classes of the methods on the plain decoder: network, termination, decoding."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SMALL = {"hidden": 256}
 
 
 class SequenceMethod(GradientMethod):
-    """Labels one by one until a Bernoulli stop; a subclass says what they are trained on.
+    """Predicts labels one by one until a Bernoulli stop; subclasses define the loss.
 
-    T = K_max + 1 steps, as HSAL. The last is there for the stop of an image with K_max objects, and
-    no loss looks at its class scores; in use a label can be named there all the same, so that a
+    T = K_max + 1 steps, as in HSAL. The last step exists for the stop of an image with K_max
+    objects, and no loss reads its class scores. At test time it can still predict a label, so a
     prediction has at most K_max + 1 objects.
     """
 
@@ -50,11 +50,11 @@ class SequenceMethod(GradientMethod):
 
     @property
     def T(self) -> int:  # noqa: N802 - as in the maths
-        """Steps that are unrolled."""
+        """Number of unrolled steps."""
         return self.task.max_objects + 1
 
     def build_network(self) -> nn.ModuleDict:
-        """Return the decoder; a subclass may put more beside it."""
+        """Return the decoder; a subclass may add modules."""
         task, config = self.task, self.config
         decoder = RecurrentDecoder(
             task.input_shape, task.num_classes, config.hidden, config.embedding
@@ -73,15 +73,15 @@ class SequenceMethod(GradientMethod):
         return decoded
 
     def unroll_to_stop(self, batch: Batch, choose: Choose, sequences: int = 1) -> Decoded:
-        """Return the steps of a training batch that losses read: m + 1 of an image with m labels.
+        """Return the steps of a training batch that losses read: m + 1 for an image with m labels.
 
-        How many rows a step needs is a number that the host reads: a captured update computes all.
+        The host must read how many rows a step needs, so a captured update computes all.
         """
         m = None if self.captured else batch.truth()[0].sum(1)
         return self.unroll(batch, choose, sequences, m)
 
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
-        """Decode greedily until the stop; the confidence is the probability of what was done."""
+        """Decode greedily until the stop; the confidence is the probability of the decoded path."""
         self.network.eval()
         with torch.no_grad():
             decoded = self.unroll(batch, lambda t, scores: greedy(scores))
@@ -94,7 +94,7 @@ class SequenceMethod(GradientMethod):
 
 
 class ExecutedSequence(SequenceMethod):
-    """One sequence per image: some `execution` of labels, and a `class_loss` along it."""
+    """One sequence per image: an `execution` of labels, and a `class_loss` along it."""
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the class loss and the stop loss of one sequence per image, and their sum."""
@@ -106,7 +106,7 @@ class ExecutedSequence(SequenceMethod):
 
     @abstractmethod
     def execution(self, batch: Batch) -> Choose:
-        """Return what chooses the labels that are fed back in training."""
+        """Return the function that chooses the labels to feed back in training."""
 
     @abstractmethod
     def class_loss(self, decoded: Decoded, batch: Batch) -> Float[Tensor, " batch"]:

@@ -1,10 +1,10 @@
-"""What methods that predict a set at once share: N guesses, each a class or "no object".
+"""Base class of methods that predict a set at once: N guesses, each a class or "no object".
 
-Training assigns the guesses to the image's objects at the least total of -p(class), and takes the
-cross-entropy of every guess with the class of its object; those left over learn "no object". That
-is the set loss of DETR (arXiv 2005.12872 §3.1) without its boxes, and weighed otherwise: every
-guess counts alike and an image's loss is their sum, where DETR weighs "no object" by 0.1 and takes
-the weighted mean over the guesses of the batch.
+Training matches the guesses to the image's objects with the least total of -p(class) and takes the
+cross-entropy of each guess with the class of its object; unmatched guesses learn "no object". This
+is the set loss of DETR (arXiv 2005.12872 §3.1) without boxes and with different weights: here all
+guesses have the same weight and an image's loss is their sum, while DETR weighs "no object" by 0.1
+and takes the weighted mean over the guesses of the batch.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .assignment import assign, on_host
 
 @dataclass(frozen=True)
 class MatchingConfig(GradientConfig):
-    """How many guesses there are, and what those without an object weigh."""
+    """The number of guesses, and the weight of those without an object."""
 
-    queries: int = option(8, "guesses per image, at least its objects", at_least=1)
+    queries: int = option(8, "guesses per image, at least as many as objects", at_least=1)
     no_object_weight: float = option(
         1.0, "weight of guesses without an object in the loss", at_least=0.0
     )
@@ -40,7 +40,7 @@ class MatchingConfig(GradientConfig):
 class SetMatching(GradientMethod):
     """A method whose network scores `queries` guesses over the classes and "no object", the last.
 
-    The guesses must differ for the same image, or none could predict what another does not.
+    The guesses for an image must differ, or all of them would predict the same.
     """
 
     Config: ClassVar[type] = MatchingConfig
@@ -50,7 +50,7 @@ class SetMatching(GradientMethod):
     def __init__(self, task: Task, config: Any, setup: Setup) -> None:
         if config.queries < task.max_objects:
             raise Unsupported(
-                f"{config.queries} queries for {task.max_objects} objects: raise --set queries"
+                f"{config.queries} queries for {task.max_objects} objects: increase --set queries"
             )
         if on_host(config.queries):
             self.capturable = False  # type: ignore[misc]
@@ -88,7 +88,7 @@ class SetMatching(GradientMethod):
 def matched_targets(
     scores: Float[Tensor, "batch queries choices"], labels: Int[Tensor, "batch objects"]
 ) -> Int[Tensor, "batch queries"]:
-    """Return what each guess is to say: the label of its object, or choices - 1, "no object".
+    """Return the target of each guess: the label of its object, or choices - 1, "no object".
 
     Labels are padded with -1. The assignment has the largest total probability of the labels.
     """

@@ -72,8 +72,8 @@ def test_more_objects_than_orders_can_be_tried_of_are_decoded_and_not_trained_on
     more = dataclasses.replace(task, max_objects=MOST_EXACT + 1)
     method, batch = sequential(OrderSearch, more, search=search), toy_batch(2, objects=6)
     assert method.predict(Batch(batch.inputs)).counts.shape == (2, 3)
-    told = f"search={search} tries every order, of up to 5 objects; the task has 6: --set search"
-    with pytest.raises(Unsupported, match=told):
+    message = f"search={search} tries every order of up to 5 objects; the task has 6: use --set"
+    with pytest.raises(Unsupported, match=message):
         method.update(batch)
     sequential(OrderSearch, more, search="aligned").update(batch)
 

@@ -46,5 +46,5 @@ def test_layers_start_from_weights_of_their_own():
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(UsageError, match="hidden=30 cannot be split over heads=8"):
+    with pytest.raises(UsageError, match="hidden=30 is not a multiple of heads=8"):
         QueryTransformerConfig(hidden=30)

@@ -107,5 +107,5 @@ def test_a_trained_state_serves_a_task_with_more_objects(kind, made, task, toy_b
     more.load_state_dict(few.state_dict())
     V = Batch(toy_batch(8).inputs)
     assert torch.equal(few.predict(V).confidence, more.predict(V).confidence)
-    with pytest.raises(Unsupported, match="3 queries for 4 objects: raise --set queries"):
+    with pytest.raises(Unsupported, match="3 queries for 4 objects: increase --set queries"):
         made(kind, dataclasses.replace(task, max_objects=4))

@@ -99,7 +99,7 @@ def test_a_repeated_label_is_learnt():
 
 
 def test_more_objects_than_queries_are_unsupported():
-    with pytest.raises(Unsupported, match="5 queries for 6 objects: raise --set queries"):
+    with pytest.raises(Unsupported, match="5 queries for 6 objects: increase --set queries"):
         _method(Task(CLASSES, 6, (2, 1, 1)))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hsal_bench.baselines.shared.pooled import pooled_head
+from hsal_bench.baselines.shared.layers import pooled_head
 
 
 @pytest.mark.parametrize(("hidden", "layers"), [(0, 1), (5, 2)])
