@@ -1,9 +1,8 @@
-"""The activation stage: fine-tune once, freeze, keep every image's activation volume (P§3, P§5).
+"""The activation stage: fine-tune a model once, freeze it, and store activation volumes (P§3, P§5).
 
-Every method that takes activations gets identical ones, so that a comparison is about multiset
-prediction and not about backbones. The model is fine-tuned on single-object images by the same
-harness that trains the methods; volumes are half precision and keyed by the content of the data
-and of the weights.
+All methods that take activations get identical ones, so that they are compared on multiset
+prediction, not on backbones. The model is fine-tuned on single-object images by the same training
+loop as the methods. Volumes are half precision and keyed by the content of data and weights.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from hsal_bench.training.presets import Budget, Precision
 HALF_MAX = 65504.0
 SMALLER = "use a smaller activation model, or --device cpu"
 SCORE = "overall_precision"
-"""Share of images whose one predicted label is among theirs: exact match where they have one."""
+"""Share of images whose predicted label is correct; equals exact match for single objects."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,12 @@ class SingleObjectConfig(GradientConfig):
     weights: str | None = option(None, "file of pretrained weights; none: from scratch")
     precision: Precision = option("float32", "arithmetic of the convolutions")
     input_size: int | None = option(
-        None, "pixels of the backbone's input; none: the usual", omit_default=True
+        None, "pixels of the backbone's input; none: the default", omit_default=True
     )
 
 
 class SingleObject(GradientMethod):
-    """Classify images of one object; of several, one of the labels at random per draw (P§5)."""
+    """Classify single-object images; with several objects, one label at random per draw (P§5)."""
 
     Config: ClassVar[type] = SingleObjectConfig
     inputs: ClassVar[Literal["images", "activations"]] = "images"
@@ -76,7 +75,7 @@ class SingleObject(GradientMethod):
         return model.to(memory_format=torch.channels_last)
 
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the cross-entropy on the first label: the harness shuffles, so a random one."""
+        """Return the cross-entropy on the first label, a random one because labels are shuffled."""
         _, labels = batch.truth()
         scores = self.network(batch.inputs)
         return {"loss": functional.cross_entropy(scores, labels[:, 0], ignore_index=-1)}
@@ -91,10 +90,10 @@ class SingleObject(GradientMethod):
 
 @dataclass(frozen=True)
 class Tuning:
-    """A fine-tuning on the data set `single`, done or not; `root` is where models are kept.
+    """A fine-tuning on the dataset `single`, finished or not; `root` is the folder of all models.
 
-    `origin` says in words where the first weights came from ("ImageNet", "from scratch", a file's
-    name). `seed` decides the order of the images, and the first weights where they are drawn.
+    origin: the source of the initial weights in words ("ImageNet", "from scratch", a file name).
+    seed: determines the order of the images, and the initial weights if they are random.
     """
 
     single: DataFile
@@ -106,7 +105,7 @@ class Tuning:
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """What decides the model but for the seed."""
+        """Everything that determines the model except the seed."""
         config = as_config(self.config)
         return {
             "data": self.single.header.content_sha256,
@@ -118,29 +117,29 @@ class Tuning:
 
     @property
     def recipe_sha256(self) -> str:
-        """The hash of `recipe`: models of one recipe differ in the seed alone."""
+        """The hash of `recipe`: models with the same recipe differ only in the seed."""
         return _json_sha256(self.recipe)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the model. Seed 0 is left out: models made before there was a choice."""
+        """Everything that determines the model; without seed 0, as in older models."""
         return self.recipe | ({"seed": self.seed} if self.seed else {})
 
     @cached_property
     def folder(self) -> Path:
-        """Where the model is, or will be."""
+        """The folder of the model."""
         fingerprint = _json_sha256(self.identity)[:8]
         return self.root / f"{self.single.header.name}--{self.config.backbone}--{fingerprint}"
 
     def done(self) -> FrozenModel | None:
-        """Return the model if it is there already."""
+        """Return the model if it exists."""
         return frozen.read(self.folder / "model.pt")
 
 
 def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
-    """Return the fine-tuned model, from its folder if it is there already.
+    """Return the fine-tuned model, from its folder if it exists there.
 
-    An interrupted fine-tuning goes on from its last checkpoint.
+    An interrupted fine-tuning resumes from its last checkpoint.
     """
     if model := tuning.done():
         return model
@@ -161,10 +160,10 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
 
 
 def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
-    """Return where the first weights come from, in words, and their file (None: from scratch).
+    """Return the source of the initial weights in words, and their file (None: from scratch).
 
-    `asked` is a file, "none", or None for ImageNet's where they can be had; where they cannot,
-    that is said and training starts from scratch.
+    asked: a file, "none", or None for ImageNet weights. If those are unavailable, a message is
+    printed and training starts from scratch.
     """
     if asked == "none" or (asked is None and not backbone.startswith("resnet34")):
         return "from scratch", None
@@ -175,8 +174,8 @@ def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
         return "ImageNet", str(backbones.imagenet_weights())
     except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong
         click.echo(
-            f"no ImageNet weights ({error}): training {backbone} from scratch, for longer; "
-            "--backbone-weights FILE gives them",
+            f"ImageNet weights are unavailable ({error}): training {backbone} from scratch, which "
+            "takes longer; use --backbone-weights FILE to provide them",
             err=True,
         )
         return "from scratch", None
@@ -189,9 +188,9 @@ def volumes(
     device: torch.device,
     splits: Sequence[str] = SPLITS,
 ) -> dict[str, Tensor]:
-    """Return splits' activations, float16 [N, C, h, w], memory-mapped from a file each in `root`.
+    """Return the activations of splits, float16 [N, C, h, w], memory-mapped from files in `root`.
 
-    What is not there is computed, block by block; a stopped computation resumes.
+    Missing files are computed block by block; an interrupted computation resumes.
     """
     header = data.header
     folder = root / f"{header.name}-{header.content_sha256[:8]}--{model.sha256[:8]}"
@@ -205,21 +204,21 @@ def volumes(
                 if not path.exists():
                     _write_volumes(network, data, split, path, device)
     return {
-        # Copy-on-write, because torch wants arrays it could write to; nothing writes.
+        # Copy-on-write: torch expects writable arrays, but nothing writes to them.
         split: torch.from_numpy(np.load(path, mmap_mode="c"))
         for split, path in paths.items()
     }
 
 
 def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
-    """Return the task a data set poses, on inputs of the given shape."""
+    """Return the task of a dataset with inputs of the given shape."""
     objects = data.read("train", "counts").sum(0, dtype=np.int64)
     layout = data.layout
     return Task(layout.num_classes, layout.max_objects, input_shape, tuple(objects.tolist()))
 
 
 def _train_model(tuning: Tuning, device: torch.device) -> None:
-    """Fine-tune, then write model.pt and, last, model.json, which says that it is whole."""
+    """Fine-tune, write model.pt, and finally model.json, which marks the model as complete."""
     single, config, budget, folder = tuning.single, tuning.config, tuning.budget, tuning.folder
     task = task_of(single, single.layout.image_shape)
     method = SingleObject(task, config, Setup(device, tuning.seed, budget.updates))

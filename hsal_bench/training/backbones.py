@@ -1,9 +1,9 @@
-"""Activation models f_A: an image to an activation volume V (P§3, P§5 "Implementation Details").
+"""Activation models f_A from an image to a volume V (P§3, P§5 "Implementation Details").
 
-`resnet34` is the paper's; `resnet34-layer3` and `resnet34-dilated` give it a finer grid, 14 x 14;
-`small` is a network of this project's own for machines without a GPU. All take images in [0, 1]
-and end in a ReLU, a global average pool and a linear classifier, which fine-tuning on single-object
-images trains and the activation volume leaves out.
+`resnet34` is the paper's; `resnet34-layer3` and `resnet34-dilated` have a finer grid, 14 x 14;
+`small` is this project's network for machines without a GPU. All take images in [0, 1] and end in a
+ReLU, which gives the activation volume, and a global average pool and a linear classifier, which
+are only used to fine-tune on single-object images.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hsal_bench.errors import UsageError, suggest
 from hsal_bench.training.presets import INPUT_SIZE, Precision
 
 VERSION = 2
-"""Goes up when the same weights would compute other volumes: kept models and volumes are keyed by
-it."""
+"""Increased when the same weights would give different volumes: part of the key of stored models
+and volumes."""
 
 LEAST_SIZE = 64
 _UNREADABLE = (
@@ -49,7 +49,7 @@ class ActivationModel(nn.Module):
         self.classifier = nn.Linear(channels, num_classes)
 
     def volume(self, images: Float[Tensor, "batch c H W"]) -> Float[Tensor, "batch C h w"]:
-        """Return V, post-ReLU, so >= 0; computed in `precision`, float32 all the same."""
+        """Return V >= 0 (after a ReLU) as float32, computed in `precision`."""
         x = self.prepare(images)
         with torch.autocast(x.device.type, self.precision, self.precision != torch.float32):
             return self.trunk(x).float()
@@ -69,11 +69,11 @@ def build(
 ) -> ActivationModel:
     """Return the activation model `name`, loaded from the file `weights` if given.
 
-    weights: torchvision's of ResNet-34, or a model.pt of the same backbone, at any input size.
-    input_size: pixels of the side to which it resizes images, None for the usual one.
+    weights: torchvision's for ResNet-34, or a model.pt of the same backbone at any input size.
+    input_size: side in pixels to which it resizes images; None: the default.
 
     Raises:
-        UsageError: no such model or size; a weights file that is missing or does not fit.
+        UsageError: there is no such model or size, or the weights file is missing or does not fit.
     """
     require(name, input_size)
     model = BACKBONES[name](image_channels, num_classes, weights)
@@ -84,15 +84,15 @@ def build(
 
 
 def require(name: str, input_size: int | None = None) -> None:
-    """Raise UsageError if there is no activation model of that name, or not of that input size."""
+    """Raise UsageError if the model does not exist or does not support the input size."""
     if name not in BACKBONES:
         raise UsageError(f"no activation model {name!r}: {suggest(name, BACKBONES)}")
     if input_size is None:
         return
     if not name.startswith("resnet34"):
-        raise UsageError(f"input size {input_size}: the backbone {name!r} takes images as they are")
+        raise UsageError(f"input size {input_size}: the backbone {name!r} does not resize images")
     if input_size < LEAST_SIZE:
-        raise UsageError(f"input size {input_size}: {name} takes {LEAST_SIZE} or more")
+        raise UsageError(f"input size {input_size}: {name} needs {LEAST_SIZE} or more")
 
 
 def _small(image_channels: int, num_classes: int, weights: Path | None) -> ActivationModel:
@@ -158,10 +158,10 @@ def _resnet34_dilated(
 
 
 def _dilate(convolution: nn.Conv2d) -> None:
-    """Read every pixel and reach as far as before, on an input of twice the resolution."""
+    """Replace a stride by dilation: the same receptive field at twice the resolution."""
     strided = convolution.stride == (2, 2)
     convolution.stride = (1, 1)
-    # The stage's first convolution, where the stride was, sees the previous stage's pixels yet.
+    # The first, formerly strided convolution still sees the pixels of the previous stage.
     if convolution.kernel_size == (3, 3) and not strided:
         convolution.dilation, convolution.padding = (2, 2), (2, 2)
 
@@ -172,7 +172,7 @@ def _resnet34_stages(
     from torchvision.models import resnet34
 
     if image_channels not in (1, 3):
-        raise UsageError(f"resnet34 takes grey or RGB images, not {image_channels} channels")
+        raise UsageError(f"resnet34 needs grey or RGB images, not {image_channels} channels")
     network = resnet34(weights=None)
     stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
     all_stages = (network.layer1, network.layer2, network.layer3, network.layer4)
@@ -192,7 +192,7 @@ BACKBONES = {
 
 
 def imagenet_weights() -> Path:
-    """Return torchvision's ImageNet weights of ResNet-34 as a file, downloaded if need be.
+    """Return torchvision's ImageNet weights of ResNet-34 as a file, downloaded if needed.
 
     Raises:
         OSError: they are not on this machine and cannot be downloaded.
@@ -208,7 +208,7 @@ def imagenet_weights() -> Path:
 
 
 def _load(network: nn.Module, model: ActivationModel, path: Path) -> None:
-    """Load the model from its own state dict, or the network that its trunk is part of."""
+    """Load the state dict of the model, or of the network that contains its trunk."""
     if not path.is_file():
         raise UsageError(f"no weights file {path}: give torchvision's resnet34 state dict (.pth)")
     try:
@@ -217,21 +217,21 @@ def _load(network: nn.Module, model: ActivationModel, path: Path) -> None:
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(
-            f"{path} does not hold ResNet-34's weights ({reason}): give torchvision's state dict, "
+            f"{path} does not contain ResNet-34 weights ({reason}): give torchvision's state dict, "
             "or a model.pt of the same backbone and number of classes"
         ) from error
 
 
 class _ChannelsLast(nn.Module):
-    """The images as they are: pixels in [0, 1]."""
+    """Unchanged images: pixels in [0, 1]."""
 
     def forward(self, images: Tensor) -> Tensor:
-        # Black stays 0: with most of an image at -1, batch statistics swing with every update.
+        # Black stays 0: if most of an image were -1, batch statistics would fluctuate.
         return images.contiguous(memory_format=torch.channels_last)
 
 
 class _ImagenetInput(nn.Module):
-    """The images as ImageNet networks take them: RGB, `size` x `size` pixels, standardised."""
+    """Images as input of ImageNet networks: RGB, `size` x `size` pixels, standardised."""
 
     mean: Tensor
     std: Tensor

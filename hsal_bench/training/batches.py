@@ -1,7 +1,7 @@
 """Batches: examples held on the device, their order, and the shuffling of labels.
 
-The order is a pure function of (seed, update), so a run that is taken up again draws exactly the
-batches that an uninterrupted one would have drawn.
+The order is a pure function of (seed, update), so a resumed run gets exactly the batches of an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hsal_bench.training import device as devices
 class ExampleSet:
     """One split's examples.
 
-    inputs: uint8 images or half-precision activations, on the device where they fit there, else
+    inputs: uint8 images or half-precision activations, on the device if they fit, else
     memory-mapped on the host. counts [N, classes], labels [N, K] and boxes [N, K, 4] (x0, y0, x1,
     y1 in pixels; both padded with -1): int64 on the device. image_size: (height, width) in pixels.
     """
@@ -38,12 +38,12 @@ class ExampleSet:
 
     @property
     def device(self) -> torch.device:
-        """Where batches are wanted."""
+        """The device of the batches."""
         return self.counts.device
 
     @property
     def on_device(self) -> bool:
-        """Whether the inputs lie where batches are wanted."""
+        """Whether the inputs are on the device of the batches."""
         return self.inputs.device == self.counts.device
 
     def __len__(self) -> int:
@@ -52,11 +52,11 @@ class ExampleSet:
     def rows(self, rows: Int[Tensor, " batch"] | slice) -> Tensor:
         """Return the inputs of some rows as float32 on the device; images in [0, 1].
 
-        Row numbers lie where the inputs do.
+        Row numbers must be on the device of the inputs.
         """
         chosen = self.inputs[rows]
         if not self.on_device:
-            # From pinned memory the copy runs while the host goes on.
+            # From pinned memory the copy is asynchronous.
             chosen = chosen.pin_memory().to(self.device, non_blocking=True)
         return chosen.float() / 255.0 if chosen.dtype == torch.uint8 else chosen.float()
 
@@ -64,7 +64,7 @@ class ExampleSet:
 def example_set(
     data: DataFile, split: str, device: torch.device, inputs: Tensor | None = None
 ) -> ExampleSet:
-    """Return a split of a data set file with `inputs` (its images unless said) as inputs."""
+    """Return a split of a dataset file with `inputs` as inputs, by default its images."""
     if inputs is None:
         inputs = torch.from_numpy(data.read(split, "images"))
     counts, labels, boxes = (
@@ -78,10 +78,10 @@ def example_set(
 def training_batches(
     examples: ExampleSet, batch_size: int, seed: int, start: int = 0
 ) -> Iterator[Batch]:
-    """Yield batches without end, from update number `start` on.
+    """Yield batches endlessly, from update number `start` on.
 
-    Each epoch visits the examples in a new order, and each example's labels are shuffled anew
-    (the paper's definition of the task, P§5); the rest that fills no batch is left out.
+    Each epoch has a new order of examples and of the labels of each example (the paper's definition
+    of the task, P§5); an incomplete last batch is dropped.
     """
     batch_size = min(batch_size, len(examples))
     per_epoch = len(examples) // batch_size
@@ -92,14 +92,14 @@ def training_batches(
         object_order = label_order(examples.labels, keys)
         labels = examples.labels.gather(1, object_order)
         boxes = examples.boxes.gather(1, object_order[:, :, None].expand(-1, -1, 4))
-        # Once per epoch: a copy per batch would have the host wait for the device.
+        # Once per epoch: a copy per batch would make the host wait for the device.
         order_on_device = order.to(examples.device)
         inputs_order = order_on_device if examples.on_device else order
         first = start % per_epoch if epoch == start // per_epoch else 0
         for number in range(first, per_epoch):
-            part = slice(number * batch_size, (number + 1) * batch_size)
-            rows = order_on_device[part]
-            inputs = examples.rows(inputs_order[part])
+            batch = slice(number * batch_size, (number + 1) * batch_size)
+            rows = order_on_device[batch]
+            inputs = examples.rows(inputs_order[batch])
             yield Batch(inputs, examples.counts[rows], labels[rows], boxes[rows])
 
 
@@ -114,7 +114,7 @@ def evaluation_batches(
 def _placed(inputs: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return inputs
-    devices.release_memory(device)  # what an earlier method used counts as taken until then
+    devices.release_memory(device)  # memory of an earlier method counts as used until then
     free, _ = torch.cuda.mem_get_info(device)
-    # Half of what is free is left to the network, its gradients and the allocator.
+    # Half of the free memory is left to the network, its gradients and the allocator.
     return inputs.to(device) if inputs.nbytes < free // 2 else inputs

@@ -1,7 +1,7 @@
-"""An array that takes long to compute, written to a .npy file block by block.
+"""Writing an array to a .npy file block by block, resumably.
 
-Until it is complete it is in NAME.npy.part, with the SHA-256 of each block in NAME.npy.blocks. A
-stopped computation resumes after the last block that is intact.
+Until the array is complete it is in NAME.npy.part, with the SHA-256 of each block in
+NAME.npy.blocks. An interrupted computation resumes after the last intact block.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Compute = Callable[[int, int], np.ndarray]
 def write_blocks(
     path: Path, rows: int, compute: Compute, report: Callable[[int], None] = lambda done: None
 ) -> None:
-    """Write the array [rows, ...] that `compute` gives to `path`; resume what was stopped.
+    """Write the array [rows, ...] that `compute` returns to `path`; resume if interrupted.
 
-    One process at a time may write a path. `report` is given the number of rows that are done.
-    Nothing is written through a memory map: a full disk would end the process instead of raising.
+    Only one process at a time may write a path. `report` gets the number of finished rows. No
+    memory map is used: with one, a full disk would kill the process instead of raising an error.
     """
     part, digests = (path.with_name(path.name + suffix) for suffix in (".part", ".blocks"))
     done, end = _intact(part, digests, rows)
@@ -55,7 +55,7 @@ def write_blocks(
 
 
 def _intact(part: Path, digests: Path, rows: int) -> tuple[int, int]:
-    """Return the rows at the start of `part` that are as they were written, and their end in bytes.
+    """Return the number of intact rows at the start of `part`, and their end in bytes.
 
     Digests of later rows are removed.
     """

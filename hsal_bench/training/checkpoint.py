@@ -1,4 +1,4 @@
-"""Checkpoints: what a training folder keeps to resume from, and which run it belongs to.
+"""Checkpoints: the state from which a training resumes, and the run that it belongs to.
 
 `checkpoint.pt` holds everything needed to resume, `best.pt` the state that scored best on the
 validation split, `evaluation.pt` the predictions so far of an evaluation under way.
@@ -24,12 +24,12 @@ from hsal_bench.records.find import CHECKPOINT
 BEST, CURVE, EVALUATION = "best.pt", "metrics.jsonl", "evaluation.pt"
 
 Sums = dict[tuple[str, ...], Tensor]
-"""Sums of scalars since the last evaluation, one tensor for the names that came together."""
+"""Sums of scalars since the last evaluation, one tensor per group of names."""
 
 
 @dataclass
 class Progression:
-    """How far a training run is; the checkpoint holds it next to the method's state.
+    """The progress of a training run; the checkpoint holds it next to the method's state.
 
     seconds: the whole training; validating: the part of it spent on the validation split.
     devices: the kinds of device it ran on ("cpu", "cuda"), in order.
@@ -64,7 +64,7 @@ class Checkpoint:
 
 
 def find(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint of a folder; None: there is none.
+    """Return the checkpoint of a folder, or None.
 
     Raises:
         UsageError: it cannot be read.
@@ -82,9 +82,9 @@ def find(folder: Path) -> Checkpoint | None:
 def save(
     method: Method, run: Progression, sums: Sums, folder: Path, identity: Mapping[str, Any]
 ) -> None:
-    """Write what `resume` reads. `sums` holds the scalars since the last evaluation."""
+    """Write the file that `resume` reads. `sums` holds the scalars since the last evaluation."""
     state = {
-        # As text: what is read back is what JSON makes of it, whatever types went in.
+        # As text, so that the identity read back has plain JSON types.
         "identity": json.dumps(identity, sort_keys=True),
         "run": vars(run),
         "sums": [[list(names), values] for names, values in sums.items()],
@@ -96,10 +96,10 @@ def save(
 def resume(
     method: Method, folder: Path, identity: Mapping[str, Any], device: torch.device
 ) -> tuple[Progression, Sums]:
-    """Load a folder's checkpoint into `method`; return how far it is and its sums, on `device`.
+    """Load a folder's checkpoint into `method`; return its progress and its sums, on `device`.
 
     Raises:
-        UsageError: the checkpoint is another run's, is damaged, or does not fit the method.
+        UsageError: the checkpoint belongs to another run, is damaged, or does not fit the method.
     """
     path = folder / CHECKPOINT
     if not path.exists():
@@ -113,15 +113,15 @@ def resume(
     try:
         method.load_state_dict(state["method"])
     except (KeyError, RuntimeError, ValueError) as error:
-        # A method found by name can have changed since; its config and the data have not.
+        # The code of a method can have changed; its config and the data have not.
         raise UsageError(
-            f"{path} does not fit {type(method).__name__} as it is now "
+            f"{path} does not fit the current {type(method).__name__} "
             f"({' '.join(str(error).split())[:200]}): --restart starts over"
         ) from error
     run = Progression(**state["run"])
     if run.curve and (best := load(folder / BEST))["score"] > run.best_score:
-        # Killed between the two files: the better state came after this checkpoint, and where
-        # training does not repeat itself exactly it may not come again.
+        # Killed between the two files: the better state came after this checkpoint. It may not
+        # recur where training is not reproducible.
         run.best_update, run.best_score = best["update"], best["score"]
     sums = {tuple(names): values.to(device) for names, values in state.get("sums", [])}
     return run, sums
@@ -141,7 +141,7 @@ def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
     """Return the update whose state scored best, and the method's state.
 
     Raises:
-        UsageError: it is not there or cannot be read.
+        UsageError: it is missing or cannot be read.
     """
     path = folder / BEST
     if not path.exists():
@@ -166,6 +166,6 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load has no error of its own for a damaged file
+    except Exception as error:  # torch.load has no specific error for a damaged file
         reason = str(error).splitlines()[0]
         raise UsageError(f"{path} cannot be read ({reason}): remove it to start over") from error

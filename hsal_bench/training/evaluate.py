@@ -1,4 +1,4 @@
-"""Predicting a whole split and scoring it."""
+"""Predicting and scoring a split."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from hsal_bench.training import device as devices
 from hsal_bench.training.batches import ExampleSet, evaluation_batches
 
 BATCH_SIZE, IMAGES = 512, 64
-"""Examples of a batch: activations, and images, which take a backbone long on a CPU."""
+"""Batch sizes for activations, and for images, which are slow with a backbone on a CPU."""
 KEEP_AFTER = 1.0
-"""Seconds: a batch that takes longer is kept on disk at once."""
+"""Seconds: the results of a slower batch are saved to disk at once."""
 ON_CPU = "use --device cpu, which can resume the run"
 
 
@@ -35,8 +35,8 @@ ON_CPU = "use --device cpu, which can resume the run"
 class Evaluation:
     """A split's predictions and their scores.
 
-    counts: int64 [N, classes]. confidence: float32 [N], None where the method gives none.
-    metrics: all of `metrics.score`, and those of `attention` where the method has a trace.
+    counts: int64 [N, classes]. confidence: float32 [N]; None if the method gives none.
+    metrics: all of `metrics.score`, and those of `attention` if the method has a trace.
     seconds: spent in `predict`.
     """
 
@@ -54,12 +54,12 @@ def evaluate(
 ) -> Evaluation:
     """Predict every example of a split, in the file's order, and score the predictions.
 
-    Slow batches are kept in `folder` until the split is done: stopped at any moment, the same call
-    resumes after the last one. `identity` says what is evaluated, as plain JSON values; batches of
-    another evaluation are discarded.
+    Slow batches are saved in `folder` until the split is done: after an interruption the same call
+    resumes after the last one. `identity` names the evaluation, as plain JSON values; batches of a
+    different evaluation are discarded.
 
     Raises:
-        Breach: the method returns something other than the contract says.
+        Breach: the method returns something that violates the contract.
     """
     kept = folder / checkpoint.EVALUATION if folder else None
     key = json.dumps(identity, sort_keys=True)
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def _resumed(kept: Path | None, key: str) -> list[dict[str, Any]]:
-    """Return the batches that a stopped evaluation has kept, as `_predict` made them."""
+    """Return the batches that an interrupted evaluation saved, as from `_predict`."""
     if kept is None or not kept.exists():
         return []
     state = checkpoint.load(kept)
@@ -84,7 +84,7 @@ def _resumed(kept: Path | None, key: str) -> list[dict[str, Any]]:
 
 
 def _predict(method: Method, batch: Batch, examples: ExampleSet, start: int) -> dict[str, Any]:
-    """Return a batch's counts, its seconds and, where there are any, confidence and sums."""
+    """Return a batch's counts, its seconds and, if available, confidence and attention sums."""
     started = time.perf_counter()
     with devices.enough_memory(f"predicting {len(batch.inputs)} images at once", ON_CPU):
         prediction = method.predict(batch, trace=True)

@@ -1,7 +1,7 @@
-"""Frozen activation models on disk, and those that `--activation-model` names.
+"""Frozen activation models on disk: reading, writing, and finding published ones.
 
-A model is a folder with `model.pt`, the state of the network, and `model.json`, what is known of
-it. Published models lie in `activation-models/` of the repository; the installed package holds the
+A model is a folder with `model.pt`, the state of the network, and `model.json`, its description.
+Published models are in `activation-models/` of the repository; the installed package contains the
 small ones.
 """
 
@@ -33,11 +33,11 @@ _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingErr
 
 @dataclass(frozen=True)
 class FrozenModel:
-    """A fine-tuned activation model: where its weights are, and what `model.json` says of it.
+    """A fine-tuned activation model: the path of its weights and the content of `model.json`.
 
-    Older files do not state the seed: theirs is 0. updates, class_names, image_shape (C, H, W) and
-    source_sha256 (of the glyphs) are those of the fine-tuning, where the file states them; command:
-    what made a published model; input_size: as in `backbones.build`.
+    seed: 0 in older files, which do not state it. updates, class_names, image_shape (C, H, W) and
+    source_sha256 (of the glyphs): those of the fine-tuning, if stated. command: created a published
+    model. input_size: as in `backbones.build`.
     """
 
     path: Path
@@ -57,13 +57,13 @@ class FrozenModel:
 
     @property
     def origin(self) -> str:
-        """Where weights come from that are fine-tuned further, in words."""
+        """The source of the weights in words, for a further fine-tuning."""
         size = f" at {self.input_size} px" if self.input_size else ""
         length = f" for {self.updates:,} updates" if self.updates else ""
         return f"{self.weights}, fine-tuned on {self.trained_on}{size}{length}"
 
     def as_record(self, recipe_sha256: str | None = None) -> Activation:
-        """Return what a result record says of the model; `recipe_sha256` as in `Activation`."""
+        """Return the model's entry in a result record; `recipe_sha256` as in `Activation`."""
         weights = f"{self.weights}, fine-tuned on {self.trained_on}"
         return Activation(
             backbone=self.backbone,
@@ -78,7 +78,7 @@ class FrozenModel:
 
 
 def write(model: FrozenModel) -> None:
-    """Write `model.json`, which says that the model is whole: `model.pt` is there already."""
+    """Write `model.json`, which marks the model as complete: `model.pt` must exist already."""
     facts = dataclasses.asdict(model)
     del facts["path"]
     known = {name: value for name, value in facts.items() if value is not None}
@@ -86,10 +86,10 @@ def write(model: FrozenModel) -> None:
 
 
 def read(weights: Path) -> FrozenModel | None:
-    """Return the model whose weights are in the file `weights`; None: no `model.json` beside it.
+    """Return the model of the file `weights`; None if there is no `model.json` next to it.
 
     Raises:
-        UsageError: `model.json` is not what it should be.
+        UsageError: `model.json` is invalid.
     """
     path = weights.with_name("model.json")
     if not path.is_file():
@@ -105,7 +105,7 @@ def read(weights: Path) -> FrozenModel | None:
 
 
 def model_of(sha256: str, root: Path) -> FrozenModel | None:
-    """Return the finished model below `root` with that hash; None: there is none."""
+    """Return the finished model below `root` with that hash, or None."""
     for path in sorted(root.glob("*/model.json")):
         if json.loads(path.read_text())["sha256"] == sha256:
             return read(path.with_name("model.pt"))
@@ -115,21 +115,21 @@ def model_of(sha256: str, root: Path) -> FrozenModel | None:
 def sha256_of(
     backbone: str, precision: str, state: Mapping[str, Tensor], input_size: int | None = None
 ) -> str:
-    """Return a hash of all that decides what volumes a model computes: its code and its weights."""
+    """Return a hash of everything that determines the volumes of a model: code and weights."""
     code = f"{backbone} {backbones.VERSION} {precision}"
     if input_size is not None:
         code += f" {input_size}"
-    whole = hashlib.sha256(code.encode())
+    digest = hashlib.sha256(code.encode())
     for name, value in sorted(state.items()):
-        whole.update(name.encode())
-        whole.update(value.contiguous().numpy().tobytes())
-    return whole.hexdigest()
+        digest.update(name.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load(model: FrozenModel, data: DataFile, device: torch.device) -> backbones.ActivationModel:
     """Return the network of a model, for the images of `data`.
 
-    Weights that are stored in half precision become float32.
+    Weights stored in half precision become float32.
     """
     channels, classes = data.layout.image_shape[0], data.layout.num_classes
     network = backbones.build(
@@ -140,13 +140,13 @@ def load(model: FrozenModel, data: DataFile, device: torch.device) -> backbones.
 
 
 def given(text: str, backbone: str, data: DataFile, updates: Collection[int] = ()) -> FrozenModel:
-    """Return the model that `--activation-model` names, checked: PUBLISHED, a file or a folder.
+    """Return the checked model that `--activation-model` names: PUBLISHED, a file or a folder.
 
-    updates: how long the preset fine-tunes; that decides where several published models fit.
+    updates: those of the preset's fine-tuning, to choose among several published models.
 
     Raises:
-        UsageError: no such model, one of another backbone, one that does not fit the images, or
-            one whose weights do not have the hash that `model.json` states.
+        UsageError: the model does not exist, has a different backbone, does not fit the images, or
+            its weights do not have the hash in `model.json`.
     """
     model = _published(backbone, data, updates) if text == PUBLISHED else _at(Path(text), backbone)
     _check(model, data)
@@ -154,7 +154,7 @@ def given(text: str, backbone: str, data: DataFile, updates: Collection[int] = (
 
 
 def keep(model: FrozenModel, root: Path) -> None:
-    """Copy a model to `root`, unless it is there, for what looks it up by its hash later on."""
+    """Copy a model to `root` unless it is there, so that it can be found by its hash later."""
     if model_of(model.sha256, root):
         return
     folder = root / f"given--{model.backbone}--{model.sha256[:8]}"
@@ -165,11 +165,11 @@ def keep(model: FrozenModel, root: Path) -> None:
 
 
 def published() -> list[FrozenModel]:
-    """Return the published models: of the installed package, else of the checkout."""
+    """Return the published models of the installed package, or else of the checkout."""
     folders = (PACKAGE / "activation_models", PACKAGE.parent / "activation-models")
     root = next((folder for folder in folders if folder.is_dir()), folders[0])
-    found = (read(path.with_name("model.pt")) for path in sorted(root.glob("*/model.json")))
-    return [model for model in found if model]
+    models = (read(path.with_name("model.pt")) for path in sorted(root.glob("*/model.json")))
+    return [model for model in models if model]
 
 
 def _published(backbone: str, data: DataFile, updates: Collection[int]) -> FrozenModel:
@@ -186,14 +186,14 @@ def _published(backbone: str, data: DataFile, updates: Collection[int]) -> Froze
     if len(models) == 1:
         return models[0]
     size = " x ".join(map(str, shape))
-    told = f"activation model {backbone} for {header.name} ({size}, {header.source})"
+    wanted_model = f"activation model {backbone} for {header.name} ({size}, {header.source})"
     if models:
         raise UsageError(
-            f"several published ones are an {told}: give one, "
+            f"several published models are an {wanted_model}: choose one with "
             f"--activation-model {' or '.join(str(model.path.parent) for model in models)}"
         )
     raise UsageError(
-        f"no published {told}; there are {_names(every)}: leave --activation-model out to "
+        f"no published {wanted_model}; published: {_names(every)}. Drop --activation-model to "
         "fine-tune one, or name a file"
     )
 
@@ -213,27 +213,27 @@ def _at(path: Path, backbone: str) -> FrozenModel:
         )
     if model.backbone != backbone:
         raise UsageError(
-            f"--activation-model {path} is a {model.backbone}, and the run takes a {backbone}: "
+            f"--activation-model {path} is a {model.backbone}, but the run uses {backbone}: "
             f"add --backbone {model.backbone}, or give another model"
         )
     return model
 
 
 def _check(model: FrozenModel, data: DataFile) -> None:
-    """Refuse a model that does not fit the images, or is not the one that `model.json` states."""
+    """Refuse a model that does not fit the images, or whose hash is not the one in `model.json`."""
     channels, classes = data.layout.image_shape[0], data.layout.num_classes
     fit = f"{data.header.name} has images of {channels} channels and {classes} classes"
     if model.image_shape and model.image_shape[0] != channels:
-        raise UsageError(f"{model.path} is for {model.image_shape[0]} channels, and {fit}")
+        raise UsageError(f"{model.path} is for {model.image_shape[0]} channels, but {fit}")
     backbones.require(model.backbone, model.input_size)
     try:
         state = load(model, data, torch.device("cpu")).state_dict()
     except (*_UNREADABLE, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{model.path} cannot be used, {fit} ({reason})") from error
-    found = sha256_of(model.backbone, model.precision, state, model.input_size)
-    if found != model.sha256:
+        raise UsageError(f"{model.path} cannot be used: {fit} ({reason})") from error
+    sha256 = sha256_of(model.backbone, model.precision, state, model.input_size)
+    if sha256 != model.sha256:
         raise UsageError(
-            f"{model.path} has sha256 {found[:8]}, and model.json states {model.sha256[:8]}: the "
-            "files were changed, or are of another version of hsal-bench; get both again"
+            f"{model.path} has sha256 {sha256[:8]}, but model.json states {model.sha256[:8]}: the "
+            "files were changed or belong to another version of hsal-bench; get both again"
         )

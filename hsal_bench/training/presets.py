@@ -1,8 +1,8 @@
-"""Presets: the scale of a run: how big, how long, and a method's settings that suit such a length.
+"""Presets: the scale of a run, that is network size, training length, and matching settings.
 
-A method's class names those settings for each preset (`presets`); what it does stays what it is.
-`paper` follows the paper's sizes; `quick` fits two CPU cores. What is not from the paper (it states
-no batch size, no number of updates) is marked in the comments.
+Each method lists its settings per preset (`presets`); the algorithm stays the same. `paper` uses
+the paper's sizes; `quick` fits two CPU cores. Values that are not from the paper (it states no
+batch size and no number of updates) are marked in the comments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 from hsal_bench.errors import UsageError, suggest
 
 PUBLISHED = "published"
-"""What `--activation-model` calls the model that is published for a run's images."""
+"""The value of `--activation-model` that selects the published model for a run's images."""
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -23,7 +23,7 @@ INPUT_SIZE = 224
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a method trains: gradient updates, examples per update, updates per evaluation."""
+    """The length of training: gradient updates, examples per update, updates per evaluation."""
 
     updates: int
     batch_size: int
@@ -32,7 +32,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Preset:
-    """Which activation model, how long it is fine-tuned, and how long each method trains.
+    """The activation model, the length of its fine-tuning, and the length of each training.
 
     precision: of the activation model's arithmetic; its weights and the methods stay float32.
     """
@@ -47,7 +47,7 @@ class Preset:
 
 PRESETS = {
     "paper": Preset(
-        summary="ResNet-34 at 224 x 224, the paper's network sizes; wants a GPU",
+        summary="ResNet-34 at 224 x 224, the paper's network sizes; needs a GPU",
         backbone="resnet34",
         precision="bfloat16",
         # 5 epochs of 60,000 from ImageNet weights, 10 without them (not from the paper)
@@ -60,7 +60,7 @@ PRESETS = {
         summary="a small network and short training; minutes on two cores",
         backbone="small",
         precision="float32",
-        # On MNIST nothing is learnt before update 350 or so, 95 % after 1,000.
+        # On MNIST, learning starts at about update 350; accuracy is 95 % after 1,000.
         fine_tune=Budget(updates=1_000, batch_size=64, eval_every=250),
         from_scratch=Budget(updates=1_000, batch_size=64, eval_every=250),
         train=Budget(updates=400, batch_size=64, eval_every=50),

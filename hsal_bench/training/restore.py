@@ -1,4 +1,4 @@
-"""A trained method, loaded again from its record and the state in its run's folder."""
+"""Restoring a trained method from its record and the state in the folder of its run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hsal_bench.training.batches import ExampleSet, example_set
 
 @dataclass(frozen=True)
 class Trained:
-    """A method in the state that was tested, its data set, open, and the test split's inputs."""
+    """A method in its tested state, its open dataset, and the test split."""
 
     method: Method
     data: DataFile
@@ -34,24 +34,24 @@ class Trained:
 def trained(
     record: Record, folder: Path, datasets: Path, device: torch.device
 ) -> Iterator[Trained]:
-    """Yield what `record` is of; `folder` is the run's, `datasets` where its data set lies.
+    """Yield the trained method of `record`.
 
-    The activation model is looked for below `datasets` too; the test split's activations are
-    computed there if they are missing. Nothing is built or fine-tuned.
+    folder: of the run. datasets: the folder of its dataset and activation model; missing
+    activations of the test split are computed there. No dataset is built, no model fine-tuned.
 
     Raises:
-        UsageError: something of it is not there, or not what the record is of.
+        UsageError: something is missing or does not match the record.
     """
     cls = _class_of(record, folder)
     config = _config(cls, record, folder)
     state = _state(record, folder)
     path = datasets / record.data_set.file
     with open_data(path) as data:
-        found, wanted = data.header.content_sha256[:8], record.data_set.content_sha256[:8]
-        if found != wanted:
+        content, wanted = data.header.content_sha256[:8], record.data_set.content_sha256[:8]
+        if content != wanted:
             raise UsageError(
-                f"{path} has content {found}, and the method was trained on {wanted}: name the "
-                "folder of that data set with --datasets"
+                f"{path} has content {content}, but the method was trained on {wanted}: name the "
+                "folder of that dataset with --datasets"
             )
         test = _test_split(record, cls.inputs, data, datasets, device)
         _, channels, height, width = test.inputs.shape
@@ -61,8 +61,8 @@ def trained(
             method.load_state_dict(state)
         except (RuntimeError, KeyError, ValueError) as error:
             raise UsageError(
-                f"{folder / 'best.pt'} does not fit {record.method} as it is now "
-                f"({textwrap.shorten(str(error), 120)}): train it again, `hsal-bench run --restart`"
+                f"{folder / 'best.pt'} does not fit the current {record.method} "
+                f"({textwrap.shorten(str(error), 120)}): train again, `hsal-bench run --restart`"
             ) from error
         yield Trained(method, data, test)
 
@@ -70,8 +70,8 @@ def trained(
 def _class_of(record: Record, folder: Path) -> Any:
     if record.method_sha256:
         raise UsageError(
-            f"{folder} is of a method given as a file, and a record does not say where that is: "
-            "install it as a package (docs/add-a-method.md) and train it by its name"
+            f"the method of {folder} was given as a file, and a record does not state its path: "
+            "install it as a package (docs/add-a-method.md) and train it by name"
         )
     return load_method(record.method)
 
@@ -81,7 +81,7 @@ def _config(cls: Any, record: Record, folder: Path) -> Any:
         return options.from_json(cls.Config, record.config, f"the config in {folder}")
     except UsageError as error:
         raise UsageError(
-            f"{error}; {record.method} takes another one now: train it again, `hsal-bench run "
+            f"{error}; the config of {record.method} has changed: train again with `hsal-bench run "
             "--restart`"
         ) from error
 
@@ -90,8 +90,8 @@ def _state(record: Record, folder: Path) -> dict[str, Any]:
     update, state = checkpoint.best_state(folder)
     if record.selected_update not in (None, update):
         raise UsageError(
-            f"{folder / 'best.pt'} is of update {update}, and the record's tested update is "
-            f"{record.selected_update}: train again, `hsal-bench run --restart`"
+            f"{folder / 'best.pt'} is from update {update}, but the record tested update "
+            f"{record.selected_update}: train again with `hsal-bench run --restart`"
         )
     return state
 
@@ -105,8 +105,8 @@ def _test_split(
     model = frozen.model_of(sha256, models)
     if model is None:
         raise UsageError(
-            f"the activation model of sha256 {sha256[:8]} is not in {models}: name the folder that "
-            "`hsal-bench run` kept it in with --datasets"
+            f"the activation model with sha256 {sha256[:8]} is not in {models}: name the "
+            "folder that `hsal-bench run` used with --datasets"
         )
     volumes = activations.volumes(model, data, datasets / "activations", device, ["test"])
     return example_set(data, "test", device, volumes["test"])

@@ -1,10 +1,9 @@
 """Training a method: data order, validation, selection, checkpoints, the log and the clock.
 
 A training folder holds the states of `hsal_bench.training.checkpoint` and `metrics.jsonl`, one line
-per evaluation. Stopped at any moment, the same call resumes from the last checkpoint: that of the
-moment for Ctrl-C and SIGTERM, at most a few minutes old for what cannot be caught. A stopped
-validation resumes as well, after its last slow batch. On a CPU the result is the same bit for bit
-as without the interruption.
+per evaluation. After an interruption the same call resumes from the last checkpoint, which Ctrl-C
+and SIGTERM write at once; after a crash it is at most a few minutes old. An interrupted validation
+resumes after its last slow batch. On a CPU the result is bit for bit that of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -68,15 +67,15 @@ def train(
 ) -> Progression:
     """Train `method` on data["train"]; leave it in the state that scored best on data["valid"].
 
-    `select_by` is the metric of that score, one of those the curve follows. `identity` is
-    everything that decides the result (config, data, seed, budget), as plain JSON values by name:
-    a checkpoint of another one is refused.
+    `select_by` is the metric of that score, one of those in the curve. `identity` is everything
+    that determines the result (config, data, seed, budget), as plain JSON values by name: a
+    checkpoint with a different identity is refused.
 
     Raises:
         UsageError: the folder holds a checkpoint of another run.
-        Breach: the method returns something other than the contract says.
+        Breach: the method returns something that violates the contract.
         Diverged: the loss is not finite; the last good checkpoint stays.
-        KeyboardInterrupt: SIGINT or SIGTERM; there is a checkpoint of the moment.
+        KeyboardInterrupt: SIGINT or SIGTERM; a checkpoint has been written.
     """
     device = data["train"].device
     run, sums = checkpoint.resume(method, folder, identity, device)
@@ -100,7 +99,7 @@ def train(
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
-    """Return the training curve that a run, finished or not, has left in its folder."""
+    """Return the training curve in the folder of a run, finished or not."""
     path = folder / checkpoint.CURVE
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -134,7 +133,7 @@ class _Training:
             self.whole = True
 
     def evaluate_if_due(self) -> None:
-        """Evaluate at update 0, at every `eval_every` and at the end, unless that is done."""
+        """Evaluate at update 0, every `eval_every` updates and at the end, unless done already."""
         update, budget = self.run.update, self.budget
         evaluated = self.run.curve[-1]["update"] if self.run.curve else None
         if update != evaluated and (update % budget.eval_every == 0 or update == budget.updates):
@@ -152,7 +151,7 @@ class _Training:
             self.save()
 
     def save_at_stop(self) -> None:
-        """Save what a signal has stopped, if that is anything; a failure is printed."""
+        """Save a checkpoint after a signal, if there is progress; a failure is printed."""
         evaluating = (self.folder / checkpoint.EVALUATION).exists()
         if not (self.whole and (self.run.update or evaluating)):
             return
@@ -165,7 +164,7 @@ class _Training:
         """Save a checkpoint.
 
         Raises:
-            Diverged: a scalar is not finite; the checkpoint before stays.
+            Diverged: a scalar is not finite; the previous checkpoint stays.
         """
         with uninterrupted():
             _means(self.sums, self.run)
@@ -179,7 +178,7 @@ class _Training:
         """Score the validation split, extend the curve, and keep the state if it is the best."""
         run = self.run
         losses = _means(self.sums, run)
-        # On a GPU a resumed run may reach this update in another state, with other losses.
+        # On a GPU a resumed run may reach this update in a different state.
         state = {"run": self.identity, "update": run.update, "losses": losses}
         # A signal may stop this: predicting changes nothing.
         valid = self.data["valid"]
@@ -193,14 +192,14 @@ class _Training:
                 score, method = run.best_score, self.method.state_dict()
                 best = {"update": run.update, "score": score, "method": method}
                 write_state(self.folder / checkpoint.BEST, best)
-            # Written whole each time: a resumed run leaves no lines of its lost part behind.
+            # Rewritten completely: a resumed run must not keep lines after its checkpoint.
             lines = (json.dumps(line) + "\n" for line in run.curve)
             write_text(self.folder / checkpoint.CURVE, "".join(lines))
             self.whole = True
 
 
 def _validation(scores: Mapping[str, float]) -> dict[str, float]:
-    # Attention metrics are NaN where nothing was glimpsed: JSON has no such number.
+    # Attention metrics are NaN without glimpses: JSON has no such number.
     known = {name: scores[name] for name in _FOLLOWED if math.isfinite(scores.get(name, math.nan))}
     return {f"valid_{name}": score for name, score in known.items()}
 
@@ -209,7 +208,7 @@ def _add(sums: Sums, scalars: Mapping[str, Tensor]) -> None:
     """Add the scalars of an update to the sums, in two kernels for those of one dtype."""
     alike: dict[tuple[torch.dtype, torch.device], dict[str, Tensor]] = {}
     for name, scalar in scalars.items():
-        # Detached here too: a scalar that a method forgot to detach would keep every graph.
+        # Detached here too: otherwise a scalar that a method forgot to detach keeps its graph.
         alike.setdefault((scalar.dtype, scalar.device), {})[name] = scalar.detach().reshape(())
     for group in alike.values():
         names, values = tuple(group), torch.stack(list(group.values()))
@@ -227,7 +226,7 @@ def _means(sums: Sums, run: Progression) -> dict[str, float]:
     for names, values in sums.items():
         totals.update(dict(zip(names, values.tolist(), strict=True)))
     means = {name: total / since for name, total in totals.items()}
-    # Written so that NaN is among them.
+    # Written so that it includes NaN.
     bad = [name for name, value in means.items() if not abs(value) <= LARGEST]
     if bad:
         raise Diverged(

@@ -76,7 +76,7 @@ def test_a_published_model_states_the_hash_and_accuracy_of_its_rounded_weights(
     ("arguments", "changes", "message"),
     [
         ((), {}, "give the --command that made the model"),
-        (("--command", "x"), {"sha256": "ef" * 32}, "and model.json states efefefef"),
+        (("--command", "x"), {"sha256": "ef" * 32}, "but model.json states efefefef"),
         (("--command", "x"), {"backbone": "resnet34"}, "model.pt cannot be used"),
         (("--command", "x"), {"backbone": "none"}, "no activation model 'none'"),
         (("--command", "x"), {"trained_on": "other-single"}, "other-single.h5"),

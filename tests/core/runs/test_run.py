@@ -636,8 +636,8 @@ def test_the_usual_input_size_is_no_variant():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--input-size 112", "input size 112: the backbone 'small' takes images as they are"),
-        ("--input-size 32 --backbone resnet34", "input size 32: resnet34 takes 64 or more"),
+        ("--input-size 112", "input size 112: the backbone 'small' does not resize images"),
+        ("--input-size 32 --backbone resnet34", "input size 32: resnet34 needs 64 or more"),
         ("--input-size 112 --activation-model a-file", "--input-size applies to fine-tuning, but"),
     ],
 )
@@ -748,7 +748,7 @@ def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path, mo
     (folder / "model.json").write_text(text.replace(sha256, "ef" * 32))
     code, _, err = bench("--activation-model", folder, "--out", "new", model="count-classifier")
     assert code == 2
-    assert f"model.pt has sha256 {sha256[:8]}, and model.json states efefefef: the files" in err
+    assert f"model.pt has sha256 {sha256[:8]}, but model.json states efefefef: the files" in err
     assert not list((tmp_path / "new").iterdir())
 
 

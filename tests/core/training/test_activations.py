@@ -185,7 +185,7 @@ def test_first_weights_say_where_they_come_from(monkeypatch, capsys):
 
     monkeypatch.setattr(activations.backbones, "imagenet_weights", unreachable)
     assert activations.first_weights("resnet34", None) == ("from scratch", None)
-    assert "no ImageNet weights (no network)" in capsys.readouterr().err
+    assert "ImageNet weights are unavailable (no network)" in capsys.readouterr().err
 
 
 def test_a_fine_tuning_that_goes_on_from_a_model_says_from_which(data, tmp_path):

@@ -104,7 +104,7 @@ def test_weights_are_loaded_from_a_model_of_another_input_size(tmp_path):
     ("name", "content", "message"),
     [
         ("resnet34", None, "no weights file .*weights.pth: give torchvision's"),
-        ("resnet34", b"nonsense", "does not hold ResNet-34's weights"),
+        ("resnet34", b"nonsense", "does not contain ResNet-34 weights"),
         ("small", b"", "the model 'small' has no pretrained weights"),
         ("resnet50", b"", "no activation model 'resnet50': did you mean 'resnet34'"),
     ],
@@ -120,8 +120,8 @@ def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path, name, content, mess
 @pytest.mark.parametrize(
     ("name", "size", "message"),
     [
-        ("small", 112, "input size 112: the backbone 'small' takes images as they are"),
-        ("resnet34", 63, "input size 63: resnet34 takes 64 or more"),
+        ("small", 112, "input size 112: the backbone 'small' does not resize images"),
+        ("resnet34", 63, "input size 63: resnet34 needs 64 or more"),
     ],
 )
 def test_an_input_size_that_does_not_fit_is_refused(name, size, message):
@@ -131,5 +131,5 @@ def test_an_input_size_that_does_not_fit_is_refused(name, size, message):
 
 def test_other_weights_than_resnet_s_are_refused(tmp_path):
     torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pth")
-    with pytest.raises(UsageError, match="does not hold ResNet-34's weights"):
+    with pytest.raises(UsageError, match="does not contain ResNet-34 weights"):
         backbones.build("resnet34", 3, 10, tmp_path / "weights.pth")

@@ -66,7 +66,7 @@ def test_tampered_weights_are_refused(data, model, library):
     state["classifier.bias"][0] += 1
     torch.save(state, folder / "model.pt")
     for text in (str(folder), PUBLISHED):
-        with pytest.raises(UsageError, match=f"and model.json states {model.sha256[:8]}: the file"):
+        with pytest.raises(UsageError, match=f"but model.json states {model.sha256[:8]}: the file"):
             frozen.given(text, "small", data)
 
 
@@ -88,8 +88,8 @@ def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, m
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": "resnet34"}, "is a resnet34, and the run takes a small: add --backbone resn"),
-        ({"image_shape": [3, 8, 8]}, "is for 3 channels, and toy has images of 1 channels and 3"),
+        ({"backbone": "resnet34"}, "is a resnet34, but the run uses small: add --backbone resn"),
+        ({"image_shape": [3, 8, 8]}, "is for 3 channels, but toy has images of 1 channels and 3"),
         ({"accuracy": "high"}, "model.json: accuracy is 'high': it must be a number"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_model_of_other_classes_is_refused(data, model, library):
 def test_a_file_that_is_not_there_or_no_model_is_refused(data, model, library):
     folder = _publish(model, library)
     (folder / "model.pt").write_bytes(b"PK")
-    with pytest.raises(UsageError, match=r"model\.pt cannot be used, toy has"):
+    with pytest.raises(UsageError, match=r"model\.pt cannot be used: toy has"):
         frozen.given(str(folder), "small", data)
     (folder / "model.json").unlink()
     with pytest.raises(UsageError, match=r"no file .*one/model\.json; give a model\.pt with its"):
@@ -135,7 +135,7 @@ def test_of_several_published_models_the_preset_s_number_of_updates_decides(data
     _publish(model, library, name="a")
     folder = _publish(model, library, name="b", updates=8)
     assert frozen.given(PUBLISHED, "small", data, [8]).path.parent == folder
-    with pytest.raises(UsageError, match="several published ones are an activation model small"):
+    with pytest.raises(UsageError, match="several published models are an activation model small"):
         frozen.given(PUBLISHED, "small", data, [5])
 
 
@@ -190,7 +190,7 @@ def test_a_model_keeps_its_input_size(data, tmp_path):
     volumes = activations.volumes(given, data, tmp_path / "volumes", CPU, ["test"])
     assert volumes["test"].shape == (60, 256, 4, 4)
     _change(made, input_size=96)
-    with pytest.raises(UsageError, match=r"and model\.json states"):
+    with pytest.raises(UsageError, match=r"but model\.json states"):
         frozen.given(str(made.path), "resnet34-layer3", data)
 
 

@@ -295,7 +295,7 @@ def test_a_checkpoint_of_a_method_that_has_changed_is_refused_and_kept(tmp_path)
     training.train(toy, DATA, BUDGET, 0, tmp_path, IDENTITY)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     grown = Grown(toy.task, toy.config, toy.setup)
-    with pytest.raises(UsageError, match=r"does not fit Grown as it is now \(.*: --restart starts"):
+    with pytest.raises(UsageError, match=r"does not fit the current Grown \(.*: --restart starts"):
         training.train(grown, DATA, BUDGET, 0, tmp_path, IDENTITY)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 

@@ -289,13 +289,13 @@ def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"method_sha256": "a" * 64}, "is of a method given as a file, and a record does not say"),
-        ({"selected_update": 7}, "best.pt is of update 10, and the record's tested update is 7: t"),
+        ({"method_sha256": "a" * 64}, "was given as a file, and a record does not state"),
+        ({"selected_update": 7}, "best.pt is from update 10, but the record tested update 7: t"),
         (
             {"config": {"old": 1}},
-            "the config in runs/seed-0: the field 'breaks' is missing; looker tak",
+            "the config in runs/seed-0: the field 'breaks' is missing; the config",
         ),
-        ({"method": "act"}, "the activation model of sha256 cdcdcdcd is not in activation-models:"),
+        ({"method": "act"}, "the activation model with sha256 cdcdcdcd is not in activation-"),
     ],
 )
 def test_a_run_that_cannot_be_loaded_again_is_told(of_toy, figures_command, changes, told):
@@ -309,7 +309,7 @@ def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, anoth
     best = of_toy().with_name("best.pt")
     write_state(best, {"update": 10, "method": {"weights": 1}})
     (err,) = figures_command("--only", "2")[2]
-    assert "best.pt does not fit looker as it is now ('learnt'): train it again" in err
+    assert "best.pt does not fit the current looker ('learnt'): train again" in err
     write_state(best, {"network": 1})
     (err,) = figures_command("--only", "2")[2]
     assert "best.pt was written by another hsal-bench: --restart trains again" in err
@@ -317,7 +317,7 @@ def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, anoth
     write_state(best, {"update": 10, "method": {"learnt": 0}})
     (err,) = figures_command("--only", "2")[2]
     assert "toy-x.h5 has content" in err
-    assert "name the folder of that data set with --datasets" in err
+    assert "name the folder of that dataset with --datasets" in err
     toy_file.unlink()
     (err,) = figures_command("--only", "2")[2]
     assert "no dataset file toy-x.h5: build it with `hsal-bench generate`" in err
