@@ -15,7 +15,7 @@ LISTED: Final = 20
 
 
 class Failed(Exception):  # noqa: N818 - an outcome, not an error of the program
-    """Raised by a check that fails, with what it saw."""
+    """Raised by a check that fails, with the reason."""
 
 
 class Skipped(Exception):  # noqa: N818 - as above
@@ -24,7 +24,7 @@ class Skipped(Exception):  # noqa: N818 - as above
 
 @dataclass(frozen=True)
 class Check:
-    """One check; `detail` says what was seen, or why it was skipped."""
+    """A check and its outcome. detail: the observation, or why it was skipped."""
 
     name: str
     outcome: Literal["passed", "failed", "skipped"]
@@ -38,7 +38,7 @@ def listed(problems: Sequence[str]) -> tuple[str, ...]:
 
 
 def summary(checks: Sequence[Check]) -> str:
-    """Return one line about all checks: "10 checks passed, 2 skipped: recipe, remade"."""
+    """Return a line about all checks, such as "10 checks passed, 2 skipped: counts, recipe"."""
     failed, skipped = _names(checks, FAILED), _names(checks, SKIPPED)
     if failed:
         return f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}"

@@ -1,4 +1,4 @@
-"""Failures a user can act on: one line that names the thing, the value and the remedy."""
+"""Errors that a user can act on: one line with the object, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from collections.abc import Iterable
 
 
 class HsalBenchError(Exception):
-    """A failure of the work itself: exit code 1."""
+    """The work failed: exit code 1."""
 
     exit_code = 1
 
 
 class UsageError(HsalBenchError):
-    """The request was wrong (a name, an option, a file not what it should be): exit code 2."""
+    """The input is wrong (a name, an option, a damaged file): exit code 2."""
 
     exit_code = 2
 
 
-class SourceUnavailable(UsageError):  # noqa: N818 - it says what is the matter
-    """Raised by a generator whose source cannot be had: nothing can be made from it here.
+class SourceUnavailable(UsageError):  # noqa: N818 - the name of the state
+    """Raised by a generator whose source is not available.
 
-    `reason` says what is the matter with the source and how to mend that; `instead`, what could
-    be made without it.
+    reason: what is wrong with the source and how to fix it. instead: an alternative without it.
     """
 
     def __init__(self, reason: str, instead: str = "") -> None:
@@ -32,15 +31,15 @@ class SourceUnavailable(UsageError):  # noqa: N818 - it says what is the matter
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error about an unknown `name`: the nearest known one, then all.
+    """Return the end of an error about an unknown `name`: the nearest known name, then all names.
 
-    Near is what begins like it, else what has much the same letters; case does not count, and a
-    low line is a dash.
+    Nearest is a name that starts with it, else the most similar one. Case does not count, and
+    underscores count as dashes.
     """
     known = sorted(known)
-    plain = {_plain(one): one for one in reversed(known)}
-    begun = [one for one in sorted(plain) if _plain(name) and one.startswith(_plain(name))]
-    near = begun or difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
+    plain = {_plain(other): other for other in reversed(known)}
+    longer = [other for other in sorted(plain) if _plain(name) and other.startswith(_plain(name))]
+    near = longer or difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
     hint = f"did you mean {plain[near[0]]!r}? " if near else ""
     return f"{hint}known: {', '.join(known) if known else 'none'}"
 

@@ -1,4 +1,4 @@
-"""The one place that writes files: under their final name they are whole, or not there at all."""
+"""Atomic writing of files: under its final name a file is complete, or does not exist."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PACKAGE = Path(__file__).resolve().parent
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it becomes `path` at once.
+    """Yield a temporary path next to `path`; on success it replaces `path` atomically.
 
-    What was at `path` stays untouched until the block has ended without an error and the new
-    content is on disk. On an error the temporary file is removed and the error goes on.
+    The old file stays until the block has ended without an error and the new content is on disk. On
+    an error the temporary file is removed and the error is raised.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -39,15 +39,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` (UTF-8) to `path`, whole or not at all."""
+    """Write `text` (UTF-8) to `path`, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_state(path: Path, state: Any) -> None:
-    """Write what `torch.save` makes of `state` to `path`, whole or not at all.
+    """Write `state` with `torch.save` to `path`, completely or not at all.
 
-    Through memory: torch's own writer tells of a full disk in a way that cannot be recognised.
+    Goes through memory, because the error of torch's own writer on a full disk is unrecognisable.
     """
     import torch
 
@@ -61,11 +61,11 @@ def write_state(path: Path, state: Any) -> None:
 def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of `folder` while the block runs.
 
-    `what` tells them what goes on there ("building data/a.h5"). With `wait`, one that is in it is
-    waited for, saying so once a minute.
+    what: the work, for the messages of other processes ("building data/a.h5"). wait: wait for
+    another process, with a message once a minute.
 
     Raises:
-        HsalBenchError: another process is in it.
+        HsalBenchError: another process works in it.
     """
     with (folder / "lock").open("w") as lock:
         for second in count():
@@ -75,7 +75,7 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
             except BlockingIOError as error:
                 if not wait:
                     raise HsalBenchError(
-                        f"another process is {what}: wait for it, or name another folder"
+                        f"another process is {what}: wait for it, or use another folder"
                     ) from error
             if second % 60 == 0:
                 click.echo(f"waiting: another process is {what}", err=True)
@@ -84,10 +84,10 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
 
 
 def writable_folder(path: Path) -> Path:
-    """Make the folder `path` and return it.
+    """Create the folder `path` and return it.
 
     Raises:
-        UsageError: it cannot be made, or nothing can be written in it.
+        UsageError: it cannot be created or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -96,5 +96,5 @@ def writable_folder(path: Path) -> Path:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(f"cannot write in {path} ({reason}): name another folder") from error
+        raise UsageError(f"cannot write to {path} ({reason}): use another folder") from error
     return path

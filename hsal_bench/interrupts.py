@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: held back while a step runs, so that its result can be kept and resumed."""
+"""Ctrl-C and SIGTERM, delayed until a step ends, so that its result can be saved and resumed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def terminate_like_ctrl_c() -> None:
-    """Have SIGTERM, which schedulers send, raise KeyboardInterrupt as Ctrl-C does."""
+    """Make SIGTERM, which schedulers send, raise KeyboardInterrupt like Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block ends; a second signal stops it at once.
+    """Delay SIGINT and SIGTERM until the block ends; a second signal stops it at once.
 
     Raises:
-        KeyboardInterrupt: a signal came.
+        KeyboardInterrupt: a signal arrived.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
+        yield  # signals reach only the main thread
         return
     held: list[int] = []
 
@@ -35,7 +35,7 @@ def uninterrupted() -> Iterator[None]:
         held.append(number)
 
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    # None: a handler that Python did not install, and cannot install again.
+    # None: a handler that Python did not install and cannot restore.
     active = {n: old for n, old in handlers.items() if old not in (None, signal.SIG_IGN)}
     try:
         _install(dict.fromkeys(active, hold))
@@ -47,7 +47,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def _install(handlers: Mapping[signal.Signals, Any]) -> None:
-    """Install signal handlers; a signal that comes meanwhile waits until all are in place."""
+    """Install signal handlers; a signal that arrives meanwhile waits until all are in place."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         for number, handler in handlers.items():

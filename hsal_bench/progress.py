@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a plain line now and then in a log."""
+"""Progress of long work: a bar on a terminal, a line every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from contextlib import contextmanager
 from typing import Protocol, TextIO
 
 PLAIN_INTERVAL = 5.0
-"""Seconds between two lines of a log."""
+"""Seconds between two lines in a log."""
 
 
 class Advance(Protocol):
-    """What a user of `progress` calls as the work goes on."""
+    """The callback that `progress` yields, called as the work proceeds."""
 
     def __call__(self, done: int, status: str = "") -> None:
-        """Say that `done` of the total is done; `status`: a few words on it ("loss 0.31")."""
+        """Show that `done` of the total is done. status: a short text such as "loss 0.31"."""
         ...
 
 
 @contextmanager
 def progress(description: str, total: int, *, stream: TextIO | None = None) -> Iterator[Advance]:
-    """Yield an `Advance` that shows progress on `stream` (standard error unless said).
+    """Yield a callback that shows progress on `stream` (default: standard error).
 
-    On a terminal this is a bar with the rate and the time left; elsewhere a line at most every
-    `PLAIN_INTERVAL` seconds, and none for work shorter than that.
+    On a terminal this is a bar with the time left. Elsewhere it is a line at most every
+    `PLAIN_INTERVAL` seconds, and none for shorter work.
     """
     stream = stream or sys.stderr
     if stream.isatty():
@@ -71,7 +71,7 @@ class _Lines:
     def __call__(self, done: int, status: str = "") -> None:
         now = time.monotonic()
         if self.first is None:
-            self.first = done  # what was there before, such as an interrupted build's parts
+            self.first = done  # done earlier, such as the parts of an interrupted build
         if now - self.written < PLAIN_INTERVAL:
             return
         self.written = now

@@ -1,4 +1,4 @@
-"""What is suggested for a name that is not known."""
+"""Suggestions for an unknown name."""
 
 import pytest
 
@@ -21,11 +21,11 @@ KNOWN = ("hsal-rl", "hsal-multiset", "rl", "cross-entropy", "exact_match", "exac
         ("exact-match", "exact_match"),
     ],
 )
-def test_the_nearest_name_is_told_first(name, near):
+def test_the_nearest_name_is_suggested_first(name, near):
     assert suggest(name, KNOWN).startswith(f"did you mean {near!r}? known: cross-entropy, exact")
 
 
 @pytest.mark.parametrize("name", ["", "zzz"])
-def test_nothing_is_told_where_nothing_is_near(name):
+def test_without_a_similar_name_none_is_suggested(name):
     assert suggest(name, KNOWN).startswith("known: cross-entropy, exact_match, ")
     assert suggest(name, ()) == "known: none"

@@ -45,9 +45,7 @@ def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
-    with pytest.raises(
-        UsageError, match=r"cannot write in .*a \(.*exists.*\): name another folder"
-    ):
+    with pytest.raises(UsageError, match=r"cannot write to .*a \(.*exists.*\): use another folder"):
         writable_folder(tmp_path / "a")
 
 

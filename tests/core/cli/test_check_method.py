@@ -118,7 +118,11 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
             "Nothing: width is 'x': it takes a whole numb",
         ),
         ([], "hsal-lr", "no method 'hsal-lr': did you mean 'hsal-rl'?"),
-        ([], "hsal-rl+hidden", "hsal-rl+hidden: 'hidden' is no setting; write hsal-rl+KEY=VALUE"),
+        (
+            [],
+            "hsal-rl+hidden",
+            "hsal-rl+hidden: 'hidden' is not a setting; write hsal-rl+KEY=VALUE",
+        ),
         ([], "nothing.py:Nothing+widht=4", "Nothing has no option 'widht': did you mean 'width'?"),
         ([], "nothing.py:Nothin", "nothing.py has no class 'Nothin': did you mean 'Nothing'?"),
         (

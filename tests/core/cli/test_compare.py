@@ -286,7 +286,7 @@ def test_the_sheet_shows_them(run, tmp_path):
     ("output", "told"),
     [
         ("sheet.txt", "sheet.txt has no picture's suffix: call it sheet.png"),
-        ("file/sheet.png", "cannot write in file (File exists): name another folder"),
+        ("file/sheet.png", "cannot write to file (File exists): use another folder"),
     ],
 )
 def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, tmp_path, output, told):
