@@ -1,1 +1,1 @@
-"""Building data sets: glyph sources, scenes, painting."""
+"""The built-in generators of datasets: scenes of glyphs, and photographs of house numbers."""

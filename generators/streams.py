@@ -1,4 +1,4 @@
-"""Uniform random numbers by position, and what is made of them."""
+"""Uniform random numbers by position, and integers and orders derived from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Stream:
-    """Rows of uniform doubles in [0, 1): row i is the same whichever other rows are drawn.
+    """Rows of uniform doubles in [0, 1): row i is the same no matter which other rows are drawn.
 
     `key` (non-negative integers) names the stream, `width` is the number of doubles of a row.
     """
@@ -32,29 +32,29 @@ class Stream:
 
 
 def fixed_order(number: int, key: int, stream: int = 0) -> np.ndarray:
-    """Return the numbers 0..number-1 in an order that (key, stream) names, int64 [number]."""
+    """Return 0..number-1 in the random order of (key, stream), int64 [number]."""
     # Raw doubles of PCG64 and a stable sort are the same in every NumPy; `permutation` is not.
-    # The spawn key keeps these streams apart from those of the scenes.
+    # The spawn key separates these streams from those of the scenes.
     seed = np.random.SeedSequence(key, spawn_key=(stream,))
     uniform = np.random.Generator(np.random.PCG64(seed)).random(number)
     return np.argsort(uniform, kind="stable")
 
 
-def whole(uniform: np.ndarray, number: int | np.ndarray) -> np.ndarray:
-    """Return whole numbers 0..number-1 (int64), each equally likely."""
+def integers(uniform: np.ndarray, number: int | np.ndarray) -> np.ndarray:
+    """Return integers 0..number-1 (int64), each equally likely."""
     return (uniform * number).astype(np.int64)
 
 
 def distinct(uniform: np.ndarray, number: int | np.ndarray) -> np.ndarray:
-    """Return k distinct whole numbers below `number` per row, in random order, int64 [n, k].
+    """Return k distinct integers below `number` per row, in random order, int64 [n, k].
 
-    uniform: [n, k]. number: one for all rows, or one per row [n]; at least k.
+    uniform: [n, k]. number: a scalar, or one per row [n]; at least k.
     """
     picks = np.empty(uniform.shape, np.int64)
     for j in range(uniform.shape[1]):
-        # The pick counts the numbers still free; skipping the taken ones in ascending order
+        # The pick is an index among the free numbers; skipping the taken ones in ascending order
         # turns it into a number.
-        pick = whole(uniform[:, j], number - j)
+        pick = integers(uniform[:, j], number - j)
         for taken in np.sort(picks[:, :j], axis=1).T:
             pick += pick >= taken
         picks[:, j] = pick

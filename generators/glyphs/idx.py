@@ -1,4 +1,4 @@
-"""Reading IDX files, the format MNIST is published in (yann.lecun.com/exdb/mnist)."""
+"""Reading IDX files, the format of MNIST (yann.lecun.com/exdb/mnist)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parse_images(content: bytes, path: Path) -> np.ndarray:
     count, height, width = _dimensions(content, path, _IMAGES, 3)
     if (height, width) != (GLYPH_SIZE, GLYPH_SIZE):
         raise UsageError(
-            f"{path} holds {height}x{width} images: glyphs are {GLYPH_SIZE}x{GLYPH_SIZE}"
+            f"{path} has {height}x{width} images: use images of {GLYPH_SIZE}x{GLYPH_SIZE}"
         )
     return _items(content, path, 16, count * height * width).reshape(count, height, width)
 

@@ -1,9 +1,9 @@
-"""Where the glyphs of scenes come from, and which split may use which.
+"""Loading the glyphs of a source and dividing them among the splits.
 
-Train and valid glyphs come from the source's training split, test glyphs from its test split, and
-the cut between train and valid is the same whatever the seed of a data set: no glyph behind one
-split is ever behind another, also across the data sets of one source. Datasets that leak on purpose
-draw all their splits from the source's training split.
+Train and valid glyphs come from the source's training split, test glyphs from its test split. The
+cut between train and valid does not depend on a dataset's seed, so that no two splits share a
+glyph, even across the datasets of one source. Datasets that leak by design draw all their splits
+from the source's training split.
 """
 
 from __future__ import annotations
@@ -67,25 +67,25 @@ class Pool:
 
 
 def source_name(source: str) -> str:
-    """Return how data sets of a source are called: its name, or "idx" for a user's own files.
+    """Return the source's name in dataset names: its own, or "idx" for a user's own files.
 
     Raises:
-        UsageError: no such source.
+        UsageError: unknown source.
     """
     if "," in source:
         return "idx"
     if source not in SOURCES:
         raise UsageError(
-            f"no source {source!r}: {suggest(source, SOURCES)}; or IDX files as IMAGES,LABELS"
+            f"no source {source!r}: {suggest(source, SOURCES)}; or give IDX files as IMAGES,LABELS"
         )
     return source
 
 
 def known_classes(source: str) -> tuple[str, ...] | None:
-    """Return the names of a source's classes; None: of a user's own files, that have to be read.
+    """Return the names of a source's classes; None for a user's own files, which must be read.
 
     Raises:
-        UsageError: no such source.
+        UsageError: unknown source.
     """
     name = source_name(source)
     if name == SYNTHETIC:
@@ -94,11 +94,11 @@ def known_classes(source: str) -> tuple[str, ...] | None:
 
 
 def load_glyphs(source: str, data_dir: Path) -> Glyphs:
-    """Return the glyphs of a source, found in or downloaded into `data_dir`.
+    """Return the glyphs of a source, read from or downloaded into `data_dir`.
 
     Raises:
-        UsageError: no such source, or its files are not what they should be.
-        SourceUnavailable: its files cannot be had.
+        UsageError: unknown source, or its files are invalid.
+        SourceUnavailable: its files are not available.
     """
     name = source_name(source)
     if name == "idx":
@@ -109,10 +109,10 @@ def load_glyphs(source: str, data_dir: Path) -> Glyphs:
 
 
 def make_pools(glyphs: Glyphs, pools: GlyphPools = "disjoint") -> dict[str, Pool]:
-    """Return what each split draws from.
+    """Return the pool of glyphs of each split.
 
-    disjoint: one twelfth of the training glyphs is for valid, the others are for train. shared: all
-    training glyphs are for all splits; no test glyph is used.
+    disjoint: one twelfth of the training glyphs for valid, the rest for train, and the test glyphs
+    for test. shared: all training glyphs for all splits; test glyphs are not used.
 
     Raises:
         UsageError: a split would have no glyph.
@@ -131,21 +131,21 @@ def make_pools(glyphs: Glyphs, pools: GlyphPools = "disjoint") -> dict[str, Pool
     for split, member in members.items():
         if not len(member):
             raise UsageError(
-                f"source {glyphs.name} has {len(labels)} glyphs, none is left for {split}: "
-                f"give at least {_VALID_PART * 2}"
+                f"source {glyphs.name} has {len(labels)} glyphs, too few for {split}: "
+                f"use at least {_VALID_PART * 2}"
             )
     return {split: _pool(np.sort(member), labels) for split, member in members.items()}
 
 
-def fingerprints(images: np.ndarray, index: np.ndarray) -> Fingerprints:
+def glyph_fingerprints(images: np.ndarray, index: np.ndarray) -> Fingerprints:
     """Return the hash of each glyph's ink, cropped to the box around it, and the box's corner.
 
-    Glyphs that differ by a shift alone have the same hash. images: uint8 [N, 28, 28]; index: int32
-    [G], ascending, which of them.
+    Glyphs that differ only by a shift have the same hash. images: uint8 [N, 28, 28]. index: int32
+    [G], ascending, the glyphs to hash.
     """
     chosen = images[index]
     rows, columns = chosen.any(axis=2), chosen.any(axis=1)
-    # A glyph without ink is its own box.
+    # The box of a glyph without ink is the complete glyph.
     low = np.stack([rows.argmax(axis=1), columns.argmax(axis=1)], axis=1)
     high = GLYPH_SIZE - np.stack([rows[:, ::-1].argmax(1), columns[:, ::-1].argmax(1)], axis=1)
     digests = bytearray()
@@ -172,18 +172,17 @@ def _published(name: str, source: IdxSource, data_dir: Path) -> Glyphs:
 def _published_pair(
     source: IdxSource, size: int, image_file: tuple[Path, bytes], label_file: tuple[Path, bytes]
 ) -> tuple[np.ndarray, np.ndarray]:
-    # Of plain files the MD5 is not always known: then this is what tells them from others.
+    # The MD5 of a plain file is not always known: then these checks replace it.
     images, labels = _pair(*image_file, *label_file)
     highest, classes = int(labels.max(initial=0)), len(source.class_names)
-    remedy = "put the published file in its place"
+    remedy = "replace it with the published file"
     if len(images) != size:
         raise UsageError(
-            f"{image_file[0]} holds {len(images):,} glyphs, {source.title} has {size:,} there: "
-            f"{remedy}"
+            f"{image_file[0]} has {len(images):,} glyphs, {source.title} has {size:,}: {remedy}"
         )
     if highest >= classes:
         raise UsageError(
-            f"{label_file[0]} has label {highest}, {source.title}'s go from 0 to {classes - 1}: "
+            f"{label_file[0]} has label {highest}, {source.title}'s labels are 0 to {classes - 1}: "
             f"{remedy}"
         )
     return images, labels
@@ -202,7 +201,7 @@ def _synthetic() -> Glyphs:
 def _own_files(paths: list[Path]) -> Glyphs:
     if len(paths) not in (2, 4):
         raise UsageError(
-            f"{len(paths)} IDX files given: write IMAGES,LABELS or "
+            f"{len(paths)} IDX files given: use IMAGES,LABELS or "
             "IMAGES,LABELS,TEST_IMAGES,TEST_LABELS"
         )
     contents = [(path, _content(path)) for path in paths]
@@ -212,7 +211,7 @@ def _own_files(paths: list[Path]) -> Glyphs:
         train, test = _cut_test(*train)
     highest = max((int(labels.max()) for _, labels in (train, test) if len(labels)), default=0)
     if highest > 126:
-        raise UsageError(f"{paths[1]} has label {highest}: labels go from 0 to 126")
+        raise UsageError(f"{paths[1]} has label {highest}: use labels from 0 to 126")
     names = tuple(str(label) for label in range(highest + 1))
     text = f"glyphs from {', '.join(path.name for path in paths)}"
     return Glyphs("idx", *train, *test, names, "unknown: that of the IDX files", text)
@@ -239,7 +238,7 @@ def _pair(
     labels = idx.parse_labels(label_content, label_path)
     if len(images) != len(labels):
         raise UsageError(
-            f"{image_path} holds {len(images)} images and {label_path} {len(labels)} labels: "
-            "give files that belong together"
+            f"{image_path} has {len(images)} images but {label_path} has {len(labels)} labels: "
+            "use matching files"
         )
     return images, labels

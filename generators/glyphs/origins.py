@@ -1,4 +1,4 @@
-"""Where the glyphs of each source come from: what a data card tells of them."""
+"""The origin of each source's glyphs, for data cards."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .sources import IDX_SOURCES, SYNTHETIC
 
 @dataclass(frozen=True)
 class Origin:
-    """Who made the glyphs of a source, and what follows from it; as in `About`.
+    """The origin of a source's glyphs; fields as in `About`.
 
-    glyphs: what they are called, several of them. split_limits: limits of splits with disjoint
-    pools of glyphs.
+    glyphs: their name, in the plural. made_by: as `origin` there. split_limits: limits of splits
+    with disjoint pools of glyphs.
     """
 
     glyphs: str
@@ -27,7 +27,7 @@ class Origin:
 
 
 def origin(source: str) -> Origin:
-    """Return the origin of a source. Raises UsageError: no such source."""
+    """Return the origin of a source. Raises UsageError: unknown source."""
     return _ORIGINS[source_name(source)]
 
 
@@ -36,17 +36,17 @@ _ORIGINS = {
         "MNIST digits",
         "MNIST's digits were written by employees of the US Census Bureau and by US high-school "
         "students for the NIST collections (Special Databases 3 and 1), about 250 of them for the "
-        "training part; LeCun, Cortes and Burges mixed both groups into either part, brought each "
-        "digit to 20 pixels and centred it by its mass on 28 x 28. No writer of the test part "
-        "wrote for the training part.",
-        "Handwriting of people who are not named; the files hold no writer's identity.",
+        "training part; LeCun, Cortes and Burges mixed both groups in each part, scaled each "
+        "digit to 20 pixels and centred it by its mass on 28 x 28 pixels. The writers of the test "
+        "part did not write for the training part.",
+        "Handwriting of anonymous people; the files do not identify the writers.",
         (
-            "The hands are those of two groups of writers of one country, decades ago: ways of "
-            "writing a digit that are usual elsewhere may be rare or missing.",
+            "The writers are two groups from one country, decades ago: ways of writing a digit "
+            "that are common elsewhere may be rare or missing.",
         ),
         (
-            "The glyphs of `valid` are held out of MNIST's training part by chance, so a writer "
-            "may have written for `train` and for `valid`; the writers behind `test` are others.",
+            "The glyphs of `valid` are a random part of MNIST's training part, so `train` and "
+            "`valid` may share writers; the writers of `test` are different.",
         ),
         IDX_SOURCES["mnist"].license,
         "https://creativecommons.org/licenses/by-sa/3.0/",
@@ -54,9 +54,9 @@ _ORIGINS = {
     ),
     "fashion-mnist": Origin(
         "Fashion-MNIST articles",
-        "Fashion-MNIST's glyphs are product pictures of Zalando's shop, one per article, shrunk "
-        "to 28 x 28 grey pixels and inverted by Xiao, Rasul and Vollgraf; the classes are those "
-        "of the shop.",
+        "Fashion-MNIST's glyphs are product pictures from Zalando's shop, one per article. Xiao, "
+        "Rasul and Vollgraf shrank them to 28 x 28 grey pixels and inverted them; the classes are "
+        "the shop's.",
         "None: articles of clothing.",
         ("Some classes (shirt, T-shirt, pullover, coat) are hard to tell apart at 28 x 28.",),
         (),
@@ -68,10 +68,10 @@ _ORIGINS = {
         "Kuzushiji-MNIST characters",
         "Kuzushiji-MNIST's glyphs are cursive Japanese characters cut out of scanned classical "
         "books, transcribed by specialists (Kuzushiji Dataset of the National Institute of "
-        "Japanese Literature and others); the Center for Open Data in the Humanities brought them "
-        "to MNIST's format. Each class is one syllable of Hiragana.",
-        "None: characters of old books.",
-        ("A class holds several quite different shapes of its character (hentaigana).",),
+        "Japanese Literature and others); the Center for Open Data in the Humanities converted "
+        "them to MNIST's format. Each class is one Hiragana syllable.",
+        "None: characters from old books.",
+        ("A class may contain very different shapes of its character (hentaigana).",),
         (),
         IDX_SOURCES["kmnist"].license,
         "https://creativecommons.org/licenses/by-sa/4.0/",
@@ -79,25 +79,22 @@ _ORIGINS = {
     ),
     SYNTHETIC: Origin(
         "drawn digits",
-        "The digits are drawn by this project's own program: a few hand styles per digit, their "
+        "This project's own program draws the digits: a few handwriting styles per digit, their "
         "strokes jittered, bent, slanted and stretched, with a soft pen on 28 x 28 pixels.",
-        "None: no person wrote or is shown in anything here.",
+        "None: no person wrote the digits or is shown in them.",
         (
             "No person wrote these digits: they vary less than handwriting and are easier to read. "
-            "A number measured on them says little about one on MNIST.",
+            "A result on them says little about MNIST.",
         ),
-        (
-            "The same few styles are behind every split: what is new in `test` is how they are "
-            "bent, not the style.",
-        ),
+        ("All splits use the same few styles: `test` has new distortions, not new styles.",),
         "CC0-1.0",
         "https://creativecommons.org/publicdomain/zero/1.0/",
     ),
     "idx": Origin(
         "glyphs of the given IDX files",
-        "The glyphs come from IDX files that whoever made the data set gave; who made those, and "
-        "of what, the data set does not say.",
-        "Unknown: that of the IDX files.",
+        "The glyphs come from IDX files of the person who generated the dataset; their origin is "
+        "not recorded.",
+        "Unknown: depends on the IDX files.",
         license="unknown: that of the IDX files",
     ),
 }

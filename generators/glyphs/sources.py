@@ -1,4 +1,4 @@
-"""The glyph sources there are: where published files are to be had, and what proves them."""
+"""The glyph sources: the addresses and hashes of their published files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ GLYPH_SIZE = 28
 """Side of a glyph, pixels."""
 
 GlyphPools = Literal["disjoint", "shared"]
-"""Whether glyphs occur in one split alone."""
+"""Whether each split has glyphs of its own, or all splits share one pool."""
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A published file, called `name` plain and `name`.gz packed.
+    """A published file: `name`, or `name`.gz when packed.
 
-    Known of it is the MD5 of its content, or else that of the packed file as it is published.
+    Either the MD5 of its content is known, or that of the packed file as published.
     """
 
     name: str
@@ -26,11 +26,10 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class IdxSource:
-    """A published source in four IDX files, packed at `url`.
+    """A published source: four IDX files, packed, below `url`.
 
-    title: how its authors call it. folders: where in the data folder the files may lie, the first
-    one is torchvision's. files: images then labels, train then test. sizes: glyphs of train and
-    test.
+    title: its authors' name for it. folders: where to look in the data folder; the first is
+    torchvision's. files: images then labels, train then test. sizes: glyphs of train and test.
     """
 
     title: str
@@ -61,7 +60,7 @@ IDX_SOURCES = {
         license="CC BY-SA 3.0",
         citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
     ),
-    # The files of the next two are called as MNIST's: only a folder of their own tells them apart.
+    # The next two have the same file names as MNIST: they need folders of their own.
     "fashion-mnist": IdxSource(
         title="Fashion-MNIST",
         folders=("FashionMNIST/raw",),
@@ -113,4 +112,4 @@ IDX_SOURCES = {
 
 SYNTHETIC = "synthetic"
 SOURCES = (*IDX_SOURCES, SYNTHETIC)
-"""The names of all glyph sources; a user's own files have none."""
+"""The names of all glyph sources except a user's own files."""

@@ -5,8 +5,8 @@ through control points. A glyph is one style with its control points jittered, b
 random displacement field, slanted, turned, stretched, and drawn with a soft round pen on 28 x 28
 pixels, the way MNIST is: about 20 pixels tall, centred, white on black.
 
-The glyphs are the same bit for bit on every machine: all that touches a number is + - * / sqrt,
-minimum, maximum and floor, element by element, and the random numbers are uniform doubles.
+The glyphs are bit for bit the same on every machine: the only operations are elementwise + - * /
+sqrt, minimum, maximum and floor, and the random numbers are uniform doubles.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRAIN_GLYPHS, TEST_GLYPHS = 10_000, 2_000
 _SEED = 20_170_811
 _BLOCK = 500
 _PEN_POINTS = 96  # the longest style is about 60 pixels of line: a stamp every 0.6 pixels
-_REACH = 3  # a stamp touches the 6 x 6 pixels around it, so pen radius + edge stays below 3
+_REACH = 3  # a stamp touches the 6 x 6 pixels around it, so pen radius + edge must be below 3
 _SOFT_EDGE = 0.75  # ink fades from full to none over this many pixels on either side of the rim
 _GRID = 4  # nodes per side of the displacement field
 
@@ -99,10 +99,10 @@ class _Hands:
 
 
 def synthetic_glyphs() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return (train images, train labels, test images, test labels), always the same.
+    """Return (train images, train labels, test images, test labels); every call gives the same.
 
     Images: uint8 [10000, 28, 28] and [2000, 28, 28], ink 255 on 0. Labels: uint8, every class
-    equally often, in random order. The two sets are drawn from two streams of random numbers.
+    equally often, in random order. The two sets use two streams of random numbers.
     """
     hands = _hands()
     train = _glyphs(hands, TRAIN_GLYPHS, stream=0)

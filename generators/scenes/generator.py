@@ -1,4 +1,4 @@
-"""The data sets of the paper: one object, a set of classes, a multiset (P§5, App. A)."""
+"""The paper's datasets of digits: MNIST Single, Set and Multiset (P§5, App. A)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generators.glyphs.load import (
     Glyphs,
     Pool,
-    fingerprints,
+    glyph_fingerprints,
     known_classes,
     load_glyphs,
     make_pools,
@@ -36,7 +36,7 @@ VERSION = "1"
 _OWN_FILES = "IMAGES,LABELS"
 _UNIFORM, _SHARED_POOL = "-uniform", "-shared"
 _SHARED = ("canvas", "clutter_size", *SPLITS, "seed")
-"""What the data sets of a family have alike: no name speaks of it."""
+"""Fields that all datasets of a family share: they are not part of any name."""
 _PAPER = (
     "Welleck, Mao, Cho, Zhang: Saliency-based Sequential Image Attention with Multiset Prediction, "
     "NIPS 2017, arXiv:1711.05165"
@@ -45,10 +45,10 @@ _PAPER = (
 
 @dataclass(frozen=True)
 class SceneRecipe:
-    """Scenes ready to be made.
+    """Scenes ready to be generated.
 
-    glyphs: uint8 [N, 28, 28], the whole source, training part first; glyph_labels: int8 [N];
-    pools: what each split draws from.
+    glyphs: uint8 [N, 28, 28], the complete source, training part first. glyph_labels: int8 [N].
+    pools: the glyphs of each split.
     """
 
     header: Header
@@ -59,7 +59,7 @@ class SceneRecipe:
     pools: dict[str, Pool]
 
     def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, SceneRecipe]]:
-        """Yield each of `wanted` with this recipe: scenes can be made in any order."""
+        """Yield each of `wanted` with this recipe: scenes can be generated in any order."""
         for rows in wanted:
             yield rows, self
 
@@ -80,15 +80,15 @@ class SceneRecipe:
         return {name: examples[name].astype(arrays[name][0], copy=False) for name in arrays}
 
     def fingerprints(self, index: np.ndarray) -> Fingerprints:
-        """Return the content of the glyphs `index`. Raises IndexError: there is no such glyph."""
-        return fingerprints(self.glyphs, index)
+        """Return the hashes of the glyphs `index`. Raises IndexError: a glyph does not exist."""
+        return glyph_fingerprints(self.glyphs, index)
 
 
 @dataclass(frozen=True)
 class SceneGenerator:
-    """A named data set of scenes; `fixed` are the fields of the spec that its name stands for.
+    """A named dataset of scenes; `fixed` are the fields of the spec that its name fixes.
 
-    variations: those that are made of it, by the suffix of their names.
+    variations: its variations, by the suffix of their names.
     """
 
     name: str
@@ -98,20 +98,20 @@ class SceneGenerator:
     variations: Mapping[str, Variation]
 
     def data_set_name(self, spec: SceneSpec) -> str:
-        """Return the name: the source for "mnist", the variation, "-uniform" and "-shared"."""
+        """Return the name: the source instead of "mnist", then the suffixes of the variation."""
         suffix = suffix_of(spec, self.defaults, self.variations)
-        said = suffix and "placement" in self.variations[suffix].changes
-        placed = _UNIFORM if spec.placement == "uniform" and not said else ""
+        implied = suffix and "placement" in self.variations[suffix].changes
+        placed = _UNIFORM if spec.placement == "uniform" and not implied else ""
         pool = _SHARED_POOL if spec.glyph_pools == "shared" else ""
         return source_name(spec.source) + self.name.removeprefix("mnist") + suffix + placed + pool
 
     def spec_of(self, name: str, like: SceneSpec | None = None) -> SceneSpec | None:
-        """Return the spec of the data set `name`: of another source, varied, placed otherwise.
+        """Return the spec of the dataset `name`, or None if no dataset has that name.
 
-        What the name says nothing of is as in `like`, if given. None: no such name.
+        `like`, if given, fills the fields that the name does not fix.
 
         Raises:
-            UsageError: `like` leaves no room for what the name says.
+            UsageError: `like` contradicts the name.
         """
         for source, spec in product((*SOURCES, _OWN_FILES), self._named()):
             named = dataclasses.replace(spec, source=source)
@@ -120,14 +120,14 @@ class SceneGenerator:
         return None
 
     def family(self, spec: SceneSpec) -> dict[str, str]:
-        """Return the names of the data sets of the source of `spec`, each with a line."""
+        """Return the names of all datasets of the source of `spec`, each with a description."""
         plain = dataclasses.replace(self.defaults, source=spec.source)
         family = {self.data_set_name(plain): self.summary}
         for variation in self.variations.values():
             varied = dataclasses.replace(plain, **variation.changes)
             family[self.data_set_name(varied)] = variation.summary
         uniform = dataclasses.replace(plain, placement="uniform")
-        family[self.data_set_name(uniform)] = "placed anywhere on the canvas, not in a grid's cells"
+        family[self.data_set_name(uniform)] = "placed anywhere, not in the cells of a grid"
         shared = dataclasses.replace(plain, glyph_pools="shared")
         family[self.data_set_name(shared)] = (
             "LEAKS: all splits draw from one pool of glyphs, as in the authors' script"
@@ -138,12 +138,14 @@ class SceneGenerator:
         """Return the recipe of `spec`; see `hsal_bench.data.generator.Generator`.
 
         Raises:
-            UsageError: the spec contradicts the data set's name or the source.
-            SourceUnavailable: the source is not to be had.
+            UsageError: the spec contradicts the dataset's name or the source.
+            SourceUnavailable: the source is not available.
         """
         self._check_fixed(spec)
         if spec.source == _OWN_FILES:
-            raise UsageError(f"source={_OWN_FILES} stands for your own files: name them")
+            raise UsageError(
+                f"source={_OWN_FILES} is a placeholder: give the paths of your own files"
+            )
         glyphs = self._glyphs(spec.source, data_dir)
         pools = make_pools(glyphs, spec.glyph_pools)
         if spec.unique:
@@ -158,14 +160,14 @@ class SceneGenerator:
         )
 
     def outline(self, spec: SceneSpec) -> Outline:
-        """Return what is known of `spec` without its glyphs. Raises UsageError: no such source."""
+        """Return the shapes and classes of `spec`. Raises UsageError: unknown source."""
         return Outline(_shape(spec), known_classes(spec.source))
 
     def companion(self, spec: SceneSpec) -> tuple[str, SceneSpec] | None:
-        """Return the single-object data set with the source, looks, sizes and seed of `spec`.
+        """Return the single-object dataset that shares source, options, sizes and seed with `spec`.
 
-        A variation's is that of the data set it varies, and one with shared glyph pools has that of
-        the leak-free one: methods trained on either are given the activations of one model.
+        A variation has the companion of its original, and a dataset with shared glyph pools has
+        that of the leak-free one, so that methods trained on either get the same activations.
         """
         if self.name == mnist_single.name:
             return None
@@ -176,12 +178,12 @@ class SceneGenerator:
         return mnist_single.name, dataclasses.replace(spec, **single)
 
     def about(self, spec: SceneSpec) -> About:
-        """Return what a data card tells of `spec`. Raises UsageError: no such source."""
+        """Return the unmeasured part of the data card. Raises UsageError: unknown source."""
         variation = self.variations.get(suffix_of(spec, self.defaults, self.variations))
         return about(spec, variation.limits if variation else ())
 
     def _named(self) -> Iterator[SceneSpec]:
-        """Yield the specs that have a name of their own, of the default source."""
+        """Yield all specs with a name of their own, for the default source."""
         every = ({}, *(variation.changes for variation in self.variations.values()))
         for changes, placement, pools in product(every, get_args(Placement), get_args(GlyphPools)):
             fields = {"placement": placement, "glyph_pools": pools, **changes}
@@ -193,7 +195,7 @@ class SceneGenerator:
             return load_glyphs(source, data_dir)
         except SourceUnavailable as error:
             command = f"hsal-bench generate {self.name} --source {SYNTHETIC}"
-            instead = f"draw digits instead: {command}" if published else ""
+            instead = f"use drawn digits: {command}" if published else ""
             raise SourceUnavailable(error.reason, instead) from error
 
     def _header(self, spec: SceneSpec, glyphs: Glyphs) -> Header:
@@ -212,11 +214,11 @@ class SceneGenerator:
 
     def _check_fixed(self, spec: SceneSpec) -> None:
         for field in self.fixed:
-            value, meant = getattr(spec, field), getattr(self.defaults, field)
-            if value != meant:
+            value, fixed = getattr(spec, field), getattr(self.defaults, field)
+            if value != fixed:
                 raise UsageError(
-                    f"{self.name} with {field}={value}: it is the data set of {field}={meant}; "
-                    "leave the option out, or take another data set"
+                    f"{self.name} fixes {field}={fixed}: drop {field}={value}, or use "
+                    "another dataset"
                 )
 
 
@@ -242,7 +244,7 @@ def _check_classes(spec: SceneSpec, pools: dict[str, Pool]) -> None:
 
 mnist_single = SceneGenerator(
     "mnist-single",
-    "one digit per image: what the activation model is fine-tuned on",
+    "one digit per image, to fine-tune the activation model",
     SceneSpec(min_objects=1, max_objects=1),
     ("min_objects", "max_objects", "unique"),
     {},

@@ -1,8 +1,8 @@
-"""Painting scenes: clutter, and before it the objects, resized bilinearly.
+"""Painting scenes: clutter, and in front of it the objects, resized bilinearly.
 
-The same pixels come out on every machine: the weights of a resize are multiples of 1/256, so each
-product and sum is a multiple of 2^-16 below 2^8, which float32 holds exactly, and the order in
-which a BLAS adds up plays no part.
+The pixels are the same on every machine: the weights of a resize are multiples of 1/256, so each
+product and sum is a multiple of 2^-16 below 2^8. Float32 holds these exactly, whatever the order of
+summation in the BLAS.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def paint(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (images uint8 [n, 1, canvas, canvas], boxes int16 [n, K, 4]) of n scenes.
 
-    Clutter is painted first; an object overwrites what is behind it where it has ink. A box is
-    x0, y0, x1, y1, half-open, tight around the object's ink (its whole square where resizing left
-    no ink); -1 where there is no object. glyphs: uint8 [N, 28, 28], the whole source.
+    Clutter is painted first; an object covers it where it has ink. A box is
+    x0, y0, x1, y1, half-open, tight around the object's ink (its complete square if
+    resizing left no ink); -1 without an object. glyphs: uint8 [N, 28, 28], the complete source.
     """
     images = np.zeros((len(scenes.counts), canvas, canvas), np.uint8)
     boxes = np.full((*scenes.glyphs.shape, 4), PAD, np.int16)
-    # Blocks that fit the processor's cache.
+    # Blocks that fit into the processor's cache.
     for begin in range(0, len(images), _BLOCK):
         block = slice(begin, begin + _BLOCK)
         _paint_clutter(images[block], scenes, block, glyphs, clutter_size)
@@ -46,8 +46,8 @@ def resize(glyphs: np.ndarray, size: int) -> np.ndarray:
     Bilinear with half-pixel centres and no antialiasing, as OpenCV's INTER_LINEAR.
     """
     weights = _weights(size)
-    # Products of one glyph are too small for a BLAS to spread over threads, which costs more
-    # than it gains here.
+    # One product per glyph: they are so small that the BLAS uses no threads, which would cost
+    # more than they gain here.
     grey = weights @ glyphs.astype(np.float32) @ weights.T
     grey += np.float32(0.5)
     return grey.astype(np.uint8)
@@ -92,7 +92,7 @@ def _paint_objects(
         ink = resize(glyphs[glyph[group]], size)
         where = scene[group], top[group], left[group]
         windows = sliding_window_view(images, (size, size), axis=(1, 2), writeable=True)
-        # Squares do not overlap: all of a group are read, overwritten and put back at once.
+        # Squares do not overlap, so a whole group is read, painted and written back at once.
         windows[where] = windows[where] * (ink == 0) + ink
         boxes[scene[group], slot[group]] = _boxes(ink, top[group], left[group])
 
@@ -106,5 +106,5 @@ def _boxes(ink: np.ndarray, top: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 def _extent(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inked = line != 0
-    # Without any ink both searches stop at once, and the extent is the whole line.
+    # Without ink both searches return 0, so the extent is the complete line.
     return inked.argmax(axis=1), line.shape[1] - inked[:, ::-1].argmax(axis=1)

@@ -1,9 +1,8 @@
 """The factors of scenes: how many objects, which, how large, where.
 
-Example i of a split takes a fixed number of uniform doubles from one stream of that split, at
-i times that number, so that it depends on (seed, split, i) alone and a run of examples is drawn
-at once. Only PCG64's doubles are used: NumPy promises that they stay the same, which it does not
-for `integers` or `choice`.
+Example i of a split takes a fixed number n of uniform doubles from the split's stream, from
+position i * n on. So it depends only on (seed, split, i), and many examples are drawn at once. Only
+PCG64's doubles are used: NumPy keeps them stable across versions, unlike `integers` or `choice`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from hsal_bench.data.schema import PAD, SPLITS
 from hsal_bench.generators.glyphs.load import Pool
 from hsal_bench.generators.glyphs.sources import GLYPH_SIZE
-from hsal_bench.generators.streams import Stream, distinct, whole
+from hsal_bench.generators.streams import Stream, distinct, integers
 
 from .placement import place_in_grid, place_uniformly
 from .spec import SceneSpec
@@ -27,9 +26,9 @@ class Scenes:
     """The factors of n scenes of at most K objects and of C pieces of clutter.
 
     counts: [n], objects of each scene; beyond them `glyphs` (indices into the source) is -1 and
-    the rest means nothing. sizes: [n, K], sides in pixels. corners: [n, K, 2], top and left of an
-    object's square. clutter_glyphs: [n, C]; clutter_windows: [n, C, 2], top and left of the piece
-    in its glyph; clutter_corners: [n, C, 2], top and left of the piece in the scene.
+    the other arrays are meaningless. sizes: [n, K], sides in pixels. corners: [n, K, 2], top and
+    left of an object's square. clutter_glyphs: [n, C]. clutter_windows: [n, C, 2], top and left of
+    the piece in its glyph. clutter_corners: [n, C, 2], top and left of the piece in the scene.
     """
 
     counts: np.ndarray
@@ -51,7 +50,7 @@ class Sampler:
         """Return the factors of the examples start..stop-1 of a split.
 
         Raises:
-            HsalBenchError: placement=uniform, and an example finds no place for its objects.
+            HsalBenchError: placement=uniform, and the objects of an example do not fit.
         """
         spec, K, C = self.spec, self.spec.max_objects, self.spec.clutter
         key = (spec.seed, SPLITS.index(split))
@@ -59,9 +58,9 @@ class Sampler:
         count, objects, clutter = np.split(columns, [1, 1 + 6 * K], axis=1)
         u_size, u_glyph, u_class, u_cell, u_y, u_x = np.split(objects, 6, axis=1)
 
-        counts = spec.min_objects + whole(count[:, 0], spec.max_objects - spec.min_objects + 1)
+        counts = spec.min_objects + integers(count[:, 0], spec.max_objects - spec.min_objects + 1)
         present = np.arange(K) < counts[:, None]
-        sizes = spec.min_size + whole(u_size, spec.max_size - spec.min_size + 1)
+        sizes = spec.min_size + integers(u_size, spec.max_size - spec.min_size + 1)
         if spec.placement == "grid":
             corners = place_in_grid(spec.canvas, sizes, present, u_cell, np.stack([u_y, u_x], -1))
         else:
@@ -72,17 +71,17 @@ class Sampler:
     def _glyphs(self, split: str, u_glyph: np.ndarray, u_class: np.ndarray) -> np.ndarray:
         pool = self.pools[split]
         if not self.spec.unique:
-            return pool.glyphs[whole(u_glyph, len(pool.glyphs))]
+            return pool.glyphs[integers(u_glyph, len(pool.glyphs))]
         classes = distinct(u_class, len(pool.sizes))
-        return pool.glyphs[pool.starts[classes] + whole(u_glyph, pool.sizes[classes])]
+        return pool.glyphs[pool.starts[classes] + integers(u_glyph, pool.sizes[classes])]
 
     def _clutter(
         self, split: str, columns: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         side, pool = self.spec.clutter_size, self.pools[split]
         u_glyph, u_y, u_x, u_cell = np.split(columns, 4, axis=1)
-        glyphs = pool.glyphs[whole(u_glyph, len(pool.glyphs))]
-        windows = whole(np.stack([u_y, u_x], -1), GLYPH_SIZE - side + 1)
+        glyphs = pool.glyphs[integers(u_glyph, len(pool.glyphs))]
+        windows = integers(np.stack([u_y, u_x], -1), GLYPH_SIZE - side + 1)
         per_side = self.spec.canvas // side
         cells = distinct(u_cell, per_side**2)
         corners = np.stack([cells // per_side, cells % per_side], -1) * side

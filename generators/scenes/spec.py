@@ -1,4 +1,4 @@
-"""What a data set of scenes can be asked to be: the options of `hsal-bench generate`."""
+"""The options of `hsal-bench generate` for datasets of scenes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Placement = Literal["grid", "uniform"]
 class SceneSpec:
     """Scenes of resized glyphs on a black square canvas with clutter behind them (App. A).
 
-    A spec that contradicts itself cannot be made: the error names the fields, their values and
-    the remedy.
+    A spec that contradicts itself raises UsageError, which names the fields, their values and the
+    remedy.
     """
 
     source: str = option(
         "mnist",
         f"glyphs: {', '.join(SOURCES)}, or IDX files IMAGES,LABELS[,TEST_IMAGES,TEST_LABELS]",
     )
-    min_objects: int = option(1, "fewest objects of an image", 0, MOST_OBJECTS)
-    max_objects: int = option(4, "most objects of an image", 1, MOST_OBJECTS)
+    min_objects: int = option(1, "fewest objects per image", 0, MOST_OBJECTS)
+    max_objects: int = option(4, "most objects per image", 1, MOST_OBJECTS)
     min_size: int = option(20, "smallest side of an object's square, pixels", 1, MOST_PIXELS)
     max_size: int = option(50, "largest side of an object's square, pixels", 1, MOST_PIXELS)
     canvas: int = option(100, "side of the image, pixels", 1, MOST_PIXELS)
@@ -38,14 +38,14 @@ class SceneSpec:
     glyph_pools: GlyphPools = option(
         "disjoint",
         "disjoint: no glyph in two splits; shared: all splits draw from the source's training "
-        "glyphs, as the authors' script does, so the test split leaks",
+        "glyphs, as in the authors' script, so the test split leaks",
         omit_default=True,
     )
     unique: bool = option(False, "no class twice in an image")
     train: int = option(60_000, "images of the train split", 1, MOST_IMAGES)
     valid: int = option(5_000, "images of the valid split", 1, MOST_IMAGES)
     test: int = option(10_000, "images of the test split", 1, MOST_IMAGES)
-    seed: int = option(0, "seed of everything that is drawn", 0, MOST_SEED)
+    seed: int = option(0, "random seed", 0, MOST_SEED)
 
     def __post_init__(self) -> None:
         for check in (check_bounds, _check_choices, _check_order, _check_room, _check_clutter):
@@ -60,7 +60,7 @@ class SceneSpec:
 def _check_choices(spec: SceneSpec) -> None:
     for field, choices in (("placement", Placement), ("glyph_pools", GlyphPools)):
         if (value := getattr(spec, field)) not in get_args(choices):
-            raise UsageError(f"{field}={value!r}: it takes {' or '.join(get_args(choices))}")
+            raise UsageError(f"{field}={value!r}: use {' or '.join(get_args(choices))}")
 
 
 def _check_order(spec: SceneSpec) -> None:
@@ -83,7 +83,7 @@ def _check_room(spec: SceneSpec) -> None:
     room = (spec.canvas // size) ** 2
     if spec.max_objects <= room:
         return
-    other = "" if spec.placement == "uniform" else ", or take placement=uniform"
+    other = "" if spec.placement == "uniform" else ", or use placement=uniform"
     raise UsageError(
         f"max_objects={spec.max_objects} objects of {field}={size} do not fit in "
         f"canvas={spec.canvas} with placement={spec.placement} (room for {room}): "

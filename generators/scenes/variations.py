@@ -1,7 +1,7 @@
-"""Named data sets that differ from the paper's in one respect: does what was learnt carry over?
+"""Named variations of the paper's datasets, each with one change, to test generalisation.
 
-A variation is made by the same code as the data set it varies, from the same glyphs, and has a name
-of its own: that of the data set with the variation's suffix.
+A variation uses the same code and glyphs as the original dataset; its name is the original's name
+with the variation's suffix.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .spec import SceneSpec
 
 @dataclass(frozen=True)
 class Variation:
-    """What a suffix of a name stands for.
+    """The meaning of a suffix of a name.
 
-    summary: a line for lists. changes: fields of the spec. limits: what only its card has to say.
+    summary: one line for lists. changes: fields of the spec. limits: extra limits for its card.
     """
 
     summary: str
@@ -37,7 +37,7 @@ VARIATIONS = {
         {"min_objects": 10, "max_objects": 10, **_SMALLER},
         (
             "Ten objects of 20 to 50 pixels, as in the paper's scenes, do not fit into the grid of "
-            "100 x 100 pixels (four of 50 fill it): these are of 20 to 24.",
+            "100 x 100 pixels (four of 50 pixels fill it): these have 20 to 24 pixels.",
         ),
     ),
     "-empty": Variation("0 to 4 digits: an image may be empty", {"min_objects": 0}),
@@ -53,14 +53,14 @@ VARIATIONS = {
             "placement": "uniform",
         },
         (
-            "An image has one object: two of more than half of the canvas do not fit without "
-            "overlap. It tests size alone, and is no task of multiset prediction by itself.",
-            "The object is placed anywhere: the paper's grid would have one cell, as large as the "
-            "object, and so have it at the top left always.",
+            "An image has one object: two objects larger than half of the canvas would overlap. "
+            "The dataset tests size alone; by itself it is not a multiset prediction task.",
+            "The object is placed anywhere: the paper's grid would have a single cell, as large as "
+            "the object, always at the top left.",
         ),
     ),
 }
-"""By suffix. Exactly four, and exactly ten, are the follow-up paper's (arXiv 1711.05246)."""
+"""By suffix. "-4" and "-10" come from the follow-up paper (arXiv 1711.05246)."""
 
 VARIED = tuple(
     field.name
@@ -68,22 +68,22 @@ VARIED = tuple(
     if any(field.name in variation.changes for variation in VARIATIONS.values())
     and field.name != "placement"
 )
-"""The fields that every suffix speaks of: a spec has one if it has all of these as that says.
+"""The fields that suffixes fix: a spec has a suffix if all of these match the variation.
 
-The placement goes with any suffix, under "-uniform", but for one that says it itself.
+The placement is not among them: "-uniform" combines with any suffix that does not set it.
 """
 
 
 def suffix_of(spec: SceneSpec, plain: SceneSpec, variations: Mapping[str, Variation]) -> str:
-    """Return the suffix of the variation of `plain` that `spec` is, "" if it is none."""
+    """Return the suffix of the variation that turns `plain` into `spec`, "" if there is none."""
     for suffix, variation in variations.items():
-        meant = vars(plain) | dict(variation.changes)
-        if all(getattr(spec, field) == meant[field] for field in (*VARIED, *variation.changes)):
+        values = vars(plain) | dict(variation.changes)
+        if all(getattr(spec, field) == values[field] for field in (*VARIED, *variation.changes)):
             return suffix
     return ""
 
 
 def without(spec: SceneSpec, plain: SceneSpec, variation: Variation) -> SceneSpec:
-    """Return a spec of that variation with the fields that it speaks of as `plain` has them."""
+    """Return `spec`, of that variation, with the varied fields reset to those of `plain`."""
     fields = {*VARIED, *variation.changes}
     return dataclasses.replace(spec, **{field: getattr(plain, field) for field in fields})

@@ -1,4 +1,4 @@
-"""What a data card tells of a data set of house numbers."""
+"""The unmeasured part of the data card of a dataset of house numbers."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _SVHN = (
     "the full numbers, of varying size (`train` and `test` archives)."
 )
 _PERSONAL = (
-    "House numbers without street, town or owner; no pictures of people are sought. Where a "
-    "photograph was taken is not in the data, and should not be looked for."
+    "House numbers without street, town or owner; the pictures do not aim to show people. The data "
+    "does not say where a photograph was taken; do not try to find out."
 )
 _NOT_FOR = (
-    "Commercial use, of SVHN's photographs: they are published for non-commercial use only, and so "
-    "is all made from them.",
+    "Commercial use of SVHN's photographs: they, and everything made from them, are for "
+    "non-commercial use only.",
     "Reading real house numbers: the digits are an unordered multiset here, and each image is a "
-    "crop around the known boxes, so finding the number in a picture is not part of the task.",
+    "crop around the known boxes, so finding the number is not part of the task.",
     "Finding a place, a building or its inhabitants.",
-    "Deployment: streets, cameras and plates of 2011 and before.",
+    "Deployment: the streets, cameras and number plates are from 2011 and before.",
 )
 
 
 def about(spec: NumbersSpec) -> About:
-    """Return what is to be said of the house numbers that `spec` describes."""
+    """Return the `About` of a spec."""
     side, most = spec.resolution, spec.max_objects
     colour = {"rgb": "in colour", "grey": "in grey"}[spec.colour]
     return About(
@@ -49,7 +49,7 @@ def about(spec: NumbersSpec) -> About:
 
 
 def licence(collection: str) -> str:
-    """Return the licence of what is made from a collection, as far as it is known."""
+    """Return the licence of datasets from a collection, as far as it is known."""
     return LICENCE if collection == OFFICIAL else OTHER_LICENCE
 
 
@@ -57,36 +57,36 @@ def _origin(collection: str) -> str:
     if collection == OFFICIAL:
         return _SVHN
     return (
-        f"Photographs of house numbers in the folder `{collection}`, laid out as SVHN's full "
-        "numbers are. This is not SVHN's official split: a result on it does not compare with one "
-        f"on SVHN. Of SVHN itself: {_SVHN}"
+        f"Photographs of house numbers in the folder `{collection}`, in the layout of SVHN's full "
+        "numbers. This is not SVHN's official split: results are not comparable with those on "
+        f"SVHN. About SVHN itself: {_SVHN}"
     )
 
 
 def _steps(spec: NumbersSpec) -> list[str]:
     return [
-        f"Choice: pictures of 1 to {spec.max_objects} digits; those with more, without any, with a "
-        "box outside the picture or broken are left out (see the notes, if any).",
-        "Splits: `test` is the test archive; of the training archive a part is held out for "
-        "`valid` by the seed (5,000 pictures of SVHN, 15 % of a small collection), the rest is "
+        f"Choice: readable pictures with 1 to {spec.max_objects} digits whose boxes are in the "
+        "picture; all others are skipped (see the notes, if any).",
+        "Splits: `test` is the test archive. A random part of the training archive, chosen by the "
+        "seed, is `valid` (5,000 pictures of SVHN, 15 % of a small collection); the rest is "
         "`train`. SVHN's `extra` pictures are not used.",
-        f"Crop: the union of the digits' boxes, its sides grown by {100 * spec.grow:g} %, within "
-        "the picture.",
+        f"Crop: the union of the digits' boxes, enlarged by {100 * spec.grow:g} % of its sides, "
+        "within the picture.",
         f"Resize: bilinear to {spec.resolution} x {spec.resolution}, whatever the crop's shape.",
-        "Boxes and labels are as published, the boxes carried along with crop and resize.",
+        "Labels are as published; boxes are transformed along with crop and resize.",
     ]
 
 
 def _limits(most: int) -> list[str]:
     return [
-        "The resize does not keep the aspect ratio: long numbers are squeezed, and how narrow the "
-        "digits are tells how many there are.",
-        "The crop follows the boxes, so the digits fill the image and lie around its middle.",
+        "The resize does not keep the aspect ratio: long numbers are squeezed, so the width of the "
+        "digits reveals their number.",
+        "The crop follows the boxes, so the digits fill the image and are near its centre.",
         "House numbers are not random: short numbers and low leading digits are more frequent.",
-        "Boxes are drawn by hand: some are loose, some cut a digit, and a label may be wrong.",
-        f"Numbers of more than {most} digits are missing.",
-        "Pictures are compared by the hash of their files: the same house photographed twice, or "
-        "one picture saved twice in different ways, once for each of two splits, is not noticed.",
-        "Crop, resize, most digits and the held-out part are this project's reading of what the "
-        "paper leaves open.",
+        "Boxes are drawn by hand: some are loose, some cut a digit, and some labels are wrong.",
+        f"Numbers with more than {most} digits are missing.",
+        "Pictures are compared by the hash of their files: two photographs of the same house, or "
+        "two encodings of one picture, in different splits are not detected.",
+        "The paper does not specify crop, resize, maximum number of digits and validation split: "
+        "they are this project's choices.",
     ]

@@ -1,4 +1,4 @@
-"""The pictures of one split of SVHN's full numbers, from the published archive or its folder."""
+"""The pictures of one split of SVHN's full numbers, from the archive or its unpacked folder."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ _BATCH = 128
 _PICTURE = re.compile(r"([1-9][0-9]{0,8})\.png")
 
 
-Seen = tuple[int, tuple[int, int], bytes]
+Picture = tuple[int, tuple[int, int], bytes]
 """A picture's number, width and height, and SHA-256."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """What one pass over an album finds, pictures in the order of their numbers.
+    """The result of one pass over an album, pictures in the order of their numbers.
 
     digit_struct: content of digitStruct.mat. number: int32 [N]. size: int32 [N, 2], width and
-    height in pixels, 0 where the picture cannot be read. sha256: uint8 [N, 32], of the file's
-    bytes.
+    height in pixels, 0 for an unreadable picture. sha256: uint8 [N, 32], of the file's bytes.
     """
 
     digit_struct: bytes
@@ -58,35 +57,36 @@ class Album:
         return cls(unpacked, split) if (unpacked / _STRUCT).is_file() else None
 
     def index(self) -> Index:
-        """Return what the album holds, holding a few hundred pictures at a time.
+        """Return the album's index, with a few hundred pictures in memory at a time.
 
-        Decoding is done by as many processes as joblib is configured to use, one unless told.
+        Pictures are decoded by as many processes as joblib is configured to use (default: one).
 
         Raises:
-            UsageError: the album is not whole or not what it should be, a number is there twice, or
-                a picture is too large.
+            UsageError: the album is incomplete or invalid, a number occurs twice, or a picture is
+                too large.
         """
         from joblib import Parallel, delayed
 
         digit_struct: list[bytes] = []
-        found: dict[int, Seen] = {}
+        pictures: dict[int, Picture] = {}
         parallel = Parallel(return_as="generator")
-        for seen in parallel(delayed(_look)(*batch) for batch in self._batches(digit_struct)):
-            for one in seen:
-                if one[0] in found:
+        for batch in parallel(delayed(_measured)(*batch) for batch in self._batches(digit_struct)):
+            for picture in batch:
+                number = picture[0]
+                if number in pictures:
                     raise UsageError(
-                        f"{self.path} holds {one[0]}.png twice: give the published pictures"
+                        f"{self.path} has {number}.png twice: use the published pictures"
                     )
-                found[one[0]] = one
-        if not digit_struct or not found:
+                pictures[number] = picture
+        if not digit_struct or not pictures:
             missing = "NUMBER.png" if digit_struct else _STRUCT
             raise UsageError(
-                f"{self.path} holds no {self.split}/{missing}: give the published pictures"
+                f"{self.path} has no {self.split}/{missing}: use the published pictures"
             )
-        return _index(digit_struct[0], found)
+        return _index(digit_struct[0], pictures)
 
     def _batches(self, digit_struct: list[bytes]) -> Iterator[tuple[Path, list[tuple[int, bytes]]]]:
-        """Yield the pictures in batches for `_look`; put the other file into `digit_struct`."""
+        """Yield the pictures in batches; append the content of digitStruct.mat to the list."""
         batch: list[tuple[int, bytes]] = []
         for name, content in self._files(_limit):
             if name == _STRUCT:
@@ -99,12 +99,12 @@ class Album:
         yield self.path, batch
 
     def pictures(self, wanted: Collection[int]) -> Iterator[tuple[int, bytes]]:
-        """Yield (number, bytes of the PNG) of the `wanted` pictures, and read no further.
+        """Yield (number, bytes of the PNG) of the `wanted` pictures, and stop after the last.
 
-        An archive's order is its own; a folder's is that of the numbers.
+        The order is that of the archive, or of the numbers in a folder.
 
         Raises:
-            UsageError: the album is not whole up to there, or a wanted picture is not in it.
+            UsageError: the album is damaged before that, or has no such picture.
         """
         missing = set(wanted)
 
@@ -119,11 +119,11 @@ class Album:
             if not missing:
                 return
         raise UsageError(
-            f"{self.path} holds no {self.split}/{min(missing)}.png: give the published pictures"
+            f"{self.path} has no {self.split}/{min(missing)}.png: use the published pictures"
         )
 
     def _files(self, limit: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
-        """Yield (name without folder, content) of the album's own files with a limit of bytes."""
+        """Yield (name without folder, content) of the files that have a size limit."""
         if self.path.is_dir():
             yield from _folder_files(self.path, limit)
             return
@@ -138,7 +138,7 @@ class Album:
             yield name.removeprefix("./").removeprefix(prefix), content
 
 
-def _look(path: Path, pictures: list[tuple[int, bytes]]) -> list[Seen]:
+def _measured(path: Path, pictures: list[tuple[int, bytes]]) -> list[Picture]:
     return [
         (number, measure(content, f"{path}: {number}.png"), hashlib.sha256(content).digest())
         for number, content in pictures
@@ -168,20 +168,22 @@ def _folder_files(folder: Path, limit: Callable[[str], int | None]) -> Iterator[
             size = path.stat().st_size
             content = path.read_bytes() if size <= most else b""
         except OSError as error:
-            raise UsageError(f"cannot read {path} ({error.strerror}): give a file") from error
+            raise UsageError(
+                f"cannot read {path} ({error.strerror}): use the published file"
+            ) from error
         if size > most:
             raise UsageError(
-                f"{path} has {size:,} bytes, more than {most:,}: give the published pictures"
+                f"{path} has {size:,} bytes, more than {most:,}: use the published pictures"
             )
         yield name, content
 
 
-def _index(digit_struct: bytes, found: dict[int, Seen]) -> Index:
-    number = sorted(found)
-    _, sizes, digests = zip(*(found[one] for one in number), strict=True)
+def _index(digit_struct: bytes, pictures: dict[int, Picture]) -> Index:
+    numbers = sorted(pictures)
+    _, sizes, digests = zip(*(pictures[number] for number in numbers), strict=True)
     return Index(
         digit_struct,
-        np.array(number, np.int32),
+        np.array(numbers, np.int32),
         np.array(sizes, np.int32),
         np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
     )

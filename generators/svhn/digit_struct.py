@@ -1,4 +1,4 @@
-"""SVHN's full numbers as they are published: the structs of digitStruct.mat as flat arrays.
+"""Reading digitStruct.mat, the labels and boxes of SVHN's full numbers, into flat arrays.
 
 The file is a MATLAB 7.3 file, that is HDF5. `digitStruct/name` and `digitStruct/bbox` hold a
 reference per picture: to its name, and to a group with a dataset for each field of its digits. The
@@ -19,12 +19,12 @@ from hsal_bench.errors import UsageError
 from hsal_bench.progress import progress
 
 FIELDS = ("height", "label", "left", "top", "width")
-"""What is known of a digit."""
+"""The published fields of a digit."""
 
 _NAME = re.compile(r"([1-9][0-9]{0,8})\.png")
 _LONGEST_NAME = 64
 _MOST_DIGITS = 1_000
-"""Of a picture, where each is read on its own."""
+"""Most digits of a picture: each is read on its own."""
 _MOST_PICTURES = 10_000_000
 _LARGEST_NUMBER = 8
 _EMPTY = "MATLAB_empty"
@@ -37,10 +37,9 @@ class Numbers:
     """The house numbers of one split, in the order of the file.
 
     number: int32 [N], picture `number`.png, no number twice. first: int64 [N + 1]; the digits of
-    picture i are first[i] to first[i + 1], left out. labels: int8 [M], the digits
-    0..9. boxes: float64 [M, 4], left, top, width and height in pixels as they are published: finite
-    numbers; some boxes start before the picture or end outside, and whether its first pixel is 0 or
-    1 is not said.
+    picture i are first[i]..first[i + 1] - 1. labels: int8 [M], the digits 0..9. boxes: float64
+    [M, 4], left, top, width and height in pixels as published: finite numbers; some boxes reach
+    outside the picture, and the publishers do not say whether its first pixel is 0 or 1.
     """
 
     number: np.ndarray
@@ -50,14 +49,14 @@ class Numbers:
 
 
 _Fields = dict[str, list[np.ndarray]]
-"""Of each field the numbers of each picture, float64 [digits]."""
+"""For each field, one array float64 [digits] per picture."""
 
 
-def read(content: bytes, origin: str) -> Numbers:
-    """Return the numbers of a digitStruct.mat; `origin` is what errors call it.
+def read_digit_struct(content: bytes, origin: str) -> Numbers:
+    """Return the numbers of a digitStruct.mat; `origin` names it in errors.
 
     Raises:
-        UsageError: it is not such a file, or a digit in it is none.
+        UsageError: it is not such a file, or a digit in it is invalid.
     """
     import h5py
 
@@ -67,13 +66,13 @@ def read(content: bytes, origin: str) -> Numbers:
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise UsageError(
             f"{origin} is not a digitStruct.mat of SVHN's full numbers ({error}): "
-            "give the published file"
+            "use the published file"
         ) from error
     return _numbers(names, fields, origin)
 
 
 def _read_pictures(file: Any, origin: str) -> tuple[list[str], _Fields]:
-    """Read one object at a time, about 0.1 ms each; the published files have 820,000."""
+    """Read one object at a time (about 0.1 ms each; the published files have 820,000)."""
     names, boxes = (_references(file[f"digitStruct/{column}"]) for column in ("name", "bbox"))
     if len(names) != len(boxes):
         raise ValueError(f"{len(names)} names, {len(boxes)} bbox entries")
@@ -96,14 +95,14 @@ def _references(dataset: Any) -> np.ndarray:
     import h5py
 
     if h5py.check_ref_dtype(dataset.dtype) is not h5py.Reference:
-        raise TypeError(f"{dataset.name} holds no references")
+        raise TypeError(f"{dataset.name} has no references")
     return _array(dataset, _MOST_PICTURES).ravel()
 
 
 def _one_field(file: Any, box: Any, name: str) -> np.ndarray:
     import h5py
 
-    # MATLAB keeps an empty array as its dimensions, marked as empty.
+    # MATLAB stores an empty array as its dimensions, marked as empty.
     if isinstance(box, h5py.Dataset):
         if _EMPTY not in box.attrs:
             raise ValueError(f"bbox is an array of shape {box.shape}, not a struct")
@@ -114,14 +113,14 @@ def _one_field(file: Any, box: Any, name: str) -> np.ndarray:
     values = _array(dataset, _MOST_DIGITS).ravel()
     if h5py.check_ref_dtype(dataset.dtype) is None:
         return values.astype(np.float64)
-    return np.array([_array(file[one], 1).item() for one in values], np.float64)
+    return np.array([_array(file[reference], 1).item() for reference in values], np.float64)
 
 
 def _array(dataset: Any, most: int) -> np.ndarray:
-    """Return the numbers of a dataset, which may claim to have any number of them.
+    """Return the numbers of an HDF5 array.
 
     Raises:
-        ValueError: it claims more than `most`; h5py would make room for them all.
+        ValueError: its header claims more than `most` numbers; h5py would allocate them all.
     """
     if dataset.size > most or dataset.dtype.itemsize > _LARGEST_NUMBER:
         raise ValueError(f"{dataset.size:,} numbers ({dataset.dtype}), more than {most:,}")
@@ -130,15 +129,15 @@ def _array(dataset: Any, most: int) -> np.ndarray:
 
 
 def _numbers(names: list[str], fields: _Fields, origin: str) -> Numbers:
-    """Check what was read, and return it as flat arrays."""
+    """Return the checked fields as flat arrays."""
     if not names:
-        raise UsageError(f"{origin} holds no pictures: give the published file")
+        raise UsageError(f"{origin} has no pictures: use the published file")
     blame = _Blame(names, origin)
     number = _picture_numbers(names, blame)
     sizes = np.array([len(labels) for labels in fields["label"]])
     for field, column in fields.items():
         wrong = np.array([len(values) for values in column]) != sizes
-        blame.entries(wrong, f"has not as many {field} as label values")
+        blame.entries(wrong, f"has a different number of {field} and label values")
     values = {field: np.concatenate(column) for field, column in fields.items()}
     labels, owner = values["label"], np.repeat(np.arange(len(names)), sizes)
     wrong = ~np.isin(labels, np.arange(1, _TEN + 1))
@@ -156,7 +155,7 @@ def _picture_numbers(names: list[str], blame: _Blame) -> np.ndarray:
     number = np.array([int(match[1]) for match in matches if match], np.int32)
     again = np.ones(len(number), bool)
     again[np.unique(number, return_index=True)[1]] = False
-    blame.entries(again, "is there twice")
+    blame.entries(again, "occurs twice")
     return number
 
 
@@ -177,5 +176,5 @@ class _Blame:
             entry = int(wrong.argmax())
             name = self.names[entry][:_LONGEST_NAME]
             raise UsageError(
-                f"{self.origin}: entry {entry + 1} ({name!r}) {fault}: give the published file"
+                f"{self.origin}: entry {entry + 1} ({name!r}) {fault}: use the published file"
             )

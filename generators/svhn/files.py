@@ -1,4 +1,4 @@
-"""Where SVHN's full numbers are found or downloaded from, and whether they are as published."""
+"""Finding, downloading and checking the archives of SVHN's full numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _URL = "http://ufldl.stanford.edu/housenumbers/"
 
 @dataclass(frozen=True)
 class Published:
-    """A published archive: bytes, SHA-256 (hex), pictures."""
+    """A published archive: size in bytes, SHA-256 (hex), number of pictures."""
 
     size: int
     sha256: str
@@ -40,52 +40,52 @@ PUBLISHED = {
 
 
 def check_name(collection: str) -> None:
-    """Check that a collection has a name that a data set can have too. Raises UsageError."""
+    """Check that a collection's name can be part of a dataset's name. Raises UsageError."""
     if not _NAME.fullmatch(collection):
         raise UsageError(
-            f"collection={collection!r} is no name (letters, digits, '_', '.' and '-'): put the "
-            "folder under --data-dir and give its name"
+            f"collection={collection!r} is not a valid name (letters, digits, '_', '.', '-'): put "
+            "the folder into --data-dir and give its name"
         )
     if collection in SOURCES:
         raise UsageError(
-            f"collection={collection!r} is a source of glyphs, and {collection}-multiset "
-            "is made of those: give the folder another name"
+            f"collection={collection!r} is also a source of glyphs, whose dataset is "
+            f"{collection}-multiset: rename the folder"
         )
 
 
 def find_albums(collection: str, data_dir: Path) -> dict[str, Album]:
     """Return the albums `train` and `test` of a collection, archives or unpacked folders.
 
-    They are looked for in `data_dir`/`collection`, those of SVHN itself in `data_dir` too; what is
-    missing of SVHN is downloaded.
+    They are in `data_dir`/`collection`, or, for SVHN itself, in `data_dir`. Missing archives of
+    SVHN are downloaded.
 
     Raises:
-        UsageError: an archive is not what its size promises.
-        SourceUnavailable: the collection is not there, or, of SVHN, cannot be downloaded.
+        UsageError: an archive has a published archive's size but not its content.
+        SourceUnavailable: the collection does not exist, or SVHN cannot be downloaded.
     """
     folders = [data_dir / collection, *([data_dir] if collection == OFFICIAL else [])]
     for folder in folders:
         albums = {name: Album.find(folder, name) for name in ARCHIVES}
-        found = {name: album for name, album in albums.items() if album is not None}
-        if len(found) == len(ARCHIVES):
-            return _checked(found)
+        present = {name: album for name, album in albums.items() if album is not None}
+        if len(present) == len(ARCHIVES):
+            return _checked(present)
     if collection != OFFICIAL:
         raise SourceUnavailable(
-            f"no collection {collection!r}: {folders[0]} holds no train.tar.gz and test.tar.gz (or "
-            "folders train and test); put them there, or name another folder with --data-dir"
+            f"no collection {collection!r}: {folders[0]} has no train.tar.gz and test.tar.gz (or "
+            "folders train and test); put them there, or use --data-dir to name another folder"
         )
     return _checked({name: _download(name, folders[0]) for name in ARCHIVES})
 
 
-def remarks(collection: str, found: dict[str, int]) -> list[str]:
-    """Return a line for each album of `svhn` that has not as many pictures as were published."""
+def remarks(collection: str, pictures: dict[str, int]) -> list[str]:
+    """Return a note for each album of `svhn` that differs from the published number of pictures."""
     if collection != OFFICIAL:
         return []
     return [
-        f"{name}: {found[name]:,} pictures, {published.pictures:,} were published: this is not "
+        f"{name}: {pictures[name]:,} pictures, {published.pictures:,} were published: this is not "
         "SVHN as others have it"
         for name, published in PUBLISHED.items()
-        if found[name] != published.pictures
+        if pictures[name] != published.pictures
     ]
 
 
@@ -96,7 +96,7 @@ def _checked(albums: dict[str, Album]) -> dict[str, Album]:
 
 
 def _check_published(name: str, album: Album) -> None:
-    """Check an archive of a published one's size against its hash. Raises UsageError."""
+    """Check the hash of an archive that has the published size. Raises UsageError."""
     published = PUBLISHED[name]
     if album.path.is_file() and album.path.stat().st_size == published.size:
         with album.path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""SVHN Multiset: photographs of house numbers, the paper's third data set (P§5).
+"""SVHN Multiset: photographs of house numbers, the paper's third dataset (P§5).
 
-The full numbers of Street View House Numbers (Netzer et al. 2011), each cropped to its digits. What
-the paper leaves open is a field of the spec.
+The full numbers of Street View House Numbers (Netzer et al. 2011), each cropped to its digits.
+Choices that the paper does not specify are fields of the spec.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hsal_bench.options import as_config
 
 from .about import about, licence
 from .album import Album, Index
-from .digit_struct import read as read_digits
+from .digit_struct import read_digit_struct
 from .files import find_albums, remarks
 from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
 from .photographs import COLOURS, photograph
@@ -41,7 +41,7 @@ _SVHN = (
 
 @dataclass(frozen=True)
 class Split:
-    """The house numbers of one split, and what is added to a picture's number as source_index."""
+    """The house numbers of one split; source_index is the picture's number plus `offset`."""
 
     album: str
     numbers: HouseNumbers
@@ -50,7 +50,7 @@ class Split:
 
 @dataclass(frozen=True)
 class PhotographMaker:
-    """Makes the examples of `rows` from their pictures' bytes: all it needs comes along."""
+    """Makes the examples of `rows` from the bytes of their pictures, which it contains."""
 
     rows: Rows
     contents: tuple[bytes, ...]
@@ -80,7 +80,7 @@ class PhotographMaker:
 
 @dataclass(frozen=True)
 class NumbersRecipe:
-    """House numbers ready to be made; `pictures`: the content of those that are used."""
+    """House numbers ready to be generated; `pictures`: the hashes of those in use."""
 
     header: Header
     layout: Layout
@@ -90,17 +90,17 @@ class NumbersRecipe:
     pictures: Fingerprints
 
     def fingerprints(self, index: np.ndarray) -> Fingerprints:
-        """Return the content of the pictures `index`. Raises IndexError: one is not used."""
+        """Return the hashes of the pictures `index`. Raises IndexError: one is not in use."""
         place = np.searchsorted(self.pictures.index, index)
         if not np.array_equal(self.pictures.index[place], index):
-            raise IndexError("a picture that is not used")
+            raise IndexError("a picture is not in use")
         return Fingerprints(index, self.pictures.sha256[place])
 
     def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, PhotographMaker]]:
-        """Yield each of `wanted` when the pass through its archive has come by its pictures.
+        """Yield each of `wanted` once the pass through its archive has read its pictures.
 
-        Held in memory are the packed pictures of rows that are not complete yet: of an archive in
-        the order of its numbers a few rows', at worst all that are wanted of the archive.
+        The encoded pictures of incomplete rows are in memory: few if the archive is in the order
+        of its numbers, at worst all the wanted pictures of the archive.
         """
         for name, album in self.albums.items():
             yield from self._from(album, [r for r in wanted if self.splits[r.split].album == name])
@@ -126,7 +126,7 @@ class NumbersRecipe:
 
 
 class SvhnMultiset:
-    """The data set `svhn-multiset`, and its like from any folder in the same layout."""
+    """The dataset `svhn-multiset`, and similar datasets from folders in the same layout."""
 
     summary = "SVHN Multiset: photographs of house numbers, 1 to 6 digits, repeats allowed"
     defaults = NumbersSpec()
@@ -139,14 +139,14 @@ class SvhnMultiset:
         """Return the recipe of `spec`; see `hsal_bench.data.generator.Generator`.
 
         Raises:
-            UsageError: the archives are not what they should be, or hold too little.
-            SourceUnavailable: they are not there and cannot be downloaded.
+            UsageError: the archives are invalid, or have too few pictures.
+            SourceUnavailable: they do not exist and cannot be downloaded.
         """
         albums = find_albums(spec.collection, data_dir)
         indices = {name: album.index() for name, album in albums.items()}
         selections = {}
         for name, index in indices.items():
-            digits = read_digits(
+            digits = read_digit_struct(
                 index.digit_struct, f"{name}/digitStruct.mat of {albums[name].path}"
             )
             look = (spec.max_objects, spec.grow, spec.resolution)
@@ -170,14 +170,14 @@ class SvhnMultiset:
         return NumbersRecipe(header, layout, spec, albums, splits, _pictures(indices, splits))
 
     def outline(self, spec: NumbersSpec) -> Outline:
-        """Return what is known of `spec` without its photographs."""
+        """Return the shapes and classes of `spec`, without its photographs."""
         return Outline(_shape(spec), CLASSES)
 
     def companion(self, spec: NumbersSpec) -> None:
         """Return None: the activation model is fine-tuned on the images themselves (P§5)."""
 
     def about(self, spec: NumbersSpec) -> About:
-        """Return what a data card tells of `spec`."""
+        """Return the unmeasured part of the data card."""
         return about(spec)
 
 
@@ -189,16 +189,16 @@ def _shape(spec: NumbersSpec) -> tuple[int, int, int]:
 
 
 def _notes(collection: str, selections: Mapping[str, Selection]) -> list[str]:
-    found = {name: len(selection.pictures) for name, selection in selections.items()}
-    left_out = [note for name, one in selections.items() for note in one.notes(name)]
-    return [*remarks(collection, found), *left_out]
+    pictures = {name: len(selection.pictures) for name, selection in selections.items()}
+    left_out = [note for name, selection in selections.items() for note in selection.notes(name)]
+    return [*remarks(collection, pictures), *left_out]
 
 
 def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str, Split]:
-    """Return the splits: the test archive, and the training archive but for what is held out.
+    """Return the splits: the test archive, and the two parts of the training archive.
 
     Raises:
-        UsageError: a split would be empty, or has fewer images than are asked for.
+        UsageError: a split would be empty, or has fewer images than requested.
     """
     train, test = selections["train"], selections["test"]
     highest = int(train.pictures[-1])
@@ -206,23 +206,23 @@ def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str,
     chosen = {
         "train": ("train", np.flatnonzero(~held_out), 0, spec.train),
         "valid": ("train", np.flatnonzero(held_out), 0, spec.valid),
-        # Pictures of the two archives bear the same numbers: the test ones go on where the
-        # training ones end.
+        # The two archives use the same picture numbers: the test numbers continue after the
+        # training numbers.
         "test": ("test", np.arange(len(test.numbers.number)), highest, spec.test),
     }
     splits = {}
     for split, (album, rows, offset, asked) in chosen.items():
         if len(rows) < (asked or 1):
             raise UsageError(
-                f"{spec.collection} has {len(rows)} images for {split}, {asked or 1} are wanted: "
-                f"lower --{split}, or name a larger collection"
+                f"{spec.collection} has {len(rows)} images for {split}, not {asked or 1}: "
+                f"lower --{split}, or use a larger collection"
             )
         splits[split] = Split(album, selections[album].numbers[rows[:asked]], offset)
     return splits
 
 
 def _pictures(indices: Mapping[str, Index], splits: Mapping[str, Split]) -> Fingerprints:
-    """Return the SHA-256 of the file of each picture that a split has."""
+    """Return the SHA-256 of the files of all pictures in the splits."""
     numbers, hashes = [], []
     for split in splits.values():
         album, number = indices[split.album], split.numbers.number
@@ -234,10 +234,10 @@ def _pictures(indices: Mapping[str, Index], splits: Mapping[str, Split]) -> Fing
 
 
 def _held_out(pictures: np.ndarray, seed: int) -> np.ndarray:
-    """Return the numbers of the pictures of the training archive that are kept from training.
+    """Return the numbers of the training archive's pictures that are for valid.
 
-    They depend on the seed and the pictures there are alone, not on which of them a spec takes: no
-    data set made from an archive with a seed trains on what another one validates with.
+    They depend only on the seed and the archive, not on the spec: with the same archive and seed,
+    no dataset trains on a picture that another one validates on.
     """
     number = _VALID if len(pictures) >= _LARGE else int(_VALID_SHARE * len(pictures))
     return pictures[fixed_order(len(pictures), seed, stream=1)[:number]]

@@ -1,4 +1,4 @@
-"""Which pictures of an archive a data set takes, and what is known of them in its terms."""
+"""Selecting the pictures of an archive for a dataset, with their labels, boxes and crops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hsal_bench.data.schema import PAD
 
 from .album import Index
 from .digit_struct import Numbers
-from .photographs import carry_boxes, clip_boxes, crops
+from .photographs import clip_boxes, crops, resize_boxes
 
 _SHOWN = 5
 
@@ -37,10 +37,10 @@ class HouseNumbers:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is taken of an archive, and what is left out: picture numbers by the reason.
+    """The pictures selected from an archive, and those left out: picture numbers by reason.
 
-    pictures: int32 [N], the numbers of all pictures there are, ascending. known: how many numbers
-    there are, with a picture, an entry in digitStruct.mat, or both.
+    pictures: int32 [N], the numbers of all pictures in the archive, ascending. known: the number of
+    house numbers that have a picture, an entry in digitStruct.mat, or both.
     """
 
     numbers: HouseNumbers
@@ -49,7 +49,7 @@ class Selection:
     known: int
 
     def notes(self, archive: str) -> list[str]:
-        """Return a line for each reason for which pictures were left out."""
+        """Return one line per reason for which pictures are left out."""
         lines = []
         for reason, numbers in self.left_out.items():
             shown = ", ".join(f"{number}.png" for number in numbers[:_SHOWN].tolist())
@@ -63,10 +63,10 @@ class Selection:
 def house_numbers(
     index: Index, digits: Numbers, most: int, grow: float, resolution: int
 ) -> Selection:
-    """Return what a data set takes of an archive: readable pictures of 1 to `most` digits.
+    """Return the selection from an archive: readable pictures with 1 to `most` digits.
 
-    digits: what the archive's digitStruct.mat says. grow, resolution: of the crop and of the stored
-    image, as `photographs` says.
+    digits: the content of the archive's digitStruct.mat. grow, resolution: of the crop and the
+    stored image, as in `photographs`.
     """
     labels, boxes, amount = _padded(index, digits, most)
     clipped, outside = clip_boxes(boxes, index.size)
@@ -85,29 +85,31 @@ def house_numbers(
             left_out[reason] = numbers
         kept &= ~wrong
     crop = crops(clipped[kept], index.size[kept], grow)
-    carried = carry_boxes(clipped[kept], crop, resolution)
-    numbers = HouseNumbers(index.number[kept], labels[kept], carried, crop)
+    resized = resize_boxes(clipped[kept], crop, resolution)
+    numbers = HouseNumbers(index.number[kept], labels[kept], resized, crop)
     return Selection(numbers, left_out, index.number, len(index.number) + len(without))
 
 
 def source_sha256(indices: Mapping[str, Index]) -> str:
-    """Return the hash of all pictures and what is said of them, packed or unpacked alike."""
-    whole = hashlib.sha256()
+    """Return the hash of all pictures and their labels, the same for archives and folders."""
+    content = hashlib.sha256()
     for name, index in indices.items():
-        whole.update(f"{name} {len(index.number)}\n".encode())
+        content.update(f"{name} {len(index.number)}\n".encode())
         for array in (index.number.astype("<i4"), index.sha256):
-            whole.update(np.ascontiguousarray(array).data)
-        whole.update(hashlib.sha256(index.digit_struct).digest())
-    return whole.hexdigest()
+            content.update(np.ascontiguousarray(array).data)
+        content.update(hashlib.sha256(index.digit_struct).digest())
+    return content.hexdigest()
 
 
 def _padded(index: Index, digits: Numbers, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels int8 [N, K] and boxes float64 [N, K, 4] of the pictures, padded, and how many
-    digits each has, int [N]; none where nothing is said of a picture."""
+    """Return padded labels int8 [N, K] and boxes float64 [N, K, 4], and digits per picture int [N].
+
+    A picture without an entry has 0 digits.
+    """
     amount = np.zeros(len(index.number), np.int64)
     labels = np.full((len(amount), most), PAD, np.int8)
     boxes = np.full((len(amount), most, 4), np.nan)
-    # What is said of pictures that are not there has no place.
+    # Entries without a picture are dropped.
     entry_has_picture = np.isin(digits.number, index.number)
     row = np.searchsorted(index.number, digits.number)
     size = np.diff(digits.first)

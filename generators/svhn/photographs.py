@@ -1,7 +1,7 @@
-"""From a photograph with boxes to an image of the data set: decode, crop, resize, carry the boxes.
+"""From a photograph to an image of the dataset: decode, crop, resize, transform the boxes.
 
-The crop is the union of the digits' boxes, grown, within the picture. Boxes are half-open
-(x0, y0, x1, y1) from the picture's corner, as the publishers' own viewer reads them.
+The crop is the union of the digits' boxes, enlarged, within the picture. Boxes are half-open
+(x0, y0, x1, y1) from the picture's top left corner, as in the publishers' own viewer.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 class _UnreadableError(Exception):
-    """Pillow cannot decode a picture, or not into what an image can be made of."""
+    """Pillow cannot decode a picture, or only into an unsupported mode."""
 
 
 def measure(content: bytes, origin: str) -> tuple[int, int]:
     """Return (width, height) of a PNG in pixels, or (0, 0) of one that `photograph` cannot read.
 
-    It is decoded to the end: that its headers and checksums are right does not prove that it can
-    be. `origin` is what an error calls the picture.
+    It is decoded completely: correct headers and checksums do not prove that this works. `origin`
+    names the picture in errors.
 
     Raises:
-        UsageError: it has more than `MOST_PIXELS`; nothing of it was decoded.
+        UsageError: it has more than `MOST_PIXELS`; it was not decoded.
     """
     try:
         return _decoded(content, origin).size
@@ -41,7 +41,7 @@ def measure(content: bytes, origin: str) -> tuple[int, int]:
 
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes clipped to their pictures, and which of them lie outside altogether.
+    """Return boxes clipped to their pictures, and which of them lie completely outside.
 
     boxes: float64 [N, K, 4], left, top, width, height as published, padded with NaN. sizes: int
     [N, 2], the pictures' widths and heights. Returned: float64 [N, K, 4] as x0, y0, x1, y1, padded
@@ -53,10 +53,10 @@ def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def crops(boxes: np.ndarray, sizes: np.ndarray, grow: float) -> np.ndarray:
-    """Return each picture's crop, int32 [N, 4]: the union of its boxes, grown, clipped.
+    """Return each picture's crop, int32 [N, 4]: the union of its boxes, enlarged, clipped.
 
     boxes: as `clip_boxes` returns them, at least one per picture. sizes: int [N, 2], widths and
-    heights. grow: by how much of its side the union grows, half of that on either side.
+    heights. grow: share of its side by which the union is enlarged, half of it at each end.
     """
     low, high = np.nanmin(boxes[..., :2], axis=1), np.nanmax(boxes[..., 2:], axis=1)
     margin = (high - low) * grow / 2
@@ -64,10 +64,10 @@ def crops(boxes: np.ndarray, sizes: np.ndarray, grow: float) -> np.ndarray:
     return np.concatenate([np.maximum(low, 0), np.minimum(high, sizes)], axis=1).astype(np.int32)
 
 
-def carry_boxes(boxes: np.ndarray, crops: np.ndarray, resolution: int) -> np.ndarray:
-    """Return boxes as they are in the crops resized to squares: int16 [N, K, 4], padded with -1.
+def resize_boxes(boxes: np.ndarray, crops: np.ndarray, resolution: int) -> np.ndarray:
+    """Return the boxes in the crops after resizing to squares: int16 [N, K, 4], padded with -1.
 
-    They hold every pixel that the digit's box touches: at least one, within the square.
+    A box holds every pixel that the digit's box touches: at least one, within the square.
     """
     corner = crops[:, None, :2]
     scale = resolution / (crops[:, None, 2:] - corner)
@@ -83,34 +83,34 @@ def photograph(
     """Return the crop x0, y0, x1, y1 of a PNG resized to a square, uint8 [C, side, side].
 
     The resize is bilinear, widened where it shrinks (no aliasing), in Pillow's fixed-point
-    arithmetic: the same on every machine. Transparency is dropped: the colours are those that are
-    kept beneath it. `origin` is what an error calls the picture.
+    arithmetic: the same on every machine. Transparency is dropped; the colours below it stay.
+    `origin` names the picture in errors.
 
     Raises:
-        UsageError: it cannot be decoded, is of a kind that loses its greys (16 bits), or has more
+        UsageError: it cannot be decoded, has an unsupported mode (such as 16 bits), or has more
             than `MOST_PIXELS`.
     """
     from PIL import Image
 
     mode, channels = COLOURS[colour]
     try:
-        whole = _decoded(content, origin).convert(mode)
+        picture = _decoded(content, origin).convert(mode)
     except _UnreadableError as error:
         raise UsageError(
-            f"{origin} cannot be decoded ({error}): give the published files"
+            f"{origin} cannot be decoded ({error}): use the published files"
         ) from error
     x0, y0, x1, y1 = crop
-    small = whole.crop((x0, y0, x1, y1)).resize((resolution,) * 2, Image.Resampling.BILINEAR)
+    small = picture.crop((x0, y0, x1, y1)).resize((resolution,) * 2, Image.Resampling.BILINEAR)
     pixels = np.asarray(small).reshape(resolution, resolution, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _decoded(content: bytes, origin: str) -> Any:
-    """Return a PNG as Pillow's image in one of `_MODES`, its transparency forgotten."""
+    """Return a PNG as a Pillow image in one of `_MODES`, without transparency."""
     from PIL import PngImagePlugin
 
     try:
-        # Not Image.open: what it warns of and refuses is more pixels than here, by its own bound.
+        # Not Image.open, which has its own, different limit of pixels.
         picture = PngImagePlugin.PngImageFile(io.BytesIO(content))
         if 0 in picture.size:
             raise _UnreadableError("it has no pixels")
@@ -118,7 +118,7 @@ def _decoded(content: bytes, origin: str) -> Any:
         picture.load()
     except (_UnreadableError, UsageError, MemoryError):
         raise
-    except Exception as error:  # Pillow lets out whatever its parsing comes upon
+    except Exception as error:  # Pillow raises many kinds of errors
         raise _UnreadableError(str(error)) from error
     if picture.mode not in _MODES:
         raise _UnreadableError(f"its mode is {picture.mode}")
@@ -131,5 +131,5 @@ def _check_size(size: tuple[int, int], origin: str) -> None:
     if width * height > MOST_PIXELS:
         raise UsageError(
             f"{origin} has {width:,} x {height:,} pixels, more than {MOST_PIXELS:,}: "
-            "give the published pictures"
+            "use the published pictures"
         )

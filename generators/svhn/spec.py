@@ -13,27 +13,27 @@ from .files import OFFICIAL, check_name
 
 @dataclass(frozen=True)
 class NumbersSpec:
-    """House numbers cropped to their digits, which one image's labels are.
+    """House numbers, cropped to their digits, whose classes are the labels.
 
-    A collection's name becomes the data set's: the error for one that cannot names the remedy.
+    The collection's name becomes part of the dataset's name.
     """
 
     collection: str = option(
         OFFICIAL,
-        "photographs: svhn, or a folder of --data-dir with train.tar.gz and test.tar.gz alike",
+        "photographs: svhn, or a folder of --data-dir with a train.tar.gz and a test.tar.gz",
     )
     resolution: int = option(100, "side of the stored image, pixels", 1, MOST_PIXELS)
     colour: Literal["rgb", "grey"] = option("rgb", "colour of the stored image")
     grow: float = option(
-        0.3, "by what share of its sides the union of the boxes grows to the crop", 0.0, 100.0
+        0.3, "share by which the crop is larger than the union of the boxes", 0.0, 100.0
     )
     max_objects: int = option(
-        6, "most digits of an image; those with more are left out", 1, MOST_OBJECTS
+        6, "most digits per image; pictures with more are skipped", 1, MOST_OBJECTS
     )
     train: int | None = option(None, "images of the train split; none: all", 1, MOST_IMAGES)
     valid: int | None = option(None, "images of the valid split; none: all", 1, MOST_IMAGES)
     test: int | None = option(None, "images of the test split; none: all", 1, MOST_IMAGES)
-    seed: int = option(0, "seed of the choice of what is held out for valid", 0, MOST_SEED)
+    seed: int = option(0, "seed of the choice of the valid split", 0, MOST_SEED)
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -151,7 +151,7 @@ def _leaks(data: DataFile, known: Fingerprints | None) -> str:
     if leaks_by_design(data.header.config):
         return f"one pool for all splits (glyph_pools=shared), but no glyph is shared{near}"
     used = [f"{len(leaks.used_sources(data, split))} in {split}" for split in SPLITS]
-    return f"{', '.join(used)} glyphs, none shared{near}"
+    return f"{', '.join(used)}, none shared{near}"
 
 
 def _example(data: DataFile, overlap: Overlap) -> str:

@@ -54,7 +54,7 @@ def test_the_summary_follows_the_spec() -> None:
 
 
 def test_single_objects_are_no_multiset_task() -> None:
-    told = "no task of multiset prediction"
+    told = "not a multiset prediction task"
     assert told in " ".join(mnist_single.about(mnist_single.defaults).limits)
     assert told not in " ".join(mnist_multiset.about(mnist_multiset.defaults).limits)
 

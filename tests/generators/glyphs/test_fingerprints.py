@@ -14,10 +14,10 @@ from hsal_bench.checking import Check
 from hsal_bench.data import generate as generation
 from hsal_bench.data.build import build_file
 from hsal_bench.data.file import open_data
-from hsal_bench.data.fingerprints import read, write
+from hsal_bench.data.fingerprints import read_fingerprints, write_fingerprints
 from hsal_bench.data.schema import SPLITS, Fingerprints
 from hsal_bench.data.verify import verify
-from hsal_bench.generators.glyphs.load import fingerprints, load_glyphs
+from hsal_bench.generators.glyphs.load import glyph_fingerprints, load_glyphs
 from hsal_bench.generators.scenes.generator import mnist_multiset
 from hsal_bench.generators.scenes.spec import SceneSpec
 
@@ -36,7 +36,7 @@ def checked(path: Path, remake: int = 20) -> dict[str, Check]:
 
 def stored(path: Path) -> Fingerprints:
     with open_data(path) as data:
-        known = read(data)
+        known = read_fingerprints(data)
     assert known is not None
     return known
 
@@ -102,7 +102,7 @@ def test_a_shifted_glyph_has_the_same_hash_and_another_corner() -> None:
     glyph = np.zeros((28, 28), np.uint8)
     glyph[4:20, 6:17] = np.arange(1, 177).reshape(16, 11)
     glyphs = np.stack([glyph, np.roll(glyph, (1, -1), (0, 1)), glyph * (glyph != 9), glyph * 0])
-    known = fingerprints(glyphs, np.arange(4))
+    known = glyph_fingerprints(glyphs, np.arange(4))
     assert known.corner is not None
     assert known.corner.tolist() == [[4, 6], [5, 5], [4, 6], [0, 0]]
     assert [bytes(known.sha256[i]) == bytes(known.sha256[0]) for i in range(4)] == [
@@ -123,10 +123,13 @@ def test_hashes_that_are_not_the_source_s_fail(source: str, tmp_path: Path) -> N
     known = stored(path)
     forged = dataclasses.replace(known, sha256=known.sha256[::-1])
     far = dataclasses.replace(known, index=known.index + 1000)
-    for table, said in ((forged, "are not those of the source's"), (far, "not in the source")):
+    for table, said in (
+        (forged, "differ from those of the source's"),
+        (far, "that the source does not have"),
+    ):
         with h5py.File(path, "r+") as file:
             del file["sources"]
-            write(file, table)
+            write_fingerprints(file, table)
         check = checked(path)["recipe"]
         assert check.outcome == "failed"
         assert said in check.detail

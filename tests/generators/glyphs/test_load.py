@@ -71,7 +71,7 @@ def test_packed_files_are_the_same_glyphs(
         (lambda content: content[:8] + b"\0\0\0\x0e\0\0\0\x38" + content[16:], "14x56"),
         (
             lambda content: content[:4] + b"\0\0\0\x0a" + content[8 : 16 + 10 * 784],
-            "10 images and",
+            "10 images but",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_too_few_glyphs_are_refused(idx_files: list[Path], tmp_path: Path) -> No
     few = [tmp_path / "few-images", tmp_path / "few-labels"]
     few[0].write_bytes(contents[0][:7] + b"\x0a" + contents[0][8 : 16 + 10 * 784])
     few[1].write_bytes(contents[1][:7] + b"\x0a" + contents[1][8 : 8 + 10])
-    with pytest.raises(UsageError, match="none is left for valid"):
+    with pytest.raises(UsageError, match="too few for valid"):
         make_pools(load_glyphs(f"{few[0]},{few[1]}", tmp_path))
 
 
@@ -211,8 +211,8 @@ def test_a_plain_file_without_a_known_md5_has_as_many_glyphs_as_the_published(
         contents[name] = fewer
     put(tmp_path, contents)
     assert refusal(tmp_path) == (
-        f"{tmp_path / 'train-images'} holds 239 glyphs, Tiny has 240 there: put the published file "
-        "in its place"
+        f"{tmp_path / 'train-images'} has 239 glyphs, Tiny has 240: replace it with the "
+        "published file"
     )
 
 
@@ -224,8 +224,8 @@ def test_a_plain_file_without_a_known_md5_has_the_published_labels(
     contents["test-labels"] = labels[:8] + bytes(label + 1 for label in labels[8:])
     put(tmp_path, contents)
     assert refusal(tmp_path) == (
-        f"{tmp_path / 'test-labels'} has label 5, Tiny's go from 0 to 4: put the published file in "
-        "its place"
+        f"{tmp_path / 'test-labels'} has label 5, Tiny's labels are 0 to 4: replace it with the "
+        "published file"
     )
 
 

@@ -142,7 +142,7 @@ def test_a_name_of_another_generator_tells_none() -> None:
 @pytest.mark.parametrize(
     ("source", "instead"),
     [
-        ("kmnist", ", or draw digits instead: hsal-bench generate mnist-set --source synthetic"),
+        ("kmnist", ", or use drawn digits: hsal-bench generate mnist-set --source synthetic"),
         ("images.idx,labels.idx", ""),
     ],
 )
@@ -189,10 +189,10 @@ def test_more_classes_than_the_source_has(source: str) -> None:
 @pytest.mark.parametrize(
     ("generator", "fields", "message"),
     [
-        (mnist_set, {"unique": False}, "mnist-set with unique=False"),
-        (mnist_multiset, {"unique": True}, "mnist-multiset with unique=True"),
-        (mnist_single, {"max_objects": 2}, "mnist-single with max_objects=2"),
-        (mnist_single, {"min_objects": 0}, "mnist-single with min_objects=0"),
+        (mnist_set, {"unique": False}, "mnist-set fixes unique=True"),
+        (mnist_multiset, {"unique": True}, "mnist-multiset fixes unique=False"),
+        (mnist_single, {"max_objects": 2}, "mnist-single fixes max_objects=1"),
+        (mnist_single, {"min_objects": 0}, "mnist-single fixes min_objects=1"),
     ],
 )
 def test_a_spec_of_another_data_set_is_refused(

@@ -61,10 +61,10 @@ def test_the_card_of_a_file_tells_what_is_measured(source: str, tmp_path: Path) 
                 field["@id"] for one in croissant(data)["recordSet"] for field in one["field"]
             }
             assert {"sources/index", "sources/sha256", "sources/corner"} < fields
-    assert "Leak-free: no glyph or photograph is behind the objects" in cards["disjoint"]
+    assert "Leak-free: no two splits share a glyph or photograph" in cards["disjoint"]
     assert "eak-free: no" not in cards["shared"]
     assert "Not leak-free: " in cards["shared"]
-    assert all("| `corner` | top and left of a glyph's ink" in text for text in cards.values())
+    assert all("| `corner` | top and left of the glyph's ink" in text for text in cards.values())
 
 
 def test_shared_pools_change_the_glyphs_alone(source: str) -> None:
@@ -107,7 +107,7 @@ def test_the_config_tells_of_shared_pools_alone() -> None:
     assert as_config(shared)["glyph_pools"] == "shared"
     for spec in (plain, shared):
         assert from_json(SceneSpec, as_config(spec), "x") == spec
-    with pytest.raises(UsageError, match="glyph_pools='both': it takes disjoint or shared"):
+    with pytest.raises(UsageError, match="glyph_pools='both': use disjoint or shared"):
         SceneSpec(glyph_pools="both")  # type: ignore[arg-type]
 
 
@@ -130,8 +130,8 @@ def test_the_card_says_that_it_leaks() -> None:
     assert "all draw from the source's training glyphs" in about.made[0]
     limits = " ".join(about.limits)
     assert "The splits leak on purpose" in limits
-    assert "the writers behind `test` are others" not in limits
+    assert "the writers of `test` are different" not in limits
     assert about.not_for[-1].startswith("Reporting how good a method is")
     plain = mnist_multiset.about(SceneSpec())
     assert "leak" not in " ".join([plain.summary, *plain.made, *plain.limits])
-    assert "the writers behind `test` are others" in " ".join(plain.limits)
+    assert "the writers of `test` are different" in " ".join(plain.limits)

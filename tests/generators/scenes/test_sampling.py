@@ -11,7 +11,7 @@ from hsal_bench.generators.glyphs.load import Pool, load_glyphs, make_pools
 from hsal_bench.generators.scenes import placement
 from hsal_bench.generators.scenes.sampling import Sampler, Scenes
 from hsal_bench.generators.scenes.spec import SceneSpec
-from hsal_bench.generators.streams import Stream, distinct, whole
+from hsal_bench.generators.streams import Stream, distinct, integers
 
 SPECS = {
     "multiset": SceneSpec(),
@@ -183,4 +183,4 @@ def test_distinct_draws_every_order_equally_often() -> None:
 
 @given(st.integers(1, 2**31 - 1))
 def test_the_largest_double_stays_below_the_number(number: int) -> None:
-    assert whole(np.array([1 - 2**-53]), number)[0] == number - 1
+    assert integers(np.array([1 - 2**-53]), number)[0] == number - 1

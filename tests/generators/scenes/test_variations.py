@@ -111,7 +111,7 @@ def test_one_activation_model_serves_a_data_set_and_its_variations() -> None:
 
 def test_own_files_have_to_be_named(tmp_path: Path) -> None:
     spec = spec_named("idx-multiset-empty")
-    with pytest.raises(UsageError, match="source=IMAGES,LABELS stands for your own files"):
+    with pytest.raises(UsageError, match="source=IMAGES,LABELS is a placeholder"):
         mnist_multiset.recipe(spec, tmp_path)
 
 
@@ -126,7 +126,7 @@ def test_cards_tell_what_is_particular() -> None:
     def limits(suffix: str) -> str:
         return " ".join(mnist_multiset.about(spec_named(f"mnist-multiset{suffix}")).limits)
 
-    assert limits("-large").startswith("An image has one object: two of more than half")
+    assert limits("-large").startswith("An image has one object: two objects larger than half")
     assert "for training the network" not in limits("-large")
     assert limits("-10").startswith("Ten objects of 20 to 50 pixels")
     assert "An image may have no object" in limits("-empty")

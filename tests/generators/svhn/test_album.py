@@ -89,7 +89,7 @@ def test_only_the_wanted_pictures_come(make: Callable[[Path], Album], tmp_path: 
     found = make(tmp_path)
     assert [number for number, _ in found.pictures([10, 2])] == [2, 10]
     assert [number for number, _ in found.pictures([])] == []
-    with pytest.raises(UsageError, match=r"holds no train/3.png: give the published pictures"):
+    with pytest.raises(UsageError, match=r"has no train/3.png: use the published pictures"):
         list(found.pictures([1, 3]))
 
 
@@ -118,9 +118,9 @@ def test_a_picture_that_cannot_be_read_has_no_size(damage: bytes, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "changes", "fault"),
     [
-        ("/etc/1.png", {}, "a name outside the archive's folder"),
-        ("train/../../1.png", {}, "a name outside the archive's folder"),
-        ("..\\1.png", {}, "a name outside the archive's folder"),
+        ("/etc/1.png", {}, "is outside the archive's folder"),
+        ("train/../../1.png", {}, "is outside the archive's folder"),
+        ("..\\1.png", {}, "is outside the archive's folder"),
         ("train/3.png", {"type": tarfile.SYMTYPE, "linkname": "2.png"}, "neither a file nor"),
         ("train/3.png", {"type": tarfile.LNKTYPE, "linkname": "train/2.png"}, "neither a file"),
         ("train/3.png", {"type": tarfile.CHRTYPE}, "neither a file nor a folder"),
@@ -138,7 +138,7 @@ def test_odd_members_are_refused(
 
 
 def test_a_doubled_picture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"train.tar.gz holds 2.png twice"):
+    with pytest.raises(UsageError, match=r"train.tar.gz has 2.png twice"):
         packed(tmp_path, [*FILES, ("./train/2.png", PICTURES[2])]).index()
 
 
@@ -146,7 +146,7 @@ def test_a_doubled_picture_is_refused(tmp_path: Path) -> None:
     ("files", "missing"), [(FILES[:3], "digitStruct.mat"), (FILES[3:], "NUMBER.png")]
 )
 def test_what_is_missing_is_named(files: Files, missing: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"train.tar.gz holds no train/{missing}"):
+    with pytest.raises(UsageError, match=f"train.tar.gz has no train/{missing}"):
         packed(tmp_path, files).index()
 
 
@@ -176,7 +176,9 @@ def test_an_archive_cut_anywhere_is_refused(tmp_path: Path) -> None:
     content = found.path.read_bytes()
     for size in range(0, len(content), 37):
         found.path.write_bytes(content[:size])
-        with pytest.raises(UsageError, match=r"cannot read .*train.tar.gz \(.+\): give the whole"):
+        with pytest.raises(
+            UsageError, match=r"cannot read .*train.tar.gz \(.+\): use the complete"
+        ):
             found.index()
 
 

@@ -91,26 +91,28 @@ CHANGED = WHOLE[:2048] + b"?" + WHOLE[2049:]
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (NEGATIVE, "tells of -512 bytes"),
+        (NEGATIVE, "claims -512 bytes"),
         (PAX_NEGATIVE, "x has -512 bytes"),
-        (LONG_NAME, "kind b'L' tells of 1,073,741,824 bytes"),
-        (LONG_PAX, "kind b'x' tells of 1,073,741,824 bytes"),
-        (FOLDER, "kind b'5' tells of 1,073,741,824 bytes"),
+        (LONG_NAME, "kind b'L' claims 1,073,741,824 bytes"),
+        (LONG_PAX, "kind b'x' claims 1,073,741,824 bytes"),
+        (FOLDER, "kind b'5' claims 1,073,741,824 bytes"),
         (header(tarfile.GNUTYPE_SPARSE, 0), "a sparse file"),
         (CHAIN + WHOLE, "recursion"),
-        (WHOLE[:1536], "empty header: it was cut"),
-        (WHOLE[:END], "empty header: it was cut"),
-        (WHOLE[:1700], "truncated header: it was cut"),
+        (WHOLE[:1536], "empty header: the archive is damaged"),
+        (WHOLE[:END], "empty header: the archive is damaged"),
+        (WHOLE[:1700], "truncated header: the archive is damaged"),
         (WHOLE[:1024], "unexpected end of data"),
         (WHOLE[:1536] + b"garbage!" * 64 + WHOLE[1536:], "invalid header"),
         (CHANGED, "bad checksum"),
-        (WHOLE + WHOLE, "something follows the archive's end"),
-        (WHOLE + b"garbage", "something follows the archive's end"),
+        (WHOLE + WHOLE, "data after the archive's end"),
+        (WHOLE + b"garbage", "data after the archive's end"),
         (b"", "empty"),
     ],
 )
 def test_a_broken_archive_is_refused(path: Path, content: bytes, reason: str) -> None:
-    with pytest.raises(UsageError, match=r"cannot read .*some.tar.gz \(.+\): give the whole") as e:
+    with pytest.raises(
+        UsageError, match=r"cannot read .*some.tar.gz \(.+\): use the complete"
+    ) as e:
         read(path, gzip.compress(content))
     assert reason in str(e.value)
 
@@ -118,7 +120,7 @@ def test_a_broken_archive_is_refused(path: Path, content: bytes, reason: str) ->
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda packed: packed + packed, "something follows the archive's end"),
+        (lambda packed: packed + packed, "data after the archive's end"),
         (lambda packed: packed[:-20], "ended before"),
         (lambda packed: packed[:-8] + b"\0\0\0\0" + packed[-4:], "CRC"),
         (lambda packed: packed + b"garbage", "Not a gzipped file"),

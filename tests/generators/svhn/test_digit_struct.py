@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hsal_bench.errors import UsageError
-from hsal_bench.generators.svhn.digit_struct import read
+from hsal_bench.generators.svhn.digit_struct import read_digit_struct
 
 Digits = list[tuple[float, ...]]
 """(label, left, top, width, height) of each digit."""
@@ -68,14 +68,14 @@ def test_a_picture_without_digits_is_kept_empty() -> None:
         marked.attrs["MATLAB_empty"] = np.uint8(1)
         file["digitStruct/bbox"][0, 0] = marked.ref
 
-    numbers = read(write([("3.png", [(1, 2, 3, 4, 5)]), *TWO], empty), "x")
+    numbers = read_digit_struct(write([("3.png", [(1, 2, 3, 4, 5)]), *TWO], empty), "x")
     assert numbers.number.tolist() == [3, 2, 1]
     assert numbers.first.tolist() == [0, 0, 1, 3]
-    assert read(write([("4.png", []), *TWO]), "x").first.tolist() == [0, 0, 1, 3]
+    assert read_digit_struct(write([("4.png", []), *TWO]), "x").first.tolist() == [0, 0, 1, 3]
 
 
 def test_one_digit_and_two() -> None:
-    numbers = read(write(TWO), "x")
+    numbers = read_digit_struct(write(TWO), "x")
     assert numbers.number.tolist() == [2, 1]
     assert numbers.first.tolist() == [0, 1, 3]
     assert numbers.labels.tolist() == [0, 1, 9]
@@ -94,7 +94,7 @@ def many(number: int) -> list[tuple[str, Digits]]:
 @pytest.mark.parametrize("layout", [{}, {"libver": "latest"}])
 def test_what_was_written_is_read(layout: dict[str, str]) -> None:
     entries = many(30)
-    numbers = read(write(entries, **layout), "x")
+    numbers = read_digit_struct(write(entries, **layout), "x")
     digits = [digit for _, of_picture in entries for digit in of_picture]
     assert numbers.number.tolist() == list(range(1, 31))
     assert np.diff(numbers.first).tolist() == [len(of_picture) for _, of_picture in entries]
@@ -134,12 +134,15 @@ def refer_to_a_number(file: h5py.File) -> None:
         (replace("#refs#/b0/label", [[0.0]]), "has a label that is not one of 1 to 10"),
         (replace("#refs#/1label1", [[1.5]]), r"entry 2 \('1.png'\) has a label that is not one"),
         (replace("#refs#/b0/top", [[np.nan]]), r"entry 1 \('2.png'\) has a box that is not finite"),
-        (replace("#refs#/b0/top", [[1.0, 2.0]]), "entry 1 .* has not as many top as label"),
+        (
+            replace("#refs#/b0/top", [[1.0, 2.0]]),
+            "entry 1 .* has a different number of top and label",
+        ),
         (replace("#refs#/b0/width", [["a"]]), "not a digitStruct.mat .*entry 1"),
         (lambda file: file["digitStruct"].pop("bbox"), "not a digitStruct.mat"),
         (lambda file: file.pop("digitStruct"), "not a digitStruct.mat"),
         (lambda file: file["#refs#/b1"].pop("left"), "not a digitStruct.mat .*entry 2"),
-        (replace("digitStruct/bbox", [[1.0], [2.0]]), "holds no references"),
+        (replace("digitStruct/bbox", [[1.0], [2.0]]), "has no references"),
         (refer_to_a_number, r"entry 1: bbox is an array of shape \(1, 1\), not a struct"),
         (huge("#refs#/b0/top", "<f8"), "entry 1: 1,000,000,000,000 numbers .*, more than 1,000"),
         (huge("#refs#/1label1", "<f8"), "entry 2: 1,000,000,000,000 numbers .*, more than 1\\)"),
@@ -151,24 +154,24 @@ def refer_to_a_number(file: h5py.File) -> None:
 )
 def test_what_is_wrong_is_named(change: Callable[[h5py.File], None], message: str) -> None:
     with pytest.raises(UsageError, match=f"(?s)FILE.*{message}"):
-        read(write(TWO, change), "FILE")
+        read_digit_struct(write(TWO, change), "FILE")
 
 
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([TWO[0], ("2.png", TWO[1][1])], r"entry 2 \('2.png'\) is there twice"),
+        ([TWO[0], ("2.png", TWO[1][1])], r"entry 2 \('2.png'\) occurs twice"),
         ([("2.jpg", TWO[0][1])], r"entry 1 \('2.jpg'\) is not named NUMBER.png"),
         ([("../2.png", TWO[0][1])], "is not named NUMBER.png"),
-        ([], "holds no pictures"),
+        ([], "has no pictures"),
     ],
 )
 def test_odd_entries_are_named(entries: list[tuple[str, Digits]], message: str) -> None:
     with pytest.raises(UsageError, match=f"FILE.*{message}"):
-        read(write(entries), "FILE")
+        read_digit_struct(write(entries), "FILE")
 
 
 @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file" * 100, write(TWO)[:3000]])
 def test_another_file_is_refused(content: bytes) -> None:
     with pytest.raises(UsageError, match=r"FILE is not a digitStruct.mat of SVHN's full numbers"):
-        read(content, "FILE")
+        read_digit_struct(content, "FILE")

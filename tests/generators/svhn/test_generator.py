@@ -71,7 +71,7 @@ def _write(folder: Path, entries: Entries, pictures: dict[int, bytes], *, packed
 
 @pytest.fixture(autouse=True)
 def _given_structs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(svhn, "read_digits", _read)
+    monkeypatch.setattr(svhn, "read_digit_struct", _read)
 
 
 @pytest.fixture
@@ -225,14 +225,14 @@ def test_of_a_large_archive_5000_pictures_are_held_out():
 @pytest.mark.parametrize("name", ["", ".", "..", "../doors", "a/b", "/doors", "-x", "a b", "a\n"])
 def test_a_collection_is_a_name(name):
     with pytest.raises(
-        UsageError, match=r"is no name .*: put the folder under --data-dir and give"
+        UsageError, match=r"is not a valid name .*: put the folder into --data-dir and give"
     ):
         NumbersSpec(collection=name)
 
 
 @pytest.mark.parametrize("name", ["mnist", "synthetic"])
 def test_a_collection_is_not_called_as_a_source_of_glyphs(name):
-    with pytest.raises(UsageError, match=f"{name}' is a source of glyphs"):
+    with pytest.raises(UsageError, match=f"{name}' is also a source of glyphs"):
         NumbersSpec(collection=name)
 
 
@@ -250,12 +250,12 @@ def test_grey_images_have_one_channel(collect):
 
 
 def test_a_split_that_would_be_too_small_is_refused(collect):
-    with pytest.raises(UsageError, match="doors has 6 images for valid, 7 are wanted: lower --val"):
+    with pytest.raises(UsageError, match="doors has 6 images for valid, not 7: lower --val"):
         svhn_multiset.recipe(_spec(valid=7), collect())
 
 
 def test_a_collection_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(SourceUnavailable, match=r"no collection .*doors holds no train"):
+    with pytest.raises(SourceUnavailable, match=r"no collection .*doors has no train"):
         svhn_multiset.recipe(_spec(), tmp_path)
 
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from hsal_bench.errors import UsageError
 from hsal_bench.generators.svhn.photographs import (
-    carry_boxes,
     clip_boxes,
     crops,
     measure,
     photograph,
+    resize_boxes,
 )
 
 SIZE = (60, 40)
@@ -48,7 +48,7 @@ def test_the_crop_is_the_union_grown_by_its_share():
 def test_boxes_follow_the_crop_and_the_resize():
     boxes = np.array([[[20, 10, 30, 22], [30, 10, 40, 22]], [[20, 10, 30, 22], NONE]], float)
     crop = np.array([[20, 10, 40, 22], [10, 10, 40, 40]])
-    assert carry_boxes(boxes, crop, 30).tolist() == [
+    assert resize_boxes(boxes, crop, 30).tolist() == [
         [[0, 0, 15, 30], [15, 0, 30, 30]],
         [[10, 0, 20, 12], [-1, -1, -1, -1]],
     ]
@@ -74,7 +74,7 @@ def test_carried_boxes_lie_in_the_square_and_hold_a_pixel(published, grow, resol
     x0, y0, x1, y1 = crop[0]
     assert 0 <= x0 < x1 <= SIZE[0]
     assert 0 <= y0 < y1 <= SIZE[1]
-    carried = carry_boxes(boxes, crop, resolution)[~outside]
+    carried = resize_boxes(boxes, crop, resolution)[~outside]
     assert (carried[:, :2] >= 0).all()
     assert (carried[:, :2] < carried[:, 2:]).all()
     assert (carried <= resolution).all()
@@ -86,7 +86,7 @@ def test_a_bright_digit_stays_in_its_carried_box():
     boxes = np.array([[[21, 12, 28, 24]]], float)
     crop = crops(boxes, np.array([SIZE]), 1.0)
     image = photograph(_png(pixels), crop[0].tolist(), 64, "rgb", "1.png")
-    x0, y0, x1, y1 = carry_boxes(boxes, crop, 64)[0, 0]
+    x0, y0, x1, y1 = resize_boxes(boxes, crop, 64)[0, 0]
     assert image.shape == (3, 64, 64)
     middle = image[:, (y0 + y1) // 2, (x0 + x1) // 2]
     assert middle.tolist() == [200, 100, 50]
@@ -103,7 +103,7 @@ def test_grey_and_coloured_pictures_are_stored_as_asked(colour, channels):
 
 
 def test_what_cannot_be_decoded_is_named():
-    with pytest.raises(UsageError, match=r"train/7\.png cannot be decoded .*: give the published"):
+    with pytest.raises(UsageError, match=r"train/7\.png cannot be decoded .*: use the published"):
         photograph(b"no picture", (0, 0, 1, 1), 4, "rgb", "train/7.png")
     whole = _png(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
     with pytest.raises(UsageError, match=r"7\.png cannot be decoded"):
