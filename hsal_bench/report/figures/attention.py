@@ -1,4 +1,4 @@
-"""The attention picture: how a method with a trace looked at images (P§5.1, figures 2 and 12)."""
+"""The attention picture: the glimpses of a method with a trace (P§5.1, figures 2 and 12)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROWS = ("saliency\n$S_t$", "mask\n$M_t$", "priority\n$P_t$", "image,\nglimpses", "predicted")
 GLIMPSES = (("s", "#56b4e9"), ("o", "#e69f00"), ("D", "#cc79a7"), ("^", "#009e73"))
-"""Marker and colour by the order of the glimpses: in grey, the shapes still tell them apart."""
+"""Marker and colour by the order of the glimpses: the shapes differ in grey too."""
 
 # All lengths are in inches.
 _SMALLEST, _LARGEST = 0.33, 0.54
@@ -30,7 +30,7 @@ _ROOM = TWO_COLUMNS - _ROW_NAMES - _MARGIN
 
 @dataclass(frozen=True)
 class _Block:
-    """What is drawn of one image; `labels` are those of the steps, a column each."""
+    """The drawing of one image; `labels`: of the steps, one column each."""
 
     image: np.ndarray
     labels: tuple[int, ...]
@@ -41,13 +41,13 @@ class _Block:
 
     @property
     def columns(self) -> int:
-        # The heading needs the room of two.
+        # The heading needs the width of two columns.
         return max(len(self.labels), 2)
 
 
 @dataclass(frozen=True)
 class _Page:
-    """A figure measured in inches from its upper left corner, with square cells of a size."""
+    """A figure in inches from its upper left corner, with square cells of one size."""
 
     figure: Figure
     cell: float
@@ -62,7 +62,7 @@ class _Page:
     def box(
         self, left: float, top: float, width: float, height: float
     ) -> tuple[float, float, float, float]:
-        """Return a rectangle as matplotlib's shares from the lower left."""
+        """Return a rectangle in figure coordinates of matplotlib, from the lower left."""
         across, down = self.figure.get_size_inches()
         return left / across, 1 - (top + height) / down, width / across, height / down
 
@@ -80,10 +80,10 @@ class _Page:
 
 
 def attention_figure(looks: Looks, per_row: int = 3) -> Figure:
-    """Return a figure of one block per image: a column per meta-step, a row per map.
+    """Return a figure with one block per image: a column per meta-step, a row per map.
 
-    It is two columns of a page wide; `per_row` images stand side by side, or as many as have room.
-    The glimpses are marked on the priority map and on the image.
+    It is two columns of a page wide, with at most `per_row` images side by side. The glimpses are
+    marked on the priority map and on the image.
     """
     blocks = [_block(looks, number) for number in range(len(looks.images))]
     with style.drawing():
@@ -110,7 +110,7 @@ def _figure(blocks: Sequence[_Block], names: Sequence[str], glimpses: int, per_r
     rows, cell = _arranged(blocks, per_row)
     page = _Page(Figure(), cell)
     heights = [_row_height(page, row) for row in rows]
-    # Of many steps, the cells are no smaller: the figure is wider than two columns then.
+    # Cells have a minimum size: with many steps, the figure is wider than two columns.
     width = max(sum(map(page.width, row)) + _BLOCK_GAP * (len(row) - 1) for row in rows)
     across = max(TWO_COLUMNS, _ROW_NAMES + width + _MARGIN)
     page.figure.set_size_inches(across, sum(heights) + _LEGEND)
@@ -127,7 +127,7 @@ def _figure(blocks: Sequence[_Block], names: Sequence[str], glimpses: int, per_r
 
 
 def _arranged(blocks: Sequence[_Block], per_row: int) -> tuple[list[Sequence[_Block]], float]:
-    """Return rows of at most `per_row` blocks and the size of the cells that fills the page."""
+    """Return rows of at most `per_row` blocks and the cell size that fills the width."""
     for number in range(per_row, 0, -1):
         rows = [blocks[start : start + number] for start in range(0, len(blocks), number)]
         cell = min(_LARGEST, *map(_fitting, rows), _LARGEST)
@@ -137,7 +137,7 @@ def _arranged(blocks: Sequence[_Block], per_row: int) -> tuple[list[Sequence[_Bl
 
 
 def _fitting(row: Sequence[_Block]) -> float:
-    """Return the size of the cells with which a row is as wide as there is room."""
+    """Return the cell size at which a row fills the available width."""
     room = _ROOM - (len(row) - 1) * _BLOCK_GAP + len(row) * _GAP
     return room / sum(block.columns for block in row) - _GAP
 
@@ -145,12 +145,12 @@ def _fitting(row: Sequence[_Block]) -> float:
 def _draw_block(
     page: _Page, block: _Block, left: float, top: float, heading: float, names: Sequence[str]
 ) -> None:
-    """Draw the block whose heading, `heading` high, begins at (left, top)."""
+    """Draw a block at (left, top); heading: the height of its heading."""
     lines = _heading(page, block)
     colour = style.RIGHT if block.outcome == "right" else style.WRONG
     for number, (line, is_outcome) in enumerate(lines):
         look = {"color": colour, "fontweight": "bold"} if is_outcome else {}
-        # At the foot of the heading: next to what it is about.
+        # Bottom-aligned: next to the maps.
         page.write(left, top + heading - 0.03 - (len(lines) - number) * _LINE, line, **look)
     for t, label in enumerate(block.labels):
         x = left + t * page.pitch
@@ -169,7 +169,7 @@ def _show_image(axis: Axes, image: np.ndarray) -> None:
 
 
 def _mark_glimpses(axis: Axes, shape: tuple[int, ...], block: _Block, t: int, cell: float) -> None:
-    """Mark the step's glimpsed cells on what the axis shows: a map or image of `shape` pixels."""
+    """Mark the glimpsed cells of a step on a map or image of `shape` pixels."""
     from matplotlib.patheffects import Normal, Stroke
 
     height, width = shape
@@ -179,14 +179,14 @@ def _mark_glimpses(axis: Axes, shape: tuple[int, ...], block: _Block, t: int, ce
     for order, number in enumerate(block.cells[t]):
         x = (number % columns + 0.5) * width / columns
         y = (number // columns + 0.5) * height / rows
-        # Later ones are drawn inside earlier ones, so that two of one cell are both seen.
+        # Later marks are smaller, so that two in the same cell are both visible.
         marker = _marker(order, size * (1 - 0.3 * (order % len(GLIMPSES))))
         axis.plot(x - 0.5, y - 0.5, **marker, path_effects=halo, clip_on=False)
 
 
 def _draw_row_names(page: _Page, top: float) -> None:
     middles = [top + number * page.pitch + page.cell / 2 for number in range(len(ROWS) - 1)]
-    # The last one is of the labels below the images.
+    # The last name is for the labels below the images.
     middles.append(top + len(middles) * page.pitch + 0.05)
     for middle, name in zip(middles, ROWS, strict=True):
         place = {"ha": "right", "va": "center", "linespacing": 1.1}
@@ -194,7 +194,7 @@ def _draw_row_names(page: _Page, top: float) -> None:
 
 
 def _draw_legend(page: _Page, top: float, glimpses: int) -> None:
-    """Draw what the markers and the colours of the maps stand for."""
+    """Draw the legend of the markers and the colour bar of the maps."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.lines import Line2D
 
@@ -225,7 +225,7 @@ def _draw_legend(page: _Page, top: float, glimpses: int) -> None:
 
 def _marker(order: int, size: float) -> dict[str, Any]:
     shape, colour = GLIMPSES[order % len(GLIMPSES)]
-    # A diamond's side, not its diagonal, is its size.
+    # The size of a diamond is its side, not its diagonal.
     points = size * (0.72 if shape == "D" else 1.0)
     return {
         "marker": shape,
@@ -238,7 +238,7 @@ def _marker(order: int, size: float) -> dict[str, Any]:
 
 
 def _glimpse_name(order: int, glimpses: int) -> str:
-    """Return "first glimpse"; "glimpses 1, 5" where a marker comes again."""
+    """Return "first glimpse"; "glimpses 1, 5" if a marker repeats."""
     same = range(order + 1, glimpses + 1, len(GLIMPSES))
     if len(same) > 1:
         return f"glimpses {', '.join(map(str, same))}"
@@ -254,20 +254,22 @@ def _heading_height(page: _Page, row: Sequence[_Block]) -> float:
 
 
 def _heading(page: _Page, block: _Block) -> list[tuple[str, bool]]:
-    """Return the lines above a block, and of each whether it is of the outcome."""
+    """Return the lines above a block, each with whether it shows the outcome."""
     letters = _letters(page.width(block), FONT)
     outcome = f"{style.MARKS[block.outcome == 'right']} {block.outcome}"
     parts = [outcome] if len(outcome) <= letters else outcome.split("; ")
-    told = [(block.truth, False), *((part, True) for part in parts)]
-    return [(line, said) for text, said in told for line in textwrap.wrap(text, letters)]
+    texts = [(block.truth, False), *((part, True) for part in parts)]
+    return [
+        (line, is_outcome) for text, is_outcome in texts for line in textwrap.wrap(text, letters)
+    ]
 
 
 def _step_label(page: _Page, text: str) -> tuple[str, float]:
-    """Return what stands below a step, and its size: digits large, names of garments small."""
+    """Return the label below a step and its font size: short names are larger."""
     size = FONT + 1 if len(text) <= 2 else FONT if len(text) <= 5 else SMALL - 1
     return "\n".join(textwrap.wrap(text, _letters(page.cell, size))), size
 
 
 def _letters(width: float, size: float) -> int:
-    # A letter is about 0.6 of the font's size wide, where it is bold.
+    # A bold letter is about 0.6 of the font size wide.
     return int(width / (0.6 * size / 72))

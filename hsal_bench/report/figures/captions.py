@@ -1,4 +1,4 @@
-"""What is written below a figure: what it shows, of which runs, how many seeds."""
+"""Captions of figures: content, runs and seeds."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ _REVISION = 10
 
 
 def of_curves(metric: str, runs: Sequence[tuple[Record, Path]]) -> str:
-    """Return the caption of a figure of curves of `metric`; the runs are those drawn."""
+    """Return the caption of a figure with curves of `metric`; runs: those drawn."""
     records = [record for record, _ in runs]
-    lines = list(grouping.variants(records))
+    lines = dict(grouping.variants(records))
+    labels = grouping.short_labels(lines)
     name = records[0].data_set.name
     text = [
-        f"{_ABOUT[metric]} on the validation split over the course of training on {name}.",
-        _band([len(mine) for _, mine in lines]),
-        *(_line(label, mine, metric) for label, mine in lines),
+        f"{_ABOUT[metric]} on the validation split during training on {name}.",
+        _band([len(mine) for mine in lines.values()]),
+        *(_line(labels[full], mine, metric) for full, mine in lines.items()),
     ]
-    given = {label: grouping.conditions(mine[0]) for label, mine in lines}
+    given = {labels[full]: grouping.conditions(mine[0]) for full, mine in lines.items()}
     if unequal := grouping.inequality(given):
         text.append(f"{unequal}.")
     return " ".join(text) + "\n\n" + sources(runs)
@@ -41,9 +42,9 @@ def of_curves(metric: str, runs: Sequence[tuple[Record, Path]]) -> str:
 def of_looks(
     looks: Looks, rows: np.ndarray, run: tuple[Record, Path], seed: int, out_of: int
 ) -> str:
-    """Return the caption of a picture of how a run's method looked at the test images `rows`.
+    """Return the caption of a picture of a method's glimpses of the test images `rows`.
 
-    `seed` drew them. `out_of`: the runs it was taken from.
+    seed: of the choice of images. out_of: the number of runs to choose from.
     """
     record, _ = run
     label, glimpses = grouping.label(record), looks.trace.glimpses.shape[2]
@@ -52,27 +53,27 @@ def of_looks(
     share = record.metrics["exact_match"]
     text = [
         f"How {label} (seed {record.seed}) looks at {len(rows)} test images of "
-        f"{record.data_set.name}. Each column is a step: the saliency map S_t that is left, the "
+        f"{record.data_set.name}. Each column is a step: the remaining saliency map S_t, the "
         "attention mask M_t, the priority map P_t, the image, and the label predicted. The "
         f"{'glimpsed cell is' if glimpses == 1 else f'{glimpses} glimpsed cells are'} marked on "
-        "the priority map and on the image. All maps are on one scale, from 0 to 1.",
-        f"The images are numbers {numbers} of the test split, in the order shown, drawn with seed "
-        f"{seed} to have from few to many objects and to show right and wrong ones, not as often "
-        f"as they are: {right} of {len(rows)} are predicted right, {100 * share:.1f} % of "
+        "the priority map and on the image. All maps have the same scale, from 0 to 1.",
+        f"The images are numbers {numbers} of the test split, in the order shown, chosen with seed "
+        f"{seed} to have few to many objects and to show right and wrong predictions, not in "
+        f"proportion: {right} of {len(rows)} predictions are right, but {100 * share:.1f} % on "
         "the split.",
     ]
     return " ".join([*text, *_chosen(out_of)]) + "\n\n" + sources([run])
 
 
 def of_limit(limit: Limit, run: tuple[Record, Path], out_of: int) -> str:
-    """Return the caption of a picture of a limit of the saliency map; `out_of` as above."""
+    """Return the caption of a picture of a limit of the saliency map; out_of: as in `of_looks`."""
     record, _ = run
     numbers = ", ".join(f"{row}" for row in limit.rows)
     text = [
         limit.about,
-        f"Left the image, right its saliency map, from its lowest to its highest value, of "
-        f"{grouping.label(record)} (seed {record.seed}) on {record.data_set.name}. Outlined "
-        "are the most salient cell and the objects concerned.",
+        "Left: the image; right: its saliency map, scaled from its lowest to its highest value, of "
+        f"{grouping.label(record)} (seed {record.seed}) on {record.data_set.name}. The most "
+        "salient cell and the objects in question are outlined.",
         f"The images are numbers {numbers} of the test split, chosen by rule. {limit.rule}",
         limit.extent,
     ]
@@ -83,13 +84,13 @@ def _chosen(out_of: int) -> list[str]:
     if out_of == 1:
         return []
     return [
-        f"Of the {out_of} runs at hand that have a trace, this is the one with the highest "
-        "exact match on the validation split."
+        f"Of the {out_of} available runs with a trace, this one has the highest exact match on "
+        "the validation split."
     ]
 
 
 def sources(runs: Sequence[tuple[Record, Path]]) -> str:
-    """Return a line per record: where it is, and the commit that made it."""
+    """Return a line per record: its path and the commit of the run."""
     lines = [
         f"- {shown(str(path))}: {grouping.label(r)} seed {r.seed}, {_commit(r)}" for r, path in runs
     ]
@@ -98,23 +99,23 @@ def sources(runs: Sequence[tuple[Record, Path]]) -> str:
 
 def _band(seeds: Sequence[int]) -> str:
     if max(seeds) == 1:
-        return "One seed each, so there are no bands."
-    return "Lines are means over seeds; bands go from the lowest to the highest seed."
+        return "There is one seed per method, so no bands."
+    return "Lines are means over seeds; bands range from the lowest to the highest seed."
 
 
 def _line(label: str, runs: Sequence[Record], metric: str) -> str:
     numbers = ", ".join(str(run.seed) for run in sorted(runs, key=lambda run: run.seed))
     plural = "s" if len(runs) > 1 else ""
     form = "{:,.0f}" if metric == SALIENCY else "{:.3f}"
-    told = form.format(np.mean([run.metrics[metric] for run in runs]))
+    text = form.format(np.mean([run.metrics[metric] for run in runs]))
     chance = [run.metrics.get(f"{metric}_chance", np.nan) for run in runs]
     if np.isfinite(chance).all():
-        told += f" (chance {form.format(np.mean(chance))})"
-    return f"{label}: {len(runs)} seed{plural} ({numbers}), {told} on the test split."
+        text += f" (chance {form.format(np.mean(chance))})"
+    return f"{label}: {len(runs)} seed{plural} ({numbers}), {text} on the test split."
 
 
 def _commit(record: Record) -> str:
     if record.git is None:
         return "not from a checkout"
-    dirty = " with changes not committed" if record.git.dirty else ""
+    dirty = " with uncommitted changes" if record.git.dirty else ""
     return f"commit {record.git.revision[:_REVISION]}{dirty}"

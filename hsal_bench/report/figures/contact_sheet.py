@@ -1,4 +1,4 @@
-"""A contact sheet: images of a data set with their boxes, labels and multisets."""
+"""Contact sheets: images of a dataset with their boxes, labels and multisets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import replacing, writable_folder
 from hsal_bench.report.figures import style
 
-_GROUND, _TEXT = "#dcdcdc", "black"  # neither dark nor white images run into it
+_GROUND, _TEXT = "#dcdcdc", "black"  # distinct from dark and from white images
 _MARGIN, _CAPTION, _LINE = 6, 18, 16
 
 Line = tuple[str, str]
@@ -26,7 +26,7 @@ Line = tuple[str, str]
 class _Example:
     """One picture: image uint8 [C, H, W]; boxes int16 [K, 4]; the labels, without padding.
 
-    lines: what is written below, beside the title and the labels.
+    lines: written below the title and the labels.
     """
 
     title: str
@@ -48,9 +48,9 @@ def contact_sheet(
 ) -> Image.Image:
     """Return the examples `indices` of a split as an RGB grid of `columns` pictures.
 
-    Each picture is enlarged `scale` times, has its boxes and labels drawn in the colour of the
-    class, and "SPLIT INDEX  {labels}" below it, then its `lines`, as many for each if there are
-    any. The title stands above all.
+    Each picture is enlarged `scale` times, with its boxes and labels in the colour of the class.
+    Below it are "SPLIT INDEX  {labels}" and its `lines`, the same number for each picture. The
+    title is above the grid.
     """
     examples = data.examples(split, np.asarray(indices, dtype=np.intp))
     tiles = [
@@ -72,21 +72,21 @@ def contact_sheet(
 
 
 def save(sheet: Image.Image, path: Path) -> None:
-    """Write the picture to `path`, in the format its suffix says. Raises as `picture_format`."""
+    """Write the picture to `path` in the format of its suffix. Raises as `picture_format`."""
     kind = picture_format(path)
     with replacing(path) as temporary:
         sheet.save(temporary, format=kind)
 
 
 def picture_format(path: Path) -> str:
-    """Return the format of a picture that can be written to `path`, by its suffix.
+    """Return the picture format for the suffix of `path`.
 
     Raises:
-        UsageError: no picture has that suffix, or the folder cannot be written in.
+        UsageError: the suffix is not that of a picture format, or the folder is not writable.
     """
     formats = Image.registered_extensions()
     if path.suffix.lower() not in formats:
-        raise UsageError(f"{path} has no picture's suffix: call it {path.with_suffix('.png')}")
+        raise UsageError(f"{path} has no picture suffix: name it {path.with_suffix('.png')}")
     writable_folder(path.parent)
     return formats[path.suffix.lower()]
 
@@ -106,11 +106,11 @@ def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Im
 def _draw_object(picture: Image.Image, box: np.ndarray, name: str, colour: str, size: int) -> None:
     draw, font = ImageDraw.Draw(picture), style.font(size)
     x0, y0, x1, y1 = (int(side) for side in box)
-    # Drawn just around the half-open box, so that the line hides none of the object's ink.
+    # Just outside the half-open box, so that the line hides no pixel of the object.
     draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=colour)
     left, top, right, bottom = draw.textbbox((0, 0), name, font=font)
     width, height = right - left + 4, bottom - top + 4
-    if y0 >= height:  # above the box, or beside it where there is no room above
+    if y0 >= height:  # above the box, or next to it if there is no room above
         x, y = min(max(x0 - 1, 0), picture.width - width), y0 - height
     else:
         x, y = (x1 + 1 if x1 + 1 + width <= picture.width else max(x0 - 1 - width, 0)), y0
@@ -128,14 +128,14 @@ def _caption(picture: Image.Image, lines: Sequence[Line]) -> Image.Image:
 
 
 def _titled(sheet: Image.Image, title: str) -> Image.Image:
-    whole = Image.new("RGB", (sheet.width, sheet.height + _CAPTION), _GROUND)
-    whole.paste(sheet, (0, _CAPTION))
-    _write(whole, (_MARGIN, 4), title, _TEXT)
-    return whole
+    titled = Image.new("RGB", (sheet.width, sheet.height + _CAPTION), _GROUND)
+    titled.paste(sheet, (0, _CAPTION))
+    _write(titled, (_MARGIN, 4), title, _TEXT)
+    return titled
 
 
 def _write(picture: Image.Image, at: tuple[int, int], text: str, colour: str) -> None:
-    """Write a line as large as the picture's width allows."""
+    """Write a line in the largest font that fits the picture's width."""
     size = 12
     while size > 7 and at[0] + style.font(size).getlength(text) > picture.width:
         size -= 1

@@ -1,4 +1,4 @@
-"""A contact sheet of images that one of two predictions alone has right."""
+"""A contact sheet of images that only one of two predictions has right."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from hsal_bench.report.figures.contact_sheet import Line, contact_sheet
 
 
 def contest_picture(contest: Contest, count: int) -> Image.Image:
-    """Return at most `count` images as an RGB grid; below each its truth, and A's and B's answers.
+    """Return at most `count` images as an RGB grid, each with its truth and the two predictions.
 
     Raises:
-        HsalBenchError: one alone is right on no image, or the data set's file is not there.
+        HsalBenchError: A and B are right on the same images, or the dataset file is missing.
     """
     if contest.file is None:
         raise HsalBenchError(
-            f"no data set file with the content {contest.content[:8]}, whose images would be "
-            "drawn: name it with --dataset"
+            f"no dataset file with the content {contest.content[:8]} to take the images from: "
+            "name it with --dataset"
         )
     rows = differing(contest, count)
     if not len(rows):
-        raise HsalBenchError("there is no image that one alone has right: nothing is drawn")
+        raise HsalBenchError("A and B are right on the same images: there is nothing to draw")
     a, b = (source.name for source in contest.sources)
     with open_data(contest.file) as data:
         names = data.header.class_names
@@ -43,9 +43,9 @@ def contest_picture(contest: Contest, count: int) -> Image.Image:
 
 
 def differing(contest: Contest, count: int) -> np.ndarray:
-    """Return at most `count` rows of images that one alone has right, in their order.
+    """Return at most `count` ascending rows of images that only A or only B has right.
 
-    As many that A has right as B, as far as there are; the first of each.
+    The first rows of each, as many of A as of B if there are enough.
     """
     a, b = (outcome.right for outcome in contest.outcomes)
     only_a, only_b = np.flatnonzero(a & ~b), np.flatnonzero(b & ~a)
@@ -54,22 +54,22 @@ def differing(contest: Contest, count: int) -> np.ndarray:
 
 
 def drawn(contest: Contest, count: int) -> str:
-    """Return in words which images `contest_picture` draws, and of how many."""
-    rows, found = differing(contest, count), contest.comparison
+    """Return in words which images `contest_picture` draws, and out of how many."""
+    rows, comparison = differing(contest, count), contest.comparison
     of_a = int(contest.outcomes[0].right[rows].sum())
-    of_b, every = len(rows) - of_a, found.only_a + found.only_b
+    of_b, every = len(rows) - of_a, comparison.only_a + comparison.only_b
     which = "the first of each" if len(rows) < every else "all of them"
     return (
-        f"images that A alone has right, {of_a:,} of {found.only_a:,}, and B alone, {of_b:,} of "
-        f"{found.only_b:,}: {which}"
+        f"images that only A has right, {of_a:,} of {comparison.only_a:,}, and only B, {of_b:,} of "
+        f"{comparison.only_b:,}: {which}"
     )
 
 
 def _line(letter: str, outcome: Outcome, row: int, names: Sequence[str]) -> Line:
-    """Return "A ✓ {3, 7}"; without the set where what was predicted is not known."""
+    """Return "A ✓ {3, 7}"; without the multiset if the prediction is unknown."""
     right = bool(outcome.right[row])
-    told = f"{letter} {style.MARKS[right]}"
+    text = f"{letter} {style.MARKS[right]}"
     if outcome.counts is not None:
         labels = np.repeat(np.arange(len(names)), outcome.counts[row])
-        told += f" {style.multiset(labels.tolist(), names)}"
-    return told, style.RIGHT if right else style.WRONG
+        text += f" {style.multiset(labels.tolist(), names)}"
+    return text, style.RIGHT if right else style.WRONG

@@ -1,4 +1,4 @@
-"""Which test images are pictured, and how a method with a trace looked at them."""
+"""Glimpses of test images: the choice of images, and the trace of a method on them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PICTURED = 6
 
 @dataclass(frozen=True)
 class Looks:
-    """Some test images and what a method made of them.
+    """Some test images and a method's predictions for them.
 
-    images: uint8 [B, C, H, W]. truths: the true labels of each. names: of the classes; the number
-    after the last is stop.
+    images: uint8 [B, C, H, W]. truths: the true labels of each. names: of the classes; the next
+    number is stop.
     """
 
     images: np.ndarray
@@ -32,17 +32,17 @@ class Looks:
     names: Sequence[str]
 
     def labels(self, number: int) -> tuple[int, ...]:
-        """Return what was predicted for image `number` step by step, with the stop if there is."""
+        """Return the predicted labels of image `number` by step, including stop if predicted."""
         return tuple(int(y) for y in self.trace.labels[number] if y >= 0)
 
     def verdict(self, number: int) -> str:
-        """Return "right", or what is missing or extra in the prediction for image `number`."""
+        """Return "right", or the missing and extra labels predicted for image `number`."""
         predicted = [y for y in self.labels(number) if y < len(self.names)]
         return verdict(self.truths[number], predicted, self.names)
 
 
 def looks(method: Method, test: ExampleSet, data: DataFile, rows: np.ndarray) -> Looks | None:
-    """Return how the method looks at the rows [B] of the test split; None: it has no trace."""
+    """Return the method's glimpses of the rows [B] of the test split; None without a trace."""
     batch = Batch(test.rows(torch.from_numpy(rows).to(test.inputs.device)))
     trace = method.predict(batch, trace=True).trace
     if trace is None:
@@ -55,18 +55,18 @@ def verdict(truth: Iterable[int], predicted: Iterable[int], names: Sequence[str]
     """Return "right", or "missing 3; extra 7, 7"."""
     true, guessed = Counter(truth), Counter(predicted)
     parts = {"missing": true - guessed, "extra": guessed - true}
-    told = [
+    differences = [
         f"{word} {style.listed(rest.elements(), names)}" for word, rest in parts.items() if rest
     ]
-    return "; ".join(told) or "right"
+    return "; ".join(differences) or "right"
 
 
 def pictured(objects: np.ndarray) -> np.ndarray:
-    """Return which images to picture, by the numbers of their objects [N]: rows, at most six.
+    """Return at most six rows to picture, chosen by the numbers of objects [N].
 
-    Their cardinalities are spread from the fewest to the most objects, the first image of each is
-    taken. So the choice depends on the data alone: it is the same for every method, and no
-    prediction has a say. In two rows of three, each row rises.
+    Cardinalities are spread from the fewest to the most objects, with the first image of each.
+    The choice depends only on the data, not on predictions: it is the same for every method. In
+    two rows of three, cardinalities ascend in each row.
     """
     number = min(PICTURED, len(objects))
     free = np.ones(len(objects), dtype=bool)
@@ -78,12 +78,12 @@ def pictured(objects: np.ndarray) -> np.ndarray:
 
 
 def drawn(objects: np.ndarray, right: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
-    """Return which images to show, drawn by `seed`, for every place of a grid, row by row.
+    """Return random rows for the places of a grid, row by row, chosen with `seed`.
 
-    objects int [N], right bool [N]. wanted: bool [R, C], whether an image of that row of the grid
-    is to be one that is predicted right. Where too few are predicted as wanted, others stand in;
-    none is drawn twice, and there are at most N. In every row of the grid they go from the fewest
-    to the most objects: an image moves from the place of its outcome where the order takes it.
+    objects: int [N]. right: bool [N]. wanted: bool [R, C], whether the image at that place should
+    be predicted right. If too few are, other images replace them; no image occurs twice, so there
+    are at most N. Each row of the grid is sorted by the number of objects, which can move an
+    image from the place of its outcome.
     """
     order = np.random.default_rng(seed).permutation(len(objects))
     cardinalities = np.linspace(objects.min(), objects.max(), wanted.shape[1])
@@ -93,6 +93,6 @@ def drawn(objects: np.ndarray, right: np.ndarray, wanted: np.ndarray, seed: int)
         if len(free):
             keys = (np.abs(objects[free] - cardinalities[column]), right[free] != outcome)
             rows.append(int(free[np.lexsort(keys)[0]]))
-    # Stable: images of as many objects stay in the places of their outcomes.
+    # Stable: images with equal numbers of objects keep their places.
     places = np.arange(len(rows)) // wanted.shape[1]
     return np.array(rows)[np.lexsort((objects[rows], places))]

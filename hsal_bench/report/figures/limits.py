@@ -20,7 +20,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Seen:
-    """The raw saliency S of a whole test split, the counts predicted for it, and the split."""
+    """The raw saliency S of a complete test split, the predicted counts, and the split."""
 
     S: Float[Tensor, "images h w"]
     counts: Int[Tensor, "images classes"]
@@ -28,15 +28,15 @@ class Seen:
 
     @property
     def objects(self) -> Bool[Tensor, "images objects"]:
-        """Which places of the truth hold an object, not padding."""
+        """Which entries of the truth are objects, not padding."""
         return self.test.labels >= 0
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit of the saliency map, the images that show it best, and how common it is.
+    """A limit of the saliency map, the images that show it best, and its frequency.
 
-    rows: int [B] of the test split, B <= 3. marked: bool [B, K], the objects concerned. about,
+    rows: int [B] of the test split, B <= 3. marked: bool [B, K], the objects in question. about,
     rule, extent: sentences of the caption.
     """
 
@@ -48,7 +48,7 @@ class Limit:
 
 
 def seen(method: Method, test: ExampleSet) -> Seen | None:
-    """Return the saliency and the predictions of a test split; None: the method has no trace."""
+    """Return the saliency and predictions of a test split; None without a trace."""
     maps, counts = [], []
     for _, batch in evaluation_batches(test, BATCH_SIZE):
         prediction = method.predict(batch, trace=True)
@@ -62,8 +62,8 @@ def seen(method: Method, test: ExampleSet) -> Seen | None:
 def crowded(seen: Seen) -> Limit:
     """Return images with several objects in the cell of highest saliency (figure 3).
 
-    An object is in a cell as far as its box covers it. Images are ranked by the second largest
-    cover of that cell, equal ones by number.
+    An object is in a cell to the extent that its box covers it. Images are ranked by the second
+    largest cover of that cell, ties by number.
     """
     cover = _cover_of_top(seen)
     second = functional.pad(cover, (0, 1)).sort(1, descending=True)[0][:, 1]
@@ -76,20 +76,20 @@ def crowded(seen: Seen) -> Limit:
         (cover[rows] > 0).cpu().numpy(),
         f"The location of highest saliency on the {h} x {w} map, projected onto the image: a "
         "glimpse there takes in several objects at once.",
-        "Of the whole split, they are those in whose most salient cell the second object takes up "
-        "the most room (an object is its box).",
+        "They are the images of the split in whose most salient cell the second object covers the "
+        "largest area (an object is its box).",
         f"{_share('images', several)} have two or more objects in that cell; "
         f"{_rate(right, several)} of them are predicted right, and "
-        f"{_rate(right, many & ~several)} of the other images with two or more objects.",
+        f"{_rate(right, many & ~several)} of the remaining images with two or more objects.",
     )
 
 
 def faint(seen: Seen) -> Limit:
     """Return images with an object that is less salient than its surroundings (figure 4).
 
-    The salience of an object is the highest S of the cells with their centre in its box, that of
-    its surroundings the highest S of the cells next to those. Shown are objects of a class that is
-    predicted too rarely, one per image, those with the lowest ratio first.
+    The salience of an object is the highest S of the cells with their centre in its box; that of
+    its surroundings is the highest S of the adjacent cells. Objects of a class that is predicted
+    too rarely are shown, one per image, lowest ratio first.
     """
     ratio, known = _relative_salience(seen)
     lacking = (seen.test.counts - seen.counts).clamp_min(0)
@@ -102,18 +102,18 @@ def faint(seen: Seen) -> Limit:
         rows.cpu().numpy(),
         marked.cpu().numpy(),
         "Objects in the truth that do not have high saliency relative to their surroundings.",
-        "Of the objects whose class is predicted fewer times than it is there, they are those with "
+        "Of the objects whose class is predicted fewer times than it occurs, they are those with "
         "the lowest ratio of the object's saliency (the highest of the cells with their centre in "
-        "its box) to that of the cells next to it (their highest), one per image.",
-        f"{_share('objects with such a cell', low, known)} are less salient than the cells next to "
-        f"them; the class of {_rate(missed, low)} of them is predicted too rarely, and that of "
-        f"{_rate(missed, high)} of the other objects. Other causes of this difference, such as "
-        "the objects' size, are not excluded.",
+        "its box) to that of the adjacent cells (their highest), one per image.",
+        f"{_share('objects with such a cell', low, known)} are less salient than the adjacent "
+        f"cells; the class of {_rate(missed, low)} of them is predicted too rarely, and that of "
+        f"{_rate(missed, high)} of the remaining objects. This difference can have "
+        "different causes, such as the size of objects.",
     )
 
 
 def _cover_of_top(seen: Seen) -> Float[Tensor, "images objects"]:
-    """Return how much of the image's most salient cell each object's box covers, in [0, 1]."""
+    """Return the share of the most salient cell that each object's box covers, in [0, 1]."""
     (height, width), (h, w) = seen.test.image_size, seen.S.shape[1:]
     top = seen.S.flatten(1).argmax(1)[:, None]
     x0, y0, x1, y1 = seen.test.boxes.unbind(2)
@@ -129,7 +129,7 @@ def _overlap(start: Tensor, stop: Tensor, cell: Tensor) -> Tensor:
 def _relative_salience(
     seen: Seen,
 ) -> tuple[Float[Tensor, "images objects"], Bool[Tensor, "images objects"]]:
-    """Return each object's salience over that of its surroundings, and where it has both."""
+    """Return each object's salience relative to its surroundings, and where it is defined."""
     grid = seen.S.shape[1:]
     inside = cells_in_boxes(seen.test.boxes, seen.test.image_size, (grid[0], grid[1]))
     within = inside.unflatten(2, grid).float()
@@ -140,7 +140,7 @@ def _relative_salience(
 
 
 def _highest(scores: Float[Tensor, " images"]) -> Int[Tensor, " rows"]:
-    """Return the images with the highest scores above 0; of equal ones, the first come first."""
+    """Return the images with the highest scores above 0; ties by number."""
     rows = scores.sort(descending=True, stable=True)[1][:SHOWN]
     return rows[scores[rows] > 0]
 

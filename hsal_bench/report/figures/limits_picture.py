@@ -1,4 +1,4 @@
-"""The picture of a limit of the saliency map: image left, map right (P§5.2, figures 3 and 4)."""
+"""Pictures of limits of the saliency map: image left, map right (P§5.2, figures 3 and 4)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _heading(axis: Axes, looks: Looks, number: int) -> None:
 
 
 def _outlines(axis: Axes, size: np.ndarray, S: np.ndarray, boxes: np.ndarray) -> None:
-    """Outline the boxes (shares of the picture) and the most salient cell on what is `size`."""
+    """Outline the boxes (in shares of the picture) and the most salient cell; `size`: (h, w)."""
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import Normal, Stroke
 

@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 CURVES = {5: SALIENCY, 6: MACRO_F1}
 LOOKS = {2: ((True, True, False),), 12: ((True,) * 4, (True,) * 4, (False,) * 4)}
-"""Whether the images of each row are to be predicted right."""
+"""Whether the images in each row should be predicted right."""
 LIMITS: dict[int, Callable[[limits.Seen], limits.Limit]] = {3: limits.crowded, 4: limits.faint}
 
 T = TypeVar("T")
 Run = tuple[Record, Path]
-"""A record and its file; the run's folder is the one that it lies in."""
+"""A record and its file in the run's folder."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be made: numbers of figures, formats, where; how images are drawn for them."""
+    """The requested figures: numbers, formats, folders, and the seed for choosing images."""
 
     numbers: Sequence[int]
     formats: Sequence[str]
@@ -52,48 +52,48 @@ class Wanted:
 
 
 def make(runs: Sequence[Run], wanted: Wanted) -> list[int]:
-    """Write the figures of each data set, and a caption of each; return those there are none of.
+    """Write the figures of each dataset with captions; return the numbers of those that failed.
 
-    FIGURE.txt lies beside FIGURE.pdf. What a figure lacks is told, and the others are made.
+    FIGURE.txt is next to FIGURE.pdf. Figures that cannot be drawn are reported; the rest are drawn.
     """
     trained_here = [run for run in runs if run[0].trained_on is None]
     if not trained_here:
         raise UsageError(
-            "these records are of evaluations on other data sets, without training: name those of "
-            "the runs that were evaluated"
+            "these records are evaluations on different datasets, without training: name the "
+            "records of the training runs"
         )
     writable_folder(wanted.out)
-    made = set()
+    drawn_numbers = set()
     for name, mine in _by_data_set(trained_here).items():
         for number in wanted.numbers:
-            called = "-".join(filter(None, [f"figure-{number}", name]))
+            stem = "-".join(filter(None, [f"figure-{number}", name]))
             try:
                 figure, caption = _figure(number, mine, wanted)
-            except Exception as error:  # whatever a method does: the other figures are made
-                click.echo(f"{called} is not made: {_told(error)}", err=True)
+            except Exception as error:  # a method can raise anything: draw the rest
+                click.echo(f"{stem} cannot be drawn: {_message(error)}", err=True)
                 continue
-            paths = [wanted.out / f"{called}.{suffix}" for suffix in wanted.formats]
+            paths = [wanted.out / f"{stem}.{suffix}" for suffix in wanted.formats]
             for path in paths:
                 style.save(figure, path)
-            write_text(wanted.out / f"{called}.txt", caption)
+            write_text(wanted.out / f"{stem}.txt", caption)
             click.echo(", ".join(map(str, paths)))
-            made.add(number)
-    return [number for number in wanted.numbers if number not in made]
+            drawn_numbers.add(number)
+    return [number for number in wanted.numbers if number not in drawn_numbers]
 
 
 def _by_data_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs by the names of their data sets, "" where there is one data set."""
-    found: dict[tuple[str, str], list[Run]] = {}
+    """Return the runs by dataset name; "" if there is only one dataset."""
+    groups: dict[tuple[str, str], list[Run]] = {}
     for record, path in runs:
         key = record.data_set.name, record.data_set.content_sha256
-        found.setdefault(key, []).append((record, path))
-    if len(found) == 1:
-        return {"": next(iter(found.values()))}
-    names = [name for name, _ in found]
-    known = digits(record for record, _ in runs)
+        groups.setdefault(key, []).append((record, path))
+    if len(groups) == 1:
+        return {"": next(iter(groups.values()))}
+    names = [name for name, _ in groups]
+    shown = digits(record for record, _ in runs)
     return {
-        name if names.count(name) == 1 else f"{name}-{content[:known]}": mine
-        for (name, content), mine in found.items()
+        name if names.count(name) == 1 else f"{name}-{content[:shown]}": mine
+        for (name, content), mine in groups.items()
     }
 
 
@@ -129,7 +129,7 @@ def _limit(
 ) -> tuple[Figure, str]:
     limit = choose(_traced(limits.seen(it.method, it.test), run))
     if not len(limit.rows):
-        raise UsageError(f"no test image of {run[0].data_set.name} shows what it is about")
+        raise UsageError(f"no test image of {run[0].data_set.name} shows this limit")
     found = _traced(looks(it.method, it.test, it.data, limit.rows), run)
     boxes = it.data.rows("test", "boxes", limit.rows)
     return limits_figure(found, boxes, limit.marked), captions.of_limit(limit, run, out_of)
@@ -137,32 +137,31 @@ def _limit(
 
 def _traced(seen: T | None, run: Run) -> T:
     if seen is None:
-        raise UsageError(f"{run[1]} is of a method that does not show where it looks any more")
+        raise UsageError(f"{run[1]}: the method no longer has a trace")
     return seen
 
 
 def _with_states(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs of methods with a trace whose state is still there.
+    """Return the runs with a trace and an existing trained state.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there are none.
     """
     traced = [run for run in runs if run[0].status == "ok" and SALIENCY in run[0].metrics]
     if not traced:
         raise UsageError(
-            "no run is of a method that shows where it looks: make one, such as `hsal-bench run "
-            "--model hsal-rl`"
+            "no run has a trace: train a method with one, such as `hsal-bench run --model hsal-rl`"
         )
-    found = [run for run in traced if checkpoint.has_best(run[1].parent)]
-    if not found:
+    stored = [run for run in traced if checkpoint.has_best(run[1].parent)]
+    if not stored:
         raise UsageError(
             f"{traced[0][1].parent / 'best.pt'}, the trained state, is missing: name the folder "
             "that `hsal-bench run` left it in, or train again with --restart"
         )
-    return found
+    return stored
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     text = one_line(str(error))
     return text if isinstance(error, HsalBenchError) else f"{type(error).__name__}: {text}"
 

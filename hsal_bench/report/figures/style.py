@@ -1,7 +1,7 @@
-"""How every picture looks: sizes, fonts, colours, how images and multisets are shown, and written.
+"""Style of all pictures: sizes, fonts, colours, and the form of images and multisets.
 
-For print: widths of one and of two columns, TrueType fonts in PDF, colours that people with any
-colour vision tell apart, and nothing that only a colour tells.
+For print: widths of one and two columns, TrueType fonts in PDF, colours that are safe for colour
+blindness, and no information by colour alone.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 ONE_COLUMN, TWO_COLUMNS = 3.25, 6.75
 """Widths in inches, as in the two-column styles of ICML and CVPR."""
 FONT, SMALL = 7.0, 6.0
-"""Points; what is drawn at its own size is read at these."""
+"""Font sizes in points at the final size of the figure."""
 DPI = 300
 
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2, 2, 2)))
-"""Colours of Okabe and Ito (https://jfly.uni-koeln.de/color/) and dashes of lines: their numbers
-have no divisor in common, so that 35 lines differ, and neighbours do in grey too."""
+"""Colours of Okabe and Ito (https://jfly.uni-koeln.de/color/) and dashes of lines. 7 and
+5 have no common divisor, so that 35 lines differ, neighbours also in grey."""
 
 CLASSES = (
     "#E69F00",
@@ -43,19 +43,18 @@ CLASSES = (
     "#FFC0CB",
     "#9AD9C0",
 )
-"""Colours of classes on dark images: Okabe and Ito's, the blue lighter and the black white, and two
-pale ones. Further classes begin anew: a class is never told by its colour alone."""
+"""Colours of classes on dark images: Okabe and Ito's with a lighter blue and white for black, and
+two pale ones. Further classes repeat them: a class always has its name too."""
 
 MAP = "gist_heat_r"
-"""Of maps in [0, 1]: white for nothing, so that a print is mostly paper; darker for more, in grey
-too."""
+"""Colour map for values in [0, 1]: white for 0, darker for more, also in grey."""
 RIGHT, WRONG = "#00694d", "#b34e00"
 MARKS = {True: "✓", False: "✗"}
 
 _FACE = "DejaVu Sans"
 _RC: dict[Any, Any] = {
     "font.family": _FACE,
-    # A method or a class can have any name, dollars too: what is maths says so itself.
+    # Names of methods and classes can contain "$": maths is enabled per text.
     "text.parse_math": False,
     "mathtext.fontset": "dejavusans",
     "font.size": FONT,
@@ -73,14 +72,14 @@ _RC: dict[Any, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.linewidth": 1.2,
-    # TrueType: journals refuse matplotlib's default, Type 3.
+    # TrueType: journals refuse Type 3, the default of matplotlib.
     "pdf.fonttype": 42,
 }
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Give what is drawn within the block its fonts and lines."""
+    """Apply the fonts and lines of the style within the block."""
     from matplotlib import rc_context
 
     with rc_context(_RC):
@@ -88,9 +87,9 @@ def drawing() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure to `path` as its suffix says (PDF or PNG), whole or not at all.
+    """Write a figure to `path` atomically, as PDF or PNG by the suffix.
 
-    The same figure gives the same bytes: a PDF has no date.
+    The same figure gives the same bytes: the PDF has no date.
     """
     kind = path.suffix.removeprefix(".")
     metadata = {"CreationDate": None} if kind == "pdf" else {}
@@ -100,7 +99,7 @@ def save(figure: Figure, path: Path) -> None:
 
 @cache
 def font(size: int) -> FreeTypeFont:
-    """Return the face of the figures for pictures made of pixels, `size` of them high."""
+    """Return the font of the figures for Pillow, `size` pixels high."""
     import matplotlib
     from PIL import ImageFont
 
@@ -109,20 +108,20 @@ def font(size: int) -> FreeTypeFont:
 
 
 def ems(text: str) -> float:
-    """Return how wide a text is in the face of the figures, in units of its size."""
+    """Return the width of a text in the font of the figures, in ems."""
     return font(100).getlength(text) / 100
 
 
 def shown(image: np.ndarray) -> np.ndarray:
-    """Return an image uint8 [C, H, W] as it is drawn: [H, W] where it is grey, else [H, W, C]."""
+    """Return an image uint8 [C, H, W] for drawing: [H, W] if grey, else [H, W, C]."""
     return image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
 
 
 def multiset(labels: Iterable[int], names: Sequence[str]) -> str:
-    """Return a multiset as it is written: "{3, 3, 7}"."""
+    """Return the text of a multiset: "{3, 3, 7}"."""
     return f"{{{listed(labels, names)}}}"
 
 
 def listed(labels: Iterable[int], names: Sequence[str]) -> str:
-    """Return the names of labels in their order: "3, 3, 7"."""
+    """Return the names of the labels, sorted: "3, 3, 7"."""
     return ", ".join(names[label] for label in sorted(labels))

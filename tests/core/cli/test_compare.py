@@ -264,7 +264,7 @@ def test_the_images_that_are_drawn_are_of_both_kinds(run):
 
 def test_which_images_are_drawn_is_told(run):
     found = hold(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
-    told = "images that A alone has right, 2 of 2, and B alone, {} of 19: {}"
+    told = "images that only A has right, 2 of 2, and only B, {} of 19: {}"
     assert drawn(found, 5) == told.format(3, "the first of each")
     assert drawn(found, 21) == told.format(19, "all of them")
 
@@ -273,7 +273,7 @@ def test_the_sheet_shows_them(run, tmp_path):
     a, b = run("a", range(20)), run("b", [0, 30])
     done = command(a, b, "--datasets", ".", "-o", "new/sheet.png", "--count", 4)
     assert done.exit_code == 0, done.exception
-    told = "images that A alone has right, 1 of 1, and B alone, 3 of 19: the first of each"
+    told = "images that only A has right, 1 of 1, and only B, 3 of 19: the first of each"
     assert done.stderr == f"new/sheet.png: {told}\n"
     with Image.open(tmp_path / "new/sheet.png") as sheet:
         seen = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.asarray(sheet).reshape(-1, 3)}
@@ -285,7 +285,7 @@ def test_the_sheet_shows_them(run, tmp_path):
 @pytest.mark.parametrize(
     ("output", "told"),
     [
-        ("sheet.txt", "sheet.txt has no picture's suffix: call it sheet.png"),
+        ("sheet.txt", "sheet.txt has no picture suffix: name it sheet.png"),
         ("file/sheet.png", "cannot write to file (File exists): use another folder"),
     ],
 )
@@ -298,11 +298,13 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, tmp_pa
 
 def test_where_nothing_can_be_drawn(run, toy_file):
     a, b = run("a", [0]), run("b", [0])
-    with pytest.raises(HsalBenchError, match="no image that one alone has right: nothing is drawn"):
+    with pytest.raises(
+        HsalBenchError, match="A and B are right on the same images: there is nothing"
+    ):
         contest_picture(hold(a, b, None, toy_file.parent), 4)
     toy_file.unlink()
     done = command(a, b, "-o", "sheet.png")
-    assert "whose images would be drawn: name it with --dataset" in str(done.exception)
+    assert "to take the images from: name it with --dataset" in str(done.exception)
     assert done.exception.exit_code == 1
 
 

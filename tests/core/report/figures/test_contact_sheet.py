@@ -81,7 +81,5 @@ def test_the_suffix_says_the_format(tmp_path: Path, suffix: str, kind: str) -> N
 
 
 def test_a_suffix_of_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"sheet\.txt has no picture's suffix: call it .*sheet\.png"
-    ):
+    with pytest.raises(UsageError, match=r"sheet\.txt has no picture suffix: name it .*sheet\.png"):
         save(Image.new("RGB", (4, 4)), tmp_path / "sheet.txt")

@@ -56,9 +56,7 @@ def test_the_picture_is_of_the_kind_its_name_says(run, tmp_path, name, start):
 
 def test_records_that_cannot_be_drawn_together_are_refused(run, ok, tmp_path):
     other = run(data_set=DataSet("svhn", "ef" * 32, {"test": 2}, "s.h5"))
-    with pytest.raises(
-        UsageError, match=r"several data sets .*mnist-multiset ab12ab12, svhn efefe"
-    ):
+    with pytest.raises(UsageError, match=r"several datasets .*mnist-multiset ab12ab12, svhn efefe"):
         curves_picture([run(), other], tmp_path / "c.png")
     with pytest.raises(UsageError, match="no record has a training curve"):
         curves_picture([ok()], tmp_path / "c.png")
@@ -133,11 +131,31 @@ def test_whatever_their_length_names_are_whole_and_leave_the_panels_their_room(r
     box = legend.get_window_extent()
     assert 0 <= box.x0 < box.x1 <= width * figure.dpi
     assert box.y1 <= height * figure.dpi
+    assert box.height / figure.dpi < 0.5 * height or len(figure.axes) == 1
     for axis in figure.axes:
         assert axis.get_position().height * height > 1.2
-        assert box.y0 / figure.dpi > axis.get_position().y1 * height
+        assert box.y1 <= axis.get_tightbbox().y0
     shown = [text.get_text().replace("\n", "") for text in legend.get_texts()]
     assert sorted(shown) == sorted(names)
+
+
+def test_the_legend_of_15_methods_takes_less_than_a_quarter_of_the_height(run):
+    names = [f"distribution-matching-{i}" for i in range(15)]
+    figure = curves_figure([run(method=name) for name in names], [MACRO_F1])
+    figure.draw_without_rendering()
+    assert figure.get_size_inches()[0] == style.TWO_COLUMNS
+    (legend,) = figure.legends
+    assert legend.get_window_extent().height < 0.3 * figure.bbox.height
+
+
+def test_the_legend_has_short_labels(run):
+    records = [
+        run(settings={"learning_rate": "0.001", "carry": "no"}),
+        run(settings={"learning_rate": "0.001"}, method="rl"),
+        run(settings={"learning_rate": "0.001"}),
+    ]
+    (legend,) = curves_figure(records, [MACRO_F1]).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["hsal-rl+carry=no", "hsal-rl", "rl"]
 
 
 def test_no_glimpses_in_any_record_is_told_with_a_remedy(ok):

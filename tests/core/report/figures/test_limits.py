@@ -49,7 +49,7 @@ def test_the_cell_most_shared_by_two_objects_comes_first():
     assert limit.rows.tolist() == [2, 1]
     assert limit.marked.tolist() == [[True, True]] * 2
     assert limit.extent.startswith("2 of 5 images (40.0 %) have two or more objects in that cell;")
-    assert "50.0 % of them are predicted right, and 100.0 % of the other images" in limit.extent
+    assert "50.0 % of them are predicted right, and 100.0 % of the remaining images" in limit.extent
 
 
 def test_only_objects_in_the_cell_are_marked():
@@ -69,7 +69,7 @@ def test_missed_objects_go_by_their_salience_over_that_of_their_surroundings():
     # Fainter than the cells next to them: both objects of 0, 1 and 3, LEFT of 4; missed: 3 of 7.
     assert limit.extent.startswith("7 of 10 objects with such a cell (70.0 %) are less salient")
     assert (
-        "the class of 42.9 % of them is predicted too rarely, and that of 33.3 % of the other"
+        "the class of 42.9 % of them is predicted too rarely, and that of 33.3 % of the remaining"
         in (limit.extent)
     )
 

@@ -148,11 +148,11 @@ def test_the_caption_of_looks_says_which_run_and_images(of_toy, figures_command,
     text = (tmp_path / "figures/figure-2.txt").read_text()
     assert text.startswith("How looker (seed 1) looks at 3 test images of toy. Each column is a st")
     assert "The 2 glimpsed cells are marked on the priority map and on the image." in text
-    assert "drawn with seed 0 to have from few to many objects" in text
-    assert ": 2 of 3 are predicted right, 33.3 % of the split." in text
-    assert "Of the 2 runs at hand that have a trace, this is the one with the highest" in text
+    assert "chosen with seed 0 to have few to many objects" in text
+    assert ": 2 of 3 predictions are right, but 33.3 % on the split." in text
+    assert "Of the 2 available runs with a trace, this one has the highest" in text
     (line,) = (line for line in text.splitlines() if line.startswith("- "))
-    told = f"looker seed 1, commit {'f' * 10} with changes not committed"
+    told = f"looker seed 1, commit {'f' * 10} with uncommitted changes"
     assert line == f"- runs/seed-1/record.json: {told}"
 
 
@@ -175,7 +175,7 @@ def test_the_captions_of_limits_say_the_rule_the_images_and_how_common_it_is(
 def test_a_limit_that_no_image_shows_is_told(of_toy, figures_command, monkeypatch):
     of_toy()
     monkeypatch.setattr("hsal_bench.report.figures.limits.SHOWN", 0)
-    told = "figure-3 is not made: no test image of toy shows what it is about"
+    told = "figure-3 cannot be drawn: no test image of toy shows this limit"
     assert figures_command("--only", "3") == (1, [], [told])
 
 
@@ -193,7 +193,9 @@ def test_the_caption_of_curves_says_what_lines_and_bands_are(of_toy, figures_com
     )
     figures_command("--only", "5,6")
     saliency, f1 = ((tmp_path / f"figures/figure-{n}.txt").read_text() for n in (5, 6))
-    assert "Lines are means over seeds; bands go from the lowest to the highest seed." in saliency
+    assert (
+        "Lines are means over seeds; bands range from the lowest to the highest seed." in saliency
+    )
     assert "looker: 2 seeds (0, 1), 10 (chance 4) on the test split." in saliency
     assert "blind" not in saliency
     assert "blind: 1 seed (0), 0.750 on the test split." in f1
@@ -205,8 +207,8 @@ def test_a_single_seed_has_no_bands(of_toy, figures_command, tmp_path):
     of_toy()
     figures_command("--only", "6")
     text = (tmp_path / "figures/figure-6.txt").read_text()
-    assert text.startswith("Macro F1 on the validation split over the course of training on toy. ")
-    assert "One seed each, so there are no bands." in text
+    assert text.startswith("Macro F1 on the validation split during training on toy. ")
+    assert "There is one seed per method, so no bands." in text
 
 
 def test_what_is_missing_is_told_and_the_others_are_made(of_toy, figures_command):
@@ -214,7 +216,7 @@ def test_what_is_missing_is_told_and_the_others_are_made(of_toy, figures_command
     code, out, err = figures_command("--format", "pdf")
     assert (code, out) == (0, ["figures/figure-5.pdf", "figures/figure-6.pdf"])
     told = (
-        "is not made: runs/seed-0/best.pt, the trained state, is missing: name the folder that "
+        "cannot be drawn: runs/seed-0/best.pt, the trained state, is missing: name the folder that "
         "`hsal-bench run` left it in, or train again with --restart"
     )
     assert err == [f"figure-{number} {told}" for number in (2, 3, 4, 12)]
@@ -228,10 +230,10 @@ def test_runs_without_a_trace_have_figure_6_alone(of_toy, figures_command):
     code, out, err = figures_command("--format", "png")
     assert (code, out) == (0, ["figures/figure-6.png"])
     assert err[0] == (
-        "figure-2 is not made: no run is of a method that shows where it looks: make one, such as "
+        "figure-2 cannot be drawn: no run has a trace: train a method with one, such as "
         "`hsal-bench run --model hsal-rl`"
     )
-    assert err[3].startswith("figure-5 is not made: no record has a curve of the glimpses' sal")
+    assert err[3].startswith("figure-5 cannot be drawn: no record has a curve of the glimpses' sal")
 
 
 def test_each_data_set_has_its_own(of_toy, ok, figures_command, tmp_path):
@@ -266,7 +268,7 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
     path.unlink()
     code, out, err = figures_command("--only", "6")
     assert (code, out) == (2, [])
-    assert err[-1].startswith("error: these records are of evaluations on other data sets, without")
+    assert err[-1].startswith("error: these records are evaluations on different datasets, without")
     assert not (tmp_path / "figures" / "figure-6.png").exists()
 
 
@@ -327,7 +329,7 @@ def test_a_method_that_fails_is_told_and_the_others_are_made(of_toy, figures_com
     of_toy(config={"breaks": True})
     code, out, err = figures_command("--format", "png")
     assert (code, len(out)) == (0, 2)
-    assert err[0] == "figure-2 is not made: RuntimeError: no such \\x1b[2Jlook"
+    assert err[0] == "figure-2 cannot be drawn: RuntimeError: no such \\x1b[2Jlook"
 
 
 def test_activations_are_those_of_the_record(of_toy, tmp_path):
