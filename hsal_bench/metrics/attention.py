@@ -1,8 +1,7 @@
-"""Where a method looked: the paper's saliency metric (P§5) and hits of the objects' boxes.
+"""Metrics of attention: the paper's saliency metric (P§5) and hits of the objects' boxes.
 
-Only the steps at which a class is predicted count, not stop nor what comes after it. Every number
-stands beside its chance level: what the same number of glimpses at uniformly random cells of the
-same images would get.
+Only steps at which a class is predicted count, not stop and later steps. Every metric has a chance
+level: the expectation for the same number of glimpses at uniformly random cells of the same images.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ Scalar = Float[Tensor, ""]
 class AttentionSums:
     """Sums over glimpses and objects (float64 scalars on the trace's device); add those of batches.
 
-    saliency, hits, class_hits and their chance levels are summed over the `glimpses` that count,
-    covered and its chance level over the `objects` of the truth.
+    saliency, hits, class_hits and their chance levels are sums over the counted `glimpses`;
+    covered and its chance level are sums over the true `objects`.
     """
 
     glimpses: Scalar
@@ -43,9 +42,9 @@ class AttentionSums:
         return AttentionSums(*(getattr(self, name) + getattr(other, name) for name in names))
 
     def means(self) -> dict[str, float]:
-        """Return the metrics by name (`metrics.MEANINGS` says what each is).
+        """Return the metrics by name (defined in `scores.MEANINGS`).
 
-        NaN where nothing was glimpsed, and for coverage where there is no object.
+        NaN without glimpses, and for coverage without objects.
         """
         return {
             "attn_saliency": float(self.saliency / self.glimpses),
@@ -72,9 +71,9 @@ def attention_sums(
     `image_size` is (height, width) in the same pixels. A glimpse hits a box if the centre of its
     cell lies in it.
 
-    The saliency of a glimpse is the raw S of the image, zero where an earlier step has glimpsed;
-    its chance level is the mean of S over all cells, nothing zeroed. The glimpses of all steps
-    and images weigh the same.
+    The saliency of a glimpse is the raw S at its cell, or zero if an earlier step has glimpsed the
+    cell; its chance level is the mean of S over all cells, nothing zeroed. All glimpses have the
+    same weight.
     """
     h, w = trace.saliency.shape[1:]
     live = (trace.labels >= 0) & (trace.labels < num_classes)
@@ -102,10 +101,10 @@ def attention_sums(
 def cells_in_boxes(
     boxes: Int[Tensor, "batch objects 4"], image_size: tuple[int, int], grid: tuple[int, int]
 ) -> Bool[Tensor, "batch objects cells"]:
-    """Return which cells of the grid (rows, columns) have their centre in which box.
+    """Return for each box which cells of the grid (rows, columns) have their centre in it.
 
-    Cell row * columns + column; the centre of (r, c) is ((c + .5) W / columns, (r + .5) H / rows).
-    No cell lies in a padding box.
+    Cells are numbered row * columns + column; the centre of (r, c) is
+    ((c + .5) W / columns, (r + .5) H / rows). No cell lies in a padding box.
     """
     (height, width), (rows, columns) = image_size, grid
     y = (torch.arange(rows, device=boxes.device) + 0.5) * (height / rows)
@@ -145,9 +144,9 @@ def _coverage(
     real: Bool[Tensor, "batch objects"],
     n: Int[Tensor, " batch"],
 ) -> tuple[Scalar, Scalar, Scalar]:
-    """Return the numbers of objects and of covered ones, and the latter's expectation.
+    """Return the numbers of objects and of covered objects, and the latter's expectation.
 
-    n uniform glimpses miss a box that holds the share a of the cells with probability (1 - a)^n.
+    n uniform glimpses miss a box with a share a of the cells with probability (1 - a)^n.
     """
     covered = (inside & glimpsed[:, None]).any(2)
     chance = 1 - (1 - inside.double().mean(2)) ** n[:, None]

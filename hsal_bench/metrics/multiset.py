@@ -1,6 +1,6 @@
 """Multisets of labels as tensors: counts, padded labels, and the paper's reward (P§4.2).
 
-Everything is batched, works on any device and never waits for it. Class numbers are
+All functions are batched, work on any device and never synchronise with it. Class numbers are
 0..num_classes-1; the number num_classes is "stop", and -1 pads.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional
 def counts_from_labels(
     labels: Int[Tensor, "batch objects"], num_classes: int
 ) -> Int[Tensor, "batch classes"]:
-    """Return how often each class occurs in each row (int64); padding (< 0) and stop are left out.
+    """Return the count of each class in each row (int64), without padding (< 0) and stop.
 
     Raises:
         RuntimeError: a label above num_classes (on a GPU: a failed device-side assertion).
@@ -31,12 +31,12 @@ def labels_from_counts(
 ) -> Int[Tensor, "batch {max_objects}"]:
     """Return the labels of each row in ascending order (int64), padded with -1.
 
-    The inverse of `counts_from_labels` but for the order. Of a row with more than `max_objects`
-    objects the first, those of the lowest classes, are kept: raising would wait for the device.
+    The inverse of `counts_from_labels`, except for the order. Rows with more than `max_objects`
+    objects keep those of the lowest classes: raising an error would synchronise with the device.
     """
     upto = counts.long().cumsum(1)
     place = torch.arange(max_objects, device=counts.device)
-    # The label at a place is the number of classes whose objects all lie before it.
+    # The label at a place is the number of classes with all objects before it.
     labels = (upto[:, None, :] <= place[None, :, None]).sum(2)
     return labels.masked_fill(labels == counts.shape[1], -1)
 
@@ -57,8 +57,8 @@ def available(
 ) -> Int[Tensor, "batch steps classes"]:
     """Return the labels still available before each step, A_t (P§4.2), int64.
 
-    A prediction removes one copy of its label if there is one, so what is left of a class is its
-    count less the times it was predicted, and never below zero. "Stop" (num_classes) removes
+    A prediction removes one copy of its label if there is one, so the remaining count of a class
+    is its count minus the number of its predictions, at least zero. "Stop" (num_classes) removes
     nothing. y_hat is in 0..num_classes.
     """
     classes = counts.shape[1]
@@ -72,7 +72,7 @@ def sequence_reward(
 ) -> Float[Tensor, "batch steps"]:
     """Return R_clf of predicting y_hat_1, y_hat_2, ... of an image whose truth is `counts`.
 
-    P§4.2: +1 (float32) where the predicted label is available, else -1; "stop" never is. The sum
+    P§4.2: +1 (float32) if the predicted label is available, else -1; "stop" never is. The sum
     over the steps does not depend on their order. y_hat is in 0..num_classes.
     """
     A_t = functional.pad(available(counts, y_hat), (0, 1))

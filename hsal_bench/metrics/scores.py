@@ -1,12 +1,12 @@
-"""Scores of predicted multisets: counts in, named numbers out. The stop class is never counted.
+"""Scores of predicted multisets, from counts. The stop class is never counted.
 
 c_nk is the count of class k in the truth of image n, p_nk the predicted one, and
-TP_k = sum_n min(c_nk, p_nk). All images are pooled before anything is divided.
+TP_k = sum_n min(c_nk, p_nk). Counts are pooled over images before division.
 
-What is divided by zero: a class that occurs in neither truth nor prediction takes no part in any
-mean over classes. A class that occurs but is never predicted has precision 0, and one that is
-predicted but never occurs has recall 0, so that leaving hard classes out gains nothing. Where
-there is no object at all, in truth and prediction, all of this is 1: nothing was missed.
+Division by zero: a class that occurs in neither truth nor prediction is left out of means over
+classes. A class that occurs but is never predicted has precision 0, and a class that is predicted
+but never occurs has recall 0, so that omitting hard classes gains nothing. Without any object in
+truth and prediction, all these scores are 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Integer
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS_VERSION = 1  # goes up when a number of the same name would come out differently
+METRICS_VERSION = 1  # incremented when the definition of a metric changes
 
 Counts = Integer[np.ndarray, "images classes"]
 
@@ -37,31 +37,31 @@ MEANINGS = {
     "cardinality_accuracy": "share of images with the right number of objects",
     "cardinality_mae": "mean absolute error of the number of objects",
     "cardinality_bias": "mean of predicted minus true number of objects",
-    "exact_match_repeat": "exact match of the images in which a class occurs twice or more",
-    "exact_match_no_repeat": "exact match of the images without a repeated class",
+    "exact_match_repeat": "exact match on images in which a class occurs twice or more",
+    "exact_match_no_repeat": "exact match on images without a repeated class",
     "f1_welleck2018": "F1 as in the code of arXiv:1711.05246; for comparison with old numbers only",
     "attn_saliency": "mean raw saliency at the glimpsed cells, in units of the activations",
-    "attn_saliency_chance": "mean raw saliency over all cells: what random glimpses would get",
+    "attn_saliency_chance": "mean raw saliency over all cells: the expectation of random glimpses",
     "pointing_hit": "share of glimpses inside the box of an object",
     "pointing_hit_chance": "share of random glimpses inside the box of an object",
     "class_hit": "share of glimpses inside the box of an object of the class then predicted",
     "class_hit_chance": "share of random glimpses inside the box of an object of that class",
     "coverage": "share of objects with a glimpse inside their box",
-    "coverage_chance": "share of objects that as many random glimpses would reach",
+    "coverage_chance": "expected share of objects for the same number of random glimpses",
 }
 
 _NO_SHARES = ("cardinality_mae", "cardinality_bias", "attn_saliency", "attn_saliency_chance")
 
 
 def score(truth: Counts, predicted: Counts, max_objects: int | None = None) -> dict[str, float]:
-    """Return every metric by name; `MEANINGS` and `meaning` say what each is.
+    """Return every metric by name; `MEANINGS` and `meaning` define them.
 
-    `exact_match_m3` is the exact match of the images with 3 true objects, and so on for every
+    `exact_match_m3` is the exact match on images with 3 true objects, and so on for every
     cardinality that occurs. Exact match over no image (no repeats in the data) is NaN.
-    `max_objects` (K) is for `f1_welleck2018` alone.
+    `max_objects` (K) is used only by `f1_welleck2018`.
 
     Raises:
-        ValueError: counts of different shapes, negative or not whole, or no image at all.
+        ValueError: counts have different shapes, are negative or not integers, or have no image.
     """
     c, p = _checked(truth, predicted)
     return {
@@ -83,13 +83,13 @@ def correct(truth: Counts, predicted: Counts) -> Bool[np.ndarray, " images"]:
 
 
 def per_class(truth: Counts, predicted: Counts, class_names: Sequence[str]) -> pd.DataFrame:
-    """Return one row per class: what was there, what was predicted, and how well they agree.
+    """Return one row per class: true and predicted objects, precision, recall and F1.
 
     Columns: class, support (true objects), predicted, correct (TP), precision, recall, f1. The
     last three are NaN for a class that occurs in neither.
 
     Raises:
-        ValueError: as `score`, or not one name per class.
+        ValueError: as `score`, or the number of names is not that of classes.
     """
     import pandas as pd
 
@@ -111,15 +111,15 @@ def per_class(truth: Counts, predicted: Counts, class_names: Sequence[str]) -> p
 
 
 def meaning(name: str) -> str:
-    """Return what a metric says, in a line; an empty text for a name that is not known."""
+    """Return the meaning of a metric in one line; "" for an unknown name."""
     m = name.removeprefix("exact_match_m")
     if m != name and m.isdigit():
-        return f"exact match of the images with {m} object{'' if m == '1' else 's'}"
+        return f"exact match on images with {m} object{'' if m == '1' else 's'}"
     return MEANINGS.get(name, "")
 
 
 def is_share(name: str) -> bool:
-    """Return whether a metric is known, and from 0 to 1 by what it says."""
+    """Return whether a metric is known and in [0, 1] by definition."""
     return meaning(name) != "" and name not in _NO_SHARES
 
 
@@ -132,9 +132,9 @@ def f1_welleck2018(
     the truth), and stop counts as a class. Per class, min(p, c)/max(p, 1) and min(p, c)/max(c, 1)
     are averaged over the images of a batch with c > 0; the F1 of these two means is averaged over
     the classes present in the batch's truth, then over batches. So it depends on the order of the
-    images, and objects of absent classes cost nothing but through stop. That code decodes
-    K labels and no more; a predicted row of more than K objects is kept whole here, without stop.
-    NaN if K is 0, which leaves no column to score.
+    images, and predicted objects of absent classes cost only through stop. That code decodes at
+    most K labels; here, a predicted row with more than K objects is kept in full, without stop.
+    NaN if K is 0: there is nothing to score.
 
     Raises:
         ValueError: as `score`, or a true row of more than K objects.
@@ -161,9 +161,11 @@ def _checked(truth: Counts, predicted: Counts) -> tuple[Counts, Counts]:
     """Return both as int64: the differences of unsigned counts would wrap around."""
     for name, counts in (("truth", truth), ("predicted", predicted)):
         if not np.issubdtype(counts.dtype, np.integer):
-            raise ValueError(f"{name} counts are {counts.dtype}: they must be whole numbers")
+            raise ValueError(f"{name} counts are {counts.dtype}: they must be integers")
         if counts.ndim != 2 or len(counts) == 0:
-            raise ValueError(f"{name} counts have shape {counts.shape}: one row per image, please")
+            raise ValueError(
+                f"{name} counts have shape {counts.shape}: expected [images, classes], not empty"
+            )
         if counts.min(initial=0) < 0:
             raise ValueError(f"{name} counts hold {counts.min()}: they cannot be negative")
     if truth.shape != predicted.shape:

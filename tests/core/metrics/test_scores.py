@@ -248,4 +248,4 @@ def test_per_class():
 def test_every_metric_has_a_meaning():
     scores = metrics.score(np.array([[2, 1]]), np.array([[1, 1]]))
     assert [name for name in scores if not metrics.meaning(name)] == []
-    assert metrics.meaning("exact_match_m1") == "exact match of the images with 1 object"
+    assert metrics.meaning("exact_match_m1") == "exact match on images with 1 object"
