@@ -37,7 +37,7 @@ def facts(records: Sequence[Record]) -> Iterator[Fact]:
         yield Fact("preset", {"": first.preset or "none"})
         yield Fact("config", _texts(first.config) or {"": "none"})
         yield Fact("budget", _texts(first.budget))
-    yield Fact("data set", _data(first.data_set) | {"file": first.data_set.file})
+    yield Fact("dataset", _data(first.data_set) | {"file": first.data_set.file})
     if source := first.trained_on:
         yield Fact("trained on", _data(source))
     if first.activation:

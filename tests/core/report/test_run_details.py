@@ -34,4 +34,4 @@ def test_what_is_not_known_is_left_out(ok):
 
 
 def test_of_predictions_made_elsewhere_the_method_and_the_data_are_known(elsewhere):
-    assert list(told([elsewhere()])) == ["method", "data set"]
+    assert list(told([elsewhere()])) == ["method", "dataset"]

@@ -287,7 +287,7 @@ def test_how_one_run_was_made(ok):
     assert content["device"] == "cpu"
     assert content["activation model"].startswith("backbone=small, weights=from scratch on mnist-")
     assert "torch=2.8.0" in content["environment"]
-    assert content["data set"] == (
+    assert content["dataset"] == (
         f"mnist-multiset, content sha256={'ab12' * 16}, train=60, test=20, file=m.h5"
     )
     assert content["command"] == "hsal-bench run --model hsal-rl"

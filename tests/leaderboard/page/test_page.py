@@ -293,3 +293,15 @@ def test_pictures_are_limited(run, tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "LARGEST_FILE", 10)
     assert parsed(entries, with_pictures=True).values("src") == []
     assert left_out(entries)[0] == f"method-2 {ON}: attention.png has more than 10 bytes"
+
+
+def test_a_row_shows_its_short_label_and_its_panel_the_full_name(run):
+    found = parsed([run("a", settings={"rate": "0.1"}), run("b")])
+    shown = "".join(text for _, text in found.texts)
+    assert "Full name: a+rate=0.1" in shown
+    labels = [
+        attributes["data-value"]
+        for tag, attributes in found.elements
+        if tag == "th" and "data-value" in attributes
+    ]
+    assert sorted(labels) == ["a", "b"]

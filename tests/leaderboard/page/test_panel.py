@@ -97,7 +97,7 @@ def test_what_it_was_made_with(run):
     found = opened([run(settings={"hidden": "128,512"}, trained_on=trained_on, curve=())])
     assert fact(found, "config") == {"learning_rate": "0.001", "hidden": "128,512"}
     assert fact(found, "settings") == {"hidden": "128,512"}
-    assert fact(found, "data set")["content sha256"] == "ab12" * 16
+    assert fact(found, "dataset")["content sha256"] == "ab12" * 16
     assert fact(found, "trained on")[""] == "mnist-set"
     assert fact(found, "activation model")["single_object_accuracy"] == "0.98"
     assert fact(found, "environment")["torch"] == "2.8.0"
@@ -119,6 +119,6 @@ def test_predictions_made_elsewhere_are_marked_and_claim_no_run(elsewhere):
     assert found.kind == "unofficial submission"
     assert found.stated == entry.record.stated
     assert found.summary == "1 run (seed 0)"
-    assert [fact.name for fact in found.facts] == ["method", "data set"]
+    assert [fact.name for fact in found.facts] == ["method", "dataset"]
     assert (found.runs[0].tested, found.runs[0].time, found.runs[0].git) == ("—", "—", "—")
     assert found.commands == ()
