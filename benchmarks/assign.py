@@ -1,11 +1,11 @@
-"""How long the exact assignment takes: over the subsets of queries, and by scipy on the host.
+"""Measure the time of the exact assignment, by subsets of queries and by scipy on the host.
 
     python benchmarks/assign.py
     python benchmarks/assign.py --device cuda
 
-For each batch and size (objects x queries) it prints the milliseconds of both, scipy's over the
-subsets', and each as a share of an update of query-transformer with as many images: of an update
-that assigns by scipy on a CPU and over the subsets on a GPU. Costs and activations are random.
+For each batch and size (objects x queries) it prints the milliseconds of both, their ratio, and the
+share of each in an update of query-transformer with as many images (an update that assigns by scipy
+on a CPU, by subsets on a GPU). Costs and activations are random.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIZES = ((4, 8), (8, 8))
 
 
 def main() -> None:
-    """Print the measurements that the command line asks for."""
+    """Print the measurements of the command line."""
     args = _arguments()
     device = resolve(args.device)
     print(f"{describe(device)}, torch {torch.__version__}, one update: {args.preset} preset")
@@ -67,7 +67,7 @@ def update_seconds(
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--device", help="cpu, cuda; a GPU where there is one")
+    parser.add_argument("--device", help="cpu, cuda; by default a GPU if there is one")
     parser.add_argument("--batches", type=int, nargs="*", default=[64, 128, 512])
     parser.add_argument("--preset", default="quick", help="of query-transformer: paper or quick")
     parser.add_argument("--channels", type=int, default=192, help="of the volume's 7 x 7 cells")

@@ -1,11 +1,11 @@
-"""How fast photographs become a data set: images per second of the whole process, and its steps.
+"""Measure the conversion of photographs to a dataset: images per second, in total and per step.
 
     python benchmarks/convert.py --data-dir FOLDER --collection svhn-grey --colour grey
 
-FOLDER/svhn-grey holds train.tar.gz and test.tar.gz in SVHN's layout. The whole process is
-`hsal-bench generate svhn-multiset`: start-up, the pass that indexes the archives, the pass that
-reads the pictures, decoding, cropping, resizing, compressing, writing and syncing. It runs with
-each number of workers in turn, and the content must be the same.
+FOLDER/svhn-grey contains train.tar.gz and test.tar.gz in SVHN's layout. The total is that of
+`hsal-bench generate svhn-multiset`: start-up, indexing the archives, reading the pictures,
+decoding, cropping, resizing, compressing, writing and syncing. It runs with each number of workers
+in turn, and the content must be the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DATA_SET = "svhn-multiset"
 
 
 def main() -> None:
-    """Print the measurements that the command line asks for."""
+    """Print the measurements of the command line."""
     args = _arguments()
     rates: dict[int, list[float]] = {workers: [] for workers in args.workers}
     peaks: dict[int, int] = dict.fromkeys(args.workers, 0)
@@ -69,7 +69,7 @@ def convert(args: argparse.Namespace, workers: int) -> tuple[float, int, int, st
 
 
 def print_shares(args: argparse.Namespace) -> None:
-    """Print what each step takes of one core: the steps timed one after the other."""
+    """Print the share of each step in the time of one core, measured one after the other."""
     steps = dict.fromkeys(
         ("indexing", "reading", "decoding, resizing", "all of a job", "writing"), 0.0
     )
@@ -88,7 +88,7 @@ def print_shares(args: argparse.Namespace) -> None:
 
 
 def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
-    """Add to `steps` the seconds that each takes for the whole data set."""
+    """Add the seconds of each step for the complete dataset to `steps`."""
     with Parts.open(recipe, path) as parts, file_writer(recipe.layout, path, JOB_ROWS) as writer:
         before = time.perf_counter()
         for job, maker in recipe.makers(split_jobs(recipe.layout)):
@@ -114,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--colour", default="rgb", help="rgb or grey")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="numbers to compare")
     parser.add_argument("--repeats", type=int, default=3, help="runs; the median is printed")
-    parser.add_argument("--scratch", type=Path, help="folder for what is made (removed again)")
+    parser.add_argument("--scratch", type=Path, help="folder for temporary files")
     return parser.parse_args()
 
 

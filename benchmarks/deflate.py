@@ -1,8 +1,8 @@
-"""How fast the images of a dataset are packed and unpacked: ISA-L against zlib, one thread.
+"""Measure compression and decompression of a dataset's images: ISA-L and zlib, one thread.
 
     python benchmarks/deflate.py data/mnist-multiset.h5
 
-Prints images per CPU second and the compression ratio, of the test split's chunks, in turn.
+Prints images per CPU second and the compression ratio for the chunks of the test split.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hsal_bench.data.file import open_data
 
 
 def main() -> None:
-    """Print what was measured."""
+    """Print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="dataset file")
     parser.add_argument("--repeats", type=int, default=5, help="rounds, alternating (median shown)")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def timed(work: Callable[[Any], object], pieces: Iterable[Any]) -> float:
-    """Return the CPU seconds that some work on every piece takes."""
+    """Return the CPU seconds of some work on every piece."""
     started = time.process_time()
     for piece in pieces:
         work(piece)

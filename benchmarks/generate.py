@@ -1,11 +1,11 @@
-"""How fast data sets are made: images per second of the whole process, and where the time goes.
+"""Measure the generation of datasets: images per second, in total and per step.
 
     python benchmarks/generate.py --data-dir data
     python benchmarks/generate.py --reference "python other.py -n 5000" --reference-images 5000
 
-The whole process is `hsal-bench generate`: start-up, reading the glyphs, painting, compressing,
-writing and syncing. A reference is any other command that makes images; both run in turn, so that
-whatever else the machine does meets both.
+The total is that of `hsal-bench generate`: start-up, reading the glyphs, painting, compressing,
+writing and syncing. A reference is any other command that generates images; both run in turn, so
+that other load on the machine affects both.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DATA_SET = "mnist-multiset"
 
 
 def main() -> None:
-    """Print the measurements that the command line asks for."""
+    """Print the measurements of the command line."""
     args = _arguments()
     reference = shlex.split(args.reference) if args.reference else None
     ours, theirs, peaks = [], [], []
@@ -90,7 +90,7 @@ def run(command: Sequence[str]) -> tuple[float, int]:
 
 
 def print_shares(args: argparse.Namespace) -> None:
-    """Print what each step takes of one core: a generator's steps timed one after the other."""
+    """Print the share of each step in the time of one core, measured one after the other."""
     generator = load_generator(DATA_SET)
     sizes = {"source": args.source, "train": str(8 * JOB_ROWS)}
     recipe = generator.recipe(options.replace(generator.defaults, sizes, DATA_SET), args.data_dir)
@@ -105,7 +105,7 @@ def print_shares(args: argparse.Namespace) -> None:
 
 
 def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
-    """Add to `steps` the seconds that each takes for a train split of eight jobs."""
+    """Add the seconds of each step for a train split of eight jobs to `steps`."""
     spec, sampler = recipe.spec, Sampler(recipe.spec, recipe.pools)
     with Parts.open(recipe, path) as parts, file_writer(recipe.layout, path, JOB_ROWS) as writer:
         for first in range(0, 8 * JOB_ROWS, JOB_ROWS):
@@ -125,7 +125,7 @@ def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
 
 
 class Made:
-    """A maker whose runs are made already: what is left of a job is compressing and hashing."""
+    """A maker with finished runs, so that a job only compresses and hashes."""
 
     def __init__(self, runs: dict[int, Examples]) -> None:
         self.runs = runs
@@ -152,9 +152,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=10_000, help="images of the test split")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="worker processes")
     parser.add_argument("--repeats", type=int, default=3, help="runs; the median is printed")
-    parser.add_argument("--scratch", type=Path, help="folder for what is made (removed again)")
-    parser.add_argument("--reference", help="another command that makes images")
-    parser.add_argument("--reference-images", type=int, default=10_000, help="how many it makes")
+    parser.add_argument("--scratch", type=Path, help="folder for temporary files")
+    parser.add_argument("--reference", help="another command that generates images")
+    parser.add_argument(
+        "--reference-images", type=int, default=10_000, help="number of images of the reference"
+    )
     return parser.parse_args()
 
 

@@ -1,10 +1,10 @@
-"""How fast a data set is read: a whole split into an array, and random batches.
+"""Measure reading a dataset: a complete split into an array, and random batches.
 
     python benchmarks/load.py data/mnist-multiset.h5
 
-Prints the seconds and images/s of reading every image, once through this project's reader and once
-through plain h5py, and for random batches how many chunks h5py was asked for, beside how many the
-batch's images lie in: as many, if each chunk is read once.
+Prints the seconds and images/s of reading every image with this project's reader and with plain
+h5py. For random batches it prints the number of chunks that were read and the number of chunks that
+contain the batch's images: they are equal if each chunk is read once.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from hsal_bench.data.schema import SPLITS
 
 
 def main() -> None:
-    """Print what was measured."""
+    """Print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="data set file")
+    parser.add_argument("file", type=Path, help="dataset file")
     parser.add_argument("--repeats", type=int, default=5, help="runs, alternating (median shown)")
     parser.add_argument("--batch-size", type=int, default=128, help="images per random batch")
     arguments = parser.parse_args()

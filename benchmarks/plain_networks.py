@@ -1,4 +1,4 @@
-"""The sequential networks written out straightforwardly: each step computes all rows and products.
+"""Plain versions of the sequential networks: each step computes all rows and products.
 
 train.py measures the project's networks against these, and the tests check them: the same
 parameters give the same results within rounding.
@@ -20,7 +20,7 @@ from hsal_bench.method.gradient import GradientMethod
 
 
 def make_plain(method: GradientMethod) -> None:
-    """Make a sequential method's network compute the straightforward way."""
+    """Replace the forward pass of a sequential method's network by the plain version."""
     if isinstance(method.network, HsalNetwork):
         method.network.forward = partial(plain_rollout, method.network)
     else:
@@ -38,7 +38,7 @@ def plain_rollout(
     m: Tensor | None = None,
     choose_class: Callable[[Tensor], Tensor] | None = None,
 ) -> Rollout:
-    """Return what `HsalNetwork.forward` does, and the steps that `m` leaves out, too."""
+    """Return the result of `HsalNetwork.forward`, including the steps that `m` skips."""
     S = saliency.saliency(V).repeat_interleave(trajectories, 0)
     S_t, V = saliency.min_max(S), V.flatten(2).transpose(1, 2).contiguous()
     image = torch.arange(len(V), device=V.device).repeat_interleave(trajectories)
@@ -86,7 +86,7 @@ def plain_decoding(
     sequences: int = 1,
     m: Tensor | None = None,
 ) -> Decoded:
-    """Return what `RecurrentDecoder.forward` does, and the steps that `m` leaves out, too."""
+    """Return the result of `RecurrentDecoder.forward`, including the steps that `m` skips."""
     V = V.flatten(2).transpose(1, 2)
     keys = (decoder.key(V) + decoder.place).transpose(1, 2)
     h = decoder.start(V.mean(1)).tanh().repeat_interleave(sequences, 0)

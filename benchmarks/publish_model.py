@@ -1,10 +1,10 @@
-"""Publish a fine-tuned activation model: its weights in half precision, with what is known of it.
+"""Publish a fine-tuned activation model: its weights in half precision and its description.
 
     python benchmarks/publish_model.py data/activation-models/FOLDER activation-models \\
         --command "hsal-bench run --preset paper ..."
 
-The new folder's model.json has the hash of the rounded weights and their accuracy, measured again
-on the test split of the dataset that the model was fine-tuned on.
+The new folder's model.json has the hash of the rounded weights and their accuracy, measured on the
+test split of the dataset that the model was fine-tuned on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 
 def main() -> int:
-    """Do what the command line asks for; return the exit code."""
+    """Run the command line; return the exit code."""
     try:
         args = _arguments(sys.argv[1:])
         source = frozen.read(args.source / "model.pt")
@@ -50,9 +50,9 @@ def main() -> int:
 
 
 def publish(source: FrozenModel, target: Path, data: DataFile, command: str | None) -> FrozenModel:
-    """Write a model to a folder in `target`; return it as it is there.
+    """Write a model to a folder in `target` and return the published model.
 
-    data: the dataset that it was fine-tuned on. command: what made it, None if model.json says it.
+    data: the dataset of its fine-tuning. command: that created it; None if model.json states it.
 
     Raises:
         UsageError: the model is not what model.json states, was not fine-tuned on `data`, does not
@@ -61,7 +61,7 @@ def publish(source: FrozenModel, target: Path, data: DataFile, command: str | No
     _check_data(source, data)
     model = frozen.given(str(source.path), source.backbone, data)
     if not (command or model.command):
-        raise UsageError(f"{model.path}: give the --command that made the model")
+        raise UsageError(f"{model.path}: give the --command that created the model")
     state = torch.load(model.path, map_location="cpu", weights_only=True)
     half = {name: _half(name, value) for name, value in state.items()}
     whole = {name: value.to(state[name].dtype) for name, value in half.items()}
@@ -101,12 +101,12 @@ def _half(name: str, value: Tensor) -> Tensor:
         return value
     half = value.half()
     if not half.isfinite().all():
-        raise UsageError(f"{name} has values beyond half precision: it cannot be published so")
+        raise UsageError(f"{name} has values beyond half precision: it cannot be published in it")
     return half
 
 
 def _accuracy(model: FrozenModel, state: dict[str, Tensor], data: DataFile) -> float:
-    """Return the share of the test split's images that the model has right with these weights."""
+    """Return the accuracy on the test split with these weights."""
     config = SingleObjectConfig(
         backbone=model.backbone, precision=model.precision, input_size=model.input_size
     )
@@ -120,10 +120,14 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("source", type=Path, help="folder with model.pt and model.json")
-    add("target", type=Path, help="where the folder of the published model goes")
+    add("target", type=Path, help="parent of the published model's folder")
     data = "what the model was fine-tuned on  [default: as `hsal-bench run` leaves it]"
     add("--dataset", type=Path, metavar="FILE", help=data)
-    add("--command", metavar="TEXT", help="what made the model  [default: as in model.json]")
+    add(
+        "--command",
+        metavar="TEXT",
+        help="command that created the model  [default: as in model.json]",
+    )
     return parser.parse_args(arguments)
 
 

@@ -3,7 +3,7 @@
     python benchmarks/reproduce.py --preset S --part 1 --jobs 2
     python benchmarks/reproduce.py --preset S --part 1 --list
 
-Runs what is missing of the plan (reproduction.py) at low priority, one `hsal-bench run` each. The
+Runs the missing items of the plan (reproduction.py) at low priority, one `hsal-bench run` each. The
 same command resumes. --out gets status.md, summary.md, log/ and the runs' own folders.
 """
 
@@ -31,7 +31,7 @@ TOY_SIZES = ("--train", "2000", "--valid", "100", "--test", "100")
 
 
 def main() -> int:
-    """Do what the command line asks for; return the exit code."""
+    """Run the command line; return the exit code."""
     # Started in the background by a shell, the queue would ignore SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -49,7 +49,7 @@ def reproduce(arguments: Sequence[str]) -> int:
     """Return 0, or 1 if a run failed.
 
     Raises:
-        HsalBenchError: the request or a file is not what it should be; another queue is working.
+        HsalBenchError: the request or a file is invalid, or another queue is working.
         KeyboardInterrupt: a signal stopped it.
     """
     args = _arguments(arguments)
@@ -79,7 +79,7 @@ def reproduce(arguments: Sequence[str]) -> int:
 
 
 def _with_sources(items: Sequence[Item], data_dir: Path, datasets: Path) -> list[Item]:
-    """Leave SVHN out where neither its archives nor the dataset are there, saying so."""
+    """Skip SVHN with a message if neither its archives nor the dataset exist."""
     folders = (data_dir / "svhn", data_dir)
     sources = [folder / f"train{suffix}" for folder in folders for suffix in (".tar.gz", "")]
     if any(path.exists() for path in [datasets / f"{SVHN}.h5", *sources]):
@@ -91,7 +91,7 @@ def _with_sources(items: Sequence[Item], data_dir: Path, datasets: Path) -> list
 
 
 def _generate_toys(items: Sequence[Item], datasets: Path) -> None:
-    """Generate the small datasets, which `hsal-bench run` would make in full size."""
+    """Generate the small datasets, which `hsal-bench run` would generate in full size."""
     missing = {item.dataset for item in items if not (datasets / f"{item.dataset}.h5").exists()}
     if missing:
         names = [name.replace("synthetic", "mnist") for name in ("mnist-single", *sorted(missing))]
@@ -118,7 +118,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--data-dir", **folder, default=Path("data"), help="MNIST and SVHN  [default: data]")
     records = "matching records there count as done; finished ones are copied there"
     add("--records", **folder, help=records)
-    add("--device", metavar="NAME", help="[default: cpu; for paper a GPU where there is one]")
+    add("--device", metavar="NAME", help="[default: cpu; for paper a GPU if there is one]")
     add("--backbone-weights", metavar="FILE", help="ResNet-34's first weights, or 'none'")
     add("--list", action="store_true", help="print the plan, what is done and what is left")
     args = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The paper's experiments as a plan of runs, and which records are theirs."""
+"""The paper's experiments as a plan of runs, and the matching of records to runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREPARATION = 0
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """How big and how long the runs are.
+    """The size and length of the runs.
 
     limits: budgets that replace the preset's, as fields of `requests.Request`. settings: as `--set`
     takes them. options: further options of `hsal-bench run`.
@@ -114,7 +114,7 @@ the paper. 4: the field's other methods."""
 
 @dataclass(frozen=True)
 class Item:
-    """One run of the plan. variant: the method with settings of its own, "NAME+KEY=VALUE"."""
+    """One run of the plan. variant: the method with its settings, "NAME+KEY=VALUE"."""
 
     part: int
     dataset: str
@@ -151,7 +151,7 @@ class Item:
 
     @property
     def updates(self) -> int:
-        """How many updates it takes."""
+        """Number of updates."""
         return int(self.identity["budget"]["updates"])
 
     @property
@@ -172,12 +172,12 @@ class Item:
         return root / ("preparation" if self.part == PREPARATION else "runs")
 
     def folder(self, root: Path) -> Path:
-        """Where its run leaves its record and checkpoint."""
+        """Folder of the record and checkpoint of its run."""
         run = f"{self.entry.folder}/{self.scale.preset}/seed-{self.seed}"
         return self.out(root) / self.dataset / run
 
     def command(self, root: Path) -> list[str]:
-        """Return the arguments of `hsal-bench` that make the run."""
+        """Return the arguments of `hsal-bench` for the run."""
         command = ["run", "--model", self.variant, "--dataset", self.dataset]
         command += ["--preset", self.scale.preset, "--seeds", str(self.seed)]
         for name, value in self.scale.limits.items():
@@ -194,7 +194,7 @@ def plan(
     methods: Iterable[str] = (),
     seeds: Sequence[int] = (),
 ) -> list[Item]:
-    """Return the runs at a scale, one seed of everything first; what is empty narrows nothing.
+    """Return the runs at a scale, one seed of everything first; empty filters select everything.
 
     `seeds` replaces each part's own.
 
@@ -223,7 +223,7 @@ def plan(
 
 
 def preparation(item: Item) -> Item:
-    """Return the shortest run on an item's dataset: it makes all that the others need.
+    """Return the shortest run on an item's dataset, which creates the inputs of the others.
 
     Its record says which dataset and activation model theirs must have.
     """
@@ -238,7 +238,7 @@ def inputs_of(record: Record) -> tuple[str, str | None]:
 
 
 def is_run_of(record: Record, item: Item) -> bool:
-    """Return whether a record is of an item's run, on whatever inputs."""
+    """Return whether a record belongs to an item's run, for any inputs."""
     return record.data_set.name == item.dataset and all(
         getattr(record, name) == value for name, value in item.identity.items()
     )

@@ -1,4 +1,4 @@
-"""How far a plan is: which runs are done, what they cost, how long the rest takes."""
+"""The progress of a plan: finished runs, their cost, and the remaining time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROGRESS = re.compile(r"(.+): (\d+)/(\d+) \(\d+ %\), ([\d,.]+)/s")
 
 @dataclass
 class State:
-    """What is known besides records and checkpoints, by the names of items.
+    """The state besides records and checkpoints, by the names of items.
 
     cpu: seconds of CPU time of all attempts. failed: how the last attempt failed. running: what
     runs, if a queue is working. jobs: runs at a time.
@@ -35,7 +35,7 @@ class State:
 
 
 class Trained(NamedTuple):
-    """Updates that need not be made again, and the seconds they took."""
+    """Finished updates, and the seconds that they took."""
 
     updates: int = 0
     seconds: float = 0.0
@@ -72,12 +72,12 @@ class Board:
             self._settle([item for item in self.items if item.dataset == dataset], inputs)
 
     def missing(self) -> list[Item]:
-        """Return the items without a record, those that failed last."""
+        """Return the items without a record; failed ones come last."""
         missing = [item for item in self.items if item.name not in self.done]
         return sorted(missing, key=lambda item: item.name in self.state.failed)
 
     def prepared(self, dataset: str) -> bool:
-        """Whether the dataset, its activation model and its activations are there."""
+        """Whether the dataset, its activation model and its activations exist."""
         return self.preparations[dataset].name in self.done
 
     def collect(self, item: Item) -> str:
@@ -93,13 +93,13 @@ class Board:
         return "" if same else f"{target} differs from {source}: remove one of them"
 
     def trained(self, item: Item) -> Trained:
-        """Return how far an item is, by its record or its checkpoint."""
+        """Return the progress of an item, from its record or its checkpoint."""
         if record := self.done.get(item.name):
             return Trained(record.updates or 0, record.wall_s or 0.0)
         return checkpointed(item.folder(self.root) / CHECKPOINT)
 
     def progress(self, item: Item) -> str:
-        """Return in words how far an item or a preparation is."""
+        """Return the progress of an item or a preparation in words."""
         if item not in self.items:
             return "" if item.name in self.done else self.preparing(item.dataset)[0]
         return f"{self.trained(item).updates:,} of {item.updates:,}"
@@ -124,7 +124,7 @@ class Board:
         return left
 
     def preparing(self, dataset: str) -> tuple[str, float | None]:
-        """Return how far a preparation is, in words, and the seconds that its stage will take."""
+        """Return the progress of a preparation in words, and the seconds of its current stage."""
         log = self.root / "log" / f"{self.preparations[dataset].name}.log"
         lines = _PROGRESS.findall(log.read_text(errors="replace") if log.exists() else "")
         if not lines:
@@ -165,7 +165,7 @@ class Board:
 
 
 def checkpointed(path: Path) -> Trained:
-    """Return how far a checkpoint is; nothing where there is none, or none that can be read."""
+    """Return the progress of a checkpoint; zero if it is missing or unreadable."""
     try:
         # Mapped: of a large network's checkpoint hardly anything is read.
         run = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["run"]

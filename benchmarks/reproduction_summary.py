@@ -1,4 +1,4 @@
-"""What has come out of the plan: the state of every run, its costs, and the paper's Table 1."""
+"""Summary of the plan: the state and cost of every run, and the paper's Table 1."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def item_sheet(board: Board, *, alive: bool) -> TextTable:
 
 
 def part_sheet(board: Board, now: datetime) -> TextTable:
-    """Return what each part costs, and below it when all will be done."""
+    """Return the cost of each part, with the expected end below."""
     left, rows = board.seconds_left(), []
     for part in sorted({PREPARATION, *(item.part for item in board.items)}):
         items = [item for item in [*board.preparations.values(), *board.items] if item.part == part]
@@ -81,7 +81,7 @@ def part_sheet(board: Board, now: datetime) -> TextTable:
 
 
 def finish(board: Board, left: Mapping[str, float | None], now: datetime) -> str:
-    """Return in a line when all will be done, as far as paces have been measured."""
+    """Return a line with the expected end, as far as paces have been measured."""
     if not left:
         return "all done"
     known = [seconds for seconds in left.values() if seconds is not None]

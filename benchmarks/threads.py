@@ -1,9 +1,9 @@
-"""How threads bear a busy machine: an HSAL update with one thread, and with all in several ways.
+"""Measure threads on a busy machine: an HSAL update with one thread and with all threads.
 
     python benchmarks/threads.py --load 0 6
 
-Prints the median milliseconds of an update of the preset quick (64 images) beside so many busy
-processes, and its ratio to that of one thread. Each way is measured in a process of its own, in
+Prints the median milliseconds of an update of the preset quick (64 images) next to the given number
+of busy processes, and the ratio to one thread. Each setting is measured in its own process, in
 turn, for several rounds.
 """
 
@@ -28,7 +28,7 @@ WAYS = {
 
 
 def main() -> None:
-    """Print the table that the command line asks for."""
+    """Print the table of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--load", type=int, nargs="+", default=[0, 6], help="busy processes")
     parser.add_argument("--rounds", type=int, default=3, help="processes measured for each way")

@@ -1,15 +1,15 @@
-"""How near training runs to the hardware: the activation pass, fine-tuning, and methods' updates.
+"""Compare training speed with the hardware: activation pass, fine-tuning, method updates.
 
     python benchmarks/train.py --device cuda
     OMP_NUM_THREADS=1 python benchmarks/train.py --device cpu --backbone small --hidden 256 \\
         --batches 64 --image-batches --methods hsal-rl rl multiset-loss
 
-For each it prints images/s of this project's code, the ratio to a straightforward version of the
-same (float32, one kernel launched after another, nothing shared between steps: plain_networks.py),
-and the ratio of the measured time to the floor: the larger of its floating-point operations over
-the measured rate of a matrix product, and the fewest bytes it must move over the measured rate of
-a copy. Images and activations are random; images have 1 to 4 objects. On a CPU the time is the
-process's own, so that other programs' work does not count.
+For each it prints images/s of this project's code, the ratio to a plain version (float32, one
+kernel launched after another, nothing shared between steps: plain_networks.py), and the ratio of
+the measured time to a lower bound, the maximum of floating-point operations divided by the measured
+rate of a matrix product, and necessary bytes divided by the measured rate of a copy. Images and
+activations are random; images have 1 to 4 objects. On a CPU it measures process time, so that other
+programs do not count.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ BYTES_PER_PARAMETER = 28
 
 @dataclass(frozen=True)
 class Rates:
-    """What the hardware was seen to do: operations/s in each precision, bytes/s of a copy."""
+    """Measured rates of the hardware: operations/s per precision, bytes/s of a copy."""
 
     operations: dict[torch.dtype, float]
     bytes: float
 
     def floor(self, operations: float, precision: torch.dtype, moved: float) -> float:
-        """Return the least seconds of so many operations and bytes."""
+        """Return the lower bound in seconds for operations and bytes."""
         return max(operations / self.operations[precision], moved / self.bytes)
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something to time: what does it, on how many images, and how little it could cost.
+    """Work to measure: its function, its number of images, and its least cost.
 
     least: does it with the fewest operations, and without a captured graph, which hides them.
     """
@@ -71,7 +71,7 @@ class Work:
 
 
 def main() -> None:
-    """Print the measurements that the command line asks for."""
+    """Print the measurements of the command line."""
     args = _arguments()
     device = resolve(args.device)
     rates = measure_rates(device, args.matrix, {torch.float32, _precision(args)})
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def works(args: argparse.Namespace, device: torch.device) -> Iterator[Work]:
-    """Yield what is timed, one after the other: what one needs is freed before the next."""
+    """Yield the work to measure; the memory of each is freed before the next."""
     for size in args.image_batches:
         yield activation_pass(args, device, size)
         yield fine_tuning(args, device, size)
@@ -98,7 +98,7 @@ def works(args: argparse.Namespace, device: torch.device) -> Iterator[Work]:
 
 
 def activation_pass(args: argparse.Namespace, device: torch.device, size: int) -> Work:
-    """The frozen model's volumes of uint8 images that lie on the device."""
+    """The frozen model's volumes of uint8 images on the device."""
     images = torch.randint(0, 256, (size, 1, 100, 100), dtype=torch.uint8, device=device)
     ours, plain = (one.network.eval() for one in _single(args, device))
 
@@ -177,7 +177,7 @@ def alternate(
 
 @contextmanager
 def timed(device: torch.device, spent: list[float]) -> Iterator[None]:
-    """Add the seconds that the block takes, the device's work included."""
+    """Add the seconds of the block, including the work of the device."""
     start = _now(device)
     yield
     spent.append(_now(device) - start)
@@ -233,7 +233,7 @@ def _numbers(network: nn.Module) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--device", help="cpu, cuda; a GPU where there is one")
+    parser.add_argument("--device", help="cpu, cuda; by default a GPU if there is one")
     parser.add_argument("--backbone", default="resnet34", help="resnet34 or small")
     parser.add_argument("--methods", nargs="*", default=["hsal-rl"], help="sequential methods")
     parser.add_argument("--hidden", type=int, default=512, help="size of the methods' GRU")

@@ -1,4 +1,4 @@
-"""Equal tuning: every method's settings chosen by the same small budget of trials.
+"""Equal tuning: choose the settings of every method with the same small budget of trials.
 
     python benchmarks/tune.py --data-dir data --jobs 2
     python benchmarks/tune.py --data-dir data --updates 6000 --methods hsal-rl cross-entropy
@@ -6,11 +6,11 @@
 Each method gets eight trials with one seed: four learning rates (`rl` five) times two values of one
 more field (`ALTERNATIVES`). The best two are trained with three seeds, on one activation model, and
 the one with the highest mean wins: exact match of the best state on the validation split, then
-macro F1. The test split has no say. Each trial is a run of `hsal-bench run --preset quick` on
-mnist-multiset. A trial that is in the table is not made again, whatever activation model it was
-made on; the table has the first digits of that model's hash. Where the presets, which decide what a
-variant is called, have changed since, give another --out. So short a training favours large
-learning rates: what wins here is each method's setting for that number of updates, and no more.
+macro F1. The test split is not used. Each trial is a run of `hsal-bench run --preset quick` on
+mnist-multiset. Trials in the table are not repeated, whichever activation model they used; the
+table has the first digits of that model's hash. If the presets, which determine the names of
+variants, have changed since, use another --out. Such a short training favours large learning rates:
+the winner is the best setting for that number of updates only.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ Setting = tuple[str, ...]
 
 
 def main() -> None:
-    """Make the trials that are missing, write the table and print what won."""
+    """Run the missing trials, write the table and print the winners."""
     args = _arguments()
     rows = read(args.table)
     # The first one makes the data set, the activation model and the activations for all of them.
@@ -96,7 +96,7 @@ def trials(method: str) -> list[str]:
 
 
 def tune(method: str, rows: Sequence[Row], args: argparse.Namespace) -> list[Row]:
-    """Return the rows that a method's trials lack in the table: one seed of all, then the finals.
+    """Return the rows missing from the table for a method: one seed of all, then the finals.
 
     The best two are trained with every seed unless they have been, all on one activation model.
     """
@@ -122,7 +122,7 @@ def missing(method: str, rows: Sequence[Row], args: argparse.Namespace) -> dict[
 def run_trials(
     models: Sequence[str], seeds: tuple[int, ...], args: argparse.Namespace
 ) -> list[Row]:
-    """Return the rows of variants; those whose records are there are read."""
+    """Return the rows of variants; existing records are read."""
     from hsal_bench.runs.run import run
 
     if not models:
@@ -146,7 +146,7 @@ def run_trials(
 
 
 def finalists(rows: Iterable[Row]) -> list[Setting]:
-    """Return the settings of the best two trials, by the first row of each: its first seed.
+    """Return the settings of the best two trials, by the first seed of each.
 
     A trial that failed has no scores and is never among them. Of equal trials the first is better.
     """
@@ -246,7 +246,7 @@ def row_of(record: Record) -> Row:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a table; none where there is no file."""
+    """Return the rows of a table; none if the file does not exist."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -254,7 +254,7 @@ def read(path: Path) -> list[Row]:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """Write a table, with what is chosen."""
+    """Write a table with its chosen rows."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -277,7 +277,7 @@ def _arguments() -> argparse.Namespace:
         default=(0, 1, 2),
         help="the first for all, all for the best",
     )
-    parser.add_argument("--device", help="cpu, cuda; a GPU where there is one")
+    parser.add_argument("--device", help="cpu, cuda; by default a GPU if there is one")
     parser.add_argument("--out", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--datasets", type=Path, default=Path("data"))
     parser.add_argument("--data-dir", type=Path, default=Path("data"))

@@ -1,7 +1,7 @@
-"""A queue of `hsal-bench run` commands, several at a time, that may be stopped at any moment.
+"""A resumable queue of `hsal-bench run` commands, several at a time.
 
-At a signal or the end of its time its runs write their checkpoints. Killed, it takes them along (on
-Linux), and the next queue waits until they have ended.
+At a signal or the end of its time the runs write their checkpoints. If the queue is killed, its
+runs end too (on Linux), and the next queue waits for them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 @dataclass
 class Job:
-    """An item under way, and the CPU seconds of its attempts before this one."""
+    """A running item, and the CPU seconds of its earlier attempts."""
 
     item: Item
     process: subprocess.Popen[bytes]
@@ -52,7 +52,7 @@ class Job:
 
 
 class Queue:
-    """Works through a board's missing items. seconds: the time there is; None: all it takes."""
+    """Works through a board's missing items. seconds: time limit; None: no limit."""
 
     def __init__(
         self, board: Board, options: Sequence[str], jobs: int, threads: int, seconds: float | None
@@ -67,7 +67,7 @@ class Queue:
         board.state.jobs = jobs
 
     def work(self) -> bool:
-        """Do what is missing until all is done or the time is over; return whether none failed.
+        """Run the missing items until all are done or the time is over; return whether none failed.
 
         Raises:
             HsalBenchError: another queue is working in the folder.
@@ -133,7 +133,7 @@ class Queue:
         self.publish()
 
     def end_jobs(self, *, stopped: bool = False) -> None:
-        """Settle the jobs that have ended. stopped: by the queue, which is no failure."""
+        """Settle the jobs that have ended. stopped: by the queue, which is not a failure."""
         for job in self.jobs:  # before they are waited for, after which nobody knows
             self.board.state.cpu[job.item.name] = job.earlier_cpu + _cpu_seconds(job.process.pid)
         ended = [job for job in self.jobs if job.process.poll() is not None]
@@ -145,7 +145,7 @@ class Queue:
             write_text(self.board.root / "summary.md", summary(self.board))
 
     def settle(self, job: Job, *, stopped: bool) -> None:
-        """Say how a job that has ended came out."""
+        """Print and record the result of a job that has ended."""
         item, board = job.item, self.board
         if item.name in board.done:
             self.failures_in_a_row = 0
@@ -162,17 +162,17 @@ class Queue:
             self.failures_in_a_row += 1
             print(f"{item.label}: failed: {reason} ({job.log})", flush=True)
             if self.failures_in_a_row == FAILURES:
-                print(f"{FAILURES} runs in a row failed: no more are started", flush=True)
+                print(f"{FAILURES} runs in a row failed: no more runs are started", flush=True)
 
     def publish(self) -> None:
-        """Write the state and the status, for whoever looks, and in case of a kill."""
+        """Write the state and the status, for readers and in case the queue is killed."""
         self.board.state.running = [job.item.name for job in self.jobs]
         self.board.write_state()
         write_text(self.board.root / "status.md", status(self.board, alive=True))
         self.next_status = time.monotonic() + STATUS_EVERY
 
     def stop(self) -> None:
-        """Have all jobs write their checkpoints and end; a second Ctrl-C kills them."""
+        """Make all jobs write their checkpoints and end; a second Ctrl-C kills them."""
         for job in self.jobs:
             job.process.terminate()
         end = time.monotonic() + self.patience
@@ -192,7 +192,7 @@ class Queue:
 def only_queue(folder: Path) -> Iterator[IO[str]]:
     """Hold a folder's lock while the block runs; yield its file, which jobs inherit.
 
-    The jobs of a queue that was killed are waited for.
+    It waits for the jobs of a queue that was killed.
 
     Raises:
         HsalBenchError: another queue is working there.
@@ -248,7 +248,7 @@ def _lives(pid: int) -> bool:
 
 
 def _become_a_job() -> None:
-    """Run at low priority, and end with the queue, if that is killed (Linux)."""
+    """Run at low priority, and end if the queue is killed (Linux)."""
     os.nice(19)
     if _prctl is not None:
         _prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -75,7 +75,7 @@ def test_a_published_model_states_the_hash_and_accuracy_of_its_rounded_weights(
 @pytest.mark.parametrize(
     ("arguments", "changes", "message"),
     [
-        ((), {}, "give the --command that made the model"),
+        ((), {}, "give the --command that created the model"),
         (("--command", "x"), {"sha256": "ef" * 32}, "but model.json states efefefef"),
         (("--command", "x"), {"backbone": "resnet34"}, "model.pt cannot be used"),
         (("--command", "x"), {"backbone": "none"}, "no activation model 'none'"),

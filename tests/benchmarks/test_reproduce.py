@@ -112,7 +112,7 @@ def test_failures_in_a_row_end_the_queue(scripts, script, items, options, monkey
     monkeypatch.setenv("FAKE_FAILS", "-")
     monkeypatch.setattr(scripts.work_queue, "FAILURES", 2)
     assert script.reproduce(options) == 1
-    assert "2 runs in a row failed: no more are started" in capsys.readouterr().out
+    assert "2 runs in a row failed: no more runs are started" in capsys.readouterr().out
 
 
 def test_a_run_whose_record_is_on_another_model_has_failed(
