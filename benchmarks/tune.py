@@ -52,7 +52,7 @@ ALTERNATIVES = {
     "one-step-matching": ("hidden", "512", "1024"),
     "rl": ("entropy", "0.01", "0.05"),
 }
-"""The field that a method has tried beside the learning rate, and its two values."""
+"""The field that a method has tried besides the learning rate, and its two values."""
 FOR_OTHERS = ("weight_decay", "0", "0.01")
 TABLE = Path(__file__).with_name("tuning.csv")
 FINALISTS = 2
@@ -73,7 +73,7 @@ def main() -> None:
     """Run the missing trials, write the table and print the winners."""
     args = _arguments()
     rows = read(args.table)
-    # The first one makes the data set, the activation model and the activations for all of them.
+    # The first run creates the dataset, the activation model and the activations for all.
     first, *others = sorted(args.methods, key=lambda method: not missing(method, rows, args))
     rows += tune(first, rows, args)
     write(rows, args.table)
