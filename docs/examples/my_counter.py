@@ -1,4 +1,4 @@
-"""A method in a file: how often each class occurs, as a classification into 0..K per class."""
+"""A method in a file: classify the count of each class into 0..K."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from hsal_bench.options import option
 
 @dataclass(frozen=True)
 class CountConfig(GradientConfig):
-    """What `--set` can change; the learning rate and its like come from GradientConfig."""
+    """Fields for `--set`; GradientConfig adds the learning rate and the like."""
 
     hidden: int = option(128, "hidden units", at_least=1)
 
 
 class MyCounter(GradientMethod):
-    """How often each class occurs, as a classification into 0..K per class."""
+    """Classify the count of each class into 0..K."""
 
     Config = CountConfig
 
     def build_network(self):
-        """Return the network, its weights freshly drawn."""
+        """Return the network with fresh weights."""
         channels = self.task.input_shape[0]
         outputs = self.task.num_classes * (self.task.max_objects + 1)
         return nn.Sequential(
@@ -35,12 +35,12 @@ class MyCounter(GradientMethod):
         )
 
     def loss(self, batch):
-        """Return the loss whose gradient is followed."""
+        """Return the loss to minimise."""
         counts, _ = batch.truth()
         return {"loss": nn.functional.cross_entropy(self.scores(batch).transpose(1, 2), counts)}
 
     def predict(self, batch, *, trace=False):
-        """Predict every class's likeliest count."""
+        """Predict the likeliest count of each class."""
         self.network.eval()
         with torch.no_grad():
             return Prediction(counts=self.scores(batch).argmax(-1))

@@ -31,17 +31,6 @@ def test_the_code_shown_is_the_code_of_the_files():
         assert text.count("\n") <= 60
 
 
-def test_the_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", PAGE):
-        assert (DOCS / target).exists(), target
-
-
-def test_the_commands_are_commands():
-    shown = set(re.findall(r"hsal-bench ([a-z]+(?:-[a-z]+)*)", PAGE))
-    assert shown - set(cli.COMMANDS) - {"is"} == set()
-    assert {"check-method", "evaluate", "run"} <= shown
-
-
 def test_the_test_it_shows_passes(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     (test,) = (block for block in _blocks("python") if "def test_" in block)
@@ -94,7 +83,7 @@ def test_an_installed_method_is_listed(installed):
 @pytest.mark.slow
 def test_an_installed_method_is_checked_by_its_name(installed):
     listed = installed("list", "toy-attention").stdout
-    assert "A map of attention per class, in [0, 1] at every cell" in listed
+    assert "One attention map in [0, 1] per class" in listed
     checked = installed("check-method", "toy-attention")
     assert (checked.returncode, checked.stderr) == (0, "")
     skipped = ("more objects", "trace")

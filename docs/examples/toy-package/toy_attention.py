@@ -1,4 +1,4 @@
-"""A method in a package, from the protocol alone: a map of attention per class, summed."""
+"""A method in a package, without a base class: attention maps, summed to counts."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,13 +12,13 @@ from hsal_bench.options import option
 
 @dataclass(frozen=True)
 class Config:
-    """What `--set` can change."""
+    """Fields for `--set`."""
 
     learning_rate: float = option(0.01, "Adam's step size", at_least=0.0)
 
 
 class ToyAttention:
-    """A map of attention per class, in [0, 1] at every cell; its sum, rounded, is the count."""
+    """One attention map in [0, 1] per class; its rounded sum is the count."""
 
     Config = Config
     inputs = "activations"
@@ -36,7 +36,7 @@ class ToyAttention:
         return torch.sigmoid(self.network(batch.inputs) - 3.0).sum((2, 3))
 
     def update(self, batch):
-        """Make one step; return its scalars, detached."""
+        """Make one step and return its detached scalars."""
         counts, _ = batch.truth()
         loss = nn.functional.smooth_l1_loss(self.rates(batch), counts.float())
         self.optimizer.zero_grad()
@@ -50,10 +50,10 @@ class ToyAttention:
             return Prediction(self.rates(batch).round().clamp(0, self.most).long())
 
     def state_dict(self):
-        """Return all that `update` changes."""
+        """Return everything that `update` changes."""
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state):
-        """Go on from where `state_dict` was taken."""
+        """Resume from a `state_dict`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
