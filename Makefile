@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make quickstart` and `make test`. Both need Python 3.11+ and make.
+# `make quickstart` and `make test` work on a fresh machine with Python 3.11 or newer.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +13,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-## Build small data sets from the embedded digits, train both methods, print the table.
+## Build small datasets from the embedded digits, train two methods, print the table.
 quickstart: $(INSTALLED)
 	$(BIN)/hsal-bench generate mnist-single mnist-multiset --source synthetic \
 	    --train 16000 --valid 1000 --test 2000 --out $(QUICK)/data
@@ -22,34 +22,36 @@ quickstart: $(INSTALLED)
 	    --fine-tune-updates 200 \
 	    --dataset $(QUICK)/data/synthetic-multiset.h5 --datasets $(QUICK)/data --out $(QUICK)/runs
 
-## The tests that take seconds.
+## The fast tests.
 test: $(INSTALLED)
 	$(BIN)/pytest -m "not slow" --numprocesses auto
 
-## All tests, those on real input and the built wheel included.
+## All tests, including the slow ones on real input and on the built wheel.
 test-all: $(INSTALLED)
 	$(BIN)/pytest
 
-## A browser for the tests of the leaderboard's page, where there is none; they are skipped without.
+## Install Chromium for the tests of the leaderboard's page; without a browser they are skipped.
 browser: $(INSTALLED)
 	$(BIN)/playwright install chromium
 
-# import-linter and mypy cannot follow the mapping of folders to packages: they check an installed
-# copy. What building it leaves here would, seen from this folder, pass for the installed package
-# once it is outdated.
+# import-linter and mypy cannot follow the mapping of folders to packages, so they check an installed
+# copy. Building it leaves files here which, once outdated, could be taken for the installed package:
+# remove them.
 copy: $(INSTALLED)
 	rm -rf .types build
 	$(BIN)/pip install --quiet --no-deps --target .types .
 	rm -rf build hsal_bench.egg-info
 
-## Style, and the direction of imports between the rooms (pyproject.toml).
+## Check the style, and the direction of imports between the rooms (pyproject.toml).
 lint: copy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd .types && $(abspath $(BIN))/lint-imports --no-logo --no-cache ../pyproject.toml
 
+## Check the types.
 types: copy
 	MYPYPATH=.types $(BIN)/mypy -p hsal_bench
 
+## Remove everything that can be built again.
 clean:
 	rm -rf .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache $(QUICK)
