@@ -1,4 +1,4 @@
-"""docs/add-a-method.md: the code it shows is the code of the examples, and the examples work."""
+"""docs/add-a-method.md shows the code of the examples, and the examples work."""
 
 import os
 import re
@@ -55,9 +55,9 @@ def test_the_file_trains_and_is_scored(tmp_path, toy_file, known_generators, mon
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Return a function that runs hsal-bench where the toy package is installed beside it."""
+    """Return a function that runs hsal-bench where the toy package is installed too."""
     folder = tmp_path_factory.mktemp("package")
-    # A copy: what building leaves behind is not to lie among the examples.
+    # Build in a copy, so that no build files are left among the examples.
     source = shutil.copytree(EXAMPLES / "toy-package", folder / "source")
     target = folder / "target"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
@@ -88,17 +88,17 @@ def test_an_installed_method_is_checked_by_its_name(installed):
     assert (checked.returncode, checked.stderr) == (0, "")
     skipped = ("more objects", "trace")
     passed = len(conformance.NAMES) - len(skipped)
-    told = f"toy-attention: {passed} checks passed, 2 skipped: {', '.join(skipped)}\n"
-    assert checked.stdout.endswith(told)
+    summary = f"toy-attention: {passed} checks passed, 2 skipped: {', '.join(skipped)}\n"
+    assert checked.stdout.endswith(summary)
 
 
 @pytest.mark.slow
 def test_an_installed_method_runs_by_its_name(installed, tmp_path):
-    made = installed(
+    generated = installed(
         *("generate", "mnist-multiset", "mnist-single", "--source", "synthetic"),
         *("--train", 128, "--valid", 32, "--test", 32, "--out", tmp_path),
     )
-    assert made.returncode == 0, made.stderr
+    assert generated.returncode == 0, generated.stderr
     done = installed(
         *("run", "--model", "toy-attention", "--dataset", tmp_path / "synthetic-multiset.h5"),
         *("--datasets", tmp_path, "--out", tmp_path / "runs", "--preset", "quick"),
