@@ -147,12 +147,14 @@ def test_the_results_of_the_readme_are_in_the_results():
 ARCHITECTURE = ROOT / "docs/architecture.md"
 
 
-def test_the_files_named_in_the_architecture_exist():
-    spans = re.findall(r"(?<!`)`([\w./]+/[\w./]*)`", ARCHITECTURE.read_text())
-    assert len(spans) > 20
-    folders = (ROOT, ROOT / "hsal_bench", ROOT / "docs")
-    missing = [span for span in spans if not any((folder / span).exists() for folder in folders)]
-    assert missing == []
+@OF_EVERY_PAGE
+def test_the_files_named_exist(page):
+    named = set(re.findall(r"(?<!`)`([\w./-]+\.py)`", page.read_text()))
+    if page == ARCHITECTURE:
+        named |= set(re.findall(r"(?<!`)`([a-z]+(?:_[a-z]+)*/[\w./]*)`", page.read_text()))
+        assert len(named) > 20
+    roots = ("", "hsal_bench", "baselines", "benchmarks", "docs", "generators/scenes")
+    assert [name for name in named if not any((ROOT / r / name).exists() for r in roots)] == []
 
 
 def test_the_rooms_of_the_architecture_are_those_that_are_checked():
