@@ -33,7 +33,7 @@ def test_pictures_that_are_left_out_are_told(call, run, tmp_path):
     assert call().stderr == ""
     assert call("--pictures").stderr == (
         "left out the picture of a on mnist-multiset (content ab12ab12, metrics 1): attention.png "
-        "is no picture that can be read\n"
+        "is not a readable picture\n"
     )
 
 
