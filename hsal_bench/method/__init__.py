@@ -1,4 +1,4 @@
-"""The contract of a method, and `GradientMethod`, which fulfils most of it.
+"""The contract of a method, and `GradientMethod`, which implements most of it.
 
 May import: options and the modules at the root of `hsal_bench`.
 """

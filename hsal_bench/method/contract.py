@@ -1,8 +1,8 @@
-"""The contract between the harness and a method.
+"""The contract between the benchmark and a method.
 
-A method owns its parameters, its optimiser and its update. The harness owns everything else: the
-order of the data, the shuffling of labels, the budget, seeds, validation, selection, checkpoints,
-logs and the clock. Nearly every method derives from `hsal_bench.method.gradient.GradientMethod`.
+A method owns its parameters, its optimiser and its update. The benchmark owns everything else:
+data order, label shuffling, budget, seeds, validation, model selection, checkpoints, logs and
+timing. Most methods derive from `hsal_bench.method.gradient.GradientMethod`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from torch import Tensor
 from hsal_bench.errors import HsalBenchError
 
 Presets = Mapping[str, Mapping[str, Any]]
-"""The fields of a method's config that a preset changes, by the preset's name."""
+"""Preset names mapped to the config fields that each preset changes."""
 
 
 class Unsupported(HsalBenchError):  # noqa: N818 - the name of the contract
-    """Raised by a method that cannot run on a task, with the reason a table's footnote gives."""
+    """Raised by a method that cannot run on a task; tables show the reason in a footnote."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a method may know of the data before it sees any.
+    """The facts about a dataset that a method knows before it sees any data.
 
-    `input_shape` is (channels, height, width) of what `Batch.inputs` holds: activation volumes or
-    images, as the method's `inputs` asks. `max_objects` (K_max) is the most objects of one image.
-    `class_objects` is how many objects of each class the training split holds, where it is known.
+    `input_shape`: (channels, height, width) of `Batch.inputs`, which are activation volumes or
+    images, as the method's `inputs` says. `max_objects` (K_max): the most objects in one image.
+    `class_objects`: the number of objects of each class in the training split, if known.
     """
 
     num_classes: int
@@ -55,8 +55,8 @@ class Batch:
 
     inputs: float32 activations (post-ReLU, so >= 0), or images in [0, 1].
     counts, labels, boxes: the truth; None in `predict`. Labels are padded with -1 at the end and
-    shuffled anew whenever a batch is drawn; boxes (x0, y0, x1, y1 in pixels of the image, padded
-    with -1) are those of the labels, in the same order.
+    reshuffled for every batch; boxes (x0, y0, x1, y1 in pixels of the image, padded with -1) are in
+    the same order as the labels.
     """
 
     inputs: Float[Tensor, "batch channels height width"]
@@ -68,7 +68,7 @@ class Batch:
         """Return (counts, labels) of a training batch.
 
         Raises:
-            ValueError: the batch was drawn for `predict`.
+            ValueError: the batch is for `predict` and has no labels.
         """
         if self.counts is None or self.labels is None:
             raise ValueError("this batch has no labels: it is for predict")
@@ -77,11 +77,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Trace:
-    """Where a method looked: T decoding steps of k glimpses each on a grid of h x w cells.
+    """Where a method attended: T decoding steps of k glimpses each on a grid of h x w cells.
 
     saliency: raw S of the image, >= 0. S_t, masks (M_t) and priority (P_t): in [0, 1].
     glimpses: cell numbers, row * w + column. labels: the class predicted at each step,
-    num_classes for "stop", -1 for the steps after it.
+    num_classes for "stop", -1 for later steps.
     """
 
     saliency: Float[Tensor, "batch h w"]
@@ -94,7 +94,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The predicted multisets; optionally how sure the method is (higher is surer) and a trace."""
+    """Predicted multisets, optionally with a confidence (higher is more confident) and a trace."""
 
     counts: Int[Tensor, "batch classes"]
     confidence: Float[Tensor, " batch"] | None = None
@@ -102,14 +102,14 @@ class Prediction:
 
 
 class Method(Protocol):
-    """A method: made as `Class(task, config, setup)`, with `config` an instance of `Class.Config`.
+    """A method, created by `Class(task, config, setup)`; `config` is an instance of `Class.Config`.
 
     `presets` maps a preset's name to the config fields it changes, so that one method can be both
-    the paper's size and small enough for a laptop.
+    as large as in the paper and small enough for a laptop.
 
     A class may have `any_cardinality = True`: none of its parameters depends on `Task.max_objects`,
-    so what was trained for images of few objects can be loaded into one built for more, and
-    evaluated on them. Such a class may still raise Unsupported, for numbers beyond its reach.
+    so a state trained on images of few objects can be loaded for and evaluated on images of more.
+    Such a class may still raise Unsupported if there are too many objects.
     """
 
     Config: ClassVar[type]
@@ -121,20 +121,20 @@ class Method(Protocol):
         ...
 
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Make one optimisation step; return detached scalars on the device, "loss" among them."""
+        """Take one optimisation step; return detached scalars on the device, including "loss"."""
         ...
 
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
-        """Predict, deterministically and without reading labels; with the trace if it has one."""
+        """Predict deterministically, without reading labels; with `trace`, include one if any."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that `update` changes, the states of random generators included.
+        """Return everything that `update` changes, including the states of random generators.
 
-        Tensors, numbers, texts, lists and dicts only: what `torch.load(weights_only=True)` reads.
+        Only what `torch.load(weights_only=True)` reads: tensors, numbers, strings, lists, dicts.
         """
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
+        """Resume from a state that `state_dict` returned."""
         ...

@@ -1,9 +1,9 @@
-"""An update captured as a CUDA graph: launched as one piece, instead of as some thousand kernels.
+"""An update captured as a CUDA graph: one launch instead of about a thousand kernel launches.
 
-A recurrent decoder's update is many tiny kernels, and launching them takes longer than running
-them. A graph holds the launches; replaying it does the same work on the same memory. The update
-has to use tensors of one shape, random numbers from a generator that the graph knows, and tensors
-for whatever changes from update to update; the host must not look at a value.
+A recurrent decoder's update consists of many tiny kernels, and launching them takes longer than
+running them. A graph records the launches; replaying it repeats the work on the same memory. The
+update must use tensors of fixed shape, random numbers from a generator registered with the graph,
+and tensors for everything that changes between updates; the host must not read a value.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from torch import Tensor
 from hsal_bench.method.contract import Batch
 
 WARM_UP = 3
-"""Updates before the capture: libraries choose their kernels in these."""
+"""Updates before the capture, in which libraries choose their kernels."""
 
 Step = Callable[[Batch], Mapping[str, Tensor]]
 
 
 class CapturedStep:
-    """Runs the first updates kernel by kernel, captures the next one, and replays it from then on.
+    """Runs the first updates kernel by kernel, captures the next one, then replays it.
 
-    Every batch has the shape of the first one. Every update returns the same scalar tensors; the
-    next update overwrites them.
+    All batches have the same shape. Every update returns the same scalar tensors, which the next
+    update overwrites.
 
-    It does not keep the step it is called with: a method whose step it kept could be freed by the
-    cycle collector alone, and its memory on the GPU with it.
+    It keeps no reference to the step: that would be a reference cycle with the method, whose GPU
+    memory would only be freed by the cycle collector.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -41,10 +41,10 @@ class CapturedStep:
         self.scalars: Mapping[str, Tensor] = {}
 
     def __call__(self, step: Step, batch: Batch) -> Mapping[str, Tensor]:
-        """Run one update: `step` on `batch`, or the graph of it.
+        """Run one update: call `step` on `batch`, or replay its graph.
 
         Raises:
-            ValueError: the batch has another shape than the captured one.
+            ValueError: the shape of the batch differs from the captured one.
             UserWarning: the captured graph is empty.
         """
         self.updates += 1
@@ -59,8 +59,8 @@ class CapturedStep:
         return self.scalars
 
     def _warm_up(self, step: Step, batch: Batch) -> Mapping[str, Tensor]:
-        # On a stream of its own, as in the capture: what autograd and the allocator keep from the
-        # warm-up must not belong to the stream that replays.
+        # On a separate stream, as in the capture: state that autograd and the allocator keep from
+        # the warm-up must not belong to the stream that replays.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -72,12 +72,12 @@ class CapturedStep:
         self.inputs = Batch(*(tensor.clone() for tensor in _tensors(batch)))
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
-        # torch makes this stream once per process, on the GPU that is current then.
+        # torch creates this stream once per process, on the GPU that is current at that time.
         torch.cuda.graph.default_capture_stream = torch.cuda.Stream()
         failure: Exception | None = None
         try:
             with warnings.catch_warnings():
-                # Replaying an empty graph would train nothing and look like training.
+                # Replaying an empty graph would look like training, but train nothing.
                 warnings.filterwarnings("error", "The CUDA Graph is empty")
                 with torch.cuda.graph(graph):
                     try:
@@ -85,7 +85,7 @@ class CapturedStep:
                     except Exception as error:
                         failure = error
         except Exception as error:
-            # Ending the capture of a step that failed fails as well, and hides why.
+            # Ending the capture of a failed step fails too, and hides the first error.
             raise failure or error from None
         if failure:
             raise failure
@@ -103,7 +103,7 @@ class CapturedStep:
 
 @contextmanager
 def current(device: torch.device) -> Iterator[None]:
-    """Make a GPU the current one in the block: new streams and graphs belong to the current one."""
+    """Make a GPU the current one within the block: new streams and graphs belong to it."""
     before = torch.cuda.current_device()
     if device.index in (None, before):
         yield

@@ -1,4 +1,4 @@
-"""`GradientMethod`: write a network and `loss(batch)`, get the rest of the Method contract."""
+"""`GradientMethod`: write a network, `loss` and `predict`, and get the rest of the contract."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ from hsal_bench.options import option
 
 @dataclass(frozen=True)
 class GradientConfig:
-    """Optimiser settings that every gradient method shares (not from the paper)."""
+    """Optimiser settings shared by all gradient methods (not from the paper)."""
 
     learning_rate: float = option(
-        1e-3, "Adam's step size at the start; it falls to 0 by a cosine", at_least=0.0
+        1e-3, "Adam's initial step size; decays to 0 along a cosine", at_least=0.0
     )
     weight_decay: float = option(0.0, "decoupled weight decay", at_least=0.0)
-    gradient_clip: float = option(1.0, "largest norm of the whole gradient", at_least=0.0)
+    gradient_clip: float = option(1.0, "maximum norm of the complete gradient", at_least=0.0)
 
 
 class GradientMethod(ABC):
     """A method trained by Adam with a cosine schedule and a clipped gradient.
 
-    A subclass gives `Config` (derived from `GradientConfig`), `build_network`, `loss` and
+    A subclass defines `Config` (derived from `GradientConfig`), `build_network`, `loss` and
     `predict`. Sampling in `loss` draws from `self.generator`, so that a run resumes bit for bit
-    from its `state_dict`; layers such as nn.Dropout, which draw from torch's own generator, resume
-    as well.
+    from its `state_dict`; so do layers such as nn.Dropout, which draw from torch's own generator.
 
-    `capturable`: `loss` is tensor code alone, that never looks at a value on the host; then its
-    update is captured as a CUDA graph on a GPU (hsal_bench/method/cuda_graph.py).
+    `capturable`: `loss` is pure tensor code that never reads a value on the host; its update is
+    then captured as a CUDA graph on a GPU (hsal_bench/method/cuda_graph.py).
 
     `any_cardinality`: no parameter depends on `Task.max_objects` (hsal_bench/method/contract.py).
     """
@@ -52,12 +51,12 @@ class GradientMethod(ABC):
         self.task, self.config, self.setup = task, config, setup
         self.generator = torch.Generator(setup.device).manual_seed(setup.seed)
         with torch.random.fork_rng(devices=[]):
-            # Weights are drawn on the CPU: the same seed gives the same network on any device.
+            # Weights are initialised on the CPU: a seed gives the same network on any device.
             torch.manual_seed(setup.seed)
             self.network = self.build_network().to(setup.device)
         self.updates_done = 0
         self.training_share = torch.zeros((), device=setup.device)
-        """How much of the training is over, in [0, 1]: a tensor, which a captured update reads."""
+        """Share of the training done, in [0, 1]; a tensor, so that a captured update reads it."""
         self.captured = self.capturable and setup.device.type == "cuda"
         rate = config.learning_rate
         self.optimizer = torch.optim.AdamW(
@@ -71,18 +70,18 @@ class GradientMethod(ABC):
 
     @abstractmethod
     def build_network(self) -> nn.Module:
-        """Return the network, its weights freshly drawn."""
+        """Return a newly initialised network."""
 
     @abstractmethod
     def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return scalars by name; the gradient of "loss" is followed, the rest is logged."""
+        """Return scalars by name: "loss" is minimised, the others are logged."""
 
     @abstractmethod
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
-        """Predict as `Method.predict` says."""
+        """Predict, see `Method.predict`."""
 
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Make one step along the gradient of `loss`; return its scalars, detached."""
+        """Take one gradient step on `loss`; return its scalars, detached."""
         self.network.train()
         share = min(1.0, self.updates_done / max(1, self.setup.updates))
         self.training_share.fill_(share)
@@ -94,7 +93,7 @@ class GradientMethod(ABC):
                 group["lr"] = rate
         self.updates_done += 1
         with torch.random.fork_rng(devices=[]):
-            # nn.Dropout and its like draw from torch's own generator. A seed for each update makes
+            # Layers like nn.Dropout draw from torch's own generator. A seed for each update makes
             # runs with them repeatable and resumable.
             self._seed_torch(_update_seed(self.setup.seed, self.updates_done))
             if self._captured_step is None:
@@ -114,7 +113,7 @@ class GradientMethod(ABC):
         scalars = check_scalars(self, "loss", self.loss(batch))
         self.optimizer.zero_grad(set_to_none=True)
         scalars["loss"].backward()
-        # Among the scalars, so that a gradient that is not finite is noticed as a loss would be.
+        # Returned as a scalar, so that a non-finite gradient is noticed like a non-finite loss.
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         return {
@@ -122,7 +121,7 @@ class GradientMethod(ABC):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that `update` changes."""
+        """Return everything that `update` changes."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -131,10 +130,10 @@ class GradientMethod(ABC):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a state, which may come from another kind of device.
+        """Resume from a state, also from a different kind of device.
 
-        Random numbers then start from the seed and the update: generators of two kinds of device
-        have no common state.
+        In that case random numbers restart from the seed and the update: the generators of
+        different kinds of devices have incompatible states.
         """
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -142,7 +141,7 @@ class GradientMethod(ABC):
             rate = float(group["lr"])
             group["lr"] = torch.tensor(rate, device=self.setup.device) if self.captured else rate
             group["capturable"] = self.captured
-        # A graph reads the memory it was captured on; what was loaded is in new memory.
+        # A graph reads the memory it was captured on, but the loaded state is in new memory.
         self._captured_step = self._new_captured_step()
         self.updates_done = state["updates_done"]
         saved = state["generator"].cpu()

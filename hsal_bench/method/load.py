@@ -1,9 +1,8 @@
-"""Loading a method's class by its name, or from a file: `path/to/file.py:ClassName`."""
+"""Load a method's class by name, or from a file: `path/to/file.py:ClassName`."""
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib.util
 import inspect
 import sys
@@ -15,13 +14,15 @@ from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.text import named
 
 
 def load_method(name: str) -> Any:
-    """Return the method class of that name, or the one a `path/to/file.py:ClassName` holds.
+    """Return a method's class by its registered name or by `path/to/file.py:ClassName`.
 
-    Raises as `registry.load`, and a UsageError where there is no such file or class, or the class
-    leaves open what its base asks for.
+    Raises:
+        UsageError: there is no such name, file or class, the file cannot be imported, or the class
+            is not a complete method; see also `registry.load`.
     """
     if is_file(name):
         path, _, class_name = name.rpartition(".py")
@@ -40,20 +41,18 @@ def _from_file(path: Path, class_name: str) -> Any:
     module = _import_file(path)
     if class_name not in vars(module):
         raise UsageError(_no_class(path, class_name, _methods_of(module)))
-    found = vars(module)[class_name]
-    if other := _other_kind(found, module):
+    cls = vars(module)[class_name]
+    if kind := _other_kind(cls):
         known = _known(path, _methods_of(module))
-        raise UsageError(f"{path}: {class_name} is {other}, not a method's class: {known}")
-    if unwritten := sorted(getattr(found, "__abstractmethods__", ())):
-        raise UsageError(
-            f"{path} line {_line_of(path, class_name)}: {class_name} has no "
-            f"`{'` and no `'.join(unwritten)}`: its base class leaves it to you"
-        )
-    return found
+        raise UsageError(f"{path}: {class_name} is {kind}, not a method's class: {known}")
+    if missing := [f"`{name}`" for name in sorted(getattr(cls, "__abstractmethods__", ()))]:
+        line = _line_of(path, class_name)
+        raise UsageError(f"{path} line {line}: {class_name} lacks {named(missing)}")
+    return cls
 
 
 def _line_of(path: Path, class_name: str) -> int:
-    """Return where a file defines a class; 1 if it comes from elsewhere."""
+    """Return the line where a file defines a class; 1 if it imports the class."""
     nodes = ast.walk(ast.parse(path.read_bytes()))
     lines = [
         node.lineno for node in nodes if isinstance(node, ast.ClassDef) if node.name == class_name
@@ -62,7 +61,7 @@ def _line_of(path: Path, class_name: str) -> int:
 
 
 def _methods_of(module: ModuleType) -> list[str]:
-    """Return the classes that a module defines and that look like methods."""
+    """Return the names of the classes in a module that look like methods."""
     return [
         name
         for name, value in vars(module).items()
@@ -73,32 +72,28 @@ def _methods_of(module: ModuleType) -> list[str]:
     ]
 
 
-def _other_kind(found: Any, module: ModuleType) -> str:
-    """Return what is named in place of a method's class; "" if it may be one."""
-    if inspect.isroutine(found):
+def _other_kind(value: Any) -> str:
+    """Return the kind of a value that is not a method's class; "" if it may be one."""
+    if inspect.isroutine(value):
         return "a function"
-    if not isinstance(found, type):
-        return f"an instance of {type(found).__name__}"
-    if hasattr(found, "update") or hasattr(found, "predict"):
+    if not isinstance(value, type):
+        return f"an instance of {type(value).__name__}"
+    if hasattr(value, "update") or hasattr(value, "predict"):
         return ""
-    kind = "a dataclass" if dataclasses.is_dataclass(found) else "a class"
-    for name in _methods_of(module):
-        if getattr(vars(module)[name], "Config", None) is found:
-            return f"{kind}, the Config of {name}"
-    return f"{kind} without `update` and `predict`"
+    return "a class without `update` and `predict`"
 
 
 def _known(path: Path, methods: Sequence[str]) -> str:
-    """Return the end of an error about what is no method: which classes of the file are."""
+    """Return the end of an error: which classes of a file are methods."""
     if not methods:
-        return "no class in it is a method, with `update` and `predict`"
-    return f"name the class, as in {' or '.join(f'{path}:{one}' for one in methods)}"
+        return "the file has no class with `update` and `predict`"
+    return f"name the class, as in {' or '.join(f'{path}:{method}' for method in methods)}"
 
 
 def _no_class(path: Path, class_name: str, known: list[str]) -> str:
     missing = f"{path} has no class {class_name!r}" if class_name else str(path)
-    told = suggest(class_name, known) if class_name and known else _known(path, known)
-    return f"{missing}: {told}"
+    hint = suggest(class_name, known) if class_name and known else _known(path, known)
+    return f"{missing}: {hint}"
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -107,25 +102,25 @@ def _import_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their own module up there
+    sys.modules[name] = module  # dataclasses look up their module there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        told = error.msg if isinstance(error, SyntaxError) else error
+        message = error.msg if isinstance(error, SyntaxError) else error
         raise UsageError(
-            f"{path} line {_failed_line(path, error)}: it cannot be imported "
-            f"({type(error).__name__}: {told})"
+            f"{path} line {_failed_line(path, error)}: import failed "
+            f"({type(error).__name__}: {message})"
         ) from error
     return module
 
 
 def _failed_line(path: Path, error: Exception) -> int | None:
-    """Return the line of a file at which its import failed."""
+    """Return the line of a file where its import failed."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [(frame.filename, frame.lineno) for frame in frames]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno))
-    # Where the path is relative, what is imported knows it in full.
+    # Frames have the full path even if the given path is relative.
     full = str(path.absolute())
     return next((line for name, line in reversed(places) if name in (str(path), full)), None)

@@ -128,7 +128,7 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
         (
             [],
             "nothing.py:Config",
-            "Config is a dataclass, the Config of Nothing, not a method's c",
+            "Config is a class without `update` and `predict`, not a m",
         ),
         (["--device", "gpu"], "nothing.py:Nothing", "--device gpu: give cpu, cuda or cuda:NUMBER"),
     ],

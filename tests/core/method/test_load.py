@@ -1,4 +1,4 @@
-"""Methods given as a file: the class is found, or the message names what is wrong and where."""
+"""Methods from a file: the class is loaded, or the message names the problem and its line."""
 
 from __future__ import annotations
 
@@ -48,29 +48,21 @@ def test_a_file_without_the_class_tells_its_methods_alone(method_file: Path, nam
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "kind"),
     [
-        ("MyConfig", "a dataclass, the Config of MyMethod"),
-        ("Other", "a dataclass without `update` and `predict`"),
         ("Net", "a class without `update` and `predict`"),
         ("build", "a function"),
-        ("made", "an instance of MyMethod"),
+        ("instance", "an instance of MyMethod"),
         ("dataclass", "a function"),
     ],
 )
-def test_what_is_named_in_place_of_a_method_is_told(
-    method_file: Path, name: str, told: str
+def test_something_that_is_not_a_method_is_rejected(
+    method_file: Path, name: str, kind: str
 ) -> None:
     with method_file.open("a") as file:
-        file.write(
-            "MyMethod.Config = MyConfig\n"
-            "made = MyMethod()\n"
-            "@dataclass\nclass Other: ...\n"
-            "class Net: ...\n"
-            "def build(): ...\n"
-        )
+        file.write("instance = MyMethod()\n@dataclass\nclass Net: ...\ndef build(): ...\n")
     assert refusal(f"{method_file}:{name}") == (
-        f"{method_file}: {name} is {told}, not a method's class: name the class, as in "
+        f"{method_file}: {name} is {kind}, not a method's class: name the class, as in "
         f"{method_file}:MyMethod"
     )
 
@@ -84,12 +76,12 @@ def test_a_file_without_a_name_asks_for_it(method_file: Path, end: str) -> None:
 
 def test_a_file_with_no_method_in_it(method_file: Path) -> None:
     method_file.write_text("class Half:\n    def update(self, batch): ...\n")
-    told = "no class in it is a method, with `update` and `predict`"
-    assert refusal(str(method_file)) == f"{method_file}: {told}"
-    assert refusal(f"{method_file}:X") == f"{method_file} has no class 'X': {told}"
+    hint = "the file has no class with `update` and `predict`"
+    assert refusal(str(method_file)) == f"{method_file}: {hint}"
+    assert refusal(f"{method_file}:X") == f"{method_file} has no class 'X': {hint}"
     method_file.write_text("class Bare: ...\n")
     bare = "Bare is a class without `update` and `predict`, not a method's class"
-    assert refusal(f"{method_file}:Bare") == f"{method_file}: {bare}: {told}"
+    assert refusal(f"{method_file}:Bare") == f"{method_file}: {bare}: {hint}"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -100,19 +92,17 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_file_that_fails_to_import(method_file: Path) -> None:
     method_file.write_text("x = 1\nimport no_such_module\n")
     assert refusal(f"{method_file}:A") == (
-        f"{method_file} line 2: it cannot be imported "
+        f"{method_file} line 2: import failed "
         "(ModuleNotFoundError: No module named 'no_such_module')"
     )
     method_file.write_text("import re\n\nx = re.compile('(')\n")
-    assert refusal(f"{method_file}:A").startswith(f"{method_file} line 3: it cannot be imported (")
+    assert refusal(f"{method_file}:A").startswith(f"{method_file} line 3: import failed (")
 
 
 def test_a_file_that_is_not_python(method_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     method_file.write_text("import re\n\nclass A(:\n")
     monkeypatch.chdir(method_file.parent)
-    assert refusal("mine.py:A") == (
-        "mine.py line 3: it cannot be imported (SyntaxError: invalid syntax)"
-    )
+    assert refusal("mine.py:A") == ("mine.py line 3: import failed (SyntaxError: invalid syntax)")
 
 
 def test_a_class_that_leaves_its_base_open_is_told_with_its_line(method_file: Path) -> None:
@@ -121,8 +111,7 @@ def test_a_class_that_leaves_its_base_open_is_told_with_its_line(method_file: Pa
         "class Half(GradientMethod):\n    def predict(self, batch, *, trace=False): ...\n"
     )
     assert refusal(f"{method_file}:Half") == (
-        f"{method_file} line 3: Half has no `build_network` and no `loss`: "
-        "its base class leaves it to you"
+        f"{method_file} line 3: Half lacks `build_network` and `loss`"
     )
 
 

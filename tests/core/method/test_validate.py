@@ -1,4 +1,4 @@
-"""What the harness checks of a method's answers."""
+"""Values that a method returns are checked, and a breach is reported in one line."""
 
 import numpy as np
 import pytest
@@ -36,15 +36,15 @@ def test_what_keeps_the_contract_comes_back(confidence):
 @pytest.mark.parametrize(
     ("prediction", "message"),
     [
-        (None, "returned None: it returns a Prediction"),
+        (None, "returned None, expected Prediction"),
         (
             _prediction(counts=COUNTS.float()),
-            r"a tensor float32 \[2, 3\] as counts: it takes whole",
+            r"a tensor float32 \[2, 3\] as counts, expected integers",
         ),
         (_prediction(counts=COUNTS[:, 0]), r"a tensor int64 \[2\] as counts"),
         (_prediction(counts=[0, 1]), "list as counts"),
         (_prediction(counts=COUNTS > 0), r"a tensor bool \[2, 3\] as counts"),
-        (_prediction(confidence=torch.ones(3)), r"float32 \[3\] as confidence: .* \[2\]"),
+        (_prediction(confidence=torch.ones(3)), r"float32 \[3\] as confidence, .* \[2\]"),
     ],
 )
 def test_a_prediction_of_another_shape_or_type_is_told(prediction, message):
@@ -55,10 +55,10 @@ def test_a_prediction_of_another_shape_or_type_is_told(prediction, message):
 @pytest.mark.parametrize(
     ("scalars", "message"),
     [
-        (None, "returned None: it returns a dict of scalars"),
-        (torch.tensor(1.0), r"returned a tensor float32 \[\]: it returns a dict"),
+        (None, "returned None, expected a dict of scalars"),
+        (torch.tensor(1.0), r"returned a tensor float32 \[\], expected a dict"),
         ({}, 'returned nothing: it lacks "loss"'),
-        ({"loss": 1.0}, "returned float as 'loss': it takes a tensor of one number"),
+        ({"loss": 1.0}, "returned float as 'loss', expected a tensor of one number"),
         ({"loss": torch.ones(2)}, r"float32 \[2\] as 'loss'"),
     ],
 )
@@ -68,7 +68,7 @@ def test_scalars_that_are_none_are_told(scalars, message):
 
 
 def test_a_negative_count_is_told_with_its_place():
-    with pytest.raises(Breach, match="count -2 for class 1 of image 3: counts are at least 0"):
+    with pytest.raises(Breach, match="count -2 for class 1 of image 3: counts must be at least 0"):
         check_counts("m", np.array([[0, 1], [0, 0], [1, 1], [0, -2]]))
 
 
@@ -76,7 +76,7 @@ def test_a_confidence_that_is_not_finite_is_told_with_its_place():
     sure = np.array([0.5, -3.0])
     assert check_confidence("m", sure) is sure
     with pytest.raises(
-        Breach, match=r"str\.predict returned confidence nan for image 1: it takes fi"
+        Breach, match=r"str\.predict returned confidence nan for image 1: it must be fi"
     ):
         check_confidence("m", np.array([0.5, np.nan, np.inf]))
 
@@ -93,10 +93,10 @@ def test_a_gradient_method_without_its_parts_cannot_be_made():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("update", "returned 'update', which the training curve holds itself: rename it"),
-        ("valid_macro_f1", "returned 'valid_macro_f1', which the training curve holds"),
-        ("a\tb", r"a scalar under 'a\\tb': names are texts that print"),
-        (1, "a scalar under 1: names are texts that print"),
+        ("update", "returned 'update', a reserved name: rename it"),
+        ("valid_macro_f1", "returned 'valid_macro_f1', a reserved name"),
+        ("a\tb", r"a scalar under 'a\\tb': names must be printable strings"),
+        (1, "a scalar under 1: names must be printable strings"),
     ],
 )
 def test_names_that_the_curve_or_a_record_cannot_take_are_refused(name, message):

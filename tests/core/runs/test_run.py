@@ -233,8 +233,8 @@ def test_every_run_ends_with_its_place_and_its_scores(bench, tmp_path):
             ('inputs = "images"', 'inputs = "image"'),
             "Constant.inputs is 'image'; expected 'images' or 'acti",
         ),
-        (("Config = Config", "Config = dict"), "Config is <class 'dict'>; expected a dataclass"),
-        (("int = 0", "dict = None"), "Constant.Config.label is None, a field of type dict that --"),
+        (("Config = Config", "Config = dict"), "Config is <class 'dict'>, not a dataclass"),
+        (("int = 0", "dict = None"), "Constant.Config.label = None: --set cannot set a dict; use"),
     ],
 )
 def test_a_class_that_is_no_method_is_refused(bench, tmp_path, change, message):
@@ -354,7 +354,7 @@ def test_a_slip_in_a_name_is_told_without_importing_torch(tmp_path):
     [
         (('{"loss": torch', '{"los": torch'), "Constant.update returned 'los': it lacks \"loss\""),
         (("return Prediction(counts)", "return counts"), "predict returned a tensor int64 [40, 3]"),
-        (("Prediction(counts)", "Prediction(counts[:, :2])"), "it takes whole numbers [40, 3]"),
+        (("Prediction(counts)", "Prediction(counts[:, :2])"), "expected integers [40, 3]"),
         (("Prediction(counts)", "Prediction(-counts)"), "returned count -1 for class 0 of image 0"),
     ],
 )
