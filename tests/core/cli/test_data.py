@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 
 from hsal_bench import errors, progress
 from hsal_bench.cli import data as cli_data
-from hsal_bench.cli.spec_options import _metavar
 from hsal_bench.data import generate as generation
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import load_generator
@@ -166,14 +165,6 @@ def test_a_field_that_no_data_set_has_is_refused(tmp_path: Path) -> None:
         generation.UsageError, match="no dataset has an option 'trian': did you mean"
     ):
         generation.plan(["toy"], {"trian": "3"}, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("kind", "text"),
-    [(int, "N"), (float | None, "X"), (tuple[int, ...], "N,..."), (str, "TEXT")],
-)
-def test_what_an_option_takes(kind: object, text: str) -> None:
-    assert _metavar(kind) == text
 
 
 def test_an_interrupt_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
