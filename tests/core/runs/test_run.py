@@ -561,7 +561,7 @@ def test_a_data_set_whose_content_is_not_as_stated_is_refused(bench, toy_file):
         file["train/images"][5, 0, 0, 0] += 1
     code, _, err = bench()
     assert code == 2
-    assert "the file is damaged" in err
+    assert "is damaged: its content has the hash" in err
 
 
 def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
