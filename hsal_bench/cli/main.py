@@ -49,7 +49,7 @@ COMMANDS = {
     ),
     "check-submission": Command(
         "hsal_bench.leaderboard.cli_submission:check_submission",
-        "Check predictions made elsewhere; make records of them.",
+        "Check predictions made elsewhere and write records.",
     ),
     "leaderboard": Command(
         "hsal_bench.leaderboard.cli:leaderboard", "Write recorded runs as one HTML page."

@@ -522,7 +522,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it takes a whole number"),
         (
             ["--model", "constant.py:Constant+note=a\tb"],
-            "Constant.note holds characters that do not p",
+            "Constant.note contains unprintable charac",
         ),
         (["--model", "hsal-rl+backbone=x"], "no activation model 'x': known: resnet34"),
         (["--dataset", "constant.py"], "constant.py is not a dataset: give a file that ends with"),
