@@ -1,4 +1,4 @@
-"""`hsal-bench leaderboard`: result records to a page."""
+"""`hsal-bench leaderboard`: write result records as a page."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import click
     default="leaderboard.html",
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The page's file.",
+    help="File to write.",
 )
 @click.option(
     "--pictures",
     is_flag=True,
-    help="Show each method's attention.png that lies beside its record, made small; 1 MiB in all.",
+    help="Show each method's attention.png, the one next to its record, scaled down; 1 MiB in all.",
 )
 def leaderboard(paths: tuple[Path, ...], output: Path, pictures: bool) -> None:
     """Write recorded runs as one HTML page.
 
-    PATH: record files, or folders with every record.json below and every .json right in them
-    (default: runs). One table per data set, with ranks, charts, and every number down to its
-    record. The page loads nothing: it can be opened from a disk, mailed, or put on any server as it
-    is.
+    PATH: record files, or folders. A folder gives every record.json below it and every .json
+    directly in it (default: runs). The page has one table per dataset, with ranks and charts; each
+    number links to its record. The page loads nothing: open it from a disk, mail it, or put it on
+    any server.
     """
     from hsal_bench.files import writable_folder, write_text
     from hsal_bench.leaderboard.page.page import page
@@ -42,5 +42,5 @@ def leaderboard(paths: tuple[Path, ...], output: Path, pictures: bool) -> None:
     write_text(output, text)
     runs = f"{len(entries)} run{'' if len(entries) == 1 else 's'}"
     click.echo(f"{output}: {runs}, {len(text.encode()) / 1e3:,.0f} kB")
-    for told in left_out:
-        click.echo(f"left out the picture of {told}", err=True)
+    for reason in left_out:
+        click.echo(f"skipped the picture of {reason}", err=True)

@@ -46,10 +46,10 @@ def table(
     PATH: record files, or folders (default: runs). A folder stands for every record.json below it
     and every .json directly in it.
 
-    Prints one table per dataset: means over seeds ± sample standard deviation. A row has the name
-    of the run's folder; brackets show further differences between runs. A rank is the range of
-    ranks consistent with the tests that the note names. † marks an exact match that is not
-    significantly different from the highest. Columns too wide for the terminal follow below.
+    Prints one table per dataset: means over seeds ± sample standard deviation. Names show only the
+    settings in which rows differ; a note has the full names. A rank is the range of ranks
+    consistent with the tests that the note names. † marks an exact match that is not significantly
+    different from the highest. Columns too wide for the terminal follow below.
     """
     if everything and (names is not None or intervals):
         other = "--intervals" if names is None else "--metrics"

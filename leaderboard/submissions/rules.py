@@ -152,7 +152,7 @@ RULES: Mapping[str, Callable[[Opened], str]] = {
     STATEMENT: _statement,
     "name": _name,
     "seeds": _seeds,
-    "data set": _data_set,
+    "dataset": _data_set,
     "predictions": _predictions,
     "claimed numbers": _claims,
     "copies": _copies,

@@ -32,7 +32,7 @@ def test_pictures_that_are_left_out_are_told(call, run, tmp_path):
     (tmp_path / entry.path).with_name("attention.png").write_bytes(b"no picture")
     assert call().stderr == ""
     assert call("--pictures").stderr == (
-        "left out the picture of a on mnist-multiset (content ab12ab12, metrics 1): attention.png "
+        "skipped the picture of a on mnist-multiset (content ab12ab12, metrics 1): attention.png "
         "is not a readable picture\n"
     )
 

@@ -81,11 +81,11 @@ def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(su
     assert code == 1
     assert "FAILED   submission.json: link is not a web address" in out
     assert (
-        "FAILED   data set: no dataset 'mnist-multiste' and no file data/mnist-multiste.h5" in out
+        "FAILED   dataset: no dataset 'mnist-multiste' and no file data/mnist-multiste.h5" in out
     )
     assert "did you mean 'mnist-multiset'" in out
     assert "skipped  predictions, claimed numbers, copies: the dataset is missing\n" in out
-    assert err.startswith("error: entry: 2 of 8 checks failed: submission.json, data set")
+    assert err.startswith("error: entry: 2 of 8 checks failed: submission.json, dataset")
 
 
 def test_a_name_that_is_stated_is_not_taken_for_a_file(submit, hand_in, tmp_path):
@@ -95,14 +95,14 @@ def test_a_name_that_is_stated_is_not_taken_for_a_file(submit, hand_in, tmp_path
     assert submit("entry")[0] == 0
     assert "toy cannot be read as HDF5" in submit("entry", "--dataset", "toy")[2]
     hand_in(name="other", data_set={"name": "secret", "content_sha256": CONTENT})
-    assert "data set: no dataset 'secret' and no file data/secret.h5" in submit("other")[1]
+    assert "dataset: no dataset 'secret' and no file data/secret.h5" in submit("other")[1]
 
 
 def test_a_data_set_that_is_not_there_is_told_with_how_it_is_made(submit, hand_in):
     hand_in(data_set={"name": "mnist-multiset", "content_sha256": CONTENT})
     code, out, _ = submit("entry")
     assert code == 1
-    assert "FAILED   data set: no dataset file data/mnist-multiset.h5: build it with `hsal-" in out
+    assert "FAILED   dataset: no dataset file data/mnist-multiset.h5: build it with `hsal-" in out
     assert "ok       name: my-counter\n" in out
 
 
@@ -151,7 +151,7 @@ def test_predictions_of_another_content_are_refused(submit, hand_in):
     code, out, _ = submit("entry")
     assert code == 1
     assert (
-        "FAILED   data set: submission.json states content cdcdcdcdcdcd, but data/toy.h5 has "
+        "FAILED   dataset: submission.json states content cdcdcdcdcdcd, but data/toy.h5 has "
         "ab12ab12ab12: predict the images of that file, or correct the hash\n" in out
     )
     assert "skipped  predictions, claimed numbers, copies: the dataset is not the stated one" in out

@@ -142,7 +142,7 @@ def invalid(field):
     return f"the field '{field}' of submission.json is missing or invalid"
 
 
-UNPREDICTED = ("data set", "predictions", "claimed numbers", "copies")
+UNPREDICTED = ("dataset", "predictions", "claimed numbers", "copies")
 
 
 def test_a_submission_that_states_nothing_is_checked(submit, hand_in):
@@ -177,7 +177,7 @@ def test_a_submission_that_states_nothing_is_checked(submit, hand_in):
         ),
         (
             {"data_set": {"name": "toy"}},
-            {"data set": invalid("data_set")} | ALONE,
+            {"dataset": invalid("data_set")} | ALONE,
         ),
         (
             {"data_set": {"content_sha256": CONTENT}},
@@ -206,7 +206,7 @@ def test_one_wrong_field_keeps_no_check_from_being_made_that_does_not_take_it(
             "claimed exact_match 0.5, recomputed",
         ),
         ({"seeds": [0, 1]}, "seeds", "3 problems\n         seed-0.jsonl is missing\n"),
-        ({"data_set": {"name": "toys"}}, "data set", "submission.json states toys, but data/toy.h"),
+        ({"data_set": {"name": "toys"}}, "dataset", "submission.json states toys, but data/toy.h"),
     ],
 )
 def test_what_else_is_wrong_beside_a_field_is_checked(submit, hand_in, changes, name, said):
