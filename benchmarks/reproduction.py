@@ -63,7 +63,7 @@ GRID = (
     *(f"{BASELINE}+{given}" for given in ("location_reward=yes", "teacher_forcing=yes")),
     f"{BASELINE}+location_reward=yes+teacher_forcing=yes",
 )[1:]
-"""Losses with and without the location reward, but for the two that part 1 has."""
+"""Losses with and without the location reward, except the two in part 1."""
 READINGS = (
     *(
         f"{HSAL}+{fields}"

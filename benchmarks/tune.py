@@ -64,7 +64,7 @@ COLUMNS = (
 _SETTING = ("learning_rate", "field", "value")
 
 Row = dict[str, str]
-"""One run, as it stands in the table."""
+"""One run: a row of the table."""
 Setting = tuple[str, ...]
 """The `_SETTING` of a trial."""
 

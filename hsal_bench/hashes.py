@@ -15,8 +15,8 @@ def check_sha256(hashes: Mapping[str, str | None]) -> None:
     """Refuse a text that is no SHA-256 as `hashlib` writes it."""
     for name, text in hashes.items():
         if text is not None and not is_sha256(text):
-            told = shown(text, _SHOWN)
-            raise ValueError(f"{name} is '{told}': it must be 64 digits 0-9 and a-f, a SHA-256")
+            value = shown(text, _SHOWN)
+            raise ValueError(f"{name} is '{value}': it must be 64 digits 0-9 and a-f, a SHA-256")
 
 
 def is_sha256(text: str) -> bool:

@@ -49,7 +49,7 @@ def parse(text: str, number: type[float] | type[Decimal] = float) -> Any:
             text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=finite
         )
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
     _refuse_deep(value, MAX_DEPTH)
     return value
 
@@ -80,7 +80,7 @@ def _refuse_deep(value: Any, left: int) -> None:
     if not isinstance(value, dict | list):
         return
     if not left:
-        raise ValueError("nested too deep")
+        raise ValueError("nested too deeply")
     for part in value.values() if isinstance(value, dict) else value:
         _refuse_deep(part, left - 1)
 

@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def explain_usage(error: click.ClickException) -> str:
-    """Return one line: the command, what is wrong with its use, and where to find help."""
+    """Return one line: the command, the usage error, and where to find help."""
     message = one_line(error.format_message()).rstrip(".")
     context = getattr(error, "ctx", None)
     if context is None:

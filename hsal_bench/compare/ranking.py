@@ -248,4 +248,4 @@ def _refuse(methods: Mapping[str, Sequence[Record]]) -> None:
             f"{name} on content {content[:8]}, {number:,} images, metrics {version}"
             for (content, version, number), name in images.items()
         )
-        raise UsageError(f"ranks need the same images and metrics: {'; '.join(methods_on)}")
+        raise UsageError(f"runs on different images or metrics: {'; '.join(methods_on)}")

@@ -64,8 +64,8 @@ def _source(path: Path) -> Source:
     record = read_record(file)
     if record.status != "ok":
         raise UsageError(f"{path} {record.status} ({record.reason}): there is nothing to compare")
-    beside = file.with_name("predictions.jsonl")
-    return Source(label(record), path, record, beside if beside.is_file() else None)
+    predictions = file.with_name("predictions.jsonl")
+    return Source(label(record), path, record, predictions if predictions.is_file() else None)
 
 
 def _names(a: Path, b: Path) -> tuple[str, str]:
@@ -84,7 +84,7 @@ def _record_in(folder: Path) -> Path:
     inside = sorted(folder.rglob("record.json"))
     if inside:
         runs = f"holds {len(inside)} runs" if len(inside) > 1 else "holds a run"
-        raise UsageError(f"{folder} {runs}: name one, as {inside[0].parent}")
+        raise UsageError(f"{folder} {runs}: name one, such as {inside[0].parent}")
     stopped = (folder / CHECKPOINT).exists()
     remedy = UNFINISHED if stopped else "name a run's folder, or a predictions file"
     raise UsageError(f"no record.json in {folder}: {remedy}")

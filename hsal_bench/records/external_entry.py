@@ -1,4 +1,4 @@
-"""What authors state about predictions that were made elsewhere."""
+"""The authors' statement about predictions made elsewhere."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Predictions files: one JSON line per image of a split, written here or anywhere else.
 
-A line is `{"id": 17, "labels": [3, 3, 7], "confidence": 0.98}`: the image's row in the split, the
-predicted multiset in any order, and optionally, on all lines or on none, the confidence. A file
-with any problem is rejected; each cause is reported once.
+A line is `{"id": 17, "labels": [3, 3, 7], "confidence": 0.98}`: the image's row in the split, its
+labels in any order, and, on all lines or none, the confidence. Each problem is reported once.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _EXTRA_LINES = ("duplicate id", "empty: remove it")
 Predictions = tuple[Int[np.ndarray, "images classes"], Float[np.ndarray, " images"] | None]
 
 
-class BadPredictions(UsageError):  # noqa: N818 - it names what is wrong
+class BadPredictions(UsageError):  # noqa: N818 - the name states the problem
     """An invalid predictions file. `problems` are as `listed` returns them, one per cause.
 
     lines, last: number of lines and the highest id; 0 and -1 if the lines were not read.

@@ -130,7 +130,7 @@ class PeakMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run. `metrics` are computed on the whole test split and include attention metrics.
+    """One run. `metrics` are computed on the complete test split and include attention metrics.
 
     `reason` says why a run is not "ok"; such a run has neither `metrics` nor `correct`.
     `method_sha256` is the hash of the method's file; None for a method found by name.

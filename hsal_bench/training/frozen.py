@@ -235,5 +235,5 @@ def _check(model: FrozenModel, data: DataFile) -> None:
     if sha256 != model.sha256:
         raise UsageError(
             f"{model.path} has sha256 {sha256[:8]}, but model.json states {model.sha256[:8]}: the "
-            "files were changed or belong to another version of hsal-bench; get both again"
+            "files were changed or belong to another version of hsal-bench; get new copies of both"
         )

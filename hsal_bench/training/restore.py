@@ -70,7 +70,7 @@ def trained(
 def _class_of(record: Record, folder: Path) -> Any:
     if record.method_sha256:
         raise UsageError(
-            f"the method of {folder} was given as a file, and a record does not state its path: "
+            f"the method of {folder} came from a file, and records do not store its path: "
             "install it as a package (docs/add-a-method.md) and train it by name"
         )
     return load_method(record.method)

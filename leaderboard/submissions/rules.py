@@ -80,7 +80,7 @@ def _seeds(entry: Opened) -> str:
     names, files = list(wanted.values()), predictions_files(entry.files)
     missing = [f"{name} is missing" for name in names if name not in files]
     extra = [
-        f"{name} belongs to no seed in {STATEMENT}: expected {' and '.join(names)}"
+        f"{name} matches no seed in {STATEMENT}: expected {' and '.join(names)}"
         for name in files
         if name not in names
     ]

@@ -37,9 +37,9 @@ def test_nan_is_null_wherever_it_stands():
         ("1" * 60 + "e999", "it holds 1{40}..."),
         ('{"a": 1, "a": 1}', "duplicate key 'a'"),
         ('{"\x1b": 1, "\x1b": 1}'.replace("\x1b", "\\u001b"), r"duplicate key '\\x1b'"),
-        ("[" * 100_000, "nested too deep"),
-        ('{"a":' * 100_000, "nested too deep"),
-        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested too deep"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested too deeply"),
         ("1" * 5000, "Exceeds the limit"),
     ],
 )

@@ -80,9 +80,7 @@ def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(su
     code, out, err = submit("entry")
     assert code == 1
     assert "FAILED   submission.json: link is not a web address" in out
-    assert (
-        "FAILED   dataset: no dataset 'mnist-multiste' and no file data/mnist-multiste.h5" in out
-    )
+    assert "FAILED   dataset: no dataset 'mnist-multiste' and no file data/mnist-multiste.h5" in out
     assert "did you mean 'mnist-multiset'" in out
     assert "skipped  predictions, claimed numbers, copies: the dataset is missing\n" in out
     assert err.startswith("error: entry: 2 of 8 checks failed: submission.json, dataset")
@@ -141,7 +139,7 @@ def test_files_that_fit_no_seed_and_seeds_without_a_file_are_told(submit, hand_i
     assert code == 1
     assert "         seed-1.jsonl is missing\n" in out
     assert (
-        "seed-2.jsonl belongs to no seed in submission.json: expected seed-0.jsonl and seed-1.jsonl"
+        "seed-2.jsonl matches no seed in submission.json: expected seed-0.jsonl and seed-1.jsonl"
         in out
     )
 

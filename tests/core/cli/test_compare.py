@@ -245,7 +245,7 @@ def test_what_cannot_be_compared_is_refused(run, bad, tmp_path, toy_file):
 def test_folders_that_are_no_run_are_refused(run, tmp_path):
     a = run("runs/m/seed-0", [0])
     shutil.copytree(a, tmp_path / "runs/m/seed-1")
-    assert refused("runs", a) == "runs holds 2 runs: name one, as runs/m/seed-0"
+    assert refused("runs", a) == "runs holds 2 runs: name one, such as runs/m/seed-0"
     (tmp_path / "empty").mkdir()
     assert refused("empty", a) == (
         "no record.json in empty: name a run's folder, or a predictions file"

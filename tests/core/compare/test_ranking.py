@@ -230,8 +230,7 @@ def test_other_data_or_metrics_are_refused(runs, changes, told):
     with pytest.raises(UsageError) as refused:
         ranking({"a": runs(first(9)), "b": runs(first(9), **changes)})
     assert str(refused.value) == (
-        "ranks need the same images and metrics: a on content ab12ab12, 200 images, metrics 1; "
-        + told
+        "runs on different images or metrics: a on content ab12ab12, 200 images, metrics 1; " + told
     )
 
 

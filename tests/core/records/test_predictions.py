@@ -128,7 +128,7 @@ def test_what_a_run_writes_comes_back(tmp_path):
         ('{"id": 1, "labels": [}', "not JSON (Expecting value: line 1 column 22 (char 21))"),
         ("", "empty: remove it"),
         (b'{"id": 1, "labels": [], "\xff": 1}', "byte 26 is not UTF-8"),
-        ("[" * 200_000, "not JSON (nested too deep)"),
+        ("[" * 200_000, "not JSON (nested too deeply)"),
         (f'{{"id": 1{"0" * 400}, "labels": []}}', f"id 1{'0' * 39}... is not in this split"),
         (f'{{"id": 1, "labels": [], "confidence": 1{"0" * 400}}}', f"confidence is 1{'0' * 39}.."),
     ],
