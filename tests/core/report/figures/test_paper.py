@@ -291,7 +291,7 @@ def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"method_sha256": "a" * 64}, "was given as a file, and a record does not state"),
+        ({"method_sha256": "a" * 64}, "came from a file, and records do not store"),
         ({"selected_update": 7}, "best.pt is from update 10, but the record tested update 7: t"),
         (
             {"config": {"old": 1}},
