@@ -122,7 +122,7 @@ def describe(annotation: Any) -> str:
 
 
 def noun(kind: type) -> str:
-    """Return what a single value is, with its article: "a whole number"."""
+    """Return the noun for a single value with its article, such as "a whole number"."""
     return f"a {_NAMES[kind]}" if kind in _NAMES and kind is not bool else describe(kind)
 
 

@@ -30,7 +30,7 @@ class Listing:
     """A dataset or a method: its default options (a dataclass), and the presets' changes."""
 
     name: str
-    kind: Literal["data set", "method"]
+    kind: Literal["dataset", "method"]
     about: str
     defaults: Any
     presets: Mapping[str, Mapping[str, Any]]
@@ -38,7 +38,7 @@ class Listing:
     @property
     def command(self) -> str:
         """The command that sets its options."""
-        if self.kind == "data set":
+        if self.kind == "dataset":
             return f"hsal-bench generate {self.name} --OPTION VALUE"
         return f"hsal-bench run --model {self.name} --set OPTION=VALUE"
 
@@ -98,7 +98,7 @@ def _names_json() -> dict[str, Any]:
         about |= {own: dataset_names.generator_summary(own), **dataset_names.variations(own)}
     data_sets, methods, presets = list(about), _methods(), _presets()
     about |= methods | presets
-    kinds = {"data sets": data_sets, "methods": list(methods), "presets": list(presets)}
+    kinds = {"datasets": data_sets, "methods": list(methods), "presets": list(presets)}
     return {**kinds, "about": about}
 
 
@@ -149,7 +149,7 @@ def _data_set(name: str, others: Sequence[str]) -> Listing:
             f"no dataset, method or preset {name!r}: {dataset_names.unknown(name, others)}"
         )
     generator, spec = generator_and_spec
-    return Listing(name, "data set", dataset_names.dataset_summary(generator, name, spec), spec, {})
+    return Listing(name, "dataset", dataset_names.dataset_summary(generator, name, spec), spec, {})
 
 
 def _listing_json(listing: Listing) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _listing_json(listing: Listing) -> dict[str, Any]:
 
 def _print_listing(listing: Listing) -> None:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    dashes = listing.kind == "data set"
+    dashes = listing.kind == "dataset"
     kinds = field_types(type(listing.defaults))
     rows = [
         _Row(

@@ -168,7 +168,7 @@ def _system_errors(path: Path) -> Iterator[None]:
 
 
 def _identity(recipe: Recipe) -> str:
-    """Return what a part depends on besides its position, as JSON."""
+    """Return everything that determines the parts, except their position, as JSON."""
     header, layout = recipe.header.attributes(), recipe.layout
     arrays = {name: f"{dtype.str} {shape}" for name, (dtype, shape) in layout.arrays().items()}
     return json.dumps(

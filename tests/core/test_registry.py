@@ -54,8 +54,8 @@ def test_an_unknown_name_suggests_the_nearest(offer: Offer) -> None:
     assert str(caught.value) == (
         "no method 'hsal-lr': did you mean 'hsal-rl'? known: cross-entropy, hsal-rl"
     )
-    with pytest.raises(UsageError, match="no data set 'x': known: none"):
-        registry.load(registry.GENERATORS, "x", "data set")
+    with pytest.raises(UsageError, match="no dataset 'x': known: none"):
+        registry.load(registry.GENERATORS, "x", "dataset")
 
 
 def test_two_packages_with_one_name_are_both_named(offer: Offer) -> None:

@@ -32,7 +32,7 @@ def _batch(labels: list[list[int]] | None = None) -> Batch:
 
 
 def _spied(method: HsalRL) -> list[tuple[torch.Tensor | None, Rollout]]:
-    """Return what will hold each rollout of a method and the labels it was fed."""
+    """Return a list that collects the rollouts of a method and the labels it was fed."""
     seen, forward = [], method.network.forward
 
     def spy(V, T, choose, feed, *rest):

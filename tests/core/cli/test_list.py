@@ -72,7 +72,7 @@ def test_without_a_name_the_names_are_listed(known_generators):
 
 def test_everything_listed_says_what_it_is_within_the_width():
     found = json.loads(_call("--json"))
-    assert list(found["about"]) == [*found["data sets"], *found["methods"], *found["presets"]]
+    assert list(found["about"]) == [*found["datasets"], *found["methods"], *found["presets"]]
     assert all(found["about"].values())
     lines = _call(columns=60).splitlines()
     assert max(map(len, lines)) <= 60
@@ -154,7 +154,7 @@ def test_what_a_generator_makes_under_other_names_is_listed():
     lines = _call().splitlines()
     at = lines.index("  mnist-multiset: MNIST Multiset: 1 to 4 digits per image, repeats allowed")
     assert "    mnist-multiset-5to8: 5 to 8 digits of 20 to 24 px" in lines[at : at + 9]
-    assert "mnist-multiset-5to8" in json.loads(_call("--json"))["data sets"]
+    assert "mnist-multiset-5to8" in json.loads(_call("--json"))["datasets"]
     output = _call("kmnist-multiset-5to8")
     assert output.startswith("kmnist-multiset-5to8: 5 to 8 digits of 20 to 24 px\n")
     assert _option(output, "--min-objects")[0] == "--min-objects 5 whole number, from 0 to 255"
