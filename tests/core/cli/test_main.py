@@ -91,7 +91,7 @@ def test_list_as_json(monkeypatch, capsys):
     found = json.loads(out)
     assert code == 0
     assert {"hsal-rl", "cross-entropy"} <= set(found["methods"])
-    assert "mnist-multiset" in found["data sets"]
+    assert "mnist-multiset" in found["datasets"]
 
 
 @pytest.mark.parametrize(
