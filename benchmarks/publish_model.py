@@ -20,9 +20,9 @@ from torch import Tensor
 
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, UsageError
-from hsal_bench.files import writable_folder, write_state
+from hsal_bench.files import writable_folder
 from hsal_bench.method.contract import Setup
-from hsal_bench.training import activations, frozen
+from hsal_bench.training import activations, frozen, states
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training.activations import SCORE, SingleObject, SingleObjectConfig
 from hsal_bench.training.batches import example_set
@@ -68,7 +68,7 @@ def publish(source: FrozenModel, target: Path, data: DataFile, command: str | No
     sha256 = frozen.sha256_of(model.backbone, model.precision, whole, model.input_size)
     name = f"{data.header.name}--{model.backbone}--{sha256[:8]}"
     folder = writable_folder(target / name)
-    write_state(folder / "model.pt", half)
+    states.write(folder / "model.pt", half)
     rounded = replace(
         model,
         path=folder / "model.pt",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -42,19 +40,6 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) to `path`, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def write_state(path: Path, state: Any) -> None:
-    """Write `state` with `torch.save` to `path`, completely or not at all.
-
-    Goes through memory, because the error of torch's own writer on a full disk is unrecognisable.
-    """
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import click
 import torch
 
 from hsal_bench.data.file import DataFile
-from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.progress import progress
@@ -30,6 +29,7 @@ from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training import train as training
 from hsal_bench.training.batches import ExampleSet
 from hsal_bench.training.presets import Preset
+from hsal_bench.training.states import DamagedState
 
 
 @dataclass
@@ -92,9 +92,10 @@ class Bench:
         with log.catching():
             update, state = checkpoint.best_state(folder)
             if update != trained.selected_update:
-                raise UsageError(
+                raise DamagedState(
                     f"{folder / checkpoint.BEST} is of update {update}, but {folder / RECORD} "
-                    f"tested update {trained.selected_update}: use --restart to train again"
+                    f"tested update {trained.selected_update}: delete the folder {folder} to train "
+                    "this run again"
                 )
             inputs = self.inputs(method_run, trained.seed)
             test = inputs.test(method_run.cls.inputs, data)

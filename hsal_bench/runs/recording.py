@@ -122,10 +122,14 @@ class RunLog:
         return self.folder / RECORD
 
     def done_before(self) -> Record | None:
-        """Return the existing record of the same run, unless it failed."""
+        """Return the existing record of the same run, unless it failed or is damaged."""
         if not self.path.exists():
             return None
-        done = records.read_record(self.path)
+        try:
+            done = records.read_record(self.path)
+        except UsageError as error:
+            click.echo(f"{error}: scoring the run again", err=True)
+            return None
         return done if done.status != "failed" and same(done, self.start) else None
 
     @contextmanager

@@ -15,18 +15,18 @@ from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.records.find import CHECKPOINT
-from hsal_bench.records.record import Record, read_record
+from hsal_bench.records.record import Record
 from hsal_bench.runs import recording
 from hsal_bench.runs import request as requests
 from hsal_bench.runs.bench import Bench, say
-from hsal_bench.runs.eval_on import FOLDER, opened
+from hsal_bench.runs.eval_on import opened
 from hsal_bench.runs.methods import MethodRun, method_runs
-from hsal_bench.runs.recording import RECORD
 from hsal_bench.runs.request import Request
 from hsal_bench.training import backbones, checkpoint, presets
 from hsal_bench.training import device as devices
 from hsal_bench.training.checkpoint import Checkpoint
 from hsal_bench.training.presets import Preset
+from hsal_bench.training.states import DamagedState
 
 Run = tuple[MethodRun, int]
 """A method and a seed."""
@@ -61,17 +61,36 @@ def run(request: Request) -> list[Record]:
         _refuse_other_runs(bench, runs)
         require_intact(data)
         with opened(request, data) as others:
-            _refuse_lost_states(bench, runs, others)
-            records: list[Record] = []
-            for number, (method, seed) in enumerate(runs, 1):
-                record = bench.train(method, seed, f"{number} of {len(runs)}")
-                records.append(record)
-                if record.status == "ok":
-                    records += [bench.evaluate(method, record, other) for other in others]
-                elif others:
-                    title = f"{method.label} seed {seed}"
-                    say(f"{title}: {record.status}, so not evaluated on other datasets")
-            return records
+            return _run_all(bench, runs, others)
+
+
+def _run_all(bench: Bench, runs: Sequence[Run], others: Sequence[DataFile]) -> list[Record]:
+    """Run all; a run with a damaged state does not keep the others from running.
+
+    Raises:
+        DamagedState: after all the others, naming the damaged states.
+    """
+    records: list[Record] = []
+    damaged: list[str] = []
+    for number, (method, seed) in enumerate(runs, 1):
+        try:
+            record = bench.train(method, seed, f"{number} of {len(runs)}")
+            records.append(record)
+            if record.status == "ok":
+                records += [bench.evaluate(method, record, other) for other in others]
+            elif others:
+                title = f"{method.label} seed {seed}"
+                say(f"{title}: {record.status}, so not evaluated on other datasets")
+        except DamagedState as error:
+            say(f"{method.label} seed {seed}: {error}")
+            damaged.append(f"{method.label} seed {seed}: {error}")
+    if damaged:
+        raise DamagedState(
+            damaged[0]
+            if len(damaged) == 1
+            else f"{len(damaged)} of {len(runs)} runs have damaged states, see above"
+        )
+    return records
 
 
 def _preset(name: str, request: Request, device: torch.device) -> Preset:
@@ -123,7 +142,10 @@ def _refuse_other_runs(bench: Bench, runs: Iterable[Run]) -> None:
     paths_by_difference: dict[str, list[str]] = {}
     for method, seed in runs:
         folder = bench.folder(method, seed)
-        stopped = checkpoint.find(folder)
+        try:
+            stopped = checkpoint.find(folder)
+        except DamagedState:
+            continue  # reported when the run is due
         if stopped and (difference := _difference(bench, method, seed, stopped)):
             path = str(folder / CHECKPOINT)
             paths_by_difference.setdefault(difference, []).append(path)
@@ -135,28 +157,6 @@ def _refuse_other_runs(bench: Bench, runs: Iterable[Run]) -> None:
             for difference, paths in paths_by_difference.items()
         )
         raise UsageError(f"{problems}: use another --out, or --restart to start over")
-
-
-def _refuse_lost_states(bench: Bench, runs: Iterable[Run], others: Sequence[DataFile]) -> None:
-    """Refuse to evaluate trained methods whose state is missing.
-
-    Raises:
-        UsageError: naming all missing states.
-    """
-    if bench.request.restart:
-        return
-    lost = [
-        str(folder / checkpoint.BEST)
-        for method, seed in runs
-        if not checkpoint.has_best(folder := bench.folder(method, seed))
-        and any(not (folder / FOLDER / other.header.name / RECORD).exists() for other in others)
-        and _is_done(bench, method, seed)
-    ]
-    if lost:
-        raise UsageError(
-            f"the evaluation on other datasets needs {', '.join(lost)}, which "
-            f"{'is' if len(lost) == 1 else 'are'} missing: use --restart to train again"
-        )
 
 
 def _known_identity(bench: Bench, method: MethodRun, seed: int) -> dict[str, object]:
@@ -176,12 +176,3 @@ def _difference(bench: Bench, method: MethodRun, seed: int, stopped: Checkpoint)
     if difference or method.cls.inputs != "activations" or not activation:
         return difference
     return bench.inputs(method, seed).difference(activation)
-
-
-def _is_done(bench: Bench, method: MethodRun, seed: int) -> bool:
-    path = bench.folder(method, seed) / RECORD
-    if not path.exists():
-        return False
-    done = read_record(path)
-    known = _known_identity(bench, method, seed)
-    return done.status == "ok" and not options.difference(recording.identity(done), known, known)

@@ -24,20 +24,22 @@ from torch.nn import functional
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.data.verify import require_intact
-from hsal_bench.files import locked, write_state
+from hsal_bench.errors import UsageError
+from hsal_bench.files import locked, writable_folder
 from hsal_bench.method.contract import Batch, Prediction, Setup, Task
 from hsal_bench.method.gradient import GradientConfig, GradientMethod
 from hsal_bench.metrics.multiset import counts_from_labels
 from hsal_bench.options import as_config, option
 from hsal_bench.progress import progress
-from hsal_bench.training import backbones, checkpoint, frozen
+from hsal_bench.training import backbones, checkpoint, frozen, states
 from hsal_bench.training import device as devices
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training import train as training
 from hsal_bench.training.batches import example_set
-from hsal_bench.training.blocks import write_blocks
+from hsal_bench.training.blocks import is_intact, write_blocks
 from hsal_bench.training.frozen import FrozenModel
 from hsal_bench.training.presets import Budget, Precision
+from hsal_bench.training.states import DamagedState
 
 HALF_MAX = 65504.0
 SMALLER = "use a smaller activation model, or --device cpu"
@@ -132,8 +134,11 @@ class Tuning:
         return self.root / f"{self.single.header.name}--{self.config.backbone}--{fingerprint}"
 
     def done(self) -> FrozenModel | None:
-        """Return the model if it exists."""
-        return frozen.read(self.folder / "model.pt")
+        """Return the model if it exists and is intact."""
+        try:
+            return frozen.intact(self.folder / "model.pt")
+        except UsageError:
+            return None
 
 
 def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
@@ -149,14 +154,26 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
         if model := tuning.done():
             return model
         require_intact(tuning.single)
-        if stopped := checkpoint.find(folder):
-            resuming = stopped.resuming(device)
-            click.echo(f"fine-tuning {tuning.config.backbone}, in {folder}: {resuming}", err=True)
         with devices.enough_memory(f"fine-tuning {tuning.config.backbone}", SMALLER):
-            _train_model(tuning, device)
-    model = tuning.done()
-    assert model is not None
-    return model
+            try:
+                _discard_damaged(folder)
+                _train_model(tuning, device)
+            except DamagedState as error:
+                click.echo(f"{error}; starting over", err=True)
+                checkpoint.remove(folder)
+                _train_model(tuning, device)
+        return frozen.intact(folder / "model.pt")
+
+
+def _discard_damaged(folder: Path) -> None:
+    """Remove the description of a damaged model, with a message."""
+    description = folder / "model.json"
+    if description.exists():
+        try:
+            frozen.intact(folder / "model.pt")
+        except UsageError as error:
+            click.echo(f"{error}: fine-tuning again", err=True)
+            description.unlink()
 
 
 def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
@@ -190,23 +207,43 @@ def volumes(
 ) -> dict[str, Tensor]:
     """Return the activations of splits, float16 [N, C, h, w], memory-mapped from files in `root`.
 
-    Missing files are computed block by block; an interrupted computation resumes.
+    Missing and damaged files are computed block by block; an interrupted computation resumes.
+    Every file is checked against its hashes.
     """
     header = data.header
     folder = root / f"{header.name}-{header.content_sha256[:8]}--{model.sha256[:8]}"
     paths = {split: folder / f"{split}.npy" for split in splits}
-    if not all(path.exists() for path in paths.values()):
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def missing() -> dict[str, Path]:
+        return {
+            split: path
+            for split, path in paths.items()
+            if not is_intact(path, data.layout.sizes[split], identity(model, data, split))
+        }
+
+    if missing():
+        writable_folder(folder)
         work = f"computing activations in {folder}"
         with locked(folder, work, wait=True), devices.enough_memory(work, SMALLER):
             network = frozen.load(model, data, device)
-            for split, path in paths.items():
-                if not path.exists():
-                    _write_volumes(network, data, split, path, device)
+            for split, path in missing().items():
+                if path.exists():
+                    click.echo(f"{path} is damaged or has no hashes: computing it again", err=True)
+                _write_volumes(network, model, data, split, path, device)
     return {
         # Copy-on-write: torch expects writable arrays, but nothing writes to them.
         split: torch.from_numpy(np.load(path, mmap_mode="c"))
         for split, path in paths.items()
+    }
+
+
+def identity(model: FrozenModel, data: DataFile, split: str) -> dict[str, Any]:
+    """Return everything that determines the activations of a split."""
+    return {
+        "content_sha256": data.header.content_sha256,
+        "split": split,
+        "model_sha256": model.sha256,
+        "version": backbones.VERSION,
     }
 
 
@@ -220,6 +257,9 @@ def task_of(data: DataFile, input_shape: tuple[int, int, int]) -> Task:
 def _train_model(tuning: Tuning, device: torch.device) -> None:
     """Fine-tune, write model.pt, and finally model.json, which marks the model as complete."""
     single, config, budget, folder = tuning.single, tuning.config, tuning.budget, tuning.folder
+    if stopped := checkpoint.find(folder):
+        resuming = stopped.resuming(device)
+        click.echo(f"fine-tuning {config.backbone}, in {folder}: {resuming}", err=True)
     task = task_of(single, single.layout.image_shape)
     method = SingleObject(task, config, Setup(device, tuning.seed, budget.updates))
     data = {split: example_set(single, split, device) for split in SPLITS}
@@ -229,7 +269,7 @@ def _train_model(tuning: Tuning, device: torch.device) -> None:
         )
     best = {"run": tuning.identity, "test": run.best_update, "seconds": run.seconds}
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
-    write_state(folder / "model.pt", state)
+    states.write(folder / "model.pt", state)
     model = FrozenModel(
         path=folder / "model.pt",
         backbone=config.backbone,
@@ -262,7 +302,12 @@ def _file_sha256(path: str | None) -> str | None:
 
 @torch.no_grad()
 def _write_volumes(
-    network: backbones.ActivationModel, data: DataFile, split: str, path: Path, device: torch.device
+    network: backbones.ActivationModel,
+    model: FrozenModel,
+    data: DataFile,
+    split: str,
+    path: Path,
+    device: torch.device,
 ) -> None:
     images = torch.from_numpy(data.read(split, "images"))
 
@@ -272,4 +317,4 @@ def _write_volumes(
 
     work = f"activations of {data.header.name} {split}"
     with progress(work, len(images)) as report:
-        write_blocks(path, len(images), compute, report)
+        write_blocks(path, len(images), compute, identity(model, data, split), report)

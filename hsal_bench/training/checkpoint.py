@@ -1,7 +1,8 @@
 """Checkpoints: the state from which a training resumes, and the run that it belongs to.
 
 `checkpoint.pt` holds everything needed to resume, `best.pt` the state that scored best on the
-validation split, `evaluation.pt` the predictions so far of an evaluation under way.
+validation split, `evaluation.pt` the predictions so far of an evaluation under way. The checkpoint
+knows the hash of its `best.pt`: a different state is not used in its place.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import torch
 from torch import Tensor
 
 from hsal_bench.errors import UsageError
-from hsal_bench.files import write_state
 from hsal_bench.method.contract import Method
+from hsal_bench.method.validate import Breach
 from hsal_bench.options import difference
 from hsal_bench.records.find import CHECKPOINT
+from hsal_bench.training import states
+from hsal_bench.training.states import DamagedState
 
 BEST, CURVE, EVALUATION = "best.pt", "metrics.jsonl", "evaluation.pt"
 
@@ -32,6 +35,7 @@ class Progression:
     """The progress of a training run; the checkpoint holds it next to the method's state.
 
     seconds: the whole training; validating: the part of it spent on the validation split.
+    best_sha256: of the file best.pt; "" in older checkpoints.
     devices: the kinds of device it ran on ("cpu", "cuda"), in order.
     """
 
@@ -40,6 +44,7 @@ class Progression:
     validating: float = 0.0
     best_update: int = 0
     best_score: float = -1.0
+    best_sha256: str = ""
     curve: list[dict[str, float]] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
 
@@ -67,12 +72,11 @@ def find(folder: Path) -> Checkpoint | None:
     """Return the checkpoint of a folder, or None.
 
     Raises:
-        UsageError: it cannot be read.
+        DamagedState: it cannot be read.
     """
-    path = folder / CHECKPOINT
-    if not path.exists():
+    if not (folder / CHECKPOINT).exists():
         return None
-    state = load(path)
+    state = _load(folder, CHECKPOINT, "identity", "run")
     devices = state["run"].get("devices", [])
     return Checkpoint(
         json.loads(state["identity"]), state["run"]["update"], devices[-1] if devices else None
@@ -90,7 +94,7 @@ def save(
         "sums": [[list(names), values] for names, values in sums.items()],
         "method": method.state_dict(),
     }
-    write_state(folder / CHECKPOINT, state)
+    states.write(folder / CHECKPOINT, state)
 
 
 def resume(
@@ -99,12 +103,13 @@ def resume(
     """Load a folder's checkpoint into `method`; return its progress and its sums, on `device`.
 
     Raises:
-        UsageError: the checkpoint belongs to another run, is damaged, or does not fit the method.
+        UsageError: the checkpoint belongs to another run, or does not fit the method.
+        DamagedState: it is damaged, or best.pt next to it is not its own.
     """
     path = folder / CHECKPOINT
     if not path.exists():
         return Progression(), {}
-    state = load(path)
+    state = _load(folder, CHECKPOINT, "identity", "run", "method")
     if other := difference(json.loads(state["identity"]), identity, identity):
         raise UsageError(
             f"{path} belongs to another run ({other}): use another --out, or --restart to start "
@@ -119,10 +124,14 @@ def resume(
             f"({' '.join(str(error).split())[:200]}): --restart starts over"
         ) from error
     run = Progression(**state["run"])
-    if run.curve and (best := load(folder / BEST))["score"] > run.best_score:
-        # Killed between the two files: the better state came after this checkpoint. It may not
-        # recur where training is not reproducible.
-        run.best_update, run.best_score = best["update"], best["score"]
+    if run.curve:
+        best, sha256 = _best(folder)
+        if _is_newer(best, run, identity):
+            # Killed between the two files: the better state came after this checkpoint. It may not
+            # recur where training is not reproducible.
+            run.best_update, run.best_score, run.best_sha256 = best["update"], best["score"], sha256
+        else:
+            _require_own(folder, run, best, sha256)
     sums = {tuple(names): values.to(device) for names, values in state.get("sums", [])}
     return run, sums
 
@@ -137,18 +146,40 @@ def has_best(folder: Path) -> bool:
     return (folder / BEST).exists()
 
 
-def best_state(folder: Path) -> tuple[int, dict[str, Any]]:
-    """Return the update whose state scored best, and the method's state.
+def save_best(method: Method, run: Progression, folder: Path, identity: Mapping[str, Any]) -> None:
+    """Write the method's state as the best one, which has the update and score in `run`.
 
     Raises:
-        UsageError: it is missing or cannot be read.
+        Breach: at update 0, the state cannot be read back.
     """
     path = folder / BEST
-    if not path.exists():
-        raise UsageError(f"{path} is missing: --restart trains again")
-    best = load(path)
-    if not best.keys() >= {"update", "method"}:
-        raise UsageError(f"{path} was written by another hsal-bench: --restart trains again")
+    state = {
+        "identity": json.dumps(identity, sort_keys=True),
+        "update": run.best_update,
+        "score": run.best_score,
+        "method": method.state_dict(),
+    }
+    run.best_sha256 = states.write(path, state)
+    if run.best_update == 0:
+        try:
+            method.load_state_dict(states.read(path)[0]["method"])
+        except DamagedState as error:
+            raise Breach(_unreadable(method, state["method"], folder)) from error
+
+
+def best_state(folder: Path, run: Progression | None = None) -> tuple[int, dict[str, Any]]:
+    """Return the update whose state scored best, and the method's state.
+
+    run: the training that selected it; by default that of the checkpoint in the folder, if any.
+
+    Raises:
+        DamagedState: it is missing or damaged, or not the state that the training selected.
+    """
+    best, sha256 = _best(folder)
+    if run is None and (folder / CHECKPOINT).exists():
+        run = Progression(**_load(folder, CHECKPOINT, "run")["run"])
+    if run is not None:
+        _require_own(folder, run, best, sha256)
     return best["update"], best["method"]
 
 
@@ -158,14 +189,56 @@ def remove(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Return the state in a file, its tensors on the CPU.
+def _best(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return the content of best.pt and its hash. Raises DamagedState."""
+    return _load_with_hash(folder, BEST, "update", "score", "method")
 
-    Raises:
-        UsageError: it cannot be read.
-    """
+
+def _is_newer(best: Mapping[str, Any], run: Progression, identity: Mapping[str, Any]) -> bool:
+    """Whether a best state was written after the checkpoint of `run`, by the same run."""
+    own = "identity" not in best or not difference(json.loads(best["identity"]), identity, identity)
+    return own and best["update"] > run.curve[-1]["update"] and best["score"] > run.best_score
+
+
+def _require_own(folder: Path, run: Progression, best: Mapping[str, Any], sha256: str) -> None:
+    """Raise DamagedState if best.pt is not the state that the training `run` selected."""
+    same = (best["update"], best["score"]) == (run.best_update, run.best_score)
+    if not same or run.best_sha256 not in ("", sha256):
+        raise DamagedState(
+            f"{folder / BEST} is not the state of update {run.best_update:,} that this run "
+            f"selected: {_again(folder)}"
+        )
+
+
+def _load(folder: Path, name: str, *keys: str) -> dict[str, Any]:
+    return _load_with_hash(folder, name, *keys)[0]
+
+
+def _load_with_hash(folder: Path, name: str, *keys: str) -> tuple[dict[str, Any], str]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load has no specific error for a damaged file
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} cannot be read ({reason}): remove it to start over") from error
+        state, sha256 = states.read(folder / name)
+    except DamagedState as error:
+        raise DamagedState(f"{error}: {_again(folder)}") from error
+    if not (isinstance(state, dict) and state.keys() >= set(keys)):
+        raise DamagedState(f"{folder / name} is not a state of a run: {_again(folder)}")
+    return state, sha256
+
+
+def _again(folder: Path) -> str:
+    return f"delete the folder {folder} to train this run again"
+
+
+def _unreadable(method: Method, state: Mapping[str, Any], folder: Path) -> str:
+    """Return the message about a state that cannot be read back: it names the entries."""
+    entries = []
+    for name, value in state.items():
+        try:
+            states.write(folder / BEST, {name: value})
+            states.read(folder / BEST)
+        except Exception:
+            entries.append(f"{name!r} ({type(value).__name__})")
+    (folder / BEST).unlink(missing_ok=True)
+    return (
+        f"{type(method).__name__}.state_dict returned {', '.join(entries)}, which "
+        "torch.load(weights_only=True) does not read: use tensors, numbers, texts, lists and dicts"
+    )

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hsal_bench.files import write_state
 from hsal_bench.method.contract import Batch, Method, Prediction
 from hsal_bench.method.validate import check_confidence, check_counts, check_prediction
 from hsal_bench.metrics import scores as metrics
 from hsal_bench.metrics.attention import AttentionSums, attention_sums
-from hsal_bench.training import checkpoint
+from hsal_bench.training import checkpoint, states
 from hsal_bench.training import device as devices
 from hsal_bench.training.batches import ExampleSet, evaluation_batches
 
@@ -68,7 +67,7 @@ def evaluate(
     for start, batch in evaluation_batches(examples, size, sum(len(b["counts"]) for b in done)):
         done.append(_predict(method, batch, examples, start))
         if kept and done[-1]["seconds"] > KEEP_AFTER:
-            write_state(kept, {"identity": key, "batches": done})
+            states.write(kept, {"identity": key, "batches": done})
     result = _scored(method, examples, done)
     if kept:
         kept.unlink(missing_ok=True)
@@ -79,8 +78,11 @@ def _resumed(kept: Path | None, key: str) -> list[dict[str, Any]]:
     """Return the batches that an interrupted evaluation saved, as from `_predict`."""
     if kept is None or not kept.exists():
         return []
-    state = checkpoint.load(kept)
-    return state["batches"] if state["identity"] == key else []
+    try:
+        state, _ = states.read(kept)
+    except states.DamagedState:
+        return []  # they are predicted again
+    return state["batches"] if state.get("identity") == key else []
 
 
 def _predict(method: Method, batch: Batch, examples: ExampleSet, start: int) -> dict[str, Any]:

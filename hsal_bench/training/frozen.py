@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import pickle
 import shutil
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,10 +26,11 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import PACKAGE, replacing, write_text
 from hsal_bench.jsonio import typed
 from hsal_bench.records.record import Activation
-from hsal_bench.training import backbones
+from hsal_bench.training import backbones, states
 from hsal_bench.training.presets import PUBLISHED, Precision
 
-_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
+_DIGEST = "description_sha256"
+"""The field of `model.json` with the hash of all others."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def write(model: FrozenModel) -> None:
     facts = dataclasses.asdict(model)
     del facts["path"]
     known = {name: value for name, value in facts.items() if value is not None}
+    known[_DIGEST] = _digest(known)
     write_text(model.path.with_name("model.json"), json.dumps(known, indent=1) + "\n")
 
 
@@ -89,7 +92,7 @@ def read(weights: Path) -> FrozenModel | None:
     """Return the model of the file `weights`; None if there is no `model.json` next to it.
 
     Raises:
-        UsageError: `model.json` is invalid.
+        UsageError: `model.json` is invalid or was changed.
     """
     path = weights.with_name("model.json")
     if not path.is_file():
@@ -99,16 +102,63 @@ def read(weights: Path) -> FrozenModel | None:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not JSON ({error})") from error
     if isinstance(facts, dict):
+        stated = facts.pop(_DIGEST, None)  # older files have none
+        if stated not in (None, _digest(facts)):
+            raise UsageError(f"{path} was changed or is damaged: its content has another hash")
         facts["path"] = weights
     model: FrozenModel = typed(FrozenModel, facts, str(path))
     return model
 
 
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def intact(weights: Path) -> FrozenModel:
+    """Return the model of the file `weights`, whose content was checked against its hash.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
+    model = read(weights)
+    if model is None:
+        raise UsageError(f"{weights.with_name('model.json')} is missing")
+    state_of(model)
+    return model
+
+
+def state_of(model: FrozenModel) -> dict[str, Tensor]:
+    """Return the state of a model's network, checked against the hash in `model.json`.
+
+    Weights stored in half precision become float32.
+
+    Raises:
+        UsageError: the file is missing, damaged, or not the one that `model.json` describes.
+    """
+    stored, _ = states.read(model.path)
+    try:
+        state = {
+            name: value.float() if value.dtype == torch.float16 else value
+            for name, value in stored.items()
+        }
+        sha256 = sha256_of(model.backbone, model.precision, state, model.input_size)
+    except (AttributeError, TypeError) as error:
+        raise UsageError(f"{model.path} is not the state of a network") from error
+    if sha256 != model.sha256:
+        raise UsageError(
+            f"{model.path} has sha256 {sha256[:8]}, but model.json states {model.sha256[:8]}: the "
+            "files were changed or belong to another version of hsal-bench; get new copies of both"
+        )
+    return state
+
+
 def model_of(sha256: str, root: Path) -> FrozenModel | None:
-    """Return the finished model below `root` with that hash, or None."""
+    """Return the finished model below `root` with that hash, or None; damaged ones are skipped."""
     for path in sorted(root.glob("*/model.json")):
-        if json.loads(path.read_text())["sha256"] == sha256:
-            return read(path.with_name("model.pt"))
+        with suppress(UsageError):
+            model = read(path.with_name("model.pt"))
+            if model and model.sha256 == sha256:
+                return model
     return None
 
 
@@ -129,13 +179,20 @@ def sha256_of(
 def load(model: FrozenModel, data: DataFile, device: torch.device) -> backbones.ActivationModel:
     """Return the network of a model, for the images of `data`.
 
-    Weights stored in half precision become float32.
+    Raises:
+        UsageError: the model is damaged or does not fit.
     """
+    state = state_of(model)
     channels, classes = data.layout.image_shape[0], data.layout.num_classes
     network = backbones.build(
         model.backbone, channels, classes, None, model.precision, model.input_size
     )
-    network.load_state_dict(torch.load(model.path, map_location="cpu", weights_only=True))
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        fit = f"{data.header.name} has images of {channels} channels and {classes} classes"
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{model.path} cannot be used: {fit} ({reason})") from error
     return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
@@ -220,20 +277,11 @@ def _at(path: Path, backbone: str) -> FrozenModel:
 
 
 def _check(model: FrozenModel, data: DataFile) -> None:
-    """Refuse a model that does not fit the images, or whose hash is not the one in `model.json`."""
-    channels, classes = data.layout.image_shape[0], data.layout.num_classes
-    fit = f"{data.header.name} has images of {channels} channels and {classes} classes"
+    """Refuse a model that is damaged or does not fit the images."""
+    channels = data.layout.image_shape[0]
     if model.image_shape and model.image_shape[0] != channels:
-        raise UsageError(f"{model.path} is for {model.image_shape[0]} channels, but {fit}")
-    backbones.require(model.backbone, model.input_size)
-    try:
-        state = load(model, data, torch.device("cpu")).state_dict()
-    except (*_UNREADABLE, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{model.path} cannot be used: {fit} ({reason})") from error
-    sha256 = sha256_of(model.backbone, model.precision, state, model.input_size)
-    if sha256 != model.sha256:
         raise UsageError(
-            f"{model.path} has sha256 {sha256[:8]}, but model.json states {model.sha256[:8]}: the "
-            "files were changed or belong to another version of hsal-bench; get new copies of both"
+            f"{model.path} is for {model.image_shape[0]} channels, but {data.header.name} has "
+            f"images of {channels} channels"
         )
+    load(model, data, torch.device("cpu"))

@@ -19,6 +19,7 @@ from hsal_bench.method.load import load_method
 from hsal_bench.records.record import Record
 from hsal_bench.training import activations, checkpoint, frozen
 from hsal_bench.training.batches import ExampleSet, example_set
+from hsal_bench.training.states import DamagedState
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def _config(cls: Any, record: Record, folder: Path) -> Any:
 def _state(record: Record, folder: Path) -> dict[str, Any]:
     update, state = checkpoint.best_state(folder)
     if record.selected_update not in (None, update):
-        raise UsageError(
-            f"{folder / 'best.pt'} is from update {update}, but the record tested update "
+        raise DamagedState(
+            f"{folder / 'best.pt'} is of update {update}, but the record tested update "
             f"{record.selected_update}: train again with `hsal-bench run --restart`"
         )
     return state

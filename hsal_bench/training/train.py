@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from hsal_bench.errors import HsalBenchError
-from hsal_bench.files import write_state, write_text
+from hsal_bench.files import write_text
 from hsal_bench.interrupts import uninterrupted
 from hsal_bench.method.contract import Batch, Method
 from hsal_bench.method.validate import check_scalars
@@ -73,6 +73,7 @@ def train(
 
     Raises:
         UsageError: the folder holds a checkpoint of another run.
+        DamagedState: its checkpoint or best state is damaged.
         Breach: the method returns something that violates the contract.
         Diverged: the loss is not finite; the last good checkpoint stays.
         KeyboardInterrupt: SIGINT or SIGTERM; a checkpoint has been written.
@@ -94,14 +95,17 @@ def train(
     except KeyboardInterrupt as stop:
         training.save_at_stop()
         raise stop
-    method.load_state_dict(checkpoint.load(folder / checkpoint.BEST)["method"])
+    method.load_state_dict(checkpoint.best_state(folder, run)[1])
     return run
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
-    """Return the training curve in the folder of a run, finished or not."""
+    """Return the training curve in the folder of a run, finished or not; [] if it is damaged."""
     path = folder / checkpoint.CURVE
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError):
+        return []
 
 
 @dataclass
@@ -189,9 +193,7 @@ class _Training:
             run.curve.append({"update": run.update, **losses, **_validation(scores)})
             if scores[self.select_by] > run.best_score:
                 run.best_score, run.best_update = scores[self.select_by], run.update
-                score, method = run.best_score, self.method.state_dict()
-                best = {"update": run.update, "score": score, "method": method}
-                write_state(self.folder / checkpoint.BEST, best)
+                checkpoint.save_best(self.method, run, self.folder, self.identity)
             # Rewritten completely: a resumed run must not keep lines after its checkpoint.
             lines = (json.dumps(line) + "\n" for line in run.curve)
             write_text(self.folder / checkpoint.CURVE, "".join(lines))

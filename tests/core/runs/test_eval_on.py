@@ -12,7 +12,7 @@ from hsal_bench.records.find import record_paths
 from hsal_bench.records.record import read_record
 from hsal_bench.report.rows import data_set
 from hsal_bench.runs import recording
-from hsal_bench.training import activations
+from hsal_bench.training import activations, states
 from hsal_bench.training import train as training
 
 METHOD = '''
@@ -158,26 +158,30 @@ def test_training_anew_forgets_what_the_old_state_was_evaluated_on(bench, anothe
     assert not path_of("Free", "far").exists()
 
 
-def test_a_lost_state_is_told_before_any_work_with_the_remedy(bench, another_toy, monkeypatch):
+def test_a_lost_state_ends_its_own_run_alone(bench, another_toy):
     another_toy("near")
     bench(None)
-    lost = [path_of(method).with_name("best.pt") for method in ("Fixed", "Free")]
-    for path in lost:
-        path.unlink()
-    monkeypatch.setattr(training, "train", None)
+    path_of("Fixed").with_name("best.pt").unlink()
     code, _, err = bench("near")
     assert code == 2
+    folder = path_of("Fixed").parent
     assert err.splitlines()[-1] == (
-        f"error: the evaluation on other datasets needs {lost[0]}, {lost[1]}, which are missing: "
-        "use --restart to train again"
+        f"error: Fixed seed 0: {folder}/best.pt cannot be read (No such file or directory): delete "
+        f"the folder {folder} to train this run again"
     )
+    assert not path_of("Fixed", "near").exists()
+    assert read_record(path_of("Free", "near")).status == "ok"
 
 
 def test_a_state_of_another_training_is_not_taken_for_it(bench, another_toy):
     another_toy("near")
     bench(None, model="them.py:Free")
     state = path_of("Free").with_name("best.pt")
-    training.write_state(state, {"update": 7, "score": 1.0, "method": {"updates": 7}})
+    states.write(state, {"update": 7, "score": 1.0, "method": {"updates": 7}})
+    code, _, err = bench("near", model="them.py:Free")
+    assert code == 2
+    assert f"{state} is not the state of update 1 that this run selected" in err
+    state.with_name("checkpoint.pt").unlink()
     code, _, err = bench("near", model="them.py:Free")
     assert code == 2
     assert f"{state} is of update 7, but {path_of('Free')} tested update 1" in err

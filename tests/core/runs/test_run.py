@@ -743,12 +743,15 @@ def test_fine_tune_updates_chooses_the_published_model(bench, tmp_path, monkeypa
 def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path, monkeypatch):
     bench(*SHORT, model="count-classifier")
     (folder,) = (tmp_path / "data" / "activation-models").iterdir()
-    text = (folder / "model.json").read_text()
-    sha256 = json.loads(text)["sha256"]
-    (folder / "model.json").write_text(text.replace(sha256, "ef" * 32))
+    facts = json.loads((folder / "model.json").read_text())
+    del facts["description_sha256"]
+    (folder / "model.json").write_text(json.dumps(facts | {"sha256": "ef" * 32}))
     code, _, err = bench("--activation-model", folder, "--out", "new", model="count-classifier")
     assert code == 2
-    assert f"model.pt has sha256 {sha256[:8]}, but model.json states efefefef: the files" in err
+    assert (
+        f"model.pt has sha256 {facts['sha256'][:8]}, but model.json states efefefef: the files"
+        in err
+    )
     assert not list((tmp_path / "new").iterdir())
 
 

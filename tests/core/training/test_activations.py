@@ -93,7 +93,8 @@ def _pretend(tuning, device):
         "accuracy": 1.0,
     }
     path = tuning.folder / "model.json"
-    path.write_text(json.dumps({**facts, "sha256": tuning.folder.name}))
+    path.write_text(json.dumps({**facts, "sha256": frozen.sha256_of("small", "float32", {})}))
+    torch.save({}, tuning.folder / "model.pt")
 
 
 def test_a_damaged_single_object_set_is_refused(data, toy_file, tmp_path):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from hsal_bench.training.blocks import ROWS, write_blocks
+from hsal_bench.training.blocks import ROWS, is_intact, write_blocks
 
 ROWS_IN_ALL = 3 * ROWS + 5
+IDENTITY = {"split": "train"}
 ARRAY = np.arange(ROWS_IN_ALL * 6, dtype=np.float16).reshape(ROWS_IN_ALL, 2, 3)
 
 
@@ -29,7 +30,7 @@ def _write(path, stop_at=None, rows=ROWS_IN_ALL, array=ARRAY):
         return array[start:stop]
 
     try:
-        write_blocks(path, rows, compute)
+        write_blocks(path, rows, compute, IDENTITY)
     except StoppedError:
         assert not path.exists()
     return computed
@@ -38,7 +39,8 @@ def _write(path, stop_at=None, rows=ROWS_IN_ALL, array=ARRAY):
 def test_the_file_is_the_array(path):
     assert _write(path) == [0, 1, 2, 3]
     assert np.array_equal(np.load(path), ARRAY)
-    assert list(path.parent.iterdir()) == [path]
+    assert sorted(path.parent.iterdir()) == [path, path.with_name("train.npy.json")]
+    assert is_intact(path, ROWS_IN_ALL, IDENTITY)
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])
@@ -75,5 +77,48 @@ def test_the_part_of_an_array_of_another_length_is_dropped(path):
 
 def test_progress_counts_rows(path):
     done = []
-    write_blocks(path, ROWS_IN_ALL, lambda start, stop: ARRAY[start:stop], done.append)
+    write_blocks(path, ROWS_IN_ALL, lambda start, stop: ARRAY[start:stop], IDENTITY, done.append)
     assert done == [ROWS, 2 * ROWS, 3 * ROWS, ROWS_IN_ALL]
+
+
+def _swap(content):
+    """Exchange the first two rows."""
+    rows = content[-ROWS_IN_ALL * 12 :]
+    return content[: -ROWS_IN_ALL * 12] + rows[12:24] + rows[:12] + rows[24:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "intact"),
+    [
+        (_flip, 1),
+        (_swap, 0),
+        (lambda content: content[: -ROWS * 12] + bytes(ROWS * 12), 2),
+        (_cut, 3),
+        (lambda content: content + b"x", 4),
+        (lambda content: content.replace(b"<f2", b"<i2"), 0),
+        (lambda content: content.replace(b"2, 3)", b"3, 2)"), 0),
+        (lambda content: b"", 0),
+    ],
+)
+def test_a_damaged_array_is_noticed_and_computed_again_from_the_damage_on(path, damage, intact):
+    _write(path)
+    path.write_bytes(damage(path.read_bytes()))
+    assert not is_intact(path, ROWS_IN_ALL, IDENTITY)
+    assert _write(path) == list(range(intact, 4))
+    assert is_intact(path, ROWS_IN_ALL, IDENTITY)
+    assert np.array_equal(np.load(path), ARRAY)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"identity": {"split": "train"}}'])
+def test_an_array_without_its_hashes_is_not_trusted(path, content):
+    _write(path)
+    path.with_name("train.npy.json").write_bytes(content)
+    assert not is_intact(path, ROWS_IN_ALL, IDENTITY)
+
+
+def test_an_array_of_another_identity_is_computed_again(path):
+    _write(path)
+    other = {"split": "valid"}
+    assert not is_intact(path, ROWS_IN_ALL, other)
+    write_blocks(path, ROWS_IN_ALL, lambda start, stop: -ARRAY[start:stop], other)
+    assert np.array_equal(np.load(path), -ARRAY)

@@ -42,9 +42,15 @@ def library(tmp_path, monkeypatch):
 def _publish(model, library, **changes):
     folder = library / changes.pop("name", "one")
     shutil.copytree(model.path.parent, folder)
-    facts = json.loads((folder / "model.json").read_text())
-    (folder / "model.json").write_text(json.dumps(facts | changes))
+    (folder / "model.json").write_text(_described(folder / "model.json", changes))
     return folder
+
+
+def _described(path, changes):
+    """Return the content of model.json with changes, as a version without its hash wrote it."""
+    facts = json.loads(path.read_text())
+    del facts["description_sha256"]
+    return json.dumps(facts | changes)
 
 
 @pytest.mark.parametrize("of", ["folder", "file", "published"])
@@ -89,7 +95,7 @@ def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, m
     ("changes", "message"),
     [
         ({"backbone": "resnet34"}, "is a resnet34, but the run uses small: add --backbone resn"),
-        ({"image_shape": [3, 8, 8]}, "is for 3 channels, but toy has images of 1 channels and 3"),
+        ({"image_shape": [3, 8, 8]}, "is for 3 channels, but toy has images of 1 channels"),
         ({"accuracy": "high"}, "model.json: accuracy is 'high': it must be a number"),
     ],
 )
@@ -103,6 +109,10 @@ def test_a_model_of_other_classes_is_refused(data, model, library):
     state = torch.load(folder / "model.pt", weights_only=True)
     state["classifier.weight"], state["classifier.bias"] = torch.zeros(7, 192), torch.zeros(7)
     torch.save(state, folder / "model.pt")
+    sha256 = frozen.sha256_of("small", "float32", state)
+    (folder / "model.json").write_text(
+        json.dumps(json.loads((folder / "model.json").read_text()) | {"sha256": sha256})
+    )
     with pytest.raises(UsageError, match=r"toy has images of 1 channels and 3 classes \(Error"):
         frozen.given(str(folder), "small", data)
 
@@ -110,7 +120,7 @@ def test_a_model_of_other_classes_is_refused(data, model, library):
 def test_a_file_that_is_not_there_or_no_model_is_refused(data, model, library):
     folder = _publish(model, library)
     (folder / "model.pt").write_bytes(b"PK")
-    with pytest.raises(UsageError, match=r"model\.pt cannot be used: toy has"):
+    with pytest.raises(UsageError, match=r"model\.pt is no torch file"):
         frozen.given(str(folder), "small", data)
     (folder / "model.json").unlink()
     with pytest.raises(UsageError, match=r"no file .*one/model\.json; give a model\.pt with its"):
@@ -196,7 +206,7 @@ def test_a_model_keeps_its_input_size(data, tmp_path):
 
 def _change(model, **changes):
     path = model.path.with_name("model.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(_described(path, changes))
 
 
 def test_seeds_give_models_of_their_own(data, model, tmp_path):
@@ -222,3 +232,30 @@ def test_a_given_model_is_kept_for_what_looks_it_up_later(data, model, tmp_path)
     found = frozen.model_of(model.sha256, tmp_path / "other")
     assert found == replace(model, path=kept / "model.pt")
     assert found.path.read_bytes() == model.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.replace(b'"accuracy": ', b'"accuracy": 1'),
+        lambda content: content[:-20],
+        lambda content: b"",
+    ],
+)
+def test_a_changed_description_is_noticed(damage, model):
+    path = model.path.with_name("model.json")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UsageError, match=r"model\.json"):
+        frozen.intact(model.path)
+    assert frozen.model_of(model.sha256, model.path.parents[1]) is None
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.json"])
+def test_a_damaged_model_is_fine_tuned_again(name, data, model, tmp_path, capsys):
+    path = model.path.with_name(name)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    config = SingleObjectConfig(backbone="small", learning_rate=0.01)
+    again = activations.fine_tune(Tuning(data, config, "from scratch", BUDGET, tmp_path / "m"), CPU)
+    assert again == model
+    assert "fine-tuning again" in capsys.readouterr().err

@@ -4,11 +4,13 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,12 +19,14 @@ from hsal_bench.errors import UsageError
 from hsal_bench.interrupts import SIGNALS, terminate_like_ctrl_c
 from hsal_bench.method.contract import Batch, Prediction, Setup, Task
 from hsal_bench.method.gradient import GradientConfig, GradientMethod, cosine
+from hsal_bench.method.validate import Breach
 from hsal_bench.options import option
 from hsal_bench.training import checkpoint
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training import train as training
 from hsal_bench.training.batches import ExampleSet, training_batches
 from hsal_bench.training.presets import Budget
+from hsal_bench.training.states import DamagedState
 
 CLASSES = 3
 BUDGET = Budget(updates=12, batch_size=8, eval_every=4)
@@ -315,8 +319,48 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
 
 def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(UsageError, match=r"checkpoint\.pt cannot be read .*remove it"):
+    with pytest.raises(UsageError, match=r"checkpoint\.pt is no torch file.*: delete the folder"):
         training.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
+
+
+def _flip(content):
+    content[len(content) // 2] ^= 1
+
+
+@pytest.mark.parametrize("damage", [_flip, lambda content: content.clear()])
+@pytest.mark.parametrize("name", ["best.pt", "checkpoint.pt"])
+def test_damaged_states_are_not_used(tmp_path, name, damage):
+    training.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
+    content = bytearray((tmp_path / name).read_bytes())
+    damage(content)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DamagedState, match=f"{name}.*: delete the folder {tmp_path} to train"):
+        training.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
+
+
+@pytest.mark.parametrize("other", ["another seed", "another budget", "an earlier state"])
+def test_the_best_state_of_another_training_is_not_used(tmp_path, other):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    for folder in (run, elsewhere):
+        folder.mkdir()
+    training.train(_toy(), DATA, BUDGET, 0, run, IDENTITY)
+    seed = 1 if other == "another seed" else 0
+    updates = 4 if other == "an earlier state" else 8 if other == "another budget" else 12
+    budget = dataclasses.replace(BUDGET, updates=updates)
+    training.train(_toy(), DATA, budget, seed, elsewhere, IDENTITY | {"other": other})
+    shutil.copy(elsewhere / "best.pt", run / "best.pt")
+    with pytest.raises(DamagedState, match=r"best\.pt is not the state of update \d+ that"):
+        training.train(_toy(), DATA, BUDGET, 0, run, IDENTITY)
+
+
+def test_a_state_that_cannot_be_read_back_is_found_at_the_start(tmp_path):
+    method = _toy()
+    plain = method.state_dict
+    method.state_dict = lambda: plain() | {"step": np.float64(3)}
+    with pytest.raises(Breach, match=r"state_dict returned 'step' \(float64\), which torch.load"):
+        training.train(method, DATA, BUDGET, 0, tmp_path, IDENTITY)
+    assert not (tmp_path / "best.pt").exists()
+    assert method.network is not None
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):

@@ -10,7 +10,6 @@ import torch
 from hsal_bench.cli import figures as cli_figures
 from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
-from hsal_bench.files import write_state
 from hsal_bench.method.contract import Prediction, Trace
 from hsal_bench.records.record import (
     Activation,
@@ -21,6 +20,8 @@ from hsal_bench.records.record import (
     write_record,
 )
 from hsal_bench.report.figures import paper, style
+from hsal_bench.training import activations, frozen, states
+from hsal_bench.training.blocks import write_blocks
 from hsal_bench.training.restore import trained
 
 CURVE = (
@@ -85,7 +86,7 @@ def of_toy(ok, toy_file, tmp_path, monkeypatch):
         write_record(record, path)
         if state:
             best = {"update": 10, "score": 0.4, "method": {"learnt": 0}}
-            write_state(path.with_name("best.pt"), best)
+            states.write(path.with_name("best.pt"), best)
         return path
 
     return leave
@@ -292,7 +293,7 @@ def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
     ("changes", "told"),
     [
         ({"method_sha256": "a" * 64}, "came from a file, and records do not store"),
-        ({"selected_update": 7}, "best.pt is from update 10, but the record tested update 7: t"),
+        ({"selected_update": 7}, "best.pt is of update 10, but the record tested update 7: t"),
         (
             {"config": {"old": 1}},
             "the config in runs/seed-0: the field 'breaks' is missing; the config",
@@ -309,14 +310,14 @@ def test_a_run_that_cannot_be_loaded_again_is_told(of_toy, figures_command, chan
 
 def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, another_toy, toy_file):
     best = of_toy().with_name("best.pt")
-    write_state(best, {"update": 10, "method": {"weights": 1}})
+    states.write(best, {"update": 10, "score": 0.4, "method": {"weights": 1}})
     (err,) = figures_command("--only", "2")[2]
     assert "best.pt does not fit the current looker ('learnt'): train again" in err
-    write_state(best, {"network": 1})
+    states.write(best, {"network": 1})
     (err,) = figures_command("--only", "2")[2]
-    assert "best.pt was written by another hsal-bench: --restart trains again" in err
+    assert "best.pt is not a state of a run: delete the folder" in err
     another_toy("other").replace(toy_file)
-    write_state(best, {"update": 10, "method": {"learnt": 0}})
+    states.write(best, {"update": 10, "score": 0.4, "method": {"learnt": 0}})
     (err,) = figures_command("--only", "2")[2]
     assert "toy-x.h5 has content" in err
     assert "name the folder of that dataset with --datasets" in err
@@ -342,7 +343,11 @@ def test_activations_are_those_of_the_record(of_toy, tmp_path):
     content = record.data_set.content_sha256[:8]
     volumes = tmp_path / "activations" / f"toy-{content}--efefefef" / "test.npy"
     volumes.parent.mkdir(parents=True)
-    np.save(volumes, np.full((60, 4, 3, 3), 2.5, np.float16))
+    array = np.full((60, 4, 3, 3), 2.5, np.float16)
+    with open_data(tmp_path / "toy-x.h5") as data:
+        model = frozen.read(folder / "model.pt")
+        identity = activations.identity(model, data, "test")
+    write_blocks(volumes, 60, lambda start, stop: array[start:stop], identity)
     with trained(record, path.parent, tmp_path, torch.device("cpu")) as it:
         assert it.method.learnt == 0
         assert it.method.task.input_shape == (4, 3, 3)
