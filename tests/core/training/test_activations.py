@@ -125,7 +125,7 @@ def test_volumes_are_computed_once_and_split_by_split(data, tmp_path, monkeypatc
     (tmp_path / "volumes").glob("*/test.npy").__next__().unlink()
     made = []
     write = activations._write_volumes
-    monkeypatch.setattr(activations, "_write_volumes", lambda *a: made.append(a[2]) or write(*a))
+    monkeypatch.setattr(activations, "_write_volumes", lambda *a: made.append(a[3]) or write(*a))
     again = activations.volumes(model, data, tmp_path / "volumes", CPU)
     assert made == ["test"]
     assert torch.equal(first["test"], again["test"])
