@@ -48,9 +48,11 @@ def uninterrupted() -> Iterator[None]:
 
 def _install(handlers: Mapping[signal.Signals, Any]) -> None:
     """Install signal handlers; a signal that arrives meanwhile waits until all are in place."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    can_block = hasattr(signal, "pthread_sigmask")  # not on Windows
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if can_block else set()
     try:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -30,8 +30,12 @@ def build_file(
     *,
     workers: int,
     progress: Callable[[int, int], None] | None = None,
+    is_done: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Build the dataset file `path` from `recipe` and return its path.
+
+    Waits for another process that builds `path`. If `is_done`, called afterwards, returns True,
+    nothing is left to build.
 
     The content does not depend on the number of workers. `progress` is called with (examples
     finished, examples in total), first with those of an earlier build. An existing file stays
@@ -39,13 +43,17 @@ def build_file(
 
     Raises:
         UsageError: the folder cannot be written to.
-        HsalBenchError: another process is building this file, or the recipe fails.
+        BusyError: another process is building this file, and this one may not wait.
+        HsalBenchError: the recipe fails.
         OSError: the system's own error (ENOSPC: the disk is full).
     """
     writable_folder(path.parent)
     jobs = split_jobs(recipe.layout)
     total = sum(recipe.layout.sizes.values())
     with Parts.open(recipe, path) as parts:
+        if is_done():
+            parts.remove()
+            return path
         present = parts.intact()
         pending = [job for job in jobs if job.name not in present]
         done = total - sum(map(len, pending))
@@ -119,9 +127,12 @@ def _run(
         return
     from joblib import Parallel, delayed
 
+    from hsal_bench.data.workers import worker_processes
+
     # joblib passes large arrays to workers as shared memory maps, gives each worker its share of
     # the cores for BLAS, and requests only as many makers as keep the workers busy.
-    parallel = Parallel(n_jobs=workers, return_as="generator")
+    with worker_processes(workers):
+        parallel = Parallel(return_as="generator")
     yield from parallel(
         delayed(_job_and_part)(recipe.layout, maker, job) for job, maker in recipe.makers(jobs)
     )
@@ -135,7 +146,7 @@ def _assemble(recipe: Recipe, jobs: list[Rows], parts: Parts, path: Path) -> Non
     # Imported here: worker processes import this module and do not need HDF5.
     from hsal_bench.data.fingerprints import write_fingerprints
 
-    with file_writer(recipe.layout, path, JOB_ROWS) as writer:
+    with file_writer(recipe.layout, path, JOB_ROWS, parts.folder / "joined.h5") as writer:
         for job in jobs:
             writer.add(job.split, job.start, parts.load(job.name))
         if hasattr(recipe, "fingerprints"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joblib import cpu_count, parallel_config
+from joblib import cpu_count
 
 from hsal_bench import registry
 from hsal_bench.data import leaks
@@ -18,6 +18,7 @@ from hsal_bench.data import names as dataset_names
 from hsal_bench.data.build import build_file
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Generator, Recipe, load_generator
+from hsal_bench.data.workers import worker_processes
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
 from hsal_bench.options import as_config, difference, field_types, replace
@@ -26,13 +27,17 @@ from hsal_bench.progress import progress
 
 @dataclass(frozen=True)
 class Job:
-    """A dataset to generate at `path`; `up_to_date`: the file exists and matches the spec."""
+    """A dataset to generate at `path`; `up_to_date`: the file exists and matches the spec.
+
+    force: replace an existing file.
+    """
 
     name: str
     generator: Generator
     spec: Any
     path: Path
     up_to_date: bool = False
+    force: bool = False
 
     @property
     def config(self) -> dict[str, Any]:
@@ -61,9 +66,8 @@ def plan(
     names = list(dict.fromkeys(names)) or registry.names(registry.GENERATORS)
     jobs = [_job(name, values, out, like) for name in names]
     _refuse_unused(values, jobs)
-    jobs = _one_per_file(jobs)
-    if not force:
-        jobs = [dataclasses.replace(job, up_to_date=_is_up_to_date(job)) for job in jobs]
+    jobs = [dataclasses.replace(job, force=force) for job in _one_per_file(jobs)]
+    jobs = [dataclasses.replace(job, up_to_date=_is_up_to_date(job)) for job in jobs]
     if not all(job.up_to_date for job in jobs):
         writable_folder(out)
     return jobs
@@ -90,7 +94,7 @@ def recipes(
         if job.up_to_date:
             continue
         try:
-            with parallel_config(n_jobs=workers or cpu_count()):
+            with worker_processes(workers or cpu_count()):
                 pairs.append((job, job.generator.recipe(job.spec, data_dir)))
         except SourceUnavailable as error:
             left -= 1
@@ -103,9 +107,18 @@ def recipes(
 def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> str:
     """Generate the file, showing progress; return a line about it, followed by its notes.
 
+    Waits for another process that generates it, and then uses that file.
+
     `workers`: processes, by default one per available core.
     """
     images = sum(recipe.layout.sizes.values())
+    existing = False
+
+    def is_done() -> bool:
+        nonlocal existing
+        existing = _is_up_to_date(job)
+        return existing
+
     started = time.monotonic()
     with progress(job.path.stem, images) as advance:
         build_file(
@@ -113,7 +126,10 @@ def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> str:
             job.path,
             workers=workers or cpu_count(),
             progress=lambda done, total: advance(done),
+            is_done=is_done,
         )
+    if existing:
+        return f"{job.path} is up to date"
     seconds = time.monotonic() - started
     with open_data(job.path) as data:
         header, warning = data.header, leaks.warning(data)
@@ -164,8 +180,8 @@ def _one_per_file(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _is_up_to_date(job: Job) -> bool:
-    """Whether the file exists and has the job's config. Raises UsageError: another config."""
-    if not job.path.exists():
+    """Whether the file needs no building. Raises UsageError: it exists with another config."""
+    if job.force or not job.path.exists():
         return False
     try:
         with open_data(job.path) as data:

@@ -9,10 +9,9 @@ import io
 import json
 import os
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +41,12 @@ class Parts:
     def open(cls, recipe: Recipe, path: Path) -> Iterator[Parts]:
         """Yield the parts of `path`, locked for this process; parts of another recipe are removed.
 
+        Waits for another process that is building `path`.
+
         Raises:
-            HsalBenchError: another process is building `path`.
+            BusyError: there is one, within `refusing_to_wait`.
         """
         parts = cls(path.with_name(f".{path.name}.parts"))
-        parts.folder.mkdir(exist_ok=True)
         with locked(parts.folder, f"building {path}"):
             parts._keep_only(_identity(recipe))
             yield parts
@@ -75,8 +75,13 @@ class Parts:
             return dict(stored)
 
     def remove(self) -> None:
-        """Remove the folder with all parts."""
-        shutil.rmtree(self.folder)
+        """Remove the folder with all parts, the lock last: a waiting process may recreate it."""
+        for file in self.folder.iterdir():
+            if file.name != "lock":
+                file.unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.folder / "lock").unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def _keep_only(self, identity: str) -> None:
         stored = self.folder / "build.json"
@@ -141,8 +146,10 @@ class FileWriter:
 
 
 @contextmanager
-def file_writer(layout: Layout, path: Path, small_rows: int) -> Iterator[FileWriter]:
-    """Yield a writer; its file replaces `path` when the block ends without an error.
+def file_writer(
+    layout: Layout, path: Path, small_rows: int, temporary: Path
+) -> Iterator[FileWriter]:
+    """Yield a writer of the file `temporary`; it replaces `path` at the end of the block.
 
     Raises:
         OSError: the system's own error (ENOSPC: the disk is full); `path` is unchanged.
@@ -150,7 +157,11 @@ def file_writer(layout: Layout, path: Path, small_rows: int) -> Iterator[FileWri
     # Imported here: worker processes import this module and do not need HDF5.
     import h5py
 
-    with replacing(path) as temporary, _system_errors(path), h5py.File(temporary, "w") as file:
+    with (
+        replacing(path, temporary),
+        _system_errors(path),
+        h5py.File(temporary, "w") as file,
+    ):
         yield FileWriter(file, layout, small_rows)
 
 

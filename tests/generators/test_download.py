@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench.errors import HsalBenchError, UsageError
-from hsal_bench.files import locked
+from hsal_bench.errors import UsageError
+from hsal_bench.files import BusyError, locked, refusing_to_wait
 from hsal_bench.generators import download as downloads
 from hsal_bench.generators.download import check_sha256
 
@@ -176,6 +176,6 @@ def test_without_a_network_the_remedy_is_named(path: Path) -> None:
 def test_one_process_at_a_time(server: Server, path: Path) -> None:
     path.parent.mkdir()
     busy = locked(path.parent, "busy")
-    with busy, pytest.raises(HsalBenchError, match=f"downloading into {path.parent}"):
+    with busy, refusing_to_wait(), pytest.raises(BusyError, match="another process is busy"):
         download(server, path)
     assert server.asked == []

@@ -14,6 +14,7 @@ from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Rows
 from hsal_bench.data.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
 from hsal_bench.errors import HsalBenchError
+from hsal_bench.files import BusyError, refusing_to_wait
 
 ARRAYS = ("images", "labels", "counts", "boxes", "source_index")
 
@@ -201,7 +202,8 @@ def test_two_builds_of_one_file_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with (
         writer.Parts.open(CountingRecipe(), path),
-        pytest.raises(HsalBenchError, match="another process is building"),
+        refusing_to_wait(),
+        pytest.raises(BusyError, match="another process is building"),
     ):
         build_file(CountingRecipe(), path, workers=1)
 

@@ -173,7 +173,7 @@ def test_a_process_waits_for_the_one_that_computes(data, tmp_path, monkeypatch, 
         monkeypatch.setattr(time, "sleep", finish)
         second = activations.volumes(model, data, tmp_path / "volumes", CPU, ["test"])["test"]
     assert torch.equal(first, second)
-    assert "waiting: another process is computing activations in" in capsys.readouterr().err
+    assert "waiting: another process is busy (host" in capsys.readouterr().err
 
 
 def test_first_weights_say_where_they_come_from(monkeypatch, capsys):
