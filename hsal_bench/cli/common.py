@@ -32,6 +32,11 @@ data_dir_option = click.option(
     type=FOLDER,
     help="Folder of the sources (such as MNIST's files); missing ones are downloaded there.",
 )
+no_wait_option = click.option(
+    "--no-wait",
+    is_flag=True,
+    help="Stop with an error instead of waiting for another process that makes the same files.",
+)
 format_option = click.option(
     "--format",
     "form",

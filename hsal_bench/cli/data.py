@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.cli.common import FOLDER, data_dir_option, print_checks
+from hsal_bench.cli.common import FOLDER, data_dir_option, no_wait_option, print_checks
 from hsal_bench.cli.spec_options import SpecCommand
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
+from hsal_bench.files import refusing_to_wait
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -32,12 +33,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="Number of processes.  [default: one per available core]",
 )
 @click.option("--force", is_flag=True, help="Build again, even if the file exists.")
+@no_wait_option
 def generate(
     datasets: tuple[str, ...],
     data_dir: Path,
     out: Path,
     workers: int | None,
     force: bool,
+    no_wait: bool,
     **options: str | bool | None,
 ) -> None:
     """Build datasets as HDF5 files.
@@ -57,8 +60,9 @@ def generate(
         if job.up_to_date:
             click.echo(f"{job.path} is up to date")
     warn = None if datasets else functools.partial(click.echo, err=True)
-    for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
-        click.echo(generation.generate_file(job, recipe, workers))
+    with refusing_to_wait(no_wait):
+        for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
+            click.echo(generation.generate_file(job, recipe, workers))
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from hsal_bench.cli.common import FOLDER, data_dir_option, datasets_option
+from hsal_bench.cli.common import FOLDER, data_dir_option, datasets_option, no_wait_option
 from hsal_bench.training.presets import Precision
 
 
@@ -49,6 +49,12 @@ from hsal_bench.training.presets import Precision
     "--out", default="runs", show_default=True, type=FOLDER, help="Folder for the results."
 )
 @datasets_option("Folder of datasets, activation models and activations.")
+@click.option(
+    "--cache",
+    type=FOLDER,
+    help="Folder for activations, and for activation models that --datasets does not have.  "
+    "[default: the folder of --datasets]",
+)
 @data_dir_option
 @click.option(
     "--set",
@@ -113,6 +119,7 @@ from hsal_bench.training.presets import Precision
     help="CPU threads; 1 is fastest on a busy machine.  [default: one per core]",
 )
 @click.option("--restart", is_flag=True, help="Start over: discard checkpoints and records.")
+@no_wait_option
 @click.option("--json", "as_json", is_flag=True, help="Print the metric table as JSON.")
 def run(
     models: tuple[str, ...],
@@ -120,6 +127,7 @@ def run(
     settings: tuple[str, ...],
     eval_on: str | None,
     as_json: bool,
+    no_wait: bool,
     **options: Any,
 ) -> None:
     """Train and evaluate methods.
@@ -128,6 +136,7 @@ def run(
     activations first if they are missing. After an interruption, the same command resumes from the
     last checkpoint.
     """
+    from hsal_bench.files import refusing_to_wait
     from hsal_bench.options import assignments
     from hsal_bench.runs import request as requests
 
@@ -144,7 +153,8 @@ def run(
     from hsal_bench.runs import run as work
     from hsal_bench.runs.artifacts import report
 
-    records = work.run(request)
+    with refusing_to_wait(no_wait):
+        records = work.run(request)
     report(records, request.out, as_json=as_json)
     if any(record.status == "failed" for record in records):
         sys.exit(1)

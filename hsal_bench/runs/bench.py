@@ -11,7 +11,7 @@ import click
 import torch
 
 from hsal_bench.data.file import DataFile
-from hsal_bench.files import writable_folder
+from hsal_bench.files import locked, writable_folder
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.progress import progress
 from hsal_bench.records import environment
@@ -46,9 +46,15 @@ class Bench:
     def train(self, method_run: MethodRun, seed: int, place: str) -> Record:
         """Train and score one method with one seed; return the record, which is written.
 
-        A run that is done already is read from disk. place: "1 of 3", for the closing line.
+        A run that is done already is read from disk. Waits for another process in its folder.
+        place: "1 of 3", for the closing line.
         """
-        log = self._log(method_run, seed)
+        folder = writable_folder(self.folder(method_run, seed))
+        with locked(folder, f"training in {folder}"):
+            return self._train(method_run, seed, folder, place)
+
+    def _train(self, method_run: MethodRun, seed: int, folder: Path, place: str) -> Record:
+        log = self._log(method_run, seed, folder)
         if done := log.done_before():
             say(f"{log.title}: done before, {log.path}")
             return done
@@ -80,6 +86,12 @@ class Bench:
         An evaluation that is done already is read from disk. trained: the record of the run.
         """
         folder = self.folder(method_run, trained.seed)
+        with locked(folder, f"evaluating in {folder}"):
+            return self._evaluate(method_run, trained, folder, data)
+
+    def _evaluate(
+        self, method_run: MethodRun, trained: Record, folder: Path, data: DataFile
+    ) -> Record:
         log = RunLog(
             self._recorder.evaluation(trained, data),
             writable_folder(folder / FOLDER / data.header.name),
@@ -129,9 +141,8 @@ class Bench:
         """Return the record of a run before it starts, without its activation model."""
         return self._recorder.run(method_run, self.preset_name, self.preset.train, seed, self.data)
 
-    def _log(self, method_run: MethodRun, seed: int) -> RunLog:
+    def _log(self, method_run: MethodRun, seed: int, folder: Path) -> RunLog:
         """Return the log of a run that is about to start; discard an earlier run for --restart."""
-        folder = writable_folder(self.folder(method_run, seed))
         if self.request.restart:
             (folder / RECORD).unlink(missing_ok=True)
             checkpoint.remove(folder)

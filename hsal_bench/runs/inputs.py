@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import errno
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,9 +54,7 @@ class Inputs:
         if key not in self._tests:
             inputs = None
             if kind == "activations":
-                root = self._activations_root
-                volumes = activations.volumes(self.frozen, data, root, self.device, ["test"])
-                inputs = volumes["test"]
+                inputs = self._volumes(data, ["test"])["test"]
             self._tests[key] = example_set(data, "test", self.device, inputs)
         return self._tests[key]
 
@@ -69,9 +68,11 @@ class Inputs:
         """The activation model: the given one, or one fine-tuned here."""
         model = self.given
         if model:
-            frozen.keep(model, self._models_root)
+            self._keep(model)
         else:
             with self._tuning() as tuning:
+                if not tuning.done():
+                    writable_folder(tuning.root)
                 model = activations.fine_tune(tuning, self.device)
         seed = f", seed {model.seed}" if model.seed else ""
         size = f" at {model.input_size} px" if model.input_size else ""
@@ -133,7 +134,7 @@ class Inputs:
         else:
             with self._tuning() as tuning:
                 model, name = tuning.done(), tuning.folder.name
-        other = frozen.model_of(sha256, self._models_root)
+        other = self._model_of(sha256)
         if (model and model.sha256 == sha256) or not (model or other):
             return ""
         other_name = other.path.parent.name if other else f"of sha256 {sha256[:8]}"
@@ -145,19 +146,52 @@ class Inputs:
 
     @cached_property
     def _activations(self) -> dict[str, ExampleSet]:
-        root = self._activations_root
-        volumes = activations.volumes(self.frozen, self.data, root, self.device)
+        volumes = self._volumes(self.data, SPLITS)
         return {
             split: example_set(self.data, split, self.device, volumes[split]) for split in SPLITS
         }
 
-    @property
-    def _models_root(self) -> Path:
-        return writable_folder(self.request.datasets / "activation-models")
+    def _volumes(self, data: DataFile, splits: Sequence[str]) -> dict[str, torch.Tensor]:
+        root = self._cache / "activations"
+        try:
+            return activations.volumes(self.frozen, data, root, self.device, splits)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            raise UsageError(
+                f"cannot write to {error.filename or root} ({error.strerror}): use --cache to put "
+                "activations elsewhere"
+            ) from error
 
     @property
-    def _activations_root(self) -> Path:
-        return self.request.datasets / "activations"
+    def _cache(self) -> Path:
+        return self.request.cache or self.request.datasets
+
+    @property
+    def _models_roots(self) -> list[Path]:
+        """The folders of activation models; missing models are made in the last."""
+        roots = dict.fromkeys((self.request.datasets, self._cache))
+        return [root / "activation-models" for root in roots]
+
+    def _model_of(self, sha256: str) -> FrozenModel | None:
+        models = (frozen.model_of(sha256, root) for root in self._models_roots)
+        return next(filter(None, models), None)
+
+    def _keep(self, model: FrozenModel) -> None:
+        """Copy a given model to where `figures` finds it, if that is possible."""
+        if self._model_of(model.sha256):
+            return
+        root = self._models_roots[-1]
+        try:
+            frozen.keep(model, root)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            click.echo(
+                f"warning: cannot keep a copy of {model.path} in {root} ({error.strerror}): "
+                "`hsal-bench figures` needs one there",
+                err=True,
+            )
 
     @cached_property
     def _first_weights(self) -> tuple[str, str | None]:
@@ -177,4 +211,8 @@ class Inputs:
         budget = preset.from_scratch if weights is None else preset.fine_tune
         single = locate.find_or_build_single(self.data, request.datasets, request.data_dir)
         with open_data(single or self.data.path) as images:
-            yield Tuning(images, config, origin, budget, self._models_root, self.seed)
+            tunings = [
+                Tuning(images, config, origin, budget, root, self.seed)
+                for root in self._models_roots
+            ]
+            yield next((tuning for tuning in tunings if tuning.done()), tunings[-1])

@@ -31,9 +31,9 @@ _NUMBER = re.compile(r"\s*-?\.?\d[\d.e+-]*(\+[A-Za-z_].*)?\s*")
 class Request:
     """The user's request; None leaves a choice to the preset or the machine.
 
-    models: as `models` returns them. eval_on: names and files of datasets, or "all".
-    activation_model: "published", a file or a folder; None fine-tunes one. settings: KEY or
-    METHOD:KEY -> value.
+    models: as `models` returns them. eval_on: names and files of datasets, or "all". cache: folder
+    of activations; None is `datasets`. activation_model: "published", a file or a folder; None
+    fine-tunes one. settings: KEY or METHOD:KEY -> value.
     """
 
     models: tuple[str, ...]
@@ -44,6 +44,7 @@ class Request:
     device: str | None = None
     out: Path = Path("runs")
     datasets: Path = Path("data")
+    cache: Path | None = None
     data_dir: Path = Path("data")
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     updates: int | None = None
