@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hsal_bench.cli.common import data_set_path, datasets_option, named_path
+from hsal_bench.cli.output import RECORD, force_option, output_file
 from hsal_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ RECORDS = Path("leaderboard/records")
     metavar="FOLDER|FILE.json",
     help="Write the records there, one per seed, if no check fails.",
 )
+@force_option
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def check_submission(
     submission: Path,
@@ -45,6 +47,7 @@ def check_submission(
     datasets: Path,
     records: Path | None,
     output: Path | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Check predictions made elsewhere and write records.
@@ -66,7 +69,8 @@ def check_submission(
     outcome = check(submission, file, stated, _known(records))
     print_checks("submission", shown(str(submission)), outcome.checks, as_json=as_json)
     if output is not None:
-        for path in _write(outcome.records, output):
+        inputs = [*([file] if file else []), *_files(submission)]
+        for path in _write(outcome.records, output, inputs, force=force):
             click.echo(f"record written: {path}", err=True)
 
 
@@ -93,18 +97,23 @@ def _known(folder: Path | None) -> dict[str, Record]:
     return {str(path): record for path, record in find_records([folder or RECORDS]).items()}
 
 
-def _write(records: Sequence[Record], output: Path) -> list[Path]:
+def _files(submission: Path) -> list[Path]:
+    return sorted(submission.iterdir()) if submission.is_dir() else [submission]
+
+
+def _write(
+    records: Sequence[Record], output: Path, inputs: Sequence[Path], *, force: bool
+) -> list[Path]:
     """Write each record to the file, or to the folder under its name on the leaderboard."""
-    from hsal_bench.files import writable_folder
     from hsal_bench.records.record import write_record
 
     one_file = output.suffix == ".json"
     if one_file and len(records) != 1:
         raise UsageError(f"{output} is a file, but there are {len(records)} seeds: name a folder")
-    writable_folder(output.parent if one_file else output)
     paths = [output if one_file else output / _file_name(record) for record in records]
-    for record, path in zip(records, paths, strict=True):
-        write_record(record, path)
+    files = [output_file(path, {".json": RECORD}, inputs, force=force) for path in paths]
+    for record, file in zip(records, files, strict=True):
+        write_record(record, file)
     return paths
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hsal_bench.cli.common import data_set_path, datasets_option
+from hsal_bench.cli.output import CROISSANT, OUTPUT_FILE, force_option, output_file
 from hsal_bench.errors import UsageError
 
 
@@ -17,10 +18,11 @@ from hsal_bench.errors import UsageError
 @click.option(
     "--croissant",
     "out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     metavar="OUT.json",
     help="Write Croissant metadata (JSON-LD) to this file instead of printing the card.",
 )
+@force_option
 @click.option("--url", default="", help="With --croissant: page where the dataset is published.")
 @click.option(
     "--published",
@@ -29,7 +31,12 @@ from hsal_bench.errors import UsageError
     help="With --croissant: date of publication.",
 )
 def card(
-    data_set: str, datasets: Path, out: Path | None, url: str, published: datetime | None
+    data_set: str,
+    datasets: Path,
+    out: Path | None,
+    force: bool,
+    url: str,
+    published: datetime | None,
 ) -> None:
     """Print a dataset's card.
 
@@ -41,7 +48,7 @@ def card(
     path = data_set_path(data_set, datasets)
     if out is not None:
         day = f"{published:%Y-%m-%d}" if published else ""
-        click.echo(_write_croissant(path, data_set, out, url, day))
+        click.echo(_write_croissant(path, data_set, out, url, day, force=force))
         return
     from hsal_bench.data.cards import card as cards
     from hsal_bench.data.file import open_data
@@ -53,22 +60,24 @@ def card(
         click.echo(cards.outline(data_set, path), nl=False)
 
 
-def _write_croissant(path: Path, data_set: str, out: Path, url: str, published: str) -> str:
+def _write_croissant(
+    path: Path, data_set: str, out: Path, url: str, published: str, *, force: bool
+) -> str:
     import json
 
     from hsal_bench.data.cards.croissant import croissant
     from hsal_bench.data.file import open_data
-    from hsal_bench.files import writable_folder, write_text
+    from hsal_bench.files import write_text
 
     if not path.exists():
         raise UsageError(
             f"no dataset file {path}, which Croissant metadata describes: build it with "
             f"`hsal-bench generate {data_set} --out {path.parent}`"
         )
-    writable_folder(out.parent)
+    file = output_file(out, {".json": CROISSANT}, [path], force=force)
     with open_data(path) as data:
         metadata = croissant(data, url, published)
-    write_text(out, json.dumps(metadata, indent=1, ensure_ascii=False) + "\n")
+    write_text(file, json.dumps(metadata, indent=1, ensure_ascii=False) + "\n")
     missing = [
         option for option, value in (("--url", url), ("--published", published)) if not value
     ]

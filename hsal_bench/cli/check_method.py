@@ -16,16 +16,17 @@ from hsal_bench.options import assignments
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a field of the method's config; the rest is as in the preset quick.",
+    help="Set a field of the method's config, which starts from the preset quick.",
 )
 @click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu or cuda.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def check_method(method: str, settings: tuple[str, ...], device: str, as_json: bool) -> None:
     """Check that a method keeps the contract.
 
-    Trains it on a tiny generated task: seconds to a minute on a CPU. Checks the class, updates,
-    predictions, learning, the order of labels, random numbers and states. A check is skipped if one
-    that it needs did not pass. Exit code 1: a check failed; 2: no such method or setting.
+    Trains the method on a tiny generated task, which takes seconds to a minute on a CPU. Checks its
+    class, updates, predictions, learning, random numbers, saved states and the effect of the order
+    of labels. If a check fails, those that depend on it are skipped. Exit code 1: a check failed;
+    2: no such method or setting.
     """
     from hsal_bench.method.load import is_file, load_method
     from hsal_bench.runs import request as requests

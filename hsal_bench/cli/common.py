@@ -6,13 +6,14 @@ import dataclasses
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hsal_bench.cli.output import OUTPUT_FILE, TEXT, output_file, unless_standard
 from hsal_bench.errors import HsalBenchError, UsageError
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ format_option = click.option(
 output_option = click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file (.md, .csv or .tex; any other suffix needs --format).",
+    type=OUTPUT_FILE,
+    callback=lambda _context, _option, path: unless_standard(path),
+    help="Write to this file: .md, .csv or .tex, or .txt with --format. - prints.",
 )
 
 
@@ -158,15 +160,24 @@ def as_text(sheets: list[TextTable], form: str) -> str:
     return buffer.getvalue()
 
 
-def write_output(text: str, output: Path | None) -> None:
-    """Print a text, or write it to the output file without a terminal's escape codes."""
+def table_file(
+    output: Path | None, form: str, inputs: Iterable[Path], *, force: bool
+) -> Path | None:
+    """Return the file for a table in the format `form`; None prints. Raises as `output_file`."""
     if output is None:
+        return None
+    suffixes = [*(suffix for suffix, name in SUFFIXES.items() if name == form), ".txt"]
+    return output_file(output, dict.fromkeys(suffixes, TEXT), inputs, force=force)
+
+
+def write_output(text: str, file: Path | None) -> None:
+    """Print a text, or write it to the file of `output_file` without a terminal's escape codes."""
+    if file is None:
         click.echo(text, nl=False)
         return
-    from hsal_bench.files import writable_folder, write_text
+    from hsal_bench.files import write_text
 
-    writable_folder(output.parent)
-    write_text(output, click.unstyle(text))
+    write_text(file, click.unstyle(text))
 
 
 def _width() -> int:

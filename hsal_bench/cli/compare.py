@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hsal_bench.cli.common import as_text, data_set_path, datasets_option
+from hsal_bench.cli.output import OUTPUT_FILE, force_option, output_file
 from hsal_bench.data.schema import SPLITS
 
 
@@ -17,7 +18,7 @@ from hsal_bench.data.schema import SPLITS
 @click.option(
     "--dataset",
     metavar="NAME|FILE",
-    help="Dataset of the predictions.  [default: the one that the records name, in --datasets]",
+    help="Dataset of the predictions.  [default: the file in --datasets that the records name]",
 )
 @datasets_option()
 @click.option(
@@ -31,9 +32,10 @@ from hsal_bench.data.schema import SPLITS
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw images that only A or only B has right: a picture such as sheet.png.",
+    type=OUTPUT_FILE,
+    help="Draw images that only A or only B has right, in a picture such as sheet.png.",
 )
+@force_option
 @click.option(
     "--count",
     default=32,
@@ -49,31 +51,37 @@ def compare(
     split: str,
     as_json: bool,
     output: Path | None,
+    force: bool,
     count: int,
 ) -> None:
     """Compare A with B, image by image.
 
     A and B are records, folders of runs, or predictions files. Shows exact match and macro F1 with
-    95 % bootstrap intervals over the images, the difference with McNemar's exact test, and the
-    scores by kinds of images. If predictions or the dataset are missing, shows what can still be
-    computed.
+    95 % bootstrap intervals over the images, McNemar's exact test of the difference, and the exact
+    match by kind of image. If predictions or the dataset are missing, shows what can still be computed.
     """
     from hsal_bench.compare import pairwise
-    from hsal_bench.report import pairwise as contest_tables
+    from hsal_bench.report import pairwise as tables
 
-    if output:
-        from hsal_bench.report.figures.contact_sheet import picture_format
-
-        picture_format(output)  # a wrong suffix fails before the work
     file = data_set_path(dataset, datasets) if dataset else None
-    contest = pairwise.hold(a, b, file, datasets, split)
+    picture = _picture(output, [a, b, *([file] if file else [])], force=force)
+    comparison = pairwise.compare_sources(a, b, file, datasets, split)
     if as_json:
-        click.echo(json.dumps(contest_tables.plain(contest), indent=1))
+        click.echo(json.dumps(tables.plain(comparison), indent=1))
     else:
-        click.echo(as_text(contest_tables.contest_tables(contest), "terminal"), nl=False)
-    if output:
-        from hsal_bench.report.figures.contact_sheet import save
-        from hsal_bench.report.figures.disagreements import contest_picture, drawn
+        click.echo(as_text(tables.comparison_tables(comparison), "terminal"), nl=False)
+    if output and picture:
+        from hsal_bench.report.figures.contact_sheet import PICTURES, save
+        from hsal_bench.report.figures.disagreements import comparison_picture, drawn
 
-        save(contest_picture(contest, count), output)
-        click.echo(f"{output}: {drawn(contest, count)}", err=True)
+        save(comparison_picture(comparison, count), picture, PICTURES[output.suffix.lower()])
+        click.echo(f"{output}: {drawn(comparison, count)}", err=True)
+
+
+def _picture(output: Path | None, inputs: list[Path], *, force: bool) -> Path | None:
+    """Return the file of the picture; a wrong one fails before the work."""
+    if output is None:
+        return None
+    from hsal_bench.report.figures.contact_sheet import PICTURES
+
+    return output_file(output, PICTURES, inputs, force=force)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hsal_bench.cli.common import FOLDER, data_dir_option, no_wait_option, print_checks
+from hsal_bench.cli.output import OUTPUT_FILE, force_option, output_file
 from hsal_bench.cli.spec_options import SpecCommand
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
@@ -95,7 +96,10 @@ def verify(file: Path, remake: int, data_dir: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("-o", "--out", required=True, type=FILE, help="Picture to write, such as sheet.png.")
+@click.option(
+    "-o", "--out", required=True, type=OUTPUT_FILE, help="Picture to write, such as sheet.png."
+)
+@force_option
 @click.option(
     "--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Split to show."
 )
@@ -116,16 +120,25 @@ def verify(file: Path, remake: int, data_dir: Path, as_json: bool) -> None:
     "--scale", default=2, show_default=True, type=click.IntRange(1, 16), help="Zoom factor."
 )
 def preview(
-    file: Path, out: Path, split: str, count: int, start: int, columns: int, scale: int
+    file: Path,
+    out: Path,
+    force: bool,
+    split: str,
+    count: int,
+    start: int,
+    columns: int,
+    scale: int,
 ) -> None:
     """Draw a contact sheet with boxes and labels."""
     from hsal_bench.data.file import open_data
-    from hsal_bench.report.figures.contact_sheet import contact_sheet, save
+    from hsal_bench.report.figures.contact_sheet import PICTURES, contact_sheet, save
 
+    picture = output_file(out, PICTURES, [file], force=force)
     with open_data(file) as data:
         size = data.layout.sizes[split]
         if start >= size:
             raise UsageError(f"--start {start}: {file} has {size} images in {split}")
         indices = range(start, min(start + count, size))
-        save(contact_sheet(data, split, indices, columns=columns, scale=scale), out)
+        sheet = contact_sheet(data, split, indices, columns=columns, scale=scale)
+    save(sheet, picture, PICTURES[out.suffix.lower()])
     click.echo(f"{out}: {split} {indices[0]} to {indices[-1]}")

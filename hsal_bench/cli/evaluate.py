@@ -18,8 +18,10 @@ from hsal_bench.cli.common import (
     format_of,
     format_option,
     output_option,
+    table_file,
     write_output,
 )
+from hsal_bench.cli.output import SCORES, force_option, output_file
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
 from hsal_bench.jsonio import without_nan
@@ -47,6 +49,7 @@ HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
 @click.option("--json", "as_json", is_flag=True, help="Print every metric as JSON.")
 @format_option
 @output_option
+@force_option
 def evaluate(
     predictions: Path,
     dataset: str,
@@ -56,6 +59,7 @@ def evaluate(
     as_json: bool,
     form: str | None,
     output: Path | None,
+    force: bool,
 ) -> None:
     """Score a predictions file.
 
@@ -70,6 +74,7 @@ def evaluate(
             f"no dataset file {path}: build it with "
             f"`hsal-bench generate {dataset} --out {path.parent}`"
         )
+    file = _file(output, form, [predictions, path], force=force)
     from hsal_bench.data.file import open_data
 
     with open_data(path) as data:
@@ -77,10 +82,10 @@ def evaluate(
             raise UsageError(f"{path} has no images in its {split} split: use another --split")
         facts, scores = _facts(predictions, data, split), _scores(predictions, data, split)
     if form == "json":
-        write_output(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", output)
+        write_output(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", file)
     else:
         selected = scores if everything else {name: scores[name] for name in HEADLINE}
-        write_output(_table(selected, form, facts), output)
+        write_output(_table(selected, form, facts), file)
 
 
 def _form(form: str | None, as_json: bool, output: Path | None) -> str:
@@ -94,6 +99,12 @@ def _form(form: str | None, as_json: bool, output: Path | None) -> str:
             "--json"
         )
     return "json"
+
+
+def _file(output: Path | None, form: str, inputs: list[Path], *, force: bool) -> Path | None:
+    if output is None or form != "json":
+        return table_file(output, form, inputs, force=force)
+    return output_file(output, {".json": SCORES}, inputs, force=force)
 
 
 def _predictions(path: Path, size: int, num_classes: int) -> Predictions:

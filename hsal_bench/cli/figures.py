@@ -54,15 +54,15 @@ def figures(
 ) -> None:
     """Draw the paper's figures from recorded runs.
 
-    RUNS: record files, or folders (default: runs). A folder stands for every record.json below it
-    and every .json directly in it.
+    RUNS: record files or folders (default: runs). Of a folder, reads every record.json at any depth
+    and the .json files directly in it.
 
-    Figures 2 and 12: a trained method's glimpses, step by step. 3 and 4: errors of its saliency
-    map. 5 and 6: the glimpses' saliency and macro F1 during training. Each dataset gets its own
-    figure, with a caption that names its records (figure-N.txt).
+    Figures 2 and 12 show a trained method's glimpses, step by step; 3 and 4 errors of its saliency
+    map; 5 and 6 the glimpses' saliency and the macro F1 during training. There is one figure per
+    dataset, and a caption that names the records (figure-N.txt).
 
-    Figures that cannot be drawn are reported; the rest are drawn. Exit code 1: a figure of --only,
-    or every figure, could not be drawn.
+    Figures that cannot be drawn are reported; the rest are drawn. Exit code 1: no figure, or not
+    every figure of --only, could be drawn.
     """
     names = FIGURES if only is None else _choices(only, FIGURES, "--only")
     numbers = [int(name) for name in names]

@@ -224,4 +224,4 @@ def _takes(kind: Any, field: dataclasses.Field[Any]) -> str:
 
 
 def _changes(changes: Mapping[str, Any]) -> str:
-    return ", ".join(f"{field}={as_text(value)}" for field, value in changes.items()) or "as it is"
+    return ", ".join(f"{field}={as_text(value)}" for field, value in changes.items()) or "default"

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.cli.common import as_text, format_of, format_option, output_option, write_output
+from hsal_bench.cli.common import (
+    as_text,
+    format_of,
+    format_option,
+    output_option,
+    table_file,
+    write_output,
+)
+from hsal_bench.cli.output import force_option
 from hsal_bench.errors import UsageError
 from hsal_bench.options import listed
 
@@ -25,14 +33,15 @@ if TYPE_CHECKING:
     help="Columns: metrics, or facts of a run such as updates, wall_s, parameters.",
 )
 @click.option(
-    "--all", "everything", is_flag=True, help="Show one run in full: every number and setting."
+    "--all", "everything", is_flag=True, help="Show every number and setting of a single run."
 )
 @click.option(
     "--intervals",
     is_flag=True,
-    help="Show 95 % t-intervals of the means over seeds, not deviations. CSV has both.",
+    help="Show 95 % t-intervals of the means instead of deviations. CSV always has both.",
 )
 @output_option
+@force_option
 def table(
     paths: tuple[Path, ...],
     form: str | None,
@@ -40,29 +49,31 @@ def table(
     everything: bool,
     intervals: bool,
     output: Path | None,
+    force: bool,
 ) -> None:
     """Show the metrics and ranks of recorded runs.
 
-    PATH: record files, or folders (default: runs). A folder stands for every record.json below it
-    and every .json directly in it.
+    PATH: record files or folders (default: runs). Of a folder, reads every record.json at any depth
+    and the .json files directly in it.
 
     Prints one table per dataset: means over seeds ± sample standard deviation. Names show only the
-    settings in which rows differ; a note has the full names. A rank is the range of ranks
-    consistent with the tests that the note names. † marks an exact match that is not significantly
-    different from the highest. Columns too wide for the terminal follow below.
+    settings in which rows differ; a note has the full names. A rank is a range: all ranks that the
+    significance tests leave possible. † marks an exact match that is not significantly different
+    from the highest. Columns that do not fit the terminal are printed below.
     """
     if everything and (names is not None or intervals):
-        other = "--intervals" if names is None else "--metrics"
-        raise UsageError(f"--all cannot be combined with {other}: drop one of the two")
+        option = "--intervals" if names is None else "--metrics"
+        raise UsageError(f"--all cannot be combined with {option}: drop one of the two")
     metrics = listed(names or "")
     if names is not None and not metrics:
         raise UsageError("--metrics is empty: name metrics, or drop it")
     form = form or format_of(output)
     from hsal_bench.records.find import read_records
 
-    records = list(read_records(paths or [Path("runs")]).values())
+    files = read_records(paths or [Path("runs")])
+    file, records = table_file(output, form, files, force=force), list(files.values())
     text = _one_run(records, form) if everything else _all_runs(records, form, metrics, intervals)
-    write_output(text, output)
+    write_output(text, file)
 
 
 def _all_runs(records: list[Record], form: str, metrics: list[str], intervals: bool) -> str:

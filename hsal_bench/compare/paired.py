@@ -30,7 +30,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Scores:
+class PairedScore:
     """A metric of A, of B, and the difference B - A."""
 
     a: Estimate
@@ -44,11 +44,11 @@ class Kind:
 
     name: str
     images: int
-    exact_match: Scores
+    exact_match: PairedScore
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedResult:
     """The result of comparing A with B.
 
     both, only_a, only_b, neither: numbers of images that are right. p: of McNemar's test.
@@ -58,8 +58,8 @@ class Comparison:
     """
 
     images: int
-    exact_match: Scores
-    macro_f1: Scores | None
+    exact_match: PairedScore
+    macro_f1: PairedScore | None
     both: int
     only_a: int
     only_b: int
@@ -79,7 +79,7 @@ def compare(
     b: Right,
     truth: Counts | None = None,
     counts: tuple[Counts, Counts] | None = None,
-) -> Comparison:
+) -> PairedResult:
     """Compare A and B by the images they have right, and by their predicted counts if given.
 
     a, b: bool [images]. truth: [images, classes]; counts: the same of A and of B.
@@ -93,7 +93,7 @@ def compare(
     if len(sizes) > 1:
         raise ValueError(f"the arrays have {sorted(sizes)} images: pass the same images everywhere")
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    return Comparison(
+    return PairedResult(
         images=len(a),
         exact_match=_exact_match(a, b),
         macro_f1=None if truth is None or counts is None else _macro_f1(truth, *counts),
@@ -107,36 +107,36 @@ def compare(
     )
 
 
-def verdict(comparison: Comparison, a: str, b: str) -> str:
+def verdict(result: PairedResult, a: str, b: str) -> str:
     """Return in plain words whether A or B is better, and the detectable difference.
 
     a, b: their names.
     """
-    difference, p = comparison.exact_match.difference, p_value(comparison.p)
+    difference, p = result.exact_match.difference, p_value(result.p)
     winner, sign = (b, 1) if difference.value > 0 else (a, -1)
     points = _rounded(100 * abs(difference.value))
     low, high = sorted((100 * sign * difference.low, 100 * sign * difference.high))
     evidence = f"(95 % {_rounded(low)} to {_rounded(high)}), McNemar {p}"
-    result = f"{winner} is better by {points} points {evidence}"
-    if not comparison.significant:
+    text = f"{winner} is better by {points} points {evidence}"
+    if not result.significant:
         by = (
             f"{winner} leads by {points} points"
             if points != "0.0"
             else "the difference is 0.0 points"
         )
-        result = f"{a} and {b} are not significantly different: {by} {evidence}"
-    return "; ".join(filter(None, [result, detectable(comparison)]))
+        text = f"{a} and {b} are not significantly different: {by} {evidence}"
+    return "; ".join(filter(None, [text, detectable(result)]))
 
 
-def detectable(comparison: Comparison) -> str:
+def detectable(result: PairedResult) -> str:
     """Return in words the smallest difference that these images could show.
 
     The number is an approximation. "" if there is none although A and B differ significantly,
     which happens if very few images differ.
     """
-    smallest = comparison.smallest_difference
+    smallest = result.smallest_difference
     if math.isnan(smallest):
-        return "" if comparison.significant else "too few images differ to detect any difference"
+        return "" if result.significant else "too few images differ to detect any difference"
     return (
         f"these images detect a true difference of about {100 * smallest:.1f} points with "
         f"{100 * statistics.POWER:.0f} % probability"
@@ -148,26 +148,26 @@ def p_value(p: float) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
 
 
-def _exact_match(a: Right, b: Right) -> Scores:
+def _exact_match(a: Right, b: Right) -> PairedScore:
     pair = np.column_stack([a, b])
     return _scores(pair.mean(0), statistics.resampled_sums(pair) / len(pair))
 
 
-def _macro_f1(truth: Counts, a: Counts, b: Counts) -> Scores:
+def _macro_f1(truth: Counts, a: Counts, b: Counts) -> PairedScore:
     # Signed: the counts of a dataset are uint8, and their sums would wrap around.
     c = truth.astype(np.int64)
-    parts = [array for p in (a, b) for array in (np.minimum(c, p), c + p)]
-    columns = np.concatenate(parts, axis=1)
+    arrays = [array for p in (a, b) for array in (np.minimum(c, p), c + p)]
+    columns = np.concatenate(arrays, axis=1)
     return _scores(
-        _f1(columns.sum(0)[None], len(parts))[0],
-        _f1(statistics.resampled_sums(columns), len(parts)),
+        _f1(columns.sum(0)[None], len(arrays))[0],
+        _f1(statistics.resampled_sums(columns), len(arrays)),
     )
 
 
 def _f1(
-    sums: Float[np.ndarray, "resamples columns"] | Int[np.ndarray, "resamples columns"], parts: int
+    sums: Float[np.ndarray, "resamples columns"] | Int[np.ndarray, "resamples columns"], number: int
 ) -> Float[np.ndarray, "resamples two"]:
-    hits_a, objects_a, hits_b, objects_b = np.split(sums, parts, axis=1)
+    hits_a, objects_a, hits_b, objects_b = np.split(sums, number, axis=1)
     return np.column_stack(
         [statistics.macro_f1(hits_a, objects_a), statistics.macro_f1(hits_b, objects_b)]
     )
@@ -183,13 +183,13 @@ def _kinds(a: Right, b: Right, truth: Counts) -> Iterator[Kind]:
 
 def _scores(
     values: Float[np.ndarray, " two"], replicates: Float[np.ndarray, "resamples two"]
-) -> Scores:
+) -> PairedScore:
     """Return the scores from the values of A and B and their bootstrap replicates."""
 
     def estimate(value: float, over: Float[np.ndarray, " resamples"]) -> Estimate:
         return Estimate(float(value), *statistics.percentile_interval(over))
 
-    return Scores(
+    return PairedScore(
         estimate(values[0], replicates[:, 0]),
         estimate(values[1], replicates[:, 1]),
         estimate(values[1] - values[0], replicates[:, 1] - replicates[:, 0]),

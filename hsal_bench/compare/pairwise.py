@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from hsal_bench.compare.grouping import conditions, inequality
-from hsal_bench.compare.paired import Comparison, compare, verdict
-from hsal_bench.compare.sources import Source, sources
+from hsal_bench.compare.paired import PairedResult, compare, verdict
+from hsal_bench.compare.sources import Source, read_sources
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import Counts, correct
@@ -25,7 +25,7 @@ SPLIT = "test"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SourceOutcome:
     """Which images are right, and the predicted counts if available."""
 
     right: Bool[np.ndarray, " images"]
@@ -33,57 +33,59 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Two sources, the images they have right, and their comparison.
+class Comparison:
+    """Two sources, the images they have right, and the result of comparing these.
 
     file: of the dataset, None if it is not available. cautions: caveats, one line each.
     """
 
     sources: tuple[Source, Source]
-    outcomes: tuple[Outcome, Outcome]
+    outcomes: tuple[SourceOutcome, SourceOutcome]
     data_set: str
     content: str
     split: str
     file: Path | None
-    comparison: Comparison
+    result: PairedResult
     cautions: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
         """The result in plain words, and its scope: two predictions, not two methods."""
         a, b = self.sources
-        result = verdict(self.comparison, a.name, b.name)
+        text = verdict(self.result, a.name, b.name)
         if all(source.record and source.record.stated is None for source in self.sources):
             return (
-                f"As trained here, {result}. This compares two trained models, not the methods: "
+                f"As trained here, {text}. This compares two trained models, not the methods: "
                 "for that, train several seeds of each and use `hsal-bench table`."
             )
-        return f"As predicted here, {result}. This compares two predictions, not the methods."
+        return f"As predicted here, {text}. This compares two predictions, not the methods."
 
 
-def hold(a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT) -> Contest:
+def compare_sources(
+    a: Path, b: Path, named: Path | None, folder: Path, split: str = SPLIT
+) -> Comparison:
     """Compare two paths; the dataset file is `named`, or searched for in `folder`.
 
     Raises:
-        UsageError: as `sources`, `data_file` and `outcome`.
+        UsageError: as `read_sources`, `data_file` and `outcome`.
     """
-    two = sources(a, b)
+    two = read_sources(a, b)
     file = data_file(two, named, folder)
     with open_data(file) if file else nullcontext() as data:
         outcomes = outcome(two[0], data, split), outcome(two[1], data, split)
         truth = data.read(split, "counts") if data else None
         header = data.header if data else None
-    one, other = outcomes
-    both = None if one.counts is None or other.counts is None else (one.counts, other.counts)
+    of_a, of_b = outcomes
+    counts = None if of_a.counts is None or of_b.counts is None else (of_a.counts, of_b.counts)
     records = [source.record.data_set for source in two if source.record]
-    return Contest(
+    return Comparison(
         two,
         outcomes,
         header.name if header else records[0].name,
         header.content_sha256 if header else records[0].content_sha256,
         split,
         file,
-        compare(one.right, other.right, truth, both),
+        compare(of_a.right, of_b.right, truth, counts),
         (*filter(None, [_left_out(two, outcomes, file)]), *_cautions(two)),
     )
 
@@ -113,7 +115,7 @@ def data_file(two: tuple[Source, Source], named: Path | None, folder: Path) -> P
     return named
 
 
-def outcome(source: Source, data: DataFile | None, split: str) -> Outcome:
+def outcome(source: Source, data: DataFile | None, split: str) -> SourceOutcome:
     """Return which images a source has right.
 
     Raises:
@@ -127,7 +129,9 @@ def outcome(source: Source, data: DataFile | None, split: str) -> Outcome:
             f"leave out --split {split}"
         )
     scored = _scored(predictions, data, split) if predictions and data else None
-    recorded = Outcome(unpack_correct(record.correct), None) if record and record.correct else None
+    recorded = None
+    if record and record.correct:
+        recorded = SourceOutcome(unpack_correct(record.correct), None)
     if record and scored and recorded and not _agree(record, recorded, scored):
         raise UsageError(
             f"{predictions} does not match {source.path}: run the method again, or remove one of "
@@ -140,7 +144,7 @@ def outcome(source: Source, data: DataFile | None, split: str) -> Outcome:
 
 
 def _left_out(
-    two: tuple[Source, Source], outcomes: tuple[Outcome, Outcome], file: Path | None
+    two: tuple[Source, Source], outcomes: tuple[SourceOutcome, SourceOutcome], file: Path | None
 ) -> str:
     """Return a line on what is missing from the comparison and its remedy; "" if nothing."""
     record = next((source.record for source in two if source.record), None)
@@ -211,17 +215,17 @@ def _content(path: Path) -> str:
         return ""
 
 
-def _scored(path: Path, data: DataFile, split: str) -> Outcome:
+def _scored(path: Path, data: DataFile, split: str) -> SourceOutcome:
     sizes = data.layout.sizes
     try:
         counts, _ = read_predictions(path, sizes[split], data.layout.num_classes)
     except BadPredictions as error:
         refuse_other_split(error, sizes, split)
         raise
-    return Outcome(correct(data.read(split, "counts"), counts), counts)
+    return SourceOutcome(correct(data.read(split, "counts"), counts), counts)
 
 
-def _agree(record: Record, recorded: Outcome, scored: Outcome) -> bool:
+def _agree(record: Record, recorded: SourceOutcome, scored: SourceOutcome) -> bool:
     if record.predictions_sha256 is not None and scored.counts is not None:
         return record.predictions_sha256 == counts_sha256(scored.counts)
     return np.array_equal(recorded.right, scored.right)

@@ -185,7 +185,7 @@ def _pairs(rights: Sequence[Right]) -> Pairs:
     means = hits / np.array([max(1, right.size) for right in rights])
     p_images = _over_images(rights, seeds, hits, a, b)
     scores = _scores(rights)
-    p_seeds = statistics.welch(*(statistics.Scores(*(x[i] for x in scores)) for i in (a, b)))
+    p_seeds = statistics.welch(*(statistics.SeedScores(*(x[i] for x in scores)) for i in (a, b)))
     p = np.fmax(p_images, p_seeds)
     return Pairs(a, b, means[b] - means[a], p_images, p_seeds, p, statistics.holm(p))
 
@@ -219,12 +219,12 @@ def _over_images(
     return p
 
 
-def _scores(rights: Sequence[Right]) -> statistics.Scores:
+def _scores(rights: Sequence[Right]) -> statistics.SeedScores:
     """Return each method's exact match over seeds; the deviation of equal seeds is exactly 0."""
     scores = [right.mean(1) for right in rights]
     mean, std = np.array([statistics.mean_std(x) for x in scores]).reshape(-1, 2).T
     std = np.where([np.ptp(x) == 0 and len(x) > 1 for x in scores], 0.0, std)
-    return statistics.Scores(mean, std, np.array([len(x) for x in scores], int))
+    return statistics.SeedScores(mean, std, np.array([len(x) for x in scores], int))
 
 
 def _right(runs: Sequence[Record]) -> Right:

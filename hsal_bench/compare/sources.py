@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsal_bench.compare.grouping import label
+from hsal_bench.compare.grouping import label, short_labels, variants
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import METRICS_VERSION
 from hsal_bench.records.find import CHECKPOINT, UNFINISHED
@@ -17,10 +18,12 @@ from hsal_bench.records.record import Record, read_record
 class Source:
     """A record with the predictions next to it, if there are any, or predictions alone.
 
-    name: its printed name, different from that of the second source.
+    name: its printed name, different from that of the second source. full_name: the same with all
+    settings of the method.
     """
 
     name: str
+    full_name: str
     path: Path
     record: Record | None
     predictions: Path | None
@@ -31,28 +34,46 @@ class Source:
         return METRICS_VERSION if self.record is None else self.record.metrics_version
 
 
-def sources(a: Path, b: Path) -> tuple[Source, Source]:
+def read_sources(a: Path, b: Path) -> tuple[Source, Source]:
     """Return the sources of two paths: record files, folders of runs, or predictions files.
+
+    Names are as in tables (`grouping.short_labels`), with the seed if they differ only in that; the
+    paths tell equal ones apart.
 
     Raises:
         UsageError: a path is none of these, a run did not succeed, or the two have different
             images or versions of the metrics.
     """
-    one, other = _source(a), _source(b)
-    _refuse_unlike(one, other)
-    if one.name == other.name and one.record and other.record:
-        one, other = (
-            dataclasses.replace(source, name=f"{source.name}, seed {source.record.seed}")
-            for source in (one, other)
-            if source.record
-        )
-    if one.name == other.name:
-        names = _names(one.path, other.path)
-        one, other = (
-            dataclasses.replace(source, name=name)
-            for source, name in zip((one, other), names, strict=True)
-        )
-    return one, other
+    pair = _labelled(_source(a), _source(b))
+    _refuse_unlike(*pair)
+    if pair[0].name == pair[1].name:
+        pair = _renamed(pair, [_with_seed(source) for source in pair])
+    return _renamed(pair, _distinct(a, b)) if pair[0].name == pair[1].name else pair
+
+
+def _labelled(*pair: Source) -> tuple[Source, Source]:
+    """Return the sources with the short labels and full names of their records' variants."""
+    by_name = dict(variants([source.record for source in pair if source.record]))
+    labels = short_labels(by_name)
+    full_names = {id(run): name for name, runs in by_name.items() for run in runs}
+    a, b = (
+        dataclasses.replace(source, name=labels[name], full_name=name)
+        if (name := full_names.get(id(source.record)))
+        else source
+        for source in pair
+    )
+    return a, b
+
+
+def _renamed(pair: tuple[Source, Source], names: Iterable[str]) -> tuple[Source, Source]:
+    a, b = (
+        dataclasses.replace(source, name=name) for source, name in zip(pair, names, strict=True)
+    )
+    return a, b
+
+
+def _with_seed(source: Source) -> str:
+    return f"{source.name}, seed {source.record.seed}" if source.record else source.name
 
 
 def _source(path: Path) -> Source:
@@ -60,21 +81,22 @@ def _source(path: Path) -> Source:
         raise UsageError(f"no record, run or predictions file {path}: name an existing one")
     file = _record_in(path) if path.is_dir() else path
     if file.suffix != ".json":
-        return Source(path.name, path, None, path)
+        return Source(path.name, path.name, path, None, path)
     record = read_record(file)
     if record.status != "ok":
         raise UsageError(f"{path} {record.status} ({record.reason}): there is nothing to compare")
     predictions = file.with_name("predictions.jsonl")
-    return Source(label(record), path, record, predictions if predictions.is_file() else None)
+    name = label(record)
+    return Source(name, name, path, record, predictions if predictions.is_file() else None)
 
 
-def _names(a: Path, b: Path) -> tuple[str, str]:
-    """Return the parts in which two paths differ; the full paths if one would be empty."""
-    one, other = list(a.absolute().parts), list(b.absolute().parts)
+def _distinct(a: Path, b: Path) -> tuple[str, str]:
+    """Return where two paths differ; the full paths if one would be empty."""
+    in_a, in_b = list(a.absolute().parts), list(b.absolute().parts)
     for end in (0, -1):
-        while one and other and one[end] == other[end]:
-            del one[end], other[end]
-    return (str(Path(*one)), str(Path(*other))) if one and other else (str(a), str(b))
+        while in_a and in_b and in_a[end] == in_b[end]:
+            del in_a[end], in_b[end]
+    return (str(Path(*in_a)), str(Path(*in_b))) if in_a and in_b else (str(a), str(b))
 
 
 def _record_in(folder: Path) -> Path:
@@ -92,11 +114,11 @@ def _record_in(folder: Path) -> Path:
 
 def _refuse_unlike(a: Source, b: Source) -> None:
     if a.record and b.record:
-        one, other = a.record.data_set, b.record.data_set
-        if one.content_sha256 != other.content_sha256:
+        of_a, of_b = a.record.data_set, b.record.data_set
+        if of_a.content_sha256 != of_b.content_sha256:
             raise UsageError(
-                f"{a.path} was tested on {one.name} (content {one.content_sha256[:8]}), {b.path} "
-                f"on {other.name} (content {other.content_sha256[:8]}): compare runs tested on "
+                f"{a.path} was tested on {of_a.name} (content {of_a.content_sha256[:8]}), {b.path} "
+                f"on {of_b.name} (content {of_b.content_sha256[:8]}): compare runs tested on "
                 "the same data"
             )
     if a.metrics_version != b.metrics_version:

@@ -181,7 +181,7 @@ def paired_t(
     return 2 * stdtr(images - 1, -t)
 
 
-class Scores(NamedTuple):
+class SeedScores(NamedTuple):
     """A method's scores over seeds, or those of many methods: mean, standard deviation, number."""
 
     mean: Float[np.ndarray, "*methods"]
@@ -189,7 +189,7 @@ class Scores(NamedTuple):
     seeds: Int[np.ndarray, "*methods"]
 
 
-def welch(a: Scores, b: Scores) -> Float[np.ndarray, "*methods"]:
+def welch(a: SeedScores, b: SeedScores) -> Float[np.ndarray, "*methods"]:
     """Return the two-sided p-value of Welch's t-test of two methods' scores over seeds.
 
     If neither method's seeds differ: 1 for equal means, else 0. NaN if a method has one seed.

@@ -5,24 +5,25 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from hsal_bench.compare.paired import Estimate, Scores
-from hsal_bench.compare.pairwise import Contest
+from hsal_bench.compare.paired import Estimate, PairedScore
+from hsal_bench.compare.pairwise import Comparison
+from hsal_bench.compare.sources import Source
 from hsal_bench.jsonio import without_nan
 from hsal_bench.report.text_tables import TextTable
 from hsal_bench.text import shown
 
 
-def contest_tables(contest: Contest) -> list[TextTable]:
+def comparison_tables(comparison: Comparison) -> list[TextTable]:
     """Return tables of the scores, McNemar's counts and the kinds of images, then the verdict.
 
     Differences are B minus A in percentage points; brackets hold 95 % bootstrap intervals over
     images.
     """
-    result, (a, b) = contest.comparison, (shown(source.name) for source in contest.sources)
+    result, (a, b) = comparison.result, (shown(source.name) for source in comparison.sources)
     headings = (f"A: {a}", f"B: {b}", "B-A (points)")
     title = (
-        f"{contest.data_set}, {result.images:,} images of {contest.split} (content "
-        f"{contest.content[:8]}, metrics {contest.sources[0].metrics_version})"
+        f"{comparison.data_set}, {result.images:,} images of {comparison.split} (content "
+        f"{comparison.content[:8]}, metrics {comparison.sources[0].metrics_version})"
     )
     scores = [("exact match", result.exact_match), ("macro f1", result.macro_f1)]
     rows = tuple((name, *_cells(score)) for name, score in scores if score)
@@ -40,30 +41,40 @@ def contest_tables(contest: Contest) -> list[TextTable]:
         )
         kinds = TextTable("Exact match by kind", ("images with", "images", *headings), tuple(lines))
         tables.append(kinds)
-    notes = tuple(map(shown, (contest.verdict, *contest.cautions)))
+    full_names = [
+        f"full name of {letter}: {source.full_name}"
+        for letter, source in zip("AB", comparison.sources, strict=True)
+        if source.record and not source.name.startswith(source.full_name)
+    ]
+    notes = tuple(map(shown, (comparison.verdict, *comparison.cautions, *full_names)))
     return [*tables[:-1], dataclasses.replace(tables[-1], notes=notes)]
 
 
-def plain(contest: Contest) -> dict[str, Any]:
+def plain(comparison: Comparison) -> dict[str, Any]:
     """Return all results as JSON values; NaN is None."""
-    result = contest.comparison
-    a, b = contest.sources
+    result = comparison.result
+    a, b = comparison.sources
     return without_nan(
         {
-            "a": {"name": shown(a.name), "path": shown(str(a.path))},
-            "b": {"name": shown(b.name), "path": shown(str(b.path))},
-            "data_set": {"name": contest.data_set, "content_sha256": contest.content},
-            "split": contest.split,
+            "a": _source(a),
+            "b": _source(b),
+            "data_set": {"name": comparison.data_set, "content_sha256": comparison.content},
+            "split": comparison.split,
             "metrics_version": a.metrics_version,
             **dataclasses.asdict(result),
-            "verdict": shown(contest.verdict),
-            "cautions": list(map(shown, contest.cautions)),
+            "verdict": shown(comparison.verdict),
+            "cautions": list(map(shown, comparison.cautions)),
         }
     )
 
 
-def _cells(scores: Scores) -> tuple[str, str, str]:
-    return _cell(scores.a), _cell(scores.b), _cell(scores.difference, 100, 1, "+")
+def _source(source: Source) -> dict[str, str]:
+    names = {"name": source.name, "full_name": source.full_name, "path": str(source.path)}
+    return {key: shown(text) for key, text in names.items()}
+
+
+def _cells(score: PairedScore) -> tuple[str, str, str]:
+    return _cell(score.a), _cell(score.b), _cell(score.difference, 100, 1, "+")
 
 
 def _cell(estimate: Estimate, size: int = 1, digits: int = 3, sign: str = "") -> str:

@@ -36,7 +36,7 @@ def of_curves(metric: str, runs: Sequence[tuple[Record, Path]]) -> str:
     given = {labels[full]: grouping.conditions(mine[0]) for full, mine in lines.items()}
     if unequal := grouping.inequality(given):
         text.append(f"{unequal}.")
-    return " ".join(text) + "\n\n" + sources(runs)
+    return " ".join(text) + "\n\n" + list_records(runs)
 
 
 def of_looks(
@@ -62,7 +62,7 @@ def of_looks(
         f"proportion: {right} of {len(rows)} predictions are right, but {100 * share:.1f} % on "
         "the split.",
     ]
-    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + sources([run])
+    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + list_records([run])
 
 
 def of_limit(limit: Limit, run: tuple[Record, Path], out_of: int) -> str:
@@ -77,7 +77,7 @@ def of_limit(limit: Limit, run: tuple[Record, Path], out_of: int) -> str:
         f"The images are numbers {numbers} of the test split, chosen by rule. {limit.rule}",
         limit.extent,
     ]
-    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + sources([run])
+    return " ".join([*text, *_chosen(out_of)]) + "\n\n" + list_records([run])
 
 
 def _chosen(out_of: int) -> list[str]:
@@ -89,7 +89,7 @@ def _chosen(out_of: int) -> list[str]:
     ]
 
 
-def sources(runs: Sequence[tuple[Record, Path]]) -> str:
+def list_records(runs: Sequence[tuple[Record, Path]]) -> str:
     """Return a line per record: its path and the commit of the run."""
     lines = [
         f"- {shown(str(path))}: {grouping.label(r)} seed {r.seed}, {_commit(r)}" for r, path in runs

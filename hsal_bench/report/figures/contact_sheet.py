@@ -11,12 +11,24 @@ from PIL import Image, ImageDraw
 
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.schema import PAD
-from hsal_bench.errors import UsageError
-from hsal_bench.files import replacing, writable_folder
+from hsal_bench.files import replacing
 from hsal_bench.report.figures import style
 
 _GROUND, _TEXT = "#dcdcdc", "black"  # distinct from dark and from white images
 _MARGIN, _CAPTION, _LINE = 6, 18, 16
+
+PICTURES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".gif": "GIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".pdf": "PDF",
+}
+"""Pillow's formats by suffix."""
 
 Line = tuple[str, str]
 """A text and its colour."""
@@ -71,24 +83,10 @@ def contact_sheet(
     return _titled(sheet, title) if title else sheet
 
 
-def save(sheet: Image.Image, path: Path) -> None:
-    """Write the picture to `path` in the format of its suffix. Raises as `picture_format`."""
-    kind = picture_format(path)
+def save(sheet: Image.Image, path: Path, form: str) -> None:
+    """Write the picture to `path` in one of Pillow's formats, such as those of `PICTURES`."""
     with replacing(path) as temporary:
-        sheet.save(temporary, format=kind)
-
-
-def picture_format(path: Path) -> str:
-    """Return the picture format for the suffix of `path`.
-
-    Raises:
-        UsageError: the suffix is not that of a picture format, or the folder is not writable.
-    """
-    formats = Image.registered_extensions()
-    if path.suffix.lower() not in formats:
-        raise UsageError(f"{path} has no picture suffix: name it {path.with_suffix('.png')}")
-    writable_folder(path.parent)
-    return formats[path.suffix.lower()]
+        sheet.save(temporary, format=form)
 
 
 def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Image:

@@ -12,14 +12,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 from hsal_bench.cli.compare import compare
-from hsal_bench.compare.pairwise import hold
+from hsal_bench.compare.pairwise import compare_sources
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.metrics import scores as metrics
 from hsal_bench.records.predictions import counts_sha256
 from hsal_bench.records.record import DataSet, pack_correct, read_record, write_record
 from hsal_bench.report.figures import style
-from hsal_bench.report.figures.disagreements import contest_picture, differing, drawn
+from hsal_bench.report.figures.disagreements import comparison_picture, differing, drawn
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +184,7 @@ def test_the_data_set_is_found_by_its_content(run, toy_file, another_toy):
     a, b = run("a", [0]), run("b", [1])
     toy_file.rename("renamed.h5")
     another_toy("toy-x")
-    assert hold(a, b, None, toy_file.parent).file.name == "renamed.h5"
+    assert compare_sources(a, b, None, toy_file.parent).file.name == "renamed.h5"
     assert "toy-x.h5 has the content" in refused(a, b, "--dataset", "toy-x.h5")
 
 
@@ -197,6 +197,21 @@ def test_names_that_differ(run, predict, toy_file):
     files = [predict(f"{name}/p.jsonl", [0])[0] for name in ("c", "c/d")]
     found = told(*files, "--dataset", toy_file)
     assert [found[side]["name"] for side in "ab"] == [str(file) for file in files]
+
+
+def test_long_variants_have_short_labels_and_full_names_in_a_note(run):
+    shared = {"learning_rate": "0.003", "weight_decay": "0.01"}
+    a = run("a", [0], method="m", settings={**shared, "hidden": "64"})
+    b = run("b", [1], method="m", settings={**shared, "hidden": "128"})
+    found = told(a, b)
+    assert [found[side]["name"] for side in "ab"] == ["m+hidden=64", "m+hidden=128"]
+    full = [f"m+hidden={n}+learning_rate=0.003+weight_decay=0.01" for n in (64, 128)]
+    assert [found[side]["full_name"] for side in "ab"] == full
+    printed = " ".join(command(a, b, "--datasets", ".").output.split())
+    assert f"full name of A: {full[0]} full name of B: {full[1]}" in printed
+    assert printed.count("learning_rate") == 2
+    alone = told(a, run("c", [1], method="other", settings=shared))
+    assert [alone[side]["name"] for side in "ab"] == ["m", "other"]
 
 
 def test_conditions_that_differ_are_told(run):
@@ -256,14 +271,14 @@ def test_folders_that_are_no_run_are_refused(run, tmp_path):
 
 
 def test_the_images_that_are_drawn_are_of_both_kinds(run):
-    found = hold(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+    found = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
     assert differing(found, 4).tolist() == [1, 2, 30, 31]
     assert differing(found, 6).tolist() == [1, 2, 3, 4, 30, 31]
     assert len(differing(found, 99)) == 21
 
 
 def test_which_images_are_drawn_is_told(run):
-    found = hold(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+    found = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
     told = "images that only A has right, 2 of 2, and only B, {} of 19: {}"
     assert drawn(found, 5) == told.format(3, "the first of each")
     assert drawn(found, 21) == told.format(19, "all of them")
@@ -285,7 +300,11 @@ def test_the_sheet_shows_them(run, tmp_path):
 @pytest.mark.parametrize(
     ("output", "told"),
     [
-        ("sheet.txt", "sheet.txt has no picture suffix: name it sheet.png"),
+        (
+            "sheet.txt",
+            "sheet.txt: unknown suffix; use .png, .jpg, .jpeg, .webp, .gif, .tif, .tiff, .bmp or "
+            ".pdf",
+        ),
         ("file/sheet.png", "cannot write to file (File exists): use another folder"),
     ],
 )
@@ -301,7 +320,7 @@ def test_where_nothing_can_be_drawn(run, toy_file):
     with pytest.raises(
         HsalBenchError, match="A and B are right on the same images: there is nothing"
     ):
-        contest_picture(hold(a, b, None, toy_file.parent), 4)
+        comparison_picture(compare_sources(a, b, None, toy_file.parent), 4)
     toy_file.unlink()
     done = command(a, b, "-o", "sheet.png")
     assert "to take the images from: name it with --dataset" in str(done.exception)

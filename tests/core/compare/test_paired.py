@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hsal_bench.compare import paired
-from hsal_bench.compare.paired import Estimate, Scores, compare, detectable, p_value, verdict
+from hsal_bench.compare.paired import Estimate, PairedScore, compare, detectable, p_value, verdict
 from hsal_bench.metrics import scores as metrics
 
 
@@ -92,7 +92,7 @@ def said():
     whole = compare(np.ones(4, bool), np.ones(4, bool))
 
     def said(difference, p, smallest=0.012):
-        scores = Scores(*[Estimate(0.5, 0.4, 0.6)] * 2, Estimate(*difference))
+        scores = PairedScore(*[Estimate(0.5, 0.4, 0.6)] * 2, Estimate(*difference))
         changes = {"exact_match": scores, "p": p, "smallest_difference": smallest}
         return dataclasses.replace(whole, **changes)
 

@@ -115,7 +115,7 @@ def test_holm_with_ties_is_that_of_statsmodels():
 def welch(a, b):
     """The p-value of two methods' scores, one per seed."""
     return float(
-        statistics.welch(*(statistics.Scores(*statistics.mean_std(x), len(x)) for x in (a, b)))
+        statistics.welch(*(statistics.SeedScores(*statistics.mean_std(x), len(x)) for x in (a, b)))
     )
 
 

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from hsal_bench.data.file import open_data
-from hsal_bench.errors import UsageError
-from hsal_bench.report.figures.contact_sheet import _Example, _tile, contact_sheet, save
+from hsal_bench.report.figures.contact_sheet import PICTURES, _Example, _tile, contact_sheet, save
 from hsal_bench.report.figures.style import CLASSES
 
 
@@ -71,15 +70,9 @@ def test_colour_pictures_and_more_classes_than_colours() -> None:
     assert CLASSES[3] in colours(tile)
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [(".png", "PNG"), (".JPG", "JPEG")])
-def test_the_suffix_says_the_format(tmp_path: Path, suffix: str, kind: str) -> None:
-    path = tmp_path / "new" / f"sheet{suffix}"
-    save(Image.new("RGB", (4, 4)), path)
-    with Image.open(path) as image:
-        assert image.format == kind
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_suffix_of_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"sheet\.txt has no picture suffix: name it .*sheet\.png"):
-        save(Image.new("RGB", (4, 4)), tmp_path / "sheet.txt")
+@pytest.mark.parametrize("suffix", list(PICTURES))
+def test_every_picture_format_can_be_written(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"sheet{suffix}"
+    save(Image.new("RGB", (4, 4)), path, PICTURES[suffix])
+    assert path.stat().st_size > 0
+    assert list(tmp_path.iterdir()) == [path]
