@@ -58,7 +58,8 @@ def compare(
 
     A and B are records, folders of runs, or predictions files. Shows exact match and macro F1 with
     95 % bootstrap intervals over the images, McNemar's exact test of the difference, and the exact
-    match by kind of image. If predictions or the dataset are missing, shows what can still be computed.
+    match by kind of image. If predictions or the dataset are missing, shows what can still be
+    computed.
     """
     from hsal_bench.compare import pairwise
     from hsal_bench.report import pairwise as tables

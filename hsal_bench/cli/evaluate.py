@@ -153,8 +153,10 @@ def _table(scores: Mapping[str, float], form: str, facts: Mapping[str, Any]) -> 
     if form == "csv":
         import pandas as pd
 
+        from hsal_bench.report.csv_text import csv_text
+
         rows = [(name, score, meaning(name)) for name, score in scores.items()]
-        return pd.DataFrame(rows, columns=["metric", "value", "meaning"]).to_csv(index=False)
+        return csv_text(pd.DataFrame(rows, columns=["metric", "value", "meaning"]))
     data_set, content = facts["data_set"]["name"], facts["data_set"]["content_sha256"][:8]
     title = (
         f"{Path(facts['predictions']).name} on {data_set}, {facts['images']:,} images of "

@@ -78,19 +78,21 @@ def table(
 
 def _all_runs(records: list[Record], form: str, metrics: list[str], intervals: bool) -> str:
     from hsal_bench.report import metric_table, text_tables
+    from hsal_bench.report.csv_text import csv_text
 
     means = metric_table.metric_table(records, metrics or metric_table.HEADLINE)
     if form == "csv":
-        return means.to_csv(index=False)
+        return csv_text(means)
     return as_text(text_tables.metric_tables(means, asked=bool(metrics), intervals=intervals), form)
 
 
 def _one_run(records: list[Record], form: str) -> str:
     from hsal_bench.report import text_tables
     from hsal_bench.report.columns import frame
+    from hsal_bench.report.csv_text import csv_text
 
     if len(records) != 1:
         raise UsageError(f"--all shows one run, not {len(records)}: name one record file")
     if form == "csv":
-        return frame(records[0]).to_csv(index=False)
+        return csv_text(frame(records[0]))
     return as_text(text_tables.run_tables(records[0]), form)

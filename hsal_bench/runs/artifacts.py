@@ -15,6 +15,7 @@ from hsal_bench.method.contract import Method
 from hsal_bench.metrics.scores import Counts, per_class
 from hsal_bench.records.record import Record, read_record
 from hsal_bench.report import metric_table, text_tables
+from hsal_bench.report.csv_text import csv_text
 from hsal_bench.report.figures import style
 from hsal_bench.report.figures.attention import attention_figure
 from hsal_bench.report.figures.glimpses import looks, pictured
@@ -40,7 +41,7 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     headline = text_tables.metric_tables(metric_table.metric_table(all_records))
     write_text(out / "table.md", text_tables.markdown(headline))
     every_metric = metric_table.metric_table(all_records, names)
-    write_text(out / "table.csv", every_metric.to_csv(index=False))
+    write_text(out / "table.csv", csv_text(every_metric))
     click.echo(f"records and tables are in {out}", err=True)
 
 
@@ -51,7 +52,7 @@ def write_per_class(
 
     A score that is undefined (the class occurs in neither) is an empty cell.
     """
-    write_text(path, per_class(truth, predicted, class_names).to_csv(index=False))
+    write_text(path, csv_text(per_class(truth, predicted, class_names)))
 
 
 def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path) -> None:
