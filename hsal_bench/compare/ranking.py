@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,6 +21,8 @@ from jaxtyping import Bool, Float, Int
 from hsal_bench.compare import statistics
 from hsal_bench.errors import UsageError
 from hsal_bench.records.record import Record, unpack_correct
+
+_BLOCK = 256  # pairs at a time: 20 MB for 10,000 images
 
 Right = Bool[np.ndarray, "seeds images"]
 Places = Int[np.ndarray, " methods"]
@@ -90,7 +93,7 @@ class Ranking:
         first = max((rank.exact_match for rank in self.ranks), default=math.nan)
         return tuple(rank.name for rank in self.ranks if rank.exact_match == first)
 
-    @property
+    @cached_property
     def tests(self) -> str:
         """The tests of the pairs, in words."""
         seeds = [rank.seeds for rank in self.ranks]
@@ -199,12 +202,17 @@ def _over_images(
     """
     if not rights:
         return np.empty(0)
-    shares = np.stack([right.sum(0) for right in rights]).astype(np.float64)
-    images = shares.shape[1]
-    products = (shares @ shares.T).astype(np.int64)  # whole numbers below 2^53
+    images = rights[0].shape[1]
+    # Whole numbers that the type of the products holds exactly: below 2^24 or 2^53.
+    exact = np.float32 if images * int(seeds.max()) ** 2 < 2**24 else np.float64
+    shares = np.stack([right.sum(0, dtype=exact) for right in rights])
+    products = (shares @ shares.T).astype(np.int64)
     both, squares = products[a, b], np.diag(products)
     single = (seeds[a] == 1) & (seeds[b] == 1)
-    p = np.asarray(statistics.mcnemar(hits[a] - both, hits[b] - both))
+    p = np.empty(len(a))
+    p[single] = statistics.mcnemar((hits[a] - both)[single], (hits[b] - both)[single])
+    if single.all():
+        return p
     sums = seeds[a] * hits[b] - seeds[b] * hits[a]
     spread = (
         seeds[a] ** 2 * squares[b] + seeds[b] ** 2 * squares[a] - 2 * seeds[a] * seeds[b] * both
@@ -213,10 +221,32 @@ def _over_images(
     many = spread > statistics.FEW * (seeds[a] * seeds[b]) ** 2
     normal = many & ~single
     p[normal] = statistics.paired_t(sums[normal], spread[normal], images)
-    for pair in np.flatnonzero(~many & ~single):
-        first, second = rights[a[pair]], rights[b[pair]]
-        p[pair] = statistics.paired_images(len(first) * second.sum(0) - len(second) * first.sum(0))
+    rest = np.flatnonzero(~many & ~single)
+    if len(rest):
+        # The exact count of differing images, from a few matrix products.
+        differing = images - _equal_shares(shares, seeds)[a[rest], b[rest]]
+        normal = rest[differing > statistics.FEW]
+        p[normal] = statistics.paired_t(sums[normal], spread[normal], images)
+        rest = rest[differing <= statistics.FEW]
+    for start in range(0, len(rest), _BLOCK):
+        block = rest[start : start + _BLOCK]
+        of_a, of_b = (shares[i[block]].astype(np.int64) for i in (a, b))
+        differences = seeds[a[block], None] * of_b - seeds[b[block], None] * of_a
+        p[block] = statistics.paired_images(differences)
     return p
+
+
+def _equal_shares(
+    shares: Float[np.ndarray, "methods images"], seeds: Places
+) -> Int[np.ndarray, "methods methods"]:
+    """Return the number of images that two methods have right with equally many of their seeds."""
+    fractions = shares / seeds[:, None].astype(shares.dtype)
+    levels = {k / number for number in np.unique(seeds).tolist() for k in range(number + 1)}
+    equal = np.zeros((len(seeds), len(seeds)), np.int64)
+    for level in levels:
+        at_level = (fractions == fractions.dtype.type(level)).astype(np.float32)
+        equal += (at_level @ at_level.T).astype(np.int64)
+    return equal
 
 
 def _scores(rights: Sequence[Right]) -> statistics.SeedScores:

@@ -30,6 +30,7 @@ LARGEST_REACH = 10**7
 """Largest sum of differences for the exact test: 100 images take a second and 40 MB. Methods with
 some 300 seeds each, in numbers without a common factor, come near it."""
 
+_FLIPS = 2**18  # sums at a time in the exact test: they stay in the cache
 _BLOCK = 250  # resamples at a time: 60 MB for 10,000 images, and few matrix products
 
 Columns = Real[np.ndarray, "images columns"]
@@ -129,10 +130,11 @@ def mcnemar(
     )
 
 
-def paired_images(differences: Int[np.ndarray, " images"]) -> float:
+def paired_images(differences: Int[np.ndarray, "*pairs images"]) -> Float[np.ndarray, "*pairs"]:
     """Return the two-sided p-value of the null hypothesis that the differences have mean 0.
 
-    Differences are integers in any unit: 1 / (m n) for methods with m and n seeds.
+    For one pair of methods or many. Differences are integers in any unit: 1 / (m n) for methods
+    with m and n seeds.
 
     The test is for scores that are means over seeds; for one seed each, `mcnemar` is exact. The
     t-test concerns the mean, which is the difference in exact match; Wilcoxon's test concerns
@@ -140,30 +142,66 @@ def paired_images(differences: Int[np.ndarray, " images"]) -> float:
     limit. If at most `FEW` images differ, that limit does not hold: all sign flips are counted
     instead, which for one seed each is McNemar's test.
     """
-    differing = differences[differences != 0]
-    if len(differing) == 0:
-        return 1.0
-    steps = differing // np.gcd.reduce(differing)
-    if len(steps) <= FEW and np.abs(steps).sum() <= LARGEST_REACH:
-        return _all_flips(steps)
-    return float(paired_t(steps.sum(), (steps**2).sum(), len(differences)))
+    images = differences.shape[-1]
+    rows = differences.reshape(-1, images).astype(np.int64)
+    differing = np.count_nonzero(rows, axis=1)
+    p = np.ones(len(rows))
+    few = np.flatnonzero((differing > 0) & (differing <= FEW))
+    steps = _reduced(_nonzero(rows[few]))
+    within_reach = np.abs(steps).sum(1) <= LARGEST_REACH
+    p[few[within_reach]] = _all_flips(steps[within_reach])
+    normal = (differing > FEW) | np.isin(np.arange(len(rows)), few[~within_reach])
+    steps = _reduced(rows[normal])
+    p[normal] = paired_t(steps.sum(1), (steps**2).sum(1), images)
+    return p.reshape(differences.shape[:-1])[()]
 
 
-def _all_flips(differences: Int[np.ndarray, " images"]) -> float:
-    """Return the share of all sign flips whose sum is at least as far from 0.
+def _reduced(rows: Int[np.ndarray, "pairs images"]) -> Int[np.ndarray, "pairs images"]:
+    """Return each row divided by its greatest common divisor."""
+    return rows // np.gcd.reduce(rows, axis=1, keepdims=True)
 
-    Exact, by dynamic programming. scipy's permutation_test samples flips beyond a dozen: its
-    smallest p-value is too large for Holm's correction.
+
+def _nonzero(rows: Int[np.ndarray, "pairs images"]) -> Int[np.ndarray, "pairs few"]:
+    """Return the numbers of each row that are not 0, filled with 0."""
+    row, column = np.nonzero(rows)
+    numbers = np.bincount(row, minlength=len(rows))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
+    result = np.zeros((len(rows), numbers.max(initial=1)), rows.dtype)
+    result[row, place] = rows[row, column]
+    return result
+
+
+def _all_flips(steps: Int[np.ndarray, "pairs few"]) -> Float[np.ndarray, " pairs"]:
+    """Return for each pair the share of all sign flips whose sum is at least as far from 0.
+
+    Exact, by dynamic programming; a step of 0 changes nothing. scipy's permutation_test samples
+    flips beyond a dozen: its smallest p-value is too large for Holm's correction.
     """
-    steps = np.abs(differences)
+    sizes = np.abs(steps)
     # For a sum as far below 0, the positive differences sum to at most this.
-    most = int(steps.sum() - abs(differences.sum())) // 2
-    chances = np.zeros(most + 1)  # that the positive ones sum to 0..most
-    chances[0] = 1.0
-    for step in steps.tolist():
-        chances /= 2
-        chances[step:] += chances[: max(0, most + 1 - step)]
-    return float(min(1.0, 2 * chances.sum()))  # the upper tail is equal
+    most = (sizes.sum(1) - np.abs(steps.sum(1))) // 2
+    order = np.argsort(-most)
+    p, start = np.empty(len(steps)), 0
+    while start < len(steps):  # as many pairs at once as fit into the memory of a block
+        width = int(most[order[start]]) + 1
+        rows = order[start : start + max(1, _FLIPS // width)]
+        p[rows] = 2 * _lower_tails(sizes[rows], most[rows], width)  # the upper tail is equal
+        start += len(rows)
+    return np.minimum(p, 1.0)
+
+
+def _lower_tails(
+    sizes: Int[np.ndarray, "pairs few"], most: Int[np.ndarray, " pairs"], width: int
+) -> Float[np.ndarray, " pairs"]:
+    """Return the chance that the positive differences sum to at most `most`, which is < width."""
+    sums = np.arange(width)
+    chances = np.zeros((len(sizes), width))
+    chances[:, 0] = 1.0
+    for size in sizes.T:
+        before = sums - size[:, None]
+        moved = np.take_along_axis(chances, np.maximum(before, 0), axis=1)
+        chances = (chances + np.where(before >= 0, moved, 0.0)) / 2
+    return np.where(sums <= most[:, None], chances, 0.0).sum(1)
 
 
 def paired_t(
