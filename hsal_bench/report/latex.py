@@ -1,9 +1,9 @@
-"""Tables for LaTeX with booktabs; special characters are escaped."""
+"""Tables for LaTeX with booktabs, set by pandas; special characters are escaped."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from hsal_bench.report.text_tables import TextTable, is_text
 
@@ -39,40 +39,34 @@ _LIGATURES = re.compile("(?<=-)(?=-)|(?<=,)(?=,)")
 
 def latex(tables: Iterable[TextTable]) -> str:
     """Return each table as a `table` environment with its title as caption; needs booktabs."""
-    return "\n".join("\n".join(_table(table)) + "\n" for table in tables)
+    return "\n".join(map(_table, tables))
 
 
 def escaped(text: str) -> str:
     """Return LaTeX that prints the text literally."""
-    parts = (
-        "".join(_SPECIAL.get(character, character) for character in part)
-        for part in _LIGATURES.split(text)
-    )
-    return "{}".join(parts)
+    return "{}".join(map(_escaped, _LIGATURES.split(text)))
 
 
-def _table(table: TextTable) -> Iterator[str]:
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def _table(table: TextTable) -> str:
+    import pandas as pd
+
     kinds = "".join("l" if is_text(table, column) else "r" for column in table.columns)
-    yield "% \\usepackage{booktabs}"
-    yield r"\begin{table}"
-    yield r"  \centering"
-    yield rf"  \caption{{{escaped(table.title)}}}"
-    yield rf"  \begin{{tabular}}{{{kinds}}}"
-    yield r"    \toprule"
-    yield _row(map(escaped, table.columns))
-    yield r"    \midrule"
-    for number, row in enumerate(table.rows):
-        cells = (
-            rf"\textbf{{{escaped(text)}}}" if (number, column) in table.bold else escaped(text)
-            for column, text in enumerate(row)
-        )
-        yield _row(cells)
-    yield r"    \bottomrule"
-    yield r"  \end{tabular}"
-    for note in table.notes:
-        yield rf"  \par\smallskip{{\footnotesize {escaped(note)}\par}}"
-    yield r"\end{table}"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return rf"    {' & '.join(cells)} \\"
+    cells = pd.DataFrame(list(table.rows), columns=range(len(table.columns)))
+    bold = pd.DataFrame("", cells.index, cells.columns)
+    for row, column in table.bold:
+        bold.iloc[row, column] = "textbf:--rwrap;"
+    styler = cells.style.hide(axis="index").format(escaped).apply(lambda _: bold, axis=None)
+    styler = styler.relabel_index(list(map(escaped, table.columns)), axis="columns")
+    text = styler.to_latex(
+        column_format=kinds,
+        hrules=True,
+        position_float="centering",
+        caption=escaped(table.title),
+    )
+    notes = (rf"\par\smallskip{{\footnotesize {escaped(note)}\par}}" + "\n" for note in table.notes)
+    body, end, _ = text.rpartition(r"\end{table}")
+    return f"% \\usepackage{{booktabs}}\n{body}{''.join(notes)}{end}\n"

@@ -21,17 +21,17 @@ def test_a_table_with_booktabs():
         latex([table])
         == r"""% \usepackage{booktabs}
 \begin{table}
-  \centering
-  \caption{toy\_set (100 \%)}
-  \begin{tabular}{lrr}
-    \toprule
-    method & exact match & macro f1 \\
-    \midrule
-    a+b\_c=1 & \textbf{0.900 $\pm$ 0.010} & 0.950 \\
-    d & 0.890 $\pm$ 0.012 $^\dagger$ & --- \\
-    \bottomrule
-  \end{tabular}
-  \par\smallskip{\footnotesize $^\dagger$ not significantly different from a\par}
+\centering
+\caption{toy\_set (100 \%)}
+\begin{tabular}{lrr}
+\toprule
+method & exact match & macro f1 \\
+\midrule
+a+b\_c=1 & \textbf{0.900 $\pm$ 0.010} & 0.950 \\
+d & 0.890 $\pm$ 0.012 $^\dagger$ & --- \\
+\bottomrule
+\end{tabular}
+\par\smallskip{\footnotesize $^\dagger$ not significantly different from a\par}
 \end{table}
 """
     )
