@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,6 +12,8 @@ from hsal_bench.records.record import Activation, Record
 from hsal_bench.text import named
 
 NONE = "—"
+LONGEST_LABEL, LONGEST_NAME = 160, 600
+"""Letters of labels and full names that are shown."""
 _IMAGES = "none (images)"
 _WORDS = {"budget_eval_every": "updates between validations"}
 
@@ -40,7 +43,8 @@ def short_labels(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 
     A method's only variant is labelled with the method's name. Several variants show the settings
     in which they differ, and their brackets. Labels are unique and independent of the order. If
-    two would be equal, all variants keep their full names.
+    two would be equal, all variants keep their full names. Longer ones than `LONGEST_LABEL` are
+    `bounded`.
     """
     by_method: dict[str, list[str]] = {}
     for name, runs in methods.items():
@@ -55,7 +59,14 @@ def short_labels(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
             brackets = name.removeprefix(label(methods[name][0]))
             labels[name] = "+".join([method, *shown]) + brackets
     unique = len(set(labels.values())) == len(labels)
-    return labels if unique else {name: name for name in methods}
+    return {name: bounded(text if unique else name, LONGEST_LABEL) for name, text in labels.items()}
+
+
+def bounded(text: str, longest: int) -> str:
+    """Return the text; a longer one is cut and ends with a hash that keeps it unique."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}... ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
 def latest_per_seed(runs: Sequence[Record]) -> tuple[list[Record], list[Record]]:

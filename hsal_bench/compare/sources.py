@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsal_bench.compare.grouping import label, short_labels, variants
+from hsal_bench.compare.grouping import LONGEST_NAME, bounded, label, short_labels, variants
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import METRICS_VERSION
 from hsal_bench.records.find import CHECKPOINT, UNFINISHED
@@ -57,7 +57,7 @@ def _labelled(*pair: Source) -> tuple[Source, Source]:
     labels = short_labels(by_name)
     full_names = {id(run): name for name, runs in by_name.items() for run in runs}
     a, b = (
-        dataclasses.replace(source, name=labels[name], full_name=name)
+        dataclasses.replace(source, name=labels[name], full_name=bounded(name, LONGEST_NAME))
         if (name := full_names.get(id(source.record)))
         else source
         for source in pair

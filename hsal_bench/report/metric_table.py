@@ -23,7 +23,7 @@ from hsal_bench.metrics.scores import MEANINGS
 from hsal_bench.records.external_entry import Statement
 from hsal_bench.records.record import Record
 from hsal_bench.report.columns import RUN_COLUMNS
-from hsal_bench.report.rows import MethodRow, dataset_rows
+from hsal_bench.report.rows import MethodRow, dataset_rows, shown_reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +121,7 @@ def _note(row: MethodRow, seeds: set[int]) -> str:
 
 def _lacking(runs: Sequence[Record], seeds: set[int]) -> list[str]:
     """Return why seeds are missing from the means: "3 of 5 seeds", "1 failed: reason"."""
-    bad = Counter((run.status, run.reason) for run in runs if run.status != "ok")
+    bad = Counter((run.status, shown_reason(run)) for run in runs if run.status != "ok")
     missing = sorted(seeds - {run.seed for run in runs})
     if len(seeds) == 1:
         return [f"{status}: {reason}" for status, reason in bad]

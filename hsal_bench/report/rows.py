@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from hsal_bench.compare.grouping import (
+    LONGEST_NAME,
+    bounded,
     conditions,
     inequality,
     latest_per_seed,
@@ -23,17 +25,20 @@ from hsal_bench.compare.ranking import Rank, Ranking, ranking
 from hsal_bench.compare.statistics import Interval, mean_interval, mean_std
 from hsal_bench.records.record import Record
 from hsal_bench.report.columns import value
+from hsal_bench.text import shown
 
 DIGITS = 8
+LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
 class MethodRow:
     """A method, or a variant of it, on one dataset.
 
-    name: with all settings. label: short and unique among the rows (`grouping.short_labels`).
-    runs: the latest run of each seed, failed ones included. superseded: earlier runs of the same
-    seeds. missing: seeds that other rows have. rank: None without a successful run.
+    name: with all settings (`grouping.bounded`). label: short and unique among the rows
+    (`grouping.short_labels`). runs: the latest run of each seed, failed ones included. superseded:
+    earlier runs of the same seeds. missing: seeds that other rows have. rank: None without a
+    successful run.
     """
 
     name: str
@@ -91,6 +96,11 @@ def dataset_rows(records: Iterable[Record]) -> list[DatasetRows]:
     return [_dataset_rows(title, groups[title]) for title in sorted(groups)]
 
 
+def shown_reason(record: Record) -> str:
+    """Return why a run failed, cut after `LONGEST_REASON` letters."""
+    return shown(record.reason, LONGEST_REASON)
+
+
 def digits(records: Iterable[Record]) -> int:
     """Return how many digits keep the content hashes of the records distinct: 8 or more."""
     contents = {
@@ -123,7 +133,7 @@ def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
     by_label = {rank.name: rank for rank in ranks.ranks} if ranks else {}
     rows = {
         labels[name]: MethodRow(
-            name=name,
+            name=bounded(name, LONGEST_NAME),
             label=labels[name],
             runs=tuple(runs),
             superseded=tuple(superseded),

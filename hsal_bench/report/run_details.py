@@ -8,6 +8,10 @@ from typing import Any
 
 from hsal_bench.options import as_text
 from hsal_bench.records.record import DataSet, Record
+from hsal_bench.text import shown
+
+_LONGEST = 2000
+"""Letters of a value that are shown."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,9 @@ def facts(records: Sequence[Record]) -> Iterator[Fact]:
     known.
     """
     first = records[0]
-    yield Fact("method", {"": first.method} | _known({"file sha256": first.method_sha256}))
+    yield Fact(
+        "method", {"": shown(first.method, _LONGEST)} | _known({"file sha256": first.method_sha256})
+    )
     if not first.stated:
         yield Fact("settings", _texts(first.settings) or {"": "none: the config of the preset"})
         yield Fact("preset", {"": first.preset or "none"})
@@ -73,4 +79,4 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     plain = {name: tuple(x) if isinstance(x, list) else x for name, x in values.items()}
-    return {name: as_text(x) for name, x in plain.items()}
+    return {shown(name, _LONGEST): shown(as_text(x), _LONGEST) for name, x in plain.items()}

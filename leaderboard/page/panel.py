@@ -12,12 +12,14 @@ from hsal_bench.compare.grouping import caveats, unhelped
 from hsal_bench.records.external_entry import Statement
 from hsal_bench.records.record import Record
 from hsal_bench.report.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
+from hsal_bench.report.rows import shown_reason
 from hsal_bench.report.run_details import Fact, facts
 from hsal_bench.text import shown
 
 from .sections import Entry, Row
 
 NONE = "—"
+LONGEST_COMMAND = 4000
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def panel(row: Row, page: Path) -> Panel:
         runs=tuple(_run(entry, note, page) for entry, note in entries),
         seeds=tuple(run.seed for run in row.good),
         numbers=tuple(_numbers(row)),
-        commands=tuple(dict.fromkeys(run.command for run in row.runs if run.command)),
+        commands=tuple(
+            dict.fromkeys(shown(run.command, LONGEST_COMMAND) for run in row.runs if run.command)
+        ),
         stated=first.stated,
     )
 
@@ -102,7 +106,7 @@ def _summary(row: Row, first: Record) -> str:
 
 def _problems(row: Row) -> Iterator[str]:
     for record in row.bad:
-        yield f"seed {record.seed} {record.status}: {record.reason}"
+        yield f"seed {record.seed} {record.status}: {shown_reason(record)}"
     if row.missing:
         yield f"no run of seed {_listed(row.missing)}, which other methods have"
     yield from filter(None, [unhelped(row.good)])
@@ -125,7 +129,7 @@ def _run(entry: Entry, note: str, page: Path) -> Run:
     memory = "peak_memory_device" if record.peak_memory_bytes.device else "peak_memory_process"
     return Run(
         seed=record.seed,
-        outcome=record.status if record.status == "ok" else f"{record.status}: {record.reason}",
+        outcome=": ".join(filter(None, [record.status, shown_reason(record)])),
         tested=_updates(record),
         time=cell_with_unit("wall_s", value(record, "wall_s")),
         memory=cell_with_unit(memory, value(record, memory)),

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -305,3 +306,18 @@ def test_a_row_shows_its_short_label_and_its_panel_the_full_name(run):
         if tag == "th" and "data-value" in attributes
     ]
     assert sorted(labels) == ["a", "b"]
+
+
+def test_long_texts_are_cut_and_stay_unique(run, bad):
+    long = "x" * 10**5
+    settings = {"settings": {"hidden": long}}
+    entries = [
+        run(long + "a", 0),
+        run(long + "b", 0, **settings),
+        run("m", 0, command=f"run {long}"),
+        bad(method="n", reason=long),
+    ]
+    entries = [replace(entry, path=Path(f"{k}.json")) for k, entry in enumerate(entries)]
+    text = page(entries, FILE).text
+    assert len(text) < 150_000
+    assert text.count('scope="row"') == len(entries)
