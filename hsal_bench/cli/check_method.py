@@ -20,7 +20,9 @@ from hsal_bench.options import assignments
 )
 @click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu or cuda.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def check_method(method: str, settings: tuple[str, ...], device: str, as_json: bool) -> None:
+def check_method_command(
+    method: str, settings: tuple[str, ...], device: str, as_json: bool
+) -> None:
     """Check that a method keeps the contract.
 
     Trains the method on a tiny generated task, which takes seconds to a minute on a CPU. Checks its

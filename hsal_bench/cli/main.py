@@ -45,7 +45,8 @@ COMMANDS = {
         "hsal_bench.cli.figures:figures", "Draw the paper's figures from recorded runs."
     ),
     "check-method": Command(
-        "hsal_bench.cli.check_method:check_method", "Check that a method keeps the contract."
+        "hsal_bench.cli.check_method:check_method_command",
+        "Check that a method keeps the contract.",
     ),
     "check-submission": Command(
         "hsal_bench.leaderboard.cli_submission:check_submission",

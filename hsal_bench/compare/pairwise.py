@@ -26,7 +26,7 @@ SPLIT = "test"
 
 @dataclass(frozen=True)
 class SourceOutcome:
-    """Which images are right, and the predicted counts if available."""
+    """The images that a source has right, and the predicted counts if available."""
 
     right: Bool[np.ndarray, " images"]
     counts: Counts | None

@@ -1,4 +1,4 @@
-"""`hsal-bench check-method`: does a method keep the contract?
+"""Checks that a method keeps the contract, for `hsal-bench check-method`.
 
 May import: report and the rooms below it; not runs.
 """

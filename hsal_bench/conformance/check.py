@@ -1,4 +1,4 @@
-"""Does a method keep the contract (hsal_bench/method/contract.py)? For `hsal-bench check-method`.
+"""Checks that a method keeps the contract (hsal_bench/method/contract.py), for `check-method`.
 
     from hsal_bench.conformance.check import check_method, failures
 
@@ -45,7 +45,7 @@ class _Step(NamedTuple):
 _STEPS = {
     "create": _Step(training.check_create, ("class",)),
     "update": _Step(training.check_update, ("create",)),
-    "prediction": _Step(prediction.check_prediction, ("create",)),
+    "prediction": _Step(prediction.check_untrained, ("create",)),
     "training": _Step(training.check_training, ("update", "prediction")),
     "learning": _Step(training.check_learning, ("training",)),
     "repeatable predictions": _Step(prediction.check_repeatable, ("training",)),

@@ -1,4 +1,4 @@
-"""How the order of an image's labels affects an update: information, not a rule."""
+"""Effect of the order of an image's labels on an update: information, not a rule."""
 
 from __future__ import annotations
 

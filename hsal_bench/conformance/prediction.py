@@ -21,7 +21,7 @@ ROUNDING = 1e-3
 """Relative tolerance of confidences when the size or order of a batch changes."""
 
 
-def check_prediction(trial: Trial) -> str:
+def check_untrained(trial: Trial) -> str:
     """Without labels, predictions are whole counts of every class, and finite confidences."""
     prediction = trial.predict(trial.create(), Batch(trial.tiny.inputs(PREDICTED)))
     confidence = "no" if prediction.confidence is None else "a finite"

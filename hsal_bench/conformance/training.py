@@ -15,7 +15,7 @@ from hsal_bench.checking import Failed
 from hsal_bench.conformance.messages import where
 from hsal_bench.conformance.state import changed, snapshot
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS
-from hsal_bench.conformance.trial import FEW, MARGIN, PREDICTED, Run, Trial
+from hsal_bench.conformance.trial import FEW, MARGIN, PREDICTED, ShortRun, Trial
 from hsal_bench.method.contract import Batch, Method
 from hsal_bench.method.validate import Breach
 
@@ -101,14 +101,14 @@ def check_resume(trial: Trial) -> str:
     full = trial.run(2 * FEW, between=save)
     # Something periodic may fit by chance after one break, but not after two consecutive ones.
     for done in (FEW, FEW - 1):
-        rest = Run(full.history[done:], full.prediction)
+        rest = ShortRun(full.history[done:], full.prediction)
         message = f"training with and without a break after {done} updates differs"
         resumed = _resume(trial, saved[done - 1], done)
         trial.compare(rest, resumed, "state_dict", message, done + 1)
     return f"resumed after {FEW - 1} and {FEW} of {2 * FEW} updates: same scalars and predictions"
 
 
-def _resume(trial: Trial, saved: bytes, done: int) -> Run:
+def _resume(trial: Trial, saved: bytes, done: int) -> ShortRun:
     """Load the state saved after `done` updates into a new instance, train on and predict."""
     method = trial.create()
     torch.manual_seed(done)
@@ -117,7 +117,7 @@ def _resume(trial: Trial, saved: bytes, done: int) -> Run:
     for number, batch in enumerate(trial.tiny.batches(2 * FEW - done, done), done + 1):
         history += trial.train(method, [batch], number)
         torch.manual_seed(number)
-    return Run(history, trial.predict(method, Batch(trial.tiny.inputs(PREDICTED))))
+    return ShortRun(history, trial.predict(method, Batch(trial.tiny.inputs(PREDICTED))))
 
 
 def _read(trial: Trial, saved: bytes) -> Any:

@@ -32,7 +32,7 @@ STEP = 25
 """Updates between two evaluations."""
 
 MARGIN = 0.1
-"""How far above chance the score must be: five of its standard errors."""
+"""Required score above chance: five of its standard errors."""
 
 PREDICTED = 24
 """Images whose predictions are compared."""
@@ -45,7 +45,7 @@ History = list[dict[str, float]]
 """The scalars of each update."""
 
 
-class Run(NamedTuple):
+class ShortRun(NamedTuple):
     """The result of a short run: the scalars of its updates and the predictions after them."""
 
     history: History
@@ -149,7 +149,7 @@ class Trial:
 
     def run(
         self, updates: int = FEW, *, global_seed: int = 1, between: _Action | None = None
-    ) -> Run:
+    ) -> ShortRun:
         """Train a new instance for a few updates, then predict.
 
         `global_seed` seeds torch's global generator; `between` is called after every update.
@@ -160,9 +160,9 @@ class Trial:
             history += self.train(method, [batch], number)
             if between:
                 between(method)
-        return Run(history, self.predict(method, Batch(self.tiny.inputs(PREDICTED))))
+        return ShortRun(history, self.predict(method, Batch(self.tiny.inputs(PREDICTED))))
 
-    def compare(self, a: Run, b: Run, call: str, message: str, first: int = 1) -> None:
+    def compare(self, a: ShortRun, b: ShortRun, call: str, message: str, first: int = 1) -> None:
         """Compare two runs whose first update has the number `first`.
 
         Raises:

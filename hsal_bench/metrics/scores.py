@@ -143,7 +143,7 @@ def f1_welleck2018(
     largest = int(c.sum(1).max())
     K = largest if max_objects is None else max_objects
     if largest > K:
-        raise ValueError(f"max_objects is {K}, but an image of the truth has {largest} objects")
+        raise ValueError(f"an image has {largest} objects, more than max_objects={K}")
     if K == 0:
         return float("nan")
     c, p = _with_stop(c, K), _with_stop(p, K)
@@ -161,13 +161,13 @@ def _checked(truth: Counts, predicted: Counts) -> tuple[Counts, Counts]:
     """Return both as int64: the differences of unsigned counts would wrap around."""
     for name, counts in (("truth", truth), ("predicted", predicted)):
         if not np.issubdtype(counts.dtype, np.integer):
-            raise ValueError(f"{name} counts are {counts.dtype}: they must be integers")
+            raise ValueError(f"{name} counts have type {counts.dtype}: expected integers")
         if counts.ndim != 2 or len(counts) == 0:
             raise ValueError(
                 f"{name} counts have shape {counts.shape}: expected [images, classes], not empty"
             )
         if counts.min(initial=0) < 0:
-            raise ValueError(f"{name} counts hold {counts.min()}: they cannot be negative")
+            raise ValueError(f"{name} counts contain {counts.min()}: none may be negative")
     if truth.shape != predicted.shape:
         raise ValueError(f"truth has shape {truth.shape}, predicted {predicted.shape}")
     return truth.astype(np.int64), predicted.astype(np.int64)

@@ -81,7 +81,7 @@ class DatasetRows:
 
     @property
     def inequality(self) -> str:
-        """How the training conditions of the rows differ; "" if they are equal."""
+        """The differences in the training conditions of the rows; "" if there are none."""
         given = {row.label: conditions(row.good[0]) for row in self.rows if row.good}
         return inequality({label: values for label, values in given.items() if values})
 

@@ -37,7 +37,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunTexts:
     """The texts of a run; `href` is the link from the page to its record."""
 
     seed: int
@@ -61,7 +61,7 @@ class Panel:
     summary: str
     problems: tuple[str, ...]
     facts: tuple[Fact, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[RunTexts, ...]
     seeds: tuple[int, ...]
     numbers: tuple[Number, ...]
     commands: tuple[str, ...]
@@ -124,10 +124,10 @@ def _listed(seeds: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _run(entry: Entry, note: str, page: Path) -> Run:
+def _run(entry: Entry, note: str, page: Path) -> RunTexts:
     record = entry.record
     memory = "peak_memory_device" if record.peak_memory_bytes.device else "peak_memory_process"
-    return Run(
+    return RunTexts(
         seed=record.seed,
         outcome=": ".join(filter(None, [record.status, shown_reason(record)])),
         tested=_updates(record),

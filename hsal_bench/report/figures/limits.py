@@ -28,7 +28,7 @@ class Seen:
 
     @property
     def objects(self) -> Bool[Tensor, "images objects"]:
-        """Which entries of the truth are objects, not padding."""
+        """The mask of objects in the truth: False for padding."""
         return self.test.labels >= 0
 
 

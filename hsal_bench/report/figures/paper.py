@@ -35,7 +35,7 @@ LOOKS = {2: ((True, True, False),), 12: ((True,) * 4, (True,) * 4, (False,) * 4)
 LIMITS: dict[int, Callable[[limits.Seen], limits.Limit]] = {3: limits.crowded, 4: limits.faint}
 
 T = TypeVar("T")
-Run = tuple[Record, Path]
+RecordedRun = tuple[Record, Path]
 """A record and its file in the run's folder."""
 
 
@@ -51,7 +51,7 @@ class Wanted:
     seed: int
 
 
-def make(runs: Sequence[Run], wanted: Wanted) -> list[int]:
+def make(runs: Sequence[RecordedRun], wanted: Wanted) -> list[int]:
     """Write the figures of each dataset with captions; return the numbers of those that failed.
 
     FIGURE.txt is next to FIGURE.pdf. Figures that cannot be drawn are reported; the rest are drawn.
@@ -81,9 +81,9 @@ def make(runs: Sequence[Run], wanted: Wanted) -> list[int]:
     return [number for number in wanted.numbers if number not in drawn_numbers]
 
 
-def _by_data_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def _by_data_set(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
     """Return the runs by dataset name; "" if there is only one dataset."""
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[tuple[str, str], list[RecordedRun]] = {}
     for record, path in runs:
         key = record.data_set.name, record.data_set.content_sha256
         groups.setdefault(key, []).append((record, path))
@@ -97,7 +97,7 @@ def _by_data_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
     }
 
 
-def _figure(number: int, runs: Sequence[Run], wanted: Wanted) -> tuple[Figure, str]:
+def _figure(number: int, runs: Sequence[RecordedRun], wanted: Wanted) -> tuple[Figure, str]:
     if number in CURVES:
         return _curves(CURVES[number], runs)
     candidates = _with_states(runs)
@@ -109,12 +109,14 @@ def _figure(number: int, runs: Sequence[Run], wanted: Wanted) -> tuple[Figure, s
         return _looks(np.array(LOOKS[number]), it, run, len(candidates), wanted.seed)
 
 
-def _curves(metric: str, runs: Sequence[Run]) -> tuple[Figure, str]:
+def _curves(metric: str, runs: Sequence[RecordedRun]) -> tuple[Figure, str]:
     figure = curves_figure([record for record, _ in runs], [metric])
     return figure, captions.of_curves(metric, [run for run in runs if curves([run[0]], metric)])
 
 
-def _looks(places: np.ndarray, it: Trained, run: Run, out_of: int, seed: int) -> tuple[Figure, str]:
+def _looks(
+    places: np.ndarray, it: Trained, run: RecordedRun, out_of: int, seed: int
+) -> tuple[Figure, str]:
     record, _ = run
     assert record.correct is not None
     objects = it.test.counts.sum(1).cpu().numpy()
@@ -125,7 +127,7 @@ def _looks(places: np.ndarray, it: Trained, run: Run, out_of: int, seed: int) ->
 
 
 def _limit(
-    choose: Callable[[limits.Seen], limits.Limit], it: Trained, run: Run, out_of: int
+    choose: Callable[[limits.Seen], limits.Limit], it: Trained, run: RecordedRun, out_of: int
 ) -> tuple[Figure, str]:
     limit = choose(_traced(limits.seen(it.method, it.test), run))
     if not len(limit.rows):
@@ -135,13 +137,13 @@ def _limit(
     return limits_figure(found, boxes, limit.marked), captions.of_limit(limit, run, out_of)
 
 
-def _traced(seen: T | None, run: Run) -> T:
+def _traced(seen: T | None, run: RecordedRun) -> T:
     if seen is None:
         raise UsageError(f"{run[1]}: the method no longer has a trace")
     return seen
 
 
-def _with_states(runs: Sequence[Run]) -> list[Run]:
+def _with_states(runs: Sequence[RecordedRun]) -> list[RecordedRun]:
     """Return the runs with a trace and an existing trained state.
 
     Raises:

@@ -213,7 +213,7 @@ def test_more_predicted_than_there_can_be_leaves_no_stop():
 @pytest.mark.parametrize(
     ("truth", "predicted", "message"),
     [
-        (np.array([[1]]), np.array([[-1]]), "predicted counts hold -1"),
+        (np.array([[1]]), np.array([[-1]]), "predicted counts contain -1"),
         (np.zeros((0, 3), int), np.zeros((0, 3), int), r"shape \(0, 3\)"),
     ],
 )
@@ -229,7 +229,7 @@ def test_different_shapes_are_refused():
 
 
 def test_too_small_max_objects_is_refused():
-    with pytest.raises(ValueError, match="max_objects is 1, but an image of the truth has 2"):
+    with pytest.raises(ValueError, match="an image has 2 objects, more than max_objects=1"):
         metrics.f1_welleck2018(np.array([[2]]), np.array([[2]]), max_objects=1)
 
 
