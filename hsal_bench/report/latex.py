@@ -59,8 +59,10 @@ def _table(table: TextTable) -> str:
     bold = pd.DataFrame("", cells.index, cells.columns)
     for row, column in table.bold:
         bold.iloc[row, column] = "textbf:--rwrap;"
-    styler = cells.style.hide(axis="index").format(escaped).apply(lambda _: bold, axis=None)
-    styler = styler.relabel_index(list(map(escaped, table.columns)), axis="columns")
+    styler = cells.style.hide(axis="index").format(lambda cell: escaped(str(cell)))
+    styler = styler.apply(lambda _: bold, axis=None).relabel_index(
+        list(map(escaped, table.columns)), axis="columns"
+    )
     text = styler.to_latex(
         column_format=kinds,
         hrules=True,

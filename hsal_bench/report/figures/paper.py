@@ -121,9 +121,9 @@ def _looks(
     assert record.correct is not None
     objects = it.test.counts.sum(1).cpu().numpy()
     rows = drawn(objects, unpack_correct(record.correct), places, seed)
-    found = _traced(looks(it.method, it.test, it.data, rows), run)
-    caption = captions.of_looks(found, rows, run, seed, out_of)
-    return attention_figure(found, places.shape[1]), caption
+    glimpses = _traced(looks(it.method, it.test, it.data, rows), run)
+    caption = captions.of_looks(glimpses, rows, run, seed, out_of)
+    return attention_figure(glimpses, places.shape[1]), caption
 
 
 def _limit(
@@ -132,9 +132,9 @@ def _limit(
     limit = choose(_traced(limits.seen(it.method, it.test), run))
     if not len(limit.rows):
         raise UsageError(f"no test image of {run[0].data_set.name} shows this limit")
-    found = _traced(looks(it.method, it.test, it.data, limit.rows), run)
+    glimpses = _traced(looks(it.method, it.test, it.data, limit.rows), run)
     boxes = it.data.rows("test", "boxes", limit.rows)
-    return limits_figure(found, boxes, limit.marked), captions.of_limit(limit, run, out_of)
+    return limits_figure(glimpses, boxes, limit.marked), captions.of_limit(limit, run, out_of)
 
 
 def _traced(seen: T | None, run: RecordedRun) -> T:
