@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -65,24 +66,31 @@ def compare(
     from hsal_bench.report import pairwise as tables
 
     file = data_set_path(dataset, datasets) if dataset else None
-    picture = _picture(output, [a, b, *([file] if file else [])], force=force)
+    if output:
+        _picture(output, [a, b, file], force=force)  # a wrong one fails before the work
     comparison = pairwise.compare_sources(a, b, file, datasets, split)
     if as_json:
         click.echo(json.dumps(tables.plain(comparison), indent=1))
     else:
         click.echo(as_text(tables.comparison_tables(comparison), "terminal"), nl=False)
-    if output and picture:
+    if output:
         from hsal_bench.report.figures.contact_sheet import PICTURES, save
         from hsal_bench.report.figures.disagreements import comparison_picture, drawn
 
+        picture = _picture(output, [a, b, comparison.file], force=force)
         save(comparison_picture(comparison, count), picture, PICTURES[output.suffix.lower()])
         click.echo(f"{output}: {drawn(comparison, count)}", err=True)
 
 
-def _picture(output: Path | None, inputs: list[Path], *, force: bool) -> Path | None:
-    """Return the file of the picture; a wrong one fails before the work."""
-    if output is None:
-        return None
+def _picture(output: Path, inputs: Sequence[Path | None], *, force: bool) -> Path:
+    """Return the file of the picture, which is none of the inputs, nor of the files next to them.
+
+    Raises as `output_file`.
+    """
     from hsal_bench.report.figures.contact_sheet import PICTURES
 
-    return output_file(output, PICTURES, inputs, force=force)
+    paths = [path for path in inputs if path is not None]
+    folders = [path if path.is_dir() else path.parent for path in paths]
+    names = ("record.json", "predictions.jsonl")
+    read = [*paths, *(folder / name for folder in folders for name in names)]
+    return output_file(output, PICTURES, read, force=force)

@@ -212,3 +212,13 @@ def test_a_read_only_file_is_refused(tmp_path):
 def test_a_picture_is_replaced_only_by_its_own_format(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "x.png", format="JPEG")
     assert refusal("preview", "x.png").startswith("x.png exists and is JPEG, not PNG")
+
+
+@pytest.mark.parametrize("source", ["toy-x.h5", "runs/predictions.jsonl"])
+def test_force_replaces_no_file_that_compare_finds_itself(source, tmp_path):
+    (tmp_path / "x.png").hardlink_to(tmp_path / source)
+    line = "compare runs other-run --datasets . --count 1 -o x.png --force"
+    (tmp_path / "other-run").mkdir()
+    (tmp_path / "other-run/record.json").write_bytes((tmp_path / "runs/record.json").read_bytes())
+    done = CliRunner().invoke(cli.hsal_bench, line.split())
+    assert str(done.exception) == "x.png is an input of this command: use another file"
