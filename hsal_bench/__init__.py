@@ -1,3 +1,51 @@
-"""hsal-bench: a benchmark suite for multiset prediction from images."""
+"""hsal-bench: a benchmark suite for multiset prediction from images.
+
+>>> import hsal_bench as hb
+>>> train = hb.load("mnist-multiset", split="train")
+>>> records = hb.run(models=["hsal-rl", "cross-entropy"], dataset="mnist-multiset", seeds=range(3))
+>>> hb.table("runs")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hsal_bench.api.datasets import Dataset, collate, load
+    from hsal_bench.api.results import compare, figures, records, run, table
+    from hsal_bench.api.scoring import Evaluator, score
 
 __version__ = "0.1.0"
+__all__ = (
+    "Dataset",
+    "Evaluator",
+    "collate",
+    "compare",
+    "figures",
+    "load",
+    "records",
+    "run",
+    "score",
+    "table",
+)
+
+_MODULES = {
+    "datasets": ("Dataset", "collate", "load"),
+    "results": ("compare", "figures", "records", "run", "table"),
+    "scoring": ("Evaluator", "score"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: importing torch takes seconds."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"hsal_bench.api.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,18 +7,22 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.errors import UsageError, suggest
+from hsal_bench.method.code import neighbours
 from hsal_bench.text import named
 
 
 def load_method(name: str) -> Any:
     """Return a method's class by its registered name or by `path/to/file.py:ClassName`.
+
+    The file can import modules next to it.
 
     Raises:
         UsageError: there is no such name, file or class, the file cannot be imported, or the class
@@ -104,8 +108,12 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look up their module there
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _importable(path):
+            spec.loader.exec_module(module)
+    except UsageError:
+        del sys.modules[name]
+        raise
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         message = error.msg if isinstance(error, SyntaxError) else error
         raise UsageError(
@@ -113,6 +121,30 @@ def _import_file(path: Path) -> ModuleType:
             f"({type(error).__name__}: {message})"
         ) from error
     return module
+
+
+@contextmanager
+def _importable(path: Path) -> Iterator[None]:
+    """Let a file import the modules next to it: first in the block, later behind all others.
+
+    Raises:
+        UsageError: such a module has the name of one that was imported from elsewhere.
+    """
+    folder = str(path.parent.absolute())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
+    for name, file in neighbours(path).items():
+        other = getattr(sys.modules.get(name), "__file__", None)
+        if other and Path(other).resolve() != file.resolve():
+            raise UsageError(
+                f"{path} imports {file}, but the module {name} is already imported from {other}: "
+                "rename one of the two files"
+            )
 
 
 def _failed_line(path: Path, error: Exception) -> int | None:

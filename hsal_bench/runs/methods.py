@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from hsal_bench import options, registry
 from hsal_bench.checking import Failed
 from hsal_bench.errors import UsageError
 from hsal_bench.method.class_check import check_class
+from hsal_bench.method.code import class_sha256, file_sha256
 from hsal_bench.method.load import load_method
 from hsal_bench.records.validation import check_values
-from hsal_bench.runs.request import Request, expanded, settings_of, split
+from hsal_bench.runs.request import Model, Request, expanded, method_name, settings_of, split
 from hsal_bench.training import presets
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class MethodRun:
 
     settings: differences from the preset (config fields, backbone, input size). label: the name
     with these settings. backbone: of the activation model. input_size: of the activation model's
-    images; None is the backbone's usual size. file, sha256: the method's file and its hash; None
-    for a registered method.
+    images; None is the backbone's usual size. sha256: of the code (`hsal_bench.method.code`);
+    None for a registered method.
     """
 
     name: str
@@ -41,7 +41,6 @@ class MethodRun:
     label: str
     backbone: str
     input_size: int | None
-    file: Path | None
     sha256: str | None
 
     @property
@@ -58,7 +57,7 @@ def method_runs(request: Request, preset: str) -> list[MethodRun]:
     Raises:
         UsageError: as `method_run`; two different methods with one label.
     """
-    by_folder: dict[str, tuple[str, MethodRun]] = {}
+    by_folder: dict[str, tuple[Model, MethodRun]] = {}
     for model in expanded(request.models):
         try:
             method = method_run(
@@ -80,7 +79,7 @@ def method_runs(request: Request, preset: str) -> list[MethodRun]:
 
 
 def method_run(
-    model: str,
+    model: Model,
     preset: str,
     settings: Mapping[str, str],
     backbone: str | None = None,
@@ -96,9 +95,9 @@ def method_run(
         UsageError: unknown method or field, invalid value, or a class that is not a method.
     """
     source, own = split(model)
-    cls = load_method(source)
-    path, _, name = source.rpartition(":")
-    _check_class(cls, source)
+    name = method_name(source)
+    cls = load_method(source) if isinstance(source, str) else source
+    _check_class(cls, name if cls is source else str(source))
     usual = presets.preset(preset).backbone
     fields = options.field_types(cls.Config)
     if cls.inputs == "activations" and "backbone" not in fields:
@@ -125,9 +124,18 @@ def method_run(
     if input_size is not None:
         changed["input_size"] = str(input_size)
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
-    file = Path(path) if path else None
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
-    return MethodRun(name, cls, config, changed, label, backbone, input_size, file, sha256)
+    sha256 = _code_sha256(source)
+    return MethodRun(name, cls, config, changed, label, backbone, input_size, sha256)
+
+
+def _code_sha256(source: Model) -> str | None:
+    """Return the hash of a method's code; None for a registered method."""
+    if isinstance(source, str):
+        path, _, _ = source.rpartition(":")
+        return file_sha256(Path(path)) if path else None
+    registered = registry.targets(registry.METHODS).values()
+    own = f"{source.__module__}:{source.__qualname__}" in registered
+    return None if own else class_sha256(source)
 
 
 def _check_recordable(config: Any, name: str) -> None:

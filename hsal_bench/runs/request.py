@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from hsal_bench import options, registry
 from hsal_bench.errors import UsageError, suggest
@@ -17,6 +17,10 @@ from hsal_bench.training import presets
 from hsal_bench.training.presets import Budget, Precision, Preset
 
 Name = TypeVar("Name", str, int)
+AnyModel = TypeVar("AnyModel", str, type[Any])
+
+Model = str | type[Any]
+"""A method: a name, path/to/file.py:ClassName, or in Python its class."""
 
 ActivationSeed = Literal["same", "per-seed"]
 """One activation model (of seed 0) for all runs, or one for each seed of the runs."""
@@ -31,12 +35,12 @@ _NUMBER = re.compile(r"\s*-?\.?\d[\d.e+-]*(\+[A-Za-z_].*)?\s*")
 class Request:
     """The user's request; None leaves a choice to the preset or the machine.
 
-    models: as `models` returns them. eval_on: names and files of datasets, or "all". cache: folder
-    of activations; None is `datasets`. activation_model: "published", a file or a folder; None
-    fine-tunes one. settings: KEY or METHOD:KEY -> value.
+    models: as `models` returns them, or classes. eval_on: names and files of datasets, or "all".
+    cache: folder of activations; None is `datasets`. activation_model: "published", a file or a
+    folder; None fine-tunes one. settings: KEY or METHOD:KEY -> value.
     """
 
-    models: tuple[str, ...]
+    models: tuple[Model, ...]
     seeds: tuple[int, ...] = (0,)
     dataset: str = "mnist-multiset"
     eval_on: tuple[str, ...] = ()
@@ -98,7 +102,7 @@ def _once(named: Sequence[Name], option: str) -> tuple[Name, ...]:
     return tuple(named)
 
 
-def expanded(models: Iterable[str]) -> tuple[str, ...]:
+def expanded(models: Iterable[Model]) -> tuple[Model, ...]:
     """Return each method once, with "all" replaced by every registered method."""
     every = registry.names(registry.METHODS)
     groups = (every if model == ALL else [model] for model in models)
@@ -121,17 +125,24 @@ def data_sets(text: str | None) -> tuple[str, ...]:
     return named
 
 
-def split(model: str) -> tuple[str, dict[str, str]]:
-    """Return a method's name or file, and its own settings: NAME+KEY=VALUE -> {KEY: VALUE}.
+def split(model: AnyModel) -> tuple[AnyModel, dict[str, str]]:
+    """Return a method without its own settings, and these: NAME+KEY=VALUE -> {KEY: VALUE}.
 
     Raises:
         UsageError: the text after a "+" is not KEY=VALUE.
     """
+    if not isinstance(model, str):
+        return model, {}
     source, *settings = _SETTING.split(model)
     if not is_file(source) and "+" in source:
         name, _, rest = source.partition("+")
         raise UsageError(f"{model}: {rest!r} is not a setting; write {name}+KEY=VALUE")
     return source, options.assignments(settings)
+
+
+def method_name(source: Model) -> str:
+    """Return the name of a method without settings: registered, or that of the class."""
+    return source.rpartition(":")[2] if isinstance(source, str) else source.__name__
 
 
 def settings_of(method: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -156,7 +167,7 @@ def check_names(request: Request) -> None:
     known = registry.names(registry.METHODS)
     sources = [split(model)[0] for model in expanded(request.models)]
     for source in sources:
-        if ".py" not in source and source not in known:
+        if isinstance(source, str) and ".py" not in source and source not in known:
             raise UsageError(f"no method {source!r}: {suggest(source, [*known, ALL])}")
     for seed in request.seeds:
         if not 0 <= seed <= MOST_SEED:
@@ -169,7 +180,7 @@ def check_names(request: Request) -> None:
     if request.preset is not None:
         presets.preset(request.preset)
     _check_activation_model(request)
-    methods = {source.rpartition(":")[2] for source in sources}
+    methods = {method_name(source) for source in sources}
     for name in request.settings:
         owner, colon, _ = name.rpartition(":")
         if colon and owner not in methods:

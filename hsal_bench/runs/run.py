@@ -169,7 +169,7 @@ def _difference(bench: Bench, method: MethodRun, seed: int, stopped: Checkpoint)
     """Return the difference between a run and the run of a checkpoint; "" for the same run."""
     before = stopped.identity.get("method_sha256")
     if method.sha256 and before and before != method.sha256:
-        return f"an earlier version of {method.file}"
+        return f"an earlier version of {method.name}"
     known = _known_identity(bench, method, seed)
     difference = options.difference(stopped.identity, known, known)
     activation = stopped.identity.get("activation")

@@ -154,10 +154,18 @@ def test_an_edited_method_is_run_again(bench, tmp_path):
 
 def test_an_edited_method_does_not_pass_for_the_old_one(bench, tmp_path):
     bench()
-    (tmp_path / "constant.py").write_text(METHOD + "# edited")
+    (tmp_path / "constant.py").write_text(METHOD + "EDITED = True\n")
     code, _, err = bench()
     assert code == 2
-    assert "belongs to another run (an earlier version of constant.py): use" in err
+    assert "belongs to another run (an earlier version of Constant): use" in err
+
+
+def test_a_comment_does_not_change_a_method(bench, tmp_path):
+    bench()
+    (tmp_path / "constant.py").write_text("# edited\n" + METHOD)
+    code, _, err = bench()
+    assert code == 0
+    assert "done before" in err
 
 
 def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path):
@@ -290,7 +298,7 @@ def test_the_command_of_a_record_makes_it_again(bench, tmp_path, monkeypatch):
 
 
 def test_two_methods_of_one_label_are_refused(bench, tmp_path):
-    (tmp_path / "other.py").write_text(METHOD + "# another")
+    (tmp_path / "other.py").write_text(METHOD + "ANOTHER = True")
     code, _, err = bench(model="constant.py:Constant,other.py:Constant")
     assert code == 2
     assert "--model constant.py:Constant and other.py:Constant would share the folder Const" in err

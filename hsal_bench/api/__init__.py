@@ -1,0 +1,1 @@
+"""The Python interface: what `import hsal_bench` offers. May import every room but the CLI."""
