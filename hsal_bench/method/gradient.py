@@ -32,8 +32,9 @@ class GradientMethod(ABC):
     """A method trained by Adam with a cosine schedule and a clipped gradient.
 
     A subclass defines `Config` (derived from `GradientConfig`), `build_network`, `loss` and
-    `predict`. Sampling in `loss` draws from `self.generator`, so that a run resumes bit for bit
-    from its `state_dict`; so do layers such as nn.Dropout, which draw from torch's own generator.
+    `predict`; it may replace Adam and the cosine (`build_optimizer`, `build_scheduler`). Sampling
+    in `loss` draws from `self.generator`, so that a run resumes bit for bit from its `state_dict`;
+    so do layers such as nn.Dropout, which draw from torch's own generator.
 
     `capturable`: `loss` is pure tensor code that never reads a value on the host; its update is
     then captured as a CUDA graph on a GPU (hsal_bench/method/cuda_graph.py).
@@ -57,15 +58,16 @@ class GradientMethod(ABC):
         self.updates_done = 0
         self.training_share = torch.zeros((), device=setup.device)
         """Share of the training done, in [0, 1]; a tensor, so that a captured update reads it."""
-        self.captured = self.capturable and setup.device.type == "cuda"
-        rate = config.learning_rate
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=torch.tensor(rate, device=setup.device) if self.captured else rate,
-            weight_decay=config.weight_decay,
-            fused=True,
-            capturable=self.captured,
+        self.optimizer = self.build_optimizer()
+        groups = self.optimizer.param_groups
+        self.captured = (
+            self.capturable
+            and setup.device.type == "cuda"
+            and all("capturable" in group for group in groups)
         )
+        self._initial_rates = [float(group["lr"]) for group in groups]
+        self._place_rates()
+        self.scheduler = self.build_scheduler()
         self._captured_step = self._new_captured_step()
 
     @abstractmethod
@@ -80,25 +82,48 @@ class GradientMethod(ABC):
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
         """Predict, see `Method.predict`."""
 
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimiser of `self.network`: AdamW with the config's settings."""
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        return torch.optim.AdamW(self.network.parameters(), lr=rate, weight_decay=decay, fused=True)
+
+    def build_scheduler(self) -> torch.optim.lr_scheduler.LRScheduler | None:
+        """Return the schedule of `self.optimizer`, stepped after each update.
+
+        None, the default: each group's initial rate decays to 0 along a cosine over
+        `self.setup.updates`.
+        """
+        return None
+
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """Take one gradient step on `loss`; return its scalars, detached."""
         self.network.train()
         share = min(1.0, self.updates_done / max(1, self.setup.updates))
         self.training_share.fill_(share)
-        for group in self.optimizer.param_groups:
-            rate = self.config.learning_rate * cosine(share)
-            if self.captured:
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        if self.scheduler is None:
+            for group, rate in zip(self.optimizer.param_groups, self._initial_rates, strict=True):
+                if self.captured:
+                    group["lr"].fill_(rate * cosine(share))
+                else:
+                    group["lr"] = rate * cosine(share)
         self.updates_done += 1
         with torch.random.fork_rng(devices=[]):
             # Layers like nn.Dropout draw from torch's own generator. A seed for each update makes
             # runs with them repeatable and resumable.
             self._seed_torch(_update_seed(self.setup.seed, self.updates_done))
-            if self._captured_step is None:
-                return self._follow(batch)
-            return self._captured_step(self._follow, batch)
+            step = self._captured_step
+            scalars = step(self._follow, batch) if step else self._follow(batch)
+        if self.scheduler is not None:
+            self.scheduler.step()
+        return scalars
+
+    def _place_rates(self) -> None:
+        """Make the learning rates numbers, or tensors that a captured update reads."""
+        for group in self.optimizer.param_groups:
+            rate = float(group["lr"])
+            group["lr"] = torch.tensor(rate, device=self.setup.device) if self.captured else rate
+            if "capturable" in group:
+                group["capturable"] = self.captured
 
     def _seed_torch(self, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
@@ -122,12 +147,15 @@ class GradientMethod(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that `update` changes."""
-        return {
+        state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "updates_done": self.updates_done,
         }
+        return (
+            state if self.scheduler is None else state | {"scheduler": self.scheduler.state_dict()}
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from a state, also from a different kind of device.
@@ -137,10 +165,9 @@ class GradientMethod(ABC):
         """
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            rate = float(group["lr"])
-            group["lr"] = torch.tensor(rate, device=self.setup.device) if self.captured else rate
-            group["capturable"] = self.captured
+        self._place_rates()
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
         # A graph reads the memory it was captured on, but the loaded state is in new memory.
         self._captured_step = self._new_captured_step()
         self.updates_done = state["updates_done"]
