@@ -32,6 +32,10 @@ COMMANDS = {
         "hsal_bench.cli.list:list_all", "List datasets, methods and presets, or one's options."
     ),
     "generate": Command("hsal_bench.cli.data:generate", "Build datasets as HDF5 files."),
+    "import": Command(
+        "hsal_bench.generators.own.cli:import_pictures",
+        "Turn labelled pictures into a dataset file.",
+    ),
     "verify": Command("hsal_bench.cli.data:verify", "Check that a dataset file is intact."),
     "preview": Command(
         "hsal_bench.cli.data:preview", "Draw a contact sheet with boxes and labels."

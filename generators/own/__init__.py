@@ -1,0 +1,1 @@
+"""Own pictures with labels as a dataset file: `hsal-bench import`."""

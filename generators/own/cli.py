@@ -1,0 +1,139 @@
+"""`hsal-bench import`: own pictures with labels as a dataset file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from hsal_bench.data.schema import SPLITS
+from hsal_bench.errors import UsageError
+
+_SIZE = re.compile(r"(\d+)(?:x(\d+))?")
+_TOLERANCE = 1e-9
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Return (height, width) of "64" or "WIDTHxHEIGHT"."""
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"--size {text}: write a side in pixels such as 64, or WIDTHxHEIGHT")
+    width, height = int(match[1]), int(match[2] or match[1])
+    if not 1 <= min(width, height) <= max(width, height) <= 4096:
+        raise UsageError(f"--size {text}: from 1 to 4096 pixels")
+    return height, width
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError:
+        shares = []
+    if len(shares) != len(SPLITS) or min(shares) <= 0 or abs(sum(shares) - 1) > _TOLERANCE:
+        raise UsageError(f"--shares {text}: three numbers above 0 that add up to 1")
+    return shares
+
+
+@click.command("import")
+@click.argument("form", type=click.Choice(["coco", "csv", "folder"]), metavar="coco|csv|folder")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--name", required=True, help="Name of the dataset; the file is NAME.h5.")
+@click.option(
+    "--images",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of the pictures, for coco and csv.  [default: the folder of SOURCE]",
+)
+@click.option(
+    "--class-names",
+    metavar="A,B,...",
+    help="Classes in the order of their numbers.  [default: those that occur, sorted]",
+)
+@click.option("--size", metavar="N|WxH", help="Resize images to this many pixels.")
+@click.option("--grey", is_flag=True, help="Convert images to grey.  [default: RGB]")
+@click.option("--license", default="not stated", show_default=True, help="Licence of the pictures.")
+@click.option("--citation", default="", help="Publication to cite.")
+@click.option(
+    "--shares",
+    default="0.8,0.1,0.1",
+    show_default=True,
+    help="Shares of train, valid and test if the source has no splits.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of that division.",
+)
+@click.option(
+    "--out",
+    default="data",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the file NAME.h5.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+def import_pictures(
+    form: str,
+    sources: tuple[Path, ...],
+    name: str,
+    images: Path | None,
+    class_names: str | None,
+    size: str | None,
+    grey: bool,
+    license: str,
+    citation: str,
+    shares: str,
+    seed: int,
+    out: Path,
+    force: bool,
+) -> None:
+    """Turn labelled pictures into a dataset file.
+
+    SOURCE: one source, or three, for train, valid and test. coco: a JSON file of detections. csv:
+    one line per object with the columns image, label and optionally x0, y0, x1, y1, split; or one
+    line per picture with image and labels. folder: pictures NAME.png, each with NAME.txt, one line
+    per object, a label and optionally x0 y0 x1 y1; sub-folders train, valid and test are splits.
+
+    Boxes are in pixels of the picture. Without them, attention metrics mean nothing.
+    """
+    path = out / f"{name}.h5"
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists: use --force to replace it, or another --name")
+    from hsal_bench.data.build import build_file
+    from hsal_bench.generators.own.formats import READERS
+    from hsal_bench.generators.own.pictures import class_names as classes_of
+    from hsal_bench.generators.own.pictures import divided, with_split
+    from hsal_bench.generators.own.recipe import Imported, recipe
+    from hsal_bench.progress import progress
+
+    if len(sources) not in (1, len(SPLITS)):
+        raise UsageError(f"{len(sources)} sources: give one, or three for train, valid and test")
+    parts = [READERS[form](source, images or source.parent) for source in sources]
+    if len(parts) > 1:
+        parts = [with_split(part, split) for part, split in zip(parts, SPLITS, strict=True)]
+    pictures = [picture for part in parts for picture in part]
+    names = tuple(class_names.split(",")) if class_names else classes_of(pictures)
+    facts = Imported(
+        name=name,
+        class_names=names,
+        size=_size(size),
+        channels=1 if grey else 3,
+        license=license,
+        citation=citation,
+        source=", ".join(source.name for source in sources),
+        config={"import": form, "size": size, "grey": grey, "shares": shares},
+        seed=seed,
+    )
+    made = recipe(divided(pictures, _shares(shares), seed), facts)
+    with progress(name, len(pictures)) as report:
+        build_file(made, path, workers=1, progress=lambda done, total: report(done))
+    layout = made.layout
+    sizes = " / ".join(f"{layout.sizes[split]:,}" for split in SPLITS)
+    click.echo(
+        f"{path}: {sizes} images ({', '.join(SPLITS)}) of {layout.image_shape[2]} x "
+        f"{layout.image_shape[1]}, {len(names)} classes, at most {layout.max_objects} objects"
+    )

@@ -1,0 +1,182 @@
+"""`hsal-bench import`: the three formats give one dataset; wrong input names its place."""
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hsal_bench.checking import FAILED
+from hsal_bench.data.verify import verify
+from hsal_bench.errors import UsageError
+from hsal_bench.generators.own.cli import import_pictures
+from hsal_bench.generators.own.pictures import Picture as Labelled
+from hsal_bench.generators.own.pictures import class_names, divided
+
+NAMES = ("cat", "dog")
+OBJECTS = [
+    [(number + k) % 2 for k in range(number % 4)] for number in range(40)
+]  # classes of the objects of each picture
+
+
+def box(number: int, k: int) -> tuple[int, int, int, int]:
+    x, y = 3 * k + number % 5, 2 * k
+    return x, y, x + 3, y + 2
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Write the pictures in all three formats; return their folder."""
+    coco = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": 10 + number, "name": name} for number, name in enumerate(NAMES)],
+    }
+    with (tmp_path / "objects.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "label", "x0", "y0", "x1", "y1"])
+        for number, objects in enumerate(OBJECTS):
+            pixels = np.zeros((10, 20, 3), np.uint8)
+            pixels[0, 0] = number
+            name, lines = f"{number:02}.png", []
+            coco["images"].append({"id": number, "file_name": name})
+            if not objects:
+                rows.writerow([name, "", "", "", "", ""])
+            for k, label in enumerate(objects):
+                x0, y0, x1, y1 = box(number, k)
+                pixels[y0:y1, x0:x1, label] = 255
+                rows.writerow([name, NAMES[label], x0, y0, x1, y1])
+                lines.append(f"{NAMES[label]} {x0} {y0} {x1} {y1}")
+                note = {"image_id": number, "category_id": 10 + label}
+                coco["annotations"].append(note | {"bbox": [x0, y0, x1 - x0, y1 - y0]})
+            (tmp_path / "pictures").mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name)
+            (tmp_path / "pictures" / name).with_suffix(".txt").write_text("\n".join(lines))
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    return tmp_path
+
+
+def run(form, source, folder, *options):
+    """Import a source as `folder`/pets.h5 and return the file's path."""
+    arguments = [form, source, "--name", "pets", "--out", folder, *options]
+    result = CliRunner().invoke(import_pictures, list(map(str, arguments)))
+    if result.exception:
+        raise result.exception
+    return folder / "pets.h5"
+
+
+def content(path):
+    with h5py.File(path) as file:
+        return file.attrs["content_sha256"]
+
+
+def test_three_formats_give_one_dataset(pictures):
+    images = ("--images", pictures / "pictures")
+    files = [
+        run("coco", pictures / "coco.json", pictures / "a", *images),
+        run("csv", pictures / "objects.csv", pictures / "b", *images),
+        run("folder", pictures / "pictures", pictures / "c"),
+    ]
+    assert len(set(map(content, files))) == 1
+    outcomes = {check.name: check for check in verify(files[0], data_dir=pictures)}
+    assert not [check for check in outcomes.values() if check.outcome == FAILED]
+    assert "none shared" in outcomes["leaks by content"].detail
+
+
+def test_an_image_has_its_pixels_labels_and_boxes(pictures):
+    with h5py.File(run("folder", pictures / "pictures", pictures / "out")) as file:
+        split = file["train"]
+        for images, labels, counts, boxes in zip(
+            *(split[name][()] for name in ("images", "labels", "counts", "boxes")), strict=True
+        ):
+            number = int(images[2, 0, 0])  # no object is blue
+            objects = OBJECTS[number]
+            assert labels[labels >= 0].tolist() == objects
+            assert counts.tolist() == [objects.count(0), objects.count(1)]
+            expected = [list(box(number, k)) for k in range(len(objects))]
+            assert boxes[: len(objects)].tolist() == expected
+
+
+def test_boxes_are_resized_with_their_images(pictures):
+    path = run("folder", pictures / "pictures", pictures / "out", "--size", "10x5", "--grey")
+    with h5py.File(path) as file:
+        images, boxes, labels = (file["train"][name][()] for name in ("images", "boxes", "labels"))
+    assert images.shape[1:] == (1, 5, 10)
+    real = boxes[labels >= 0]
+    assert ((real[:, 0] < real[:, 2]) & (real[:, 2] <= 10) & (real[:, 3] <= 5)).all()
+
+
+def test_one_line_per_picture_and_stated_splits(pictures):
+    path = pictures / "labels.csv"
+    lines = ["image,labels,split"]
+    for number, objects in enumerate(OBJECTS):
+        split = "train" if number < 30 else "valid" if number < 35 else "test"
+        lines.append(f"{number:02}.png,{' '.join(NAMES[label] for label in objects)},{split}")
+    path.write_text("\n".join(lines))
+    out = run("csv", path, pictures / "out", "--images", pictures / "pictures")
+    with h5py.File(out) as file:
+        assert [len(file[split]["labels"]) for split in ("train", "valid", "test")] == [30, 5, 5]
+        assert file["test"]["counts"][()].tolist() == [
+            [objects.count(0), objects.count(1)] for objects in OBJECTS[35:]
+        ]
+        assert "Boxes are unknown" in file.attrs["notes"]
+        assert file["test"]["boxes"][0, 0].tolist() == [0, 0, 20, 10]
+
+
+def test_numbers_are_sorted_as_numbers():
+    pictures = [Labelled("a.png", ("10", "9")), Labelled("b.png", ("2",))]
+    assert class_names(pictures) == ("2", "9", "10")
+    assert class_names([Labelled("a.png", ("b", "10", "a"))]) == ("10", "a", "b")
+
+
+def test_the_splits_depend_on_the_seed_alone():
+    pictures = [Labelled(f"{number}.png", ()) for number in range(50)]
+    splits = [divided(pictures, [0.6, 0.2, 0.2], seed) for seed in (0, 0, 1)]
+    paths = [{name: [p.path for p in part] for name, part in split.items()} for split in splits]
+    assert paths[0] == paths[1] != paths[2]
+    assert [len(part) for part in splits[0].values()] == [30, 10, 10]
+    assert len({path for part in paths[0].values() for path in part}) == 50
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: (f / "03.txt").unlink(), "03.png has no 03.txt: write one label per line"),
+        (lambda f: (f / "03.txt").write_text("cat 1 2 3 x"), "03.txt line 1: a box is x0 y0 x1 y1"),
+        (lambda f: (f / "03.txt").write_text("cat\ndog 1 2 3 4"), "others have none"),
+        (lambda f: (f / "03.png").write_bytes(b"no"), "03.png cannot be opened"),
+        (
+            lambda f: Image.new("RGB", (5, 5)).save(f / "03.png"),
+            "03.png has 5 x 5 pixels, .*00.png has 20 x 10: give all images one size with --size",
+        ),
+    ],
+)
+def test_damaged_pictures_are_named(pictures, change, message):
+    change(pictures / "pictures")
+    with pytest.raises(UsageError, match=message):
+        run("folder", pictures / "pictures", pictures / "out")
+    assert not (pictures / "out" / "pets.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--shares", "0.5,0.5"), "three numbers above 0"),
+        (("--size", "0"), "from 1 to 4096 pixels"),
+        (("--class-names", "cat"), "has the class 'dog', which is not in --class-names"),
+    ],
+)
+def test_wrong_options_are_refused(pictures, options, message):
+    with pytest.raises(UsageError, match=message):
+        run("folder", pictures / "pictures", pictures / "out", *options)
+
+
+def test_an_existing_file_is_kept(pictures):
+    path = run("folder", pictures / "pictures", pictures / "out")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="exists: use --force"):
+        run("folder", pictures / "pictures", pictures / "out")
+    assert path.read_bytes() == before
