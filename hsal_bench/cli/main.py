@@ -40,6 +40,7 @@ COMMANDS = {
     "preview": Command(
         "hsal_bench.cli.data:preview", "Draw a contact sheet with boxes and labels."
     ),
+    "export": Command("hsal_bench.cli.export:export", "Copy a dataset file into another format."),
     "card": Command("hsal_bench.cli.card:card", "Print a dataset's card."),
     "run": Command("hsal_bench.cli.run:run", "Train and evaluate methods."),
     "evaluate": Command("hsal_bench.cli.evaluate:evaluate", "Score a predictions file."),

@@ -8,7 +8,8 @@ array. How to extract it is left out, since no Croissant reader supports it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +27,13 @@ from hsal_bench.data.schema import SPLITS
 
 _VERSIONS = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
 _FILE = "hdf5-file"
+PARQUET_COLUMNS = {
+    "id": "the row of the image in its split",
+    "image": "the image as PNG",
+    "labels": "the class of each object",
+    "counts": ARRAYS["counts"],
+    "boxes": "x0, y0, x1, y1 of each object in pixels, x1 and y1 exclusive",
+}
 _SPLIT_URLS = {"train": "cr:TrainingSplit", "valid": "cr:ValidationSplit", "test": "cr:TestSplit"}
 _TERMS = (
     *("arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field"),
@@ -60,6 +68,25 @@ def croissant(data: DataFile, url: str = "", published: str = "") -> dict[str, A
     Raises:
         UsageError: an array cannot be decoded.
     """
+    return _document(data, [_file(data)], _array_records(data), url=url, datePublished=published)
+
+
+def parquet_croissant(data: DataFile, files: Mapping[str, Path], folder: Path) -> dict[str, Any]:
+    """Return the metadata of a dataset's Parquet files (`hsal_bench.data.export.parquet`).
+
+    files: by split, below `folder`, where the metadata is stored. A Croissant reader returns their
+    rows as records.
+    """
+    distribution = [_parquet_file(split, path, folder) for split, path in files.items()]
+    return _document(data, distribution, [_parquet_records(split) for split in files])
+
+
+def _document(
+    data: DataFile,
+    distribution: Sequence[Mapping[str, Any]],
+    records: Sequence[Mapping[str, Any]],
+    **published: str,
+) -> dict[str, Any]:
     header, about = data.header, provenance.of_config(data.header.config).about
     properties = {
         "@context": _CONTEXT,
@@ -68,15 +95,14 @@ def croissant(data: DataFile, url: str = "", published: str = "") -> dict[str, A
         "name": header.name,
         "description": summary(data, about),
         "license": about.license_url if about and about.license_url else header.license,
-        "url": url,
+        **published,
         "creator": {"@type": "sc:Organization", "name": "hsal-bench"},
-        "datePublished": published,
         "version": header.version,
         "citeAs": header.citation,
         "keywords": ["multiset prediction", "object counting", "visual attention", "benchmark"],
         **_responsible(data, about),
-        "distribution": [_file(data)],
-        "recordSet": [_class_records(data), *_array_records(data)],
+        "distribution": distribution,
+        "recordSet": [_class_records(data), *records],
     }
     return {name: value for name, value in properties.items() if value}
 
@@ -116,6 +142,51 @@ def _file(data: DataFile) -> dict[str, Any]:
         "contentSize": f"{data.path.stat().st_size} B",
         "encodingFormat": "application/x-hdf5",
         "sha256": sha256,
+    }
+
+
+def _parquet_file(split: str, path: Path, folder: Path) -> dict[str, Any]:
+    place = path.relative_to(folder).as_posix()
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "@type": "cr:FileObject",
+        "@id": f"{split}-file",
+        "name": path.name,
+        "description": f"The {split} split.",
+        "contentUrl": quote(place),
+        "contentSize": f"{path.stat().st_size} B",
+        "encodingFormat": "application/x-parquet",
+        "sha256": sha256,
+    }
+
+
+def _parquet_records(split: str) -> dict[str, Any]:
+    """Return the record set of a split's Parquet file."""
+    repeated = {"labels": "-1", "counts": "-1", "boxes": "-1,4"}
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{split}/{name}",
+            "name": name,
+            "description": description,
+            "dataType": "sc:ImageObject" if name == "image" else "cr:Int64",
+            **({"isArray": True, "arrayShape": repeated[name]} if name in repeated else {}),
+            "source": {
+                "fileObject": {"@id": f"{split}-file"},
+                "extract": {"column": name},
+                **({"transform": {"jsonPath": "bytes"}} if name == "image" else {}),
+            },
+        }
+        for name, description in PARQUET_COLUMNS.items()
+    ]
+    return {
+        "@type": "cr:RecordSet",
+        "@id": split,
+        "name": split,
+        "description": f"The images of the {split} split.",
+        "dataType": _SPLIT_URLS[split],
+        "field": fields,
     }
 
 
