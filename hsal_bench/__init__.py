@@ -9,12 +9,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from hsal_bench.api.datasets import Dataset, collate, load
-    from hsal_bench.api.results import compare, figures, records, run, table
-    from hsal_bench.api.scoring import Evaluator, score
+from typing import Any
 
 __version__ = "0.1.0"
 __all__ = (

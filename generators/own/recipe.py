@@ -73,7 +73,7 @@ class PictureMaker:
         return examples
 
 
-@dataclass(frozen=True)
+@dataclass
 class PictureRecipe:
     """Own pictures ready to become a dataset file."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
-_FOLDERS = ("out", "datasets", "data_dir")
+_FOLDERS = ("out", "datasets", "data_dir", "cache")
 
 
 def run(
@@ -93,6 +93,50 @@ def table(
     found = [result for result in given if isinstance(result, Record)]
     every = found if found and len(found) == len(given) else list(_read(results).values())
     return metric_table(every, HEADLINE if metrics is None else metrics)
+
+
+def compare(
+    a: str | PathLike[str],
+    b: str | PathLike[str],
+    dataset: str | PathLike[str] | None = None,
+    datasets: str | PathLike[str] = "data",
+) -> dict[str, Any]:
+    """Compare two records, folders of runs or predictions files, as `hsal-bench compare --json`.
+
+    dataset: the dataset file; by default the one that the records name, in the folder `datasets`.
+
+    Raises:
+        UsageError: they are not about the same images, or something is missing.
+    """
+    from hsal_bench.compare.pairwise import compare_sources
+    from hsal_bench.report.pairwise import plain
+
+    file = None if dataset is None else Path(dataset)
+    return plain(compare_sources(Path(a), Path(b), file, Path(datasets)))
+
+
+def figures(
+    paths: Paths = "runs",
+    out: str | PathLike[str] = "figures",
+    only: Sequence[int] = (2, 3, 4, 5, 6, 12),
+    formats: Sequence[str] = ("pdf", "png"),
+    datasets: str | PathLike[str] = "data",
+    device: str | None = None,
+    seed: int = 0,
+) -> dict[int, list[Path]]:
+    """Draw the paper's figures, as `hsal-bench figures`; return the files of each number.
+
+    A figure that cannot be drawn is reported and has no files.
+
+    Raises:
+        UsageError: there is no record of a training run.
+    """
+    from hsal_bench.report.figures.paper import Wanted, make
+    from hsal_bench.training import device as devices
+
+    runs = [(record, file) for file, record in _read(paths).items()]
+    place, images = Path(out), Path(datasets)
+    return make(runs, Wanted(only, formats, place, images, devices.resolve(device), seed))
 
 
 def _read(paths: Any) -> dict[Path, Record]:

@@ -76,8 +76,8 @@ def figures(
     from hsal_bench.training import device as devices
 
     wanted = Wanted(numbers, suffixes, out, datasets, devices.resolve(device), seed)
-    missing = make(runs, wanted)
-    if missing and (only or missing == numbers):
+    drawn = [bool(files) for files in make(runs, wanted).values()]
+    if not any(drawn) or (only and not all(drawn)):
         sys.exit(1)
 
 

@@ -147,7 +147,7 @@ def _importable(path: Path) -> Iterator[None]:
             )
 
 
-def _failed_line(path: Path, error: Exception) -> int | None:
+def _failed_line(path: Path, error: BaseException) -> int | None:
     """Return the line of a file where its import failed."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [(frame.filename, frame.lineno) for frame in frames]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from hsal_bench import options, registry
 from hsal_bench.errors import UsageError, suggest
@@ -17,7 +17,6 @@ from hsal_bench.training import presets
 from hsal_bench.training.presets import Budget, Precision, Preset
 
 Name = TypeVar("Name", str, int)
-AnyModel = TypeVar("AnyModel", str, type[Any])
 
 Model = str | type[Any]
 """A method: a name, path/to/file.py:ClassName, or in Python its class."""
@@ -125,7 +124,11 @@ def data_sets(text: str | None) -> tuple[str, ...]:
     return named
 
 
-def split(model: AnyModel) -> tuple[AnyModel, dict[str, str]]:
+@overload
+def split(model: str) -> tuple[str, dict[str, str]]: ...
+@overload
+def split(model: Model) -> tuple[Model, dict[str, str]]: ...
+def split(model: Model) -> tuple[Model, dict[str, str]]:
     """Return a method without its own settings, and these: NAME+KEY=VALUE -> {KEY: VALUE}.
 
     Raises:

@@ -153,7 +153,7 @@ def save_best(method: Method, run: Progression, folder: Path, identity: Mapping[
         Breach: at update 0, the state cannot be read back.
     """
     path = folder / BEST
-    state = {
+    state: dict[str, Any] = {
         "identity": json.dumps(identity, sort_keys=True),
         "update": run.best_update,
         "score": run.best_score,

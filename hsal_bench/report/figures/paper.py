@@ -51,8 +51,8 @@ class Wanted:
     seed: int
 
 
-def make(runs: Sequence[RecordedRun], wanted: Wanted) -> list[int]:
-    """Write the figures of each dataset with captions; return the numbers of those that failed.
+def make(runs: Sequence[RecordedRun], wanted: Wanted) -> dict[int, list[Path]]:
+    """Write the figures of each dataset with captions; return the files of each number.
 
     FIGURE.txt is next to FIGURE.pdf. Figures that cannot be drawn are reported; the rest are drawn.
     """
@@ -63,7 +63,7 @@ def make(runs: Sequence[RecordedRun], wanted: Wanted) -> list[int]:
             "records of the training runs"
         )
     writable_folder(wanted.out)
-    drawn_numbers = set()
+    files: dict[int, list[Path]] = {number: [] for number in wanted.numbers}
     for name, mine in _by_data_set(trained_here).items():
         for number in wanted.numbers:
             stem = "-".join(filter(None, [f"figure-{number}", name]))
@@ -77,8 +77,8 @@ def make(runs: Sequence[RecordedRun], wanted: Wanted) -> list[int]:
                 style.save(figure, path)
             write_text(wanted.out / f"{stem}.txt", caption)
             click.echo(", ".join(map(str, paths)))
-            drawn_numbers.add(number)
-    return [number for number in wanted.numbers if number not in drawn_numbers]
+            files[number] += paths
+    return files
 
 
 def _by_data_set(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
