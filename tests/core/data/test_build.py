@@ -216,3 +216,11 @@ def test_parts_say_what_they_are_of(tmp_path: Path) -> None:
     assert json.loads((folder / "build.json").read_text())["header"]["name"] == "counting"
     shutil.rmtree(folder)
     build_file(CountingRecipe(), path, workers=1)
+
+
+def test_a_file_that_another_process_has_built_is_not_built_again(tmp_path: Path) -> None:
+    path = build_file(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)
+    before = path.read_bytes()
+    build_file(CountingRecipe(fail_at=0), path, workers=1, is_done=lambda: True)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

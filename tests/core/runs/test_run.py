@@ -1,5 +1,6 @@
 """`hsal-bench run` on a toy data set: from nothing to records, resumed, refused, failed."""
 
+import errno
 import json
 import shlex
 import shutil
@@ -15,6 +16,7 @@ from hsal_bench import registry
 from hsal_bench.cli import main as cli
 from hsal_bench.data import locate
 from hsal_bench.errors import HsalBenchError
+from hsal_bench.files import locked
 from hsal_bench.records.predictions import counts_sha256, read_predictions
 from hsal_bench.records.record import read_record, unpack_correct
 from hsal_bench.runs import methods
@@ -768,3 +770,39 @@ def test_a_given_activation_model_takes_no_options_of_a_fine_tuning(bench, optio
     code, _, err = bench("--activation-model", "a-file", *option.split())
     assert code == 2
     assert "applies to fine-tuning, but --activation-model replaces it: drop one of the two" in err
+
+
+def test_a_run_in_use_is_refused_by_no_wait(bench, tmp_path):
+    assert bench()[0] == 0
+    folder = _folder(tmp_path)
+    with locked(folder, "training here"):
+        code, _, err = bench("--restart", "--no-wait")
+    assert code == 1
+    assert "another process is training here (host" in err
+    assert read_record(folder / "record.json").status == "ok"  # nothing was discarded
+
+
+def test_a_busy_cache_is_no_failure_of_the_method(bench, tmp_path):
+    arguments = ("--fine-tune-updates", "1", "--cache", "cache")
+    assert bench(*arguments, model="hsal-rl")[0] == 0
+    assert not (tmp_path / "data" / "activations").exists()
+    assert not (tmp_path / "data" / "activation-models").exists()
+    (volumes,) = (tmp_path / "cache" / "activations").iterdir()
+    (volumes / "test.npy").unlink()
+    with locked(volumes, "busy"):
+        code, _, err = bench(*arguments, "--restart", "--no-wait", model="hsal-rl")
+    assert (code, "another process is busy" in err) == (1, True)
+    assert not (_folder(tmp_path, "hsal-rl") / "record.json").exists()
+
+
+def test_a_given_model_needs_no_writable_datasets(bench, tmp_path, monkeypatch):
+    assert bench("--fine-tune-updates", "1", "--cache", "cache", model="hsal-rl")[0] == 0
+    (model,) = (tmp_path / "cache" / "activation-models").glob("*/model.pt")
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(frozen, "keep", refuse)
+    code, _, err = bench("--activation-model", model, "--out", "other", model="hsal-rl")
+    assert code == 0
+    assert f"cannot keep a copy of {model} in data/activation-models (Read-only file" in err
