@@ -51,10 +51,10 @@ def card(
         click.echo(_write_croissant(path, data_set, out, url, day, force=force))
         return
     from hsal_bench.data.cards import card as cards
-    from hsal_bench.data.file import open_data
+    from hsal_bench.data.content import open_intact
 
     if path.exists():
-        with open_data(path) as data:
+        with open_intact(path) as data:
             click.echo(cards.card(data), nl=False)
     else:
         click.echo(cards.outline(data_set, path), nl=False)
@@ -66,7 +66,7 @@ def _write_croissant(
     import json
 
     from hsal_bench.data.cards.croissant import croissant
-    from hsal_bench.data.file import open_data
+    from hsal_bench.data.content import open_intact
     from hsal_bench.files import write_text
 
     if not path.exists():
@@ -75,7 +75,7 @@ def _write_croissant(
             f"`hsal-bench generate {data_set} --out {path.parent}`"
         )
     file = output_file(out, {".json": CROISSANT}, [path], force=force)
-    with open_data(path) as data:
+    with open_intact(path) as data:
         metadata = croissant(data, url, published)
     write_text(file, json.dumps(metadata, indent=1, ensure_ascii=False) + "\n")
     missing = [

@@ -130,11 +130,11 @@ def preview(
     scale: int,
 ) -> None:
     """Draw a contact sheet with boxes and labels."""
-    from hsal_bench.data.file import open_data
+    from hsal_bench.data.content import open_intact
     from hsal_bench.report.figures.contact_sheet import PICTURES, contact_sheet, save
 
     picture = output_file(out, PICTURES, [file], force=force)
-    with open_data(file) as data:
+    with open_intact(file) as data:
         size = data.layout.sizes[split]
         if start >= size:
             raise UsageError(f"--start {start}: {file} has {size} images in {split}")

@@ -75,9 +75,9 @@ def evaluate(
             f"`hsal-bench generate {dataset} --out {path.parent}`"
         )
     file = _file(output, form, [predictions, path], force=force)
-    from hsal_bench.data.file import open_data
+    from hsal_bench.data.content import open_intact
 
-    with open_data(path) as data:
+    with open_intact(path) as data:
         if not data.layout.sizes[split]:
             raise UsageError(f"{path} has no images in its {split} split: use another --split")
         facts, scores = _facts(predictions, data, split), _scores(predictions, data, split)

@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from hsal_bench.compare.grouping import conditions, inequality
 from hsal_bench.compare.paired import PairedResult, compare, verdict
 from hsal_bench.compare.sources import Source, read_sources
+from hsal_bench.data.content import open_intact
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import Counts, correct
@@ -71,7 +72,7 @@ def compare_sources(
     """
     two = read_sources(a, b)
     file = data_file(two, named, folder)
-    with open_data(file) if file else nullcontext() as data:
+    with open_intact(file) if file else nullcontext() as data:
         outcomes = outcome(two[0], data, split), outcome(two[1], data, split)
         truth = data.read(split, "counts") if data else None
         header = data.header if data else None

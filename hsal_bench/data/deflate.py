@@ -25,15 +25,18 @@ def compressed(pieces: Iterable[bytes | memoryview]) -> bytes:
     return b"".join([*(packer.compress(piece) for piece in pieces), packer.flush()])
 
 
-def decompressed(stream: bytes) -> bytes:
-    """Return the content of a zlib stream.
+def decompressed(stream: bytes, size: int) -> bytes:
+    """Return the content of a zlib stream, which has `size` bytes; no more is unpacked.
 
     Raises:
-        ValueError: it is damaged or incomplete.
+        ValueError: it is damaged or incomplete, or its content has another size.
     """
     library = isal_zlib or zlib
+    unpacker = library.decompressobj()
     try:
-        content: bytes = library.decompress(stream)
+        content: bytes = unpacker.decompress(stream, size + 1)
     except library.error as error:
         raise ValueError(f"damaged deflate stream: {error}") from error
+    if len(content) != size or not unpacker.eof:
+        raise ValueError(f"damaged deflate stream: its content is not {size:,} bytes")
     return content

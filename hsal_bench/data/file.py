@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,10 +12,12 @@ import h5py
 import numpy as np
 
 from hsal_bench.data.deflate import decompressed
-from hsal_bench.data.schema import SCHEMA_VERSION, SPLITS, Examples, Header, Layout
+from hsal_bench.data.opening import REMEDY, open_hdf5, read_header, read_layout
+from hsal_bench.data.schema import Examples, Header, Layout
 from hsal_bench.errors import UsageError
 
-_REMEDY = "generate it again with `hsal-bench generate`"
+_BLOCK_BYTES = 2**20
+"""Read at once from an array without chunks."""
 
 
 class DataFile:
@@ -52,7 +55,8 @@ class DataFile:
         dataset = self.file[split][name]
         indices = np.asarray(indices)
         result = np.empty((len(indices), *dataset.shape[1:]), dataset.dtype)
-        chunk_rows = dataset.chunks[0] if dataset.chunks else len(dataset)
+        row_bytes = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
+        chunk_rows = dataset.chunks[0] if dataset.chunks else 1 + _BLOCK_BYTES // max(1, row_bytes)
         chunk = indices // chunk_rows
         for number in np.unique(chunk):
             here = np.flatnonzero(chunk == number)
@@ -77,7 +81,7 @@ class DataFile:
             yield
         except (OSError, RuntimeError, ValueError) as error:
             raise UsageError(
-                f"{self.path}: {dataset.name[1:]} cannot be decoded ({error}): {_REMEDY}"
+                f"{self.path}: {dataset.name[1:]} cannot be decoded ({error}): {REMEDY}"
             ) from error
 
 
@@ -85,58 +89,28 @@ class DataFile:
 def open_data(path: Path) -> Iterator[DataFile]:
     """Open the dataset file `path` and check all that does not need the arrays' content.
 
+    `hsal_bench.data.content.open_intact` also checks the content against its hash.
+
     Raises:
-        UsageError: missing, not HDF5, truncated, a different schema version, or not a dataset.
+        UsageError: missing, not readable, not HDF5, truncated, a different schema version, or not
+            a dataset.
     """
-    if not path.exists():
-        raise UsageError(f"no dataset file {path}: build it with `hsal-bench generate`")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        detail = "is truncated" if "truncated" in str(error) else "cannot be read as HDF5"
-        raise UsageError(f"{path} {detail}: {_REMEDY}") from error
-    with file:
-        header = _read_header(file, path)
-        yield DataFile(file, header, _read_layout(file, header, path))
-
-
-def _read_header(file: h5py.File, path: Path) -> Header:
-    version = file.attrs.get("schema_version")
-    if version is None:
-        raise UsageError(f"{path} is HDF5 but not an hsal-bench dataset: {_REMEDY}")
-    if version != SCHEMA_VERSION:
-        raise UsageError(
-            f"{path} has schema version {version}, this hsal-bench reads {SCHEMA_VERSION}: "
-            f"{_REMEDY}"
-        )
-    try:
-        return Header.from_attributes(dict(file.attrs))
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} has a damaged header ({error}): {_REMEDY}") from error
-
-
-def _read_layout(file: h5py.File, header: Header, path: Path) -> Layout:
-    try:
-        images, labels = file["train/images"], file["train/labels"]
-        sizes = {split: len(file[split]["labels"]) for split in SPLITS}
-        layout = Layout(images.shape[1:], labels.shape[1], header.num_classes, sizes)
-        for split in SPLITS:
-            for name, (dtype, row_shape) in layout.arrays().items():
-                array = file[split][name]
-                expected = (sizes[split], *row_shape)
-                if array.dtype != dtype or array.shape != expected:
-                    raise UsageError(
-                        f"{path}: {split}/{name} is {array.dtype} {array.shape}, "
-                        f"expected {dtype} {expected}: {_REMEDY}"
-                    )
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} lacks an array ({error}): {_REMEDY}") from error
-    return layout
+    with open_hdf5(path) as file:
+        header = read_header(file, path)
+        yield DataFile(file, header, read_layout(file, header, path))
 
 
 def _is_plain_deflate(dataset: h5py.Dataset) -> bool:
+    """Whether each chunk is one zlib stream of complete rows."""
+    if dataset.dtype.itemsize != 1 or not dataset.chunks or dataset.chunks[1:] != dataset.shape[1:]:
+        return False
+    stored = dataset.id.get_create_plist()
+    filters = [stored.get_filter(number)[0] for number in range(stored.get_nfilters())]
     # HDF5's shuffle filter leaves one-byte elements as they are.
-    return dataset.dtype.itemsize == 1 and dataset.compression == "gzip" and not dataset.fletcher32
+    return filters in (
+        [h5py.h5z.FILTER_DEFLATE],
+        [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE],
+    )
 
 
 def _inflate(dataset: h5py.Dataset, first: int, stop: int) -> np.ndarray:
@@ -146,18 +120,25 @@ def _inflate(dataset: h5py.Dataset, first: int, stop: int) -> np.ndarray:
     """
     result = np.empty((stop - first, *dataset.shape[1:]), dataset.dtype)
     rows = dataset.chunks[0]
+    shape = (rows, *dataset.shape[1:])
+    size = math.prod(shape)
 
     def inflate(start: int, stored: bytes) -> None:
-        chunk = np.frombuffer(decompressed(stored), dataset.dtype)
-        chunk = chunk.reshape(rows, *dataset.shape[1:])
+        chunk = np.frombuffer(decompressed(stored, size), dataset.dtype).reshape(shape)
         result[start : start + rows] = chunk[: len(result) - start]
 
     # h5py reads the stored bytes under its own lock, so they are read here, not in a thread.
     with ThreadPoolExecutor() as pool:
         jobs = []
         for start in range(0, len(result), rows):
-            offset = (first + start,) + (0,) * (dataset.ndim - 1)
-            _, stored = dataset.id.read_direct_chunk(offset)
+            at = first + start
+            corner = (at,) + (0,) * (dataset.ndim - 1)
+            chunk = dataset.id.get_chunk_info_by_coord(corner)
+            # HDF5 itself reads a chunk that is absent, or that a writer stored unfiltered.
+            if chunk.byte_offset is None or chunk.filter_mask:
+                result[start : start + rows] = dataset[at : min(at + rows, stop)]
+                continue
+            _, stored = dataset.id.read_direct_chunk(corner)
             jobs.append(pool.submit(inflate, start, stored))
         for job in jobs:
             job.result()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,14 @@ MOST_PIXELS = 2**15 - 1
 MOST_IMAGES = 2**31 - 1
 MOST_SEED = 2**63 - 1
 """The file keeps the seed as a signed 64-bit number."""
+
+MOST_NAME = 100
+"""Characters of a dataset's name, and of a class's."""
+MOST_TEXT = 2**16
+"""Characters of any other text of a header."""
+MOST_CLASSES = 127
+"""Labels are kept in int8."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 Examples = dict[str, np.ndarray]
 
@@ -118,6 +127,7 @@ class Header:
         # A file may have no notes.
         present = {"notes": "[]", **attributes}
         values = {name: present[name] for name in cls.__dataclass_fields__}
+        _check_texts(values)
         for name in ("class_names", "notes"):
             values[name] = tuple(json.loads(values[name]))
         values["config"] = json.loads(values["config"])
@@ -130,9 +140,43 @@ class Header:
         if int(attributes["num_classes"]) != len(values["class_names"]):
             raise ValueError("num_classes differs from the number of class_names")
         check_sha256({"content_sha256": values["content_sha256"]})
-        if not values["name"].isprintable():
-            raise ValueError(f"name has unprintable characters ({shown(values['name'])})")
+        check_name(values["name"])
+        _check_lines("notes", values["notes"], MOST_TEXT)
+        _check_lines("class_names", values["class_names"], MOST_NAME)
+        if not 1 <= len(values["class_names"]) <= MOST_CLASSES:
+            raise ValueError(f"class_names has {len(values['class_names']):,} names")
         return cls(**values)
+
+
+def check_name(name: str) -> None:
+    """Check that a dataset's name is safe as a part of a path.
+
+    Raises:
+        ValueError: it does not start with a letter or digit, has other characters than letters,
+            digits and `._+-`, or has more than `MOST_NAME`.
+    """
+    if len(name) > MOST_NAME or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"name is {shown(name, MOST_NAME)!r}: at most {MOST_NAME} letters, digits and ._+- are "
+            "allowed, a letter or digit first"
+        )
+
+
+def _check_texts(values: Mapping[str, Any]) -> None:
+    """Raises TypeError, ValueError: an attribute is not of its type, or a text is too long."""
+    for name, value in values.items():
+        if name in ("seed", "schema_version"):
+            continue
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is not a text")
+        if len(value) > MOST_TEXT:
+            raise ValueError(f"{name} has {len(value):,} characters, more than {MOST_TEXT:,}")
+
+
+def _check_lines(name: str, lines: tuple[Any, ...], most: int) -> None:
+    for line in lines:
+        if not isinstance(line, str) or len(line) > most or not line.isprintable():
+            raise ValueError(f"{name} has {shown(str(line), 40)!r}, not a line of text")
 
 
 _COLUMNS = {"index": ("<i4", ()), "sha256": ("|u1", (32,)), "corner": ("<i2", (2,))}

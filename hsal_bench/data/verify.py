@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
-from hsal_bench.data.array_checks import CHECKS, RUN_ROWS
+from hsal_bench.data.array_checks import CHECKS
+from hsal_bench.data.content import content_hash
+from hsal_bench.data.content import require_intact as require_intact
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.data.fingerprints import read_fingerprints
 from hsal_bench.data.generator import Recipe, Rows, load_generator
-from hsal_bench.data.schema import SPLITS, Examples, content_sha256, run_digests
+from hsal_bench.data.schema import SPLITS, Examples
 from hsal_bench.errors import HsalBenchError, SourceUnavailable, UsageError
 from hsal_bench.options import from_json
 
@@ -37,39 +39,6 @@ def verify(path: Path, *, remake: int = 0, data_dir: Path, seed: int = 0) -> lis
         if not path.exists():
             raise
         return [Check("format", FAILED, str(error))]
-
-
-def content_hash(data: DataFile) -> str:
-    """Return the hash of the file's decoded arrays, with one run of rows in memory at a time.
-
-    Raises:
-        UsageError: an array cannot be decoded.
-    """
-    digests = {
-        (split, name): _digests(data, split, name)
-        for split in SPLITS
-        for name in data.layout.arrays()
-    }
-    return content_sha256(data.layout, digests)
-
-
-def require_intact(data: DataFile) -> None:
-    """Check that the content of a dataset matches the hash in its header.
-
-    Raises:
-        UsageError: it does not, or an array cannot be decoded.
-    """
-    stored, actual = data.header.content_sha256, content_hash(data)
-    if stored != actual:
-        raise UsageError(
-            f"{data.path} is damaged: its content has the hash {actual[:12]}, its header says "
-            f"{stored[:12]}; generate it again with `hsal-bench generate --force`"
-        )
-
-
-def _digests(data: DataFile, split: str, name: str) -> Iterator[bytes]:
-    for _, run in data.runs(split, name, RUN_ROWS):
-        yield from run_digests(run)
 
 
 def check_format(data: DataFile) -> str:

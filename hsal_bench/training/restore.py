@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from hsal_bench import options
-from hsal_bench.data.file import DataFile, open_data
+from hsal_bench.data.content import open_intact
+from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.method.load import load_method
@@ -47,7 +48,7 @@ def trained(
     config = _config(cls, record, folder)
     state = _state(record, folder)
     path = datasets / record.data_set.file
-    with open_data(path) as data:
+    with open_intact(path) as data:
         content, wanted = data.header.content_sha256[:8], record.data_set.content_sha256[:8]
         if content != wanted:
             raise UsageError(

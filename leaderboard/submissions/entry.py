@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hsal_bench.checking import Skipped
-from hsal_bench.data.file import DataFile, open_data
+from hsal_bench.data.content import open_intact
+from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.records.record import Record
 
@@ -112,7 +113,7 @@ def opened_entry(
     """Yield the opened submission `path`; arguments as for `check.check`.
 
     Raises:
-        UsageError: there is no such submission, or `open_data` refuses the dataset file.
+        UsageError: there is no such submission, or `open_intact` refuses the dataset file.
         Refused: none of its files can be read.
     """
     with opened(path) as files:
@@ -121,7 +122,7 @@ def opened_entry(
         if data_file is None:
             yield Opened(files, stated, None, not_found, known)
             return
-        with open_data(data_file) as data:
+        with open_intact(data_file) as data:
             yield Opened(files, stated, data, "", known)
 
 

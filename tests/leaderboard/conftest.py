@@ -22,7 +22,7 @@ ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "
 
 LABELS = np.array([[image % 3, PAD if image % 2 else 1] for image in range(20)])
 LAYOUT = Layout((1, 4, 4), 2, 3, dict.fromkeys(SPLITS, len(LABELS)))
-CONTENT = "ab12" * 16
+CONTENT = "56987d474b13686011f7d68539f197e3d51960cd127264c55ccb6a862c18b275"
 
 STATED = Statement(
     entry="unofficial",

@@ -12,7 +12,8 @@ from hsal_bench.leaderboard.submissions import scores
 from hsal_bench.records.record import read_record, unpack_correct, write_record
 from hsal_bench.report import metric_table
 
-IMAGES, CONTENT = 20, "ab12" * 16
+IMAGES = 20
+CONTENT = "56987d474b13686011f7d68539f197e3d51960cd127264c55ccb6a862c18b275"
 
 
 def test_what_passes_becomes_a_record_of_the_recomputed_numbers(submit, hand_in, tmp_path):
@@ -150,7 +151,7 @@ def test_predictions_of_another_content_are_refused(submit, hand_in):
     assert code == 1
     assert (
         "FAILED   dataset: submission.json states content cdcdcdcdcdcd, but data/toy.h5 has "
-        "ab12ab12ab12: predict the images of that file, or correct the hash\n" in out
+        "56987d474b13: predict the images of that file, or correct the hash\n" in out
     )
     assert "skipped  predictions, claimed numbers, copies: the dataset is not the stated one" in out
 

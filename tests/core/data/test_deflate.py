@@ -22,8 +22,8 @@ def library(request, monkeypatch):
 def test_what_was_packed_is_unpacked_by_any_zlib():
     stream = deflate.compressed([CONTENT[:7_000], memoryview(CONTENT)[7_000:]])
     assert len(stream) < len(CONTENT)
-    assert deflate.decompressed(stream) == zlib.decompress(stream) == CONTENT
-    assert deflate.decompressed(zlib.compress(CONTENT)) == CONTENT
+    assert deflate.decompressed(stream, len(CONTENT)) == zlib.decompress(stream) == CONTENT
+    assert deflate.decompressed(zlib.compress(CONTENT), len(CONTENT)) == CONTENT
 
 
 @pytest.mark.usefixtures("library")
@@ -31,4 +31,4 @@ def test_damage_is_noticed():
     stream = deflate.compressed([CONTENT])
     for damaged in (stream[:-1] + bytes([stream[-1] ^ 1]), stream[:-9], b"", b"x" + stream):
         with pytest.raises(ValueError, match="damaged deflate stream"):
-            deflate.decompressed(damaged)
+            deflate.decompressed(damaged, len(CONTENT))

@@ -13,10 +13,11 @@ import pytest
 
 from hsal_bench.checking import Check, summary
 from hsal_bench.data.array_checks import boxes_in_range, ink_outside, loose_boxes
+from hsal_bench.data.content import content_hash, require_intact
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import load_generator
 from hsal_bench.data.schema import SPLITS
-from hsal_bench.data.verify import content_hash, require_intact, verify
+from hsal_bench.data.verify import verify
 from hsal_bench.errors import SourceUnavailable, UsageError
 
 pytestmark = pytest.mark.usefixtures("known_generators")

@@ -7,7 +7,7 @@ import pytest
 from hsal_bench.leaderboard.submissions.check import NAMES
 from hsal_bench.records.record import write_record
 
-CONTENT = "ab12" * 16
+CONTENT = "56987d474b13686011f7d68539f197e3d51960cd127264c55ccb6a862c18b275"
 
 
 def test_the_same_entry_can_be_checked_again_and_a_copy_cannot(submit, hand_in, lines):
