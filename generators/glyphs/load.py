@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hsal_bench import comma_lists
 from hsal_bench.data.schema import Fingerprints
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.generators.streams import fixed_order
 
 from . import idx
@@ -102,7 +103,7 @@ def load_glyphs(source: str, data_dir: Path) -> Glyphs:
     """
     name = source_name(source)
     if name == "idx":
-        return _own_files([Path(path.strip()) for path in source.split(",")])
+        return _own_files(_own_paths(source, data_dir))
     if name == SYNTHETIC:
         return _synthetic()
     return _published(name, IDX_SOURCES[name], data_dir)
@@ -198,28 +199,42 @@ def _synthetic() -> Glyphs:
     )
 
 
+def _own_paths(source: str, data_dir: Path) -> list[Path]:
+    """Return the paths of own files: in the current folder, or else in `data_dir`."""
+
+    def path_of(text: str) -> Path:
+        path = Path(text).expanduser()
+        return path if path.exists() else data_dir / path
+
+    items = comma_lists.split(source, lambda text: path_of(text).is_file())
+    paths = [path_of(item) for item in items]
+    for item, path in zip(items, paths, strict=True):
+        if path.exists():
+            continue
+        if Path(item).expanduser().is_absolute():
+            raise SourceUnavailable(f"no file {item}: name existing files")
+        raise SourceUnavailable(
+            f"no file {item} in {Path.cwd()} or {data_dir.absolute()}: run the command in its "
+            "folder, or give that folder as --data-dir"
+        )
+    return paths
+
+
 def _own_files(paths: list[Path]) -> Glyphs:
     if len(paths) not in (2, 4):
         raise UsageError(
             f"{len(paths)} IDX files given: use IMAGES,LABELS or "
             "IMAGES,LABELS,TEST_IMAGES,TEST_LABELS"
         )
-    contents = [(path, _content(path)) for path in paths]
+    contents = [(path, idx.unpacked(path, idx.read_file(path))) for path in paths]
     train = _pair(*contents[0], *contents[1])
     test = _pair(*contents[2], *contents[3]) if len(contents) == 4 else None
     if test is None:
         train, test = _cut_test(*train)
     highest = max((int(labels.max()) for _, labels in (train, test) if len(labels)), default=0)
-    if highest > 126:
-        raise UsageError(f"{paths[1]} has label {highest}: use labels from 0 to 126")
     names = tuple(str(label) for label in range(highest + 1))
     text = f"glyphs from {', '.join(path.name for path in paths)}"
     return Glyphs("idx", *train, *test, names, "unknown: that of the IDX files", text)
-
-
-def _content(path: Path) -> bytes:
-    stored = idx.read_file(path)
-    return idx.gunzip(path, stored) if path.suffix == ".gz" else stored
 
 
 def _cut_test(

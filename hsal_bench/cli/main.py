@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -116,7 +118,7 @@ def main() -> None:
     # (benchmarks/threads.py).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [with_home(argument) for argument in sys.argv[1:] if argument != "--debug"]
     try:
         status = hsal_bench.main(arguments, prog_name="hsal-bench", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -137,6 +139,14 @@ def main() -> None:
         click.echo(f"error: {explain(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, HsalBenchError) else 1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def with_home(argument: str) -> str:
+    """Return an argument with the home folder for each `~/` that starts a path in it.
+
+    Shells leave it in `--out=~/x` and in `~/a,~/b`.
+    """
+    return re.sub(r"(?:^|(?<=[=,]))~(?=/)", lambda _: str(Path.home()), argument)
 
 
 def explain_usage(error: click.ClickException) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
-from hsal_bench import options, registry
+from hsal_bench import comma_lists, options, registry
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.method.load import is_file
 from hsal_bench.training import presets
@@ -77,13 +77,17 @@ def models(texts: Iterable[str]) -> tuple[str, ...]:
     named: list[str] = []
     for text in texts:
         names: list[str] = []
-        for piece in text.split(","):
+        for piece in comma_lists.split(text, _is_method_file):
             if names and "=" in names[-1] and _NUMBER.fullmatch(piece):
                 names[-1] += f",{piece}"
             else:
                 names.append(piece.strip())
         named += names
     return _once(named, "--model")
+
+
+def _is_method_file(text: str) -> bool:
+    return ".py:" in text and Path(text.partition(".py:")[0] + ".py").is_file()
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -116,7 +120,8 @@ def data_sets(text: str | None) -> tuple[str, ...]:
     """
     if text is None:
         return ()
-    named = tuple(options.listed(text))
+    items = comma_lists.split(text, lambda item: Path(item).is_file())
+    named = tuple(dict.fromkeys(filter(None, items)))
     if not named:
         raise UsageError(
             f"--eval-on {text!r} is empty: name datasets, separated by commas, or drop it"

@@ -1,0 +1,96 @@
+"""Own IDX files as other programs write, pack and name them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsal_bench.errors import SourceUnavailable, UsageError
+from hsal_bench.generators.glyphs import idx
+from hsal_bench.generators.glyphs.download import read_or_download
+from hsal_bench.generators.glyphs.load import load_glyphs
+from hsal_bench.generators.glyphs.sources import PublishedFile
+
+N = 60
+LABELS = np.arange(N) % 10
+IMAGES = struct.pack(">4I", 2051, N, 28, 28) + bytes(range(N)) * 784
+PLAIN = struct.pack(">2I", 2049, N) + LABELS.astype("u1").tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "my, data").mkdir()
+    for place in (tmp_path, tmp_path / "my, data"):
+        (place / "images").write_bytes(IMAGES)
+        (place / "labels").write_bytes(PLAIN)
+    return tmp_path
+
+
+def labels_of(source: str, data_dir: Path) -> list[int]:
+    glyphs = load_glyphs(source, data_dir)
+    return sorted(np.concatenate([glyphs.train_labels, glyphs.test_labels]).tolist())
+
+
+def test_labels_of_32_bits_in_the_first_column(folder: Path) -> None:
+    table = np.zeros((N, 8), ">i4")
+    table[:, 0], table[:, 1:] = LABELS, 7
+    (folder / "labels").write_bytes(struct.pack(">3I", 0x0C02, N, 8) + table.tobytes())
+    assert labels_of(f"{folder}/images,{folder}/labels", folder) == sorted(LABELS.tolist())
+
+
+@pytest.mark.parametrize("label", [-1, 127, 256])
+def test_labels_out_of_range(label: int) -> None:
+    column = struct.pack(">2I", 0x0C01, 1) + struct.pack(">i", label)
+    with pytest.raises(UsageError, match=rf"has label {label}: use labels from 0 to 126"):
+        idx.parse_labels(column, Path("labels"))
+
+
+def test_gzip_is_known_by_its_content(folder: Path) -> None:
+    (folder / "images").write_bytes(gzip.compress(IMAGES))
+    assert len(labels_of(f"{folder}/images,{folder}/labels", folder)) == N
+
+
+def test_no_more_is_unpacked_than_the_header_declares() -> None:
+    bomb = gzip.compress(IMAGES + bytes(10**7))
+    assert len(idx.unpacked("x", bomb)) == len(IMAGES) + 1
+    large = gzip.compress(struct.pack(">4I", 2051, 2**31, 28, 28))
+    with pytest.raises(UsageError, match=r"declares .* bytes, more than 4 GiB"):
+        idx.unpacked("x", large)
+
+
+def test_pipes_and_devices_are_refused(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    for path in (folder / "pipe", Path("/dev/zero")):
+        with pytest.raises(UsageError, match="is a pipe or a device"):
+            idx.read_file(path)
+
+
+def test_paths_with_commas_and_the_home_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(labels_of(f"{folder}/my, data/images,{folder}/my, data/labels", folder)) == N
+    monkeypatch.setenv("HOME", str(folder))
+    assert len(labels_of("~/images,~/labels", folder)) == N
+
+
+def test_relative_paths_are_found_in_the_data_folder(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert len(labels_of("images,labels", folder)) == N
+    with pytest.raises(SourceUnavailable, match=r"no file images in .*elsewhere0 or .*: run the"):
+        load_glyphs("images,labels", folder / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["a.idx3-ubyte", "a-idx3-ubyte/a.idx3-ubyte", "a.idx3-ubyte.gz"])
+def test_other_spellings_of_published_files(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(IMAGES) if name.endswith(".gz") else IMAGES)
+    found = read_or_download("", [tmp_path], PublishedFile("a-idx3-ubyte"))
+    assert found == (path, IMAGES)
