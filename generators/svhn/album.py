@@ -165,6 +165,8 @@ def _folder_files(folder: Path, limit: Callable[[str], int | None]) -> Iterator[
             continue
         path = folder / name
         try:
+            if not path.is_file():
+                raise UsageError(f"{path} is not a regular file: use the published file")
             size = path.stat().st_size
             content = path.read_bytes() if size <= most else b""
         except OSError as error:

@@ -213,12 +213,23 @@ def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str,
     splits = {}
     for split, (album, rows, offset, asked) in chosen.items():
         if len(rows) < (asked or 1):
-            raise UsageError(
-                f"{spec.collection} has {len(rows)} images for {split}, not {asked or 1}: "
-                f"lower --{split}, or use a larger collection"
-            )
+            raise UsageError(_too_few(spec, split, len(rows), selections[album].notes(album)))
         splits[split] = Split(album, selections[album].numbers[rows[:asked]], offset)
     return splits
+
+
+def _too_few(spec: NumbersSpec, split: str, size: int, left_out: list[str]) -> str:
+    """Return that a split has `size` images, the reasons for which pictures are left out, and what
+    to do.
+    """
+    asked = getattr(spec, split) or 1
+    reasons = f" ({'; '.join(left_out)})" if left_out else ""
+    remedy = f"lower --{split}, or use a larger collection" if size else "use a larger collection"
+    if left_out:
+        remedy = "correct the pictures that are left out" + (
+            f", or lower --{split}" if size else ""
+        )
+    return f"{spec.collection} has {size} images for {split}, not {asked}{reasons}: {remedy}"
 
 
 def _pictures(indices: Mapping[str, Index], splits: Mapping[str, Split]) -> Fingerprints:
