@@ -10,6 +10,9 @@ PASSED: Final = "passed"
 FAILED: Final = "failed"
 SKIPPED: Final = "skipped"
 
+WARNING: Final = "WARNING"
+"""Starts the detail of a check that passes with a warning."""
+
 LISTED: Final = 20
 """Problems that are listed one by one."""
 
@@ -38,11 +41,16 @@ def listed(problems: Sequence[str]) -> tuple[str, ...]:
 
 
 def summary(checks: Sequence[Check]) -> str:
-    """Return a line about all checks, such as "10 checks passed, 2 skipped: counts, recipe"."""
+    """Return a line about all checks, such as "10 checks passed, 2 skipped: counts, recipe".
+
+    A check that passes with a detail that starts with `WARNING` is named too.
+    """
     failed, skipped = _names(checks, FAILED), _names(checks, SKIPPED)
     if failed:
         return f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}"
     passed = f"{len(checks) - len(skipped)} checks passed"
+    if warned := [check.name for check in checks if check.detail.startswith(WARNING)]:
+        passed += f", {len(warned)} with a warning: {', '.join(warned)}"
     return f"{passed}, {len(skipped)} skipped: {', '.join(skipped)}" if skipped else passed
 
 

@@ -11,6 +11,7 @@ from typing import get_args
 
 import numpy as np
 
+from hsal_bench.data.classes import class_warnings
 from hsal_bench.data.generator import About, Outline, Rows
 from hsal_bench.data.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
 from hsal_bench.errors import SourceUnavailable, UsageError
@@ -151,7 +152,7 @@ class SceneGenerator:
         if spec.unique:
             _check_classes(spec, pools)
         return SceneRecipe(
-            self._header(spec, glyphs),
+            self._header(spec, glyphs, pools),
             Layout(_shape(spec), spec.max_objects, len(glyphs.class_names), spec.sizes),
             spec,
             np.concatenate([glyphs.train_images, glyphs.test_images]),
@@ -198,7 +199,7 @@ class SceneGenerator:
             instead = f"use drawn digits: {command}" if published else ""
             raise SourceUnavailable(error.reason, instead) from error
 
-    def _header(self, spec: SceneSpec, glyphs: Glyphs) -> Header:
+    def _header(self, spec: SceneSpec, glyphs: Glyphs, pools: Mapping[str, Pool]) -> Header:
         return Header(
             name=self.data_set_name(spec),
             version=VERSION,
@@ -210,6 +211,7 @@ class SceneGenerator:
             generator_version=VERSION,
             license=glyphs.license,
             citation=f"{_PAPER}. Glyphs: {glyphs.citation}",
+            notes=tuple(_notes(glyphs, pools)),
         )
 
     def _check_fixed(self, spec: SceneSpec) -> None:
@@ -231,6 +233,13 @@ def _alike(spec: SceneSpec, like: SceneSpec) -> SceneSpec:
     same_source = source_name(like.source) == source_name(spec.source)
     source = like.source if same_source else spec.source
     return dataclasses.replace(spec, **shared, source=source)
+
+
+def _notes(glyphs: Glyphs, pools: Mapping[str, Pool]) -> list[str]:
+    """Return warnings about classes without glyphs."""
+    labels = np.concatenate([glyphs.train_labels, glyphs.test_labels])
+    occurring = {split: np.unique(labels[pool.glyphs]).tolist() for split, pool in pools.items()}
+    return class_warnings(occurring, glyphs.class_names)
 
 
 def _check_classes(spec: SceneSpec, pools: dict[str, Pool]) -> None:

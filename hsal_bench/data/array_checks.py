@@ -13,6 +13,7 @@ import numpy as np
 
 from hsal_bench.checking import Failed, Skipped
 from hsal_bench.data import leaks
+from hsal_bench.data.classes import class_warnings
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.fingerprints import read_fingerprints
 from hsal_bench.data.generator import leaks_by_design
@@ -31,6 +32,13 @@ def check_labels(data: DataFile) -> str:
     for split, labels in _each(data, "labels"):
         _refuse(split, (labels < PAD) | (labels >= classes), labels=labels)
     return f"0 to {classes - 1}"
+
+
+def check_classes(data: DataFile) -> str:
+    """Every class occurs, and is trained if it is tested; a warning if not."""
+    occurring = {split: set(np.unique(labels).tolist()) for split, labels in _each(data, "labels")}
+    warnings = class_warnings(occurring, data.header.class_names)
+    return "; ".join(warnings) or "each occurs, and is trained if it is tested"
 
 
 def check_counts(data: DataFile) -> str:
@@ -124,6 +132,7 @@ def check_leaks_by_content(data: DataFile) -> str:
 
 CHECKS: dict[str, Callable[[DataFile], str]] = {
     "labels": check_labels,
+    "classes": check_classes,
     "counts": check_counts,
     "padding": check_padding,
     "objects": check_objects,

@@ -187,7 +187,7 @@ def test_verify_prints_a_line_per_check_and_one_about_all(toy_file: Path) -> Non
     others = [line for line in lines if not line.startswith("ok       ")]
     assert [line[:25] for line in others] == ["skipped  leaks by content"]
     assert lines[-1] == "ok       remade: 32 examples, equal bit for bit"
-    assert last == f"{toy_file}: 12 checks passed, 1 skipped: leaks by content"
+    assert last == f"{toy_file}: 13 checks passed, 1 skipped: leaks by content"
 
 
 def test_verify_without_the_source_skips_what_needs_it(
@@ -201,7 +201,7 @@ def test_verify_without_the_source_skips_what_needs_it(
     assert result.exit_code == 0
     *_, recipe_line, _, last = result.output.splitlines()
     assert recipe_line == "skipped  recipe: no glyphs here"
-    assert last == f"{toy_file}: 10 checks passed, 3 skipped: leaks by content, recipe, remade"
+    assert last == f"{toy_file}: 11 checks passed, 3 skipped: leaks by content, recipe, remade"
     found = json.loads(call(cli_data.verify, toy_file, "--json").output)
     assert found["passed"]
     assert [check["outcome"] for check in found["checks"][-3:]] == ["skipped"] * 3

@@ -41,6 +41,7 @@ def test_a_sound_file_passes_every_check(toy_file: Path) -> None:
         "format",
         "content hash",
         "labels",
+        "classes",
         "counts",
         "padding",
         "objects",
@@ -209,13 +210,15 @@ def test_what_the_generator_refuses_fails(toy_file: Path, tmp_path: Path) -> Non
     [
         ("ppp", "3 checks passed"),
         ("psp", "2 checks passed, 1 skipped: b"),
+        ("pwp", "3 checks passed, 1 with a warning: b"),
         ("fsf", "2 of 3 checks failed: a, c"),
     ],
 )
 def test_a_summary_names_what_did_not_pass(outcomes: str, said: str) -> None:
-    words = {"p": "passed", "f": "failed", "s": "skipped"}
+    words = {"p": "passed", "w": "passed", "f": "failed", "s": "skipped"}
     checks = [
-        Check(name, words[outcome], "") for name, outcome in zip("abc", outcomes, strict=True)
+        Check(name, words[outcome], "WARNING: x" if outcome == "w" else "")
+        for name, outcome in zip("abc", outcomes, strict=True)
     ]
     assert summary(checks) == said
 

@@ -1,0 +1,36 @@
+"""Warnings about classes that a dataset declares and cannot train or test."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from hsal_bench.text import named
+
+
+def class_warnings(
+    occurring: Mapping[str, Collection[int]], class_names: Sequence[str]
+) -> list[str]:
+    """Return a line for the classes that occur in no split, and for those that lack training.
+
+    occurring: the classes that occur in each split.
+    """
+    classes = range(len(class_names))
+    absent = [c for c in classes if not any(c in split for split in occurring.values())]
+    warnings = []
+    if absent:
+        warnings.append(
+            f"WARNING: {_list(absent, class_names)} of {len(class_names)} never occurs: number the "
+            "labels from 0 without gaps"
+        )
+    for split in ("valid", "test"):
+        untrained = [c for c in classes if c in occurring[split] and c not in occurring["train"]]
+        if untrained:
+            warnings.append(
+                f"WARNING: {_list(untrained, class_names)} occurs in {split} and never in train, "
+                "so it cannot be learned"
+            )
+    return warnings
+
+
+def _list(classes: Sequence[int], class_names: Sequence[str]) -> str:
+    return f"class {named([class_names[c] for c in classes], 5)}"
