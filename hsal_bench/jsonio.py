@@ -1,56 +1,71 @@
 """JSON, strictly read and checked: standard JSON only, and dataclasses from plain values.
 
-`parse` rejects what Python's own reader would let pass. `typed` builds a dataclass and checks each
-field against its type annotation (`hsal_bench.annotations`). A null among the floats of a mapping
-stands for NaN.
+`parse` rejects what Python's own reader accepts. `typed` builds a dataclass with pydantic and
+reports all problems at once. A null among the floats of a mapping stands for NaN.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from hsal_bench.annotations import Annotation, noun
+from hsal_bench.annotations import Annotation
+from hsal_bench.checking import listed
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.text import shown
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreConfig, ErrorDetails, SchemaValidator
 
 MAX_DEPTH = 50
 """Levels of nested lists and objects: code that walks through them is recursive."""
 
 _LONGEST = 40
-_type_hints = functools.cache(typing.get_type_hints)
-"""A record holds many values of one class, and evaluating its annotations is slow."""
+_EXPECTED = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "is_instance_of": "a number",
+    "decimal_type": "a number",
+    "finite_number": "a number that a float can hold",
+    "string_type": "a text",
+    "string_unicode": "a text",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "dataclass_type": "an object",
+}
+"""What a value must be, by pydantic's type of the error."""
+
+_STRICT: CoreConfig = {"strict": True, "allow_inf_nan": False}
 
 
 def parse(text: str, number: type[float] | type[Decimal] = float) -> Any:
     """Return the value of a JSON text; numbers with a point or an exponent become a `number`.
 
+    A number beyond the largest float becomes infinite, which `typed` refuses.
+
     Raises:
-        ValueError: the text is not JSON; it holds NaN, an infinite number, a number that a float
-            or a `number` cannot hold, a duplicate key, or more than `MAX_DEPTH` nested levels.
+        ValueError: the text is not JSON; it contains NaN, an infinite number, a duplicate key, or
+            more than `MAX_DEPTH` nested levels.
     """
-
-    def finite(digits: str) -> float | Decimal:
-        if math.isinf(float(digits)):
-            _refuse(digits)
-        try:
-            return number(digits)
-        except InvalidOperation:  # an exponent of some twenty digits; a float would be 0
-            _refuse(digits)
-
     try:
         value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=finite
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse,
+            parse_float=None if number is float else number,
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    _refuse_deep(value, MAX_DEPTH)
+    except InvalidOperation:
+        raise ValueError("a number has too many digits") from None
+    _refuse_deep(value)
     return value
 
 
@@ -64,101 +79,129 @@ def without_nan(value: Any) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in members:
-            raise ValueError(f"duplicate key '{shown(key, _LONGEST)}'")
-        members[key] = value
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"duplicate key '{shown(twice, _LONGEST)}'")
     return members
 
 
 def _refuse(number: str) -> NoReturn:
-    raise ValueError(f"it holds {shown(number, _LONGEST)}")
+    raise ValueError(f"{number} is not a JSON number")
 
 
-def _refuse_deep(value: Any, left: int) -> None:
-    if not isinstance(value, dict | list):
-        return
-    if not left:
-        raise ValueError("nested too deeply")
-    for part in value.values() if isinstance(value, dict) else value:
-        _refuse_deep(part, left - 1)
+def _refuse_deep(value: Any) -> None:
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        parts = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [inner for part in parts for inner in part if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
 
 
 def typed(annotation: Any, value: Any, where: str) -> Any:
-    """Return a plain JSON value as the annotated type; messages start with `where` (file, field).
+    """Return a plain JSON value as the annotated type; `where`: a file, or "file: field".
 
     Raises:
-        UsageError: the value is not of that type, or the dataclass rejects it.
+        UsageError: the value is not of that type, or a dataclass rejects it. The message lists all
+            problems.
     """
-    kind, choices, item, optional = Annotation.of(annotation)
-    if kind is Any or (optional and value is None):
-        return value
-    if kind is Literal:
-        return value if value in choices else _fail(where, value, " or ".join(map(str, choices)))
-    if kind is Mapping:
-        return _mapping(item, value, where)
-    if kind is tuple:
-        if not isinstance(value, list):
-            _fail(where, value, "a list")
-        return tuple(typed(item, part, f"{where}[{index}]") for index, part in enumerate(value))
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(kind, value, where)
-    return _scalar(kind, value, where)
+    from pydantic_core import ValidationError
 
-
-def _dataclass(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        _fail(where, value, "an object")
-    kinds = _type_hints(kind)
-    fields = dataclasses.fields(kind)
-    names = [field.name for field in fields]
-    if unknown := [name for name in value if name not in names]:
-        name = shown(unknown[0], _LONGEST)
-        raise UsageError(f"{where}: no field is named '{name}': {suggest(name, names)}")
-    if missing := [
-        field.name for field in fields if _is_required(field) and field.name not in value
-    ]:
-        raise UsageError(f"{where}: the field {missing[0]!r} is missing")
-    given = {name: typed(kinds[name], value[name], _below(where, name)) for name in value}
     try:
-        return kind(**given)
-    except ValueError as error:
-        raise UsageError(f"{where}: {error}") from error
+        return _validator(annotation).validate_python(value)
+    except ValidationError as error:
+        file, _, field = where.partition(": ")
+        problems = [_problem(annotation, details, field) for details in error.errors()]
+        text = "; ".join(listed(problems))
+        gap = " " if text.startswith("is ") else ": "
+        raise UsageError(f"{file}{gap}{text}") from error
 
 
-def _is_required(field: dataclasses.Field[Any]) -> bool:
-    """Whether a field has no default; older files may lack fields added later, which have one."""
-    unset = dataclasses.MISSING
-    return field.default is unset and field.default_factory is unset
+@functools.cache
+def _validator(annotation: Any) -> SchemaValidator:
+    from pydantic_core import SchemaValidator
+
+    return SchemaValidator(json_rules(annotation), _STRICT)
 
 
-def _mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        _fail(where, value, "an object")
-    return {
-        key: math.nan if kind is float and part is None else typed(kind, part, _below(where, key))
-        for key, part in value.items()
-    }
+def json_rules(annotation: Any) -> Any:
+    """Return pydantic's core schema of a type, adapted to plain JSON values."""
+    from pydantic import TypeAdapter
+
+    return _adapted(TypeAdapter(annotation).core_schema)
 
 
-def _scalar(kind: Any, value: Any, where: str) -> Any:
-    # JSON writes a whole float as 3, and a bool is an int to Python.
-    accepted = (int, kind) if kind in (float, Decimal) else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        _fail(where, value, "true or false" if kind is bool else noun(kind))
-    try:
-        return kind(value)
-    except OverflowError:
-        _fail(where, value, "a number that a float can hold")
+def _adapted(schema: Any) -> Any:
+    """Take lists for tuples, objects for dataclasses, null for NaN, whole numbers for decimals."""
+    from pydantic_core import core_schema
+
+    if isinstance(schema, list):
+        return [_adapted(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: part if key == "metadata" else _adapted(part) for key, part in schema.items()}
+    match schema.get("type"):
+        case "tuple":
+            schema["strict"] = False
+        case "dataclass":
+            schema |= {"strict": False, "config": _STRICT}
+        case "dataclass-args":
+            schema["extra_behavior"] = "forbid"
+        case "decimal":
+            return core_schema.no_info_before_validator_function(_decimal, schema)
+        case "dict" if schema["values_schema"]["type"] == "float":
+            schema["values_schema"] = core_schema.nullable_schema(schema["values_schema"])
+            return core_schema.no_info_after_validator_function(_null_as_nan, schema)
+    return schema
 
 
-def _below(where: str, name: str) -> str:
-    """Return where a field is: "file: field", then "file: field.inner"."""
-    name = shown(name, _LONGEST)
-    return f"{where}.{name}" if ": " in where else f"{where}: {name}"
+def _decimal(value: Any) -> Any:
+    return Decimal(value) if type(value) is int else value
 
 
-def _fail(where: str, value: Any, expected: str) -> NoReturn:
+def _null_as_nan(values: dict[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in values.items()}
+
+
+def _problem(annotation: Any, details: ErrorDetails, field: str) -> str:
+    """Return a problem in words; `field`: the place of the whole value, or ""."""
+    kind, location = details["type"], details["loc"]
+    if kind in ("missing", "unexpected_keyword_argument"):
+        *location, name = location
+        parent = _place(location, field)
+        opening = f"{parent}: " if parent else ""
+        if kind == "missing":
+            return f"{opening}the field {name!r} is missing"
+        name = shown(str(name), _LONGEST)
+        return f"{opening}no field is named '{name}': {suggest(name, _names(annotation, location))}"
+    place, error = _place(location, field), details.get("ctx", {}).get("error")
+    if kind == "value_error":
+        return f"{place}: {error}" if place else str(error)
+    expected = _EXPECTED.get(kind) or details["msg"]
+    if kind == "literal_error":
+        expected = " or ".join(map(str, Annotation.of(_type_at(annotation, location)).choices))
+    value = details["input"]
     text = str(value) if isinstance(value, Decimal) else repr(value)
-    raise UsageError(f"{where} is {shown(text, _LONGEST)}: it must be {expected}")
+    return f"{place} is {shown(text, _LONGEST)}: it must be {expected}".lstrip()
+
+
+def _place(location: Iterable[int | str], field: str) -> str:
+    """Return a place as people write it: "curve[3].loss"."""
+    for step in location:
+        name = f"[{step}]" if isinstance(step, int) else f".{shown(step, _LONGEST)}"
+        field += name
+    return field.removeprefix(".")
+
+
+def _type_at(annotation: Any, location: Iterable[int | str]) -> Any:
+    for step in location:
+        kind, _, item, _ = Annotation.of(annotation)
+        annotation = item or typing.get_type_hints(kind)[str(step)]
+    return annotation
+
+
+def _names(annotation: Any, location: Iterable[int | str]) -> list[str]:
+    return list(typing.get_type_hints(Annotation.of(_type_at(annotation, location)).kind))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -126,13 +127,17 @@ def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:
         UsageError: there is no such file.
         BadPredictions: the file is invalid or incomplete.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name the predictions file in it")
+    if not path.exists():
+        raise UsageError(f"no predictions file {path}: name one with a line per image")
+    if not path.is_file():
+        raise UsageError(f"{path} is a pipe or a device: save the predictions in a file")
     try:
         with path.open("rb") as file:
             return parse_predictions(file, str(path), size, num_classes)
-    except FileNotFoundError:
-        raise UsageError(f"no predictions file {path}: name one with a line per image") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder: name the predictions file in it") from None
+    except OSError as error:
+        raise UsageError(f"cannot read the predictions {path} ({error.strerror})") from error
 
 
 def parse_predictions(
@@ -255,10 +260,9 @@ def _labels(line: dict[str, Any], num_classes: int) -> list[int]:
 def _confidence(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _BadLine(f"confidence is {_short(value)}: it must be a number", "confidence type")
-    try:
-        return float(value)
-    except OverflowError:
-        raise _BadLine(f"confidence is {_short(value)}: it must be finite", "infinite") from None
+    if abs(value) > sys.float_info.max:
+        raise _BadLine(f"confidence is {_short(value)}: it must be finite", "infinite")
+    return float(value)
 
 
 def _whole(value: Any) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 RECORD_VERSION = 1
 _ROUNDING = 1e-9
+_LARGEST_FILE = 2**26
 _HASHES = ("method_sha256", "predictions_sha256")
 
 
@@ -50,6 +51,7 @@ class DataSet:
     file: str
 
     def __post_init__(self) -> None:
+        validation.check_names({"name": self.name})
         if "/" in self.file or "\\" in self.file:
             raise ValueError(f"file is {self.file!r}: give the file name without its folder")
         check_sha256({"content_sha256": self.content_sha256})
@@ -82,8 +84,8 @@ class Activation:
     input_size: int | None = None
 
     def __post_init__(self) -> None:
-        hashes = {"sha256": self.sha256, "recipe_sha256": self.recipe_sha256}
-        check_sha256(hashes)
+        validation.check_names({"backbone": self.backbone})
+        check_sha256({"sha256": self.sha256, "recipe_sha256": self.recipe_sha256})
 
     @property
     def weak(self) -> bool:
@@ -206,8 +208,11 @@ class Record:
         """Refuse values that cannot be computed with or displayed."""
         if not self.method:
             raise ValueError("method is empty: it needs a name")
-        validation.check_values(self)
         check_sha256({name: getattr(self, name) for name in _HASHES})
+        validation.check_lengths({"method": self.method, "preset": self.preset})
+        for name, value in vars(self).items():
+            if name != "correct":  # its length is that of the test split
+                validation.check_values(value, name)
         validation.check_amounts(vars(self))
         validation.check_shares(self.metrics, "metrics")
         validation.check_curve(self.curve)
@@ -260,7 +265,7 @@ def read_record(path: Path) -> Record:
             that is missing, unknown or invalid.
     """
     try:
-        values = jsonio.parse(path.read_text(encoding="utf-8"))
+        values = jsonio.parse(_text(path))
     except OSError as error:
         raise UsageError(f"cannot read the record {path} ({error.strerror})") from error
     except ValueError as error:
@@ -271,6 +276,14 @@ def read_record(path: Path) -> Record:
         raise UsageError(f"{path} {problem}: this hsal-bench reads record version {RECORD_VERSION}")
     record: Record = typed(Record, values, str(path))
     return record
+
+
+def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise UsageError(f"cannot read the record {path} (it is a folder, a pipe or a device)")
+    if path.stat().st_size > _LARGEST_FILE:
+        raise UsageError(f"{path} has more than {_LARGEST_FILE:,} bytes: no record needs that many")
+    return path.read_text(encoding="utf-8")
 
 
 def pack_correct(correct: np.ndarray) -> Correct:

@@ -6,7 +6,7 @@ A check raises ValueError with the place of the first bad value, such as "curve[
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,17 @@ LARGEST = 3.5e38
 """Just above the largest single-precision number, which a loss can come near. The square of a much
 larger number, needed for the deviation over seeds, would be infinite."""
 
-_ROUNDING = 1e-6
+LONGEST, LONGEST_NAME = 20_000, 200
+"""Most characters of a text and of a name."""
+
+NAME = rf"[A-Za-z0-9][A-Za-z0-9._+-]{{0,{LONGEST_NAME - 1}}}"
+"""The pattern of a name of which paths are made."""
+
+_NAME = re.compile(NAME)
+ROUNDING = 1e-6
 """Chance levels are computed in single precision."""
 
-_AMOUNTS = (
+AMOUNTS = (
     "seed",
     "updates",
     "selected_update",
@@ -34,14 +41,34 @@ _SHOWN = 40
 
 
 def check_values(value: Any, place: str = "") -> None:
-    """Refuse infinite or very large numbers, and unprintable characters in texts and keys."""
+    """Refuse infinite or very large numbers, and unprintable or very long texts and keys."""
+    if _is_valid(value):  # the places of thousands of values are needed only for a message
+        return
     for where, leaf in _leaves(value, place):
-        if isinstance(leaf, str):
-            if not leaf.isprintable():
-                text = shown(leaf, _SHOWN)
-                raise ValueError(f"{where} contains unprintable characters ({text})")
-        elif isinstance(leaf, int | float) and not _within(leaf):
+        if _is_valid(leaf):
+            continue
+        if not isinstance(leaf, str):
             raise ValueError(f"{where} is {str(leaf)[:_SHOWN]}: it is infinite or too large")
+        if len(leaf) > LONGEST:
+            raise ValueError(f"{where} has {len(leaf):,} characters: at most {LONGEST:,}")
+        raise ValueError(f"{where} contains unprintable characters ({shown(leaf, _SHOWN)})")
+
+
+def check_lengths(names: Mapping[str, str | None]) -> None:
+    """Refuse a name of more than `LONGEST_NAME` characters."""
+    for place, name in names.items():
+        if name is not None and len(name) > LONGEST_NAME:
+            raise ValueError(f"{place} has {len(name):,} characters: at most {LONGEST_NAME}")
+
+
+def check_names(names: Mapping[str, str | None]) -> None:
+    """Refuse a name that must not be part of a path, or is longer than `LONGEST_NAME`."""
+    for place, name in names.items():
+        if name is not None and not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{place} is '{shown(name, _SHOWN)}': a name has at most {LONGEST_NAME} letters, "
+                "digits and . _ + -, and starts with a letter or digit"
+            )
 
 
 def check_not_negative(values: Mapping[str, float | None]) -> None:
@@ -53,7 +80,7 @@ def check_not_negative(values: Mapping[str, float | None]) -> None:
 
 def check_amounts(fields: Mapping[str, Any]) -> None:
     """Refuse negative amounts in a record's fields, and a selected update that was never made."""
-    check_not_negative({name: fields[name] for name in _AMOUNTS})
+    check_not_negative({name: fields[name] for name in AMOUNTS})
     nested = {"budget": fields["budget"], "peak_memory_bytes": vars(fields["peak_memory_bytes"])}
     for field, numbers in nested.items():
         check_not_negative({f"{field}.{name}": number for name, number in numbers.items()})
@@ -78,7 +105,7 @@ def check_shares(metrics: Mapping[str, float], place: str, prefix: str = "") -> 
     from hsal_bench.metrics.scores import is_share
 
     for name, number in metrics.items():
-        outside = number < -_ROUNDING or number > 1 + _ROUNDING
+        outside = number < -ROUNDING or number > 1 + ROUNDING
         if outside and name.startswith(prefix) and is_share(name.removeprefix(prefix)):
             raise ValueError(f"{place}.{name} is {number}: it must be between 0 and 1")
 
@@ -114,7 +141,20 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
-def _within(number: float) -> bool:
-    if isinstance(number, int):
-        return abs(number) <= LARGEST_WHOLE
-    return math.isnan(number) or abs(number) <= LARGEST
+def _is_valid(value: Any) -> bool:
+    """Whether `_leaves` of a value are printable texts of bounded length and finite numbers."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= LONGEST and value.isprintable()
+    if kind is float:
+        return -LARGEST <= value <= LARGEST or value != value
+    if kind is int:
+        return -LARGEST_WHOLE <= value <= LARGEST_WHOLE
+    if kind is dict:
+        return all(map(_is_valid, value)) and all(map(_is_valid, value.values()))
+    if kind in (list, tuple):
+        return all(map(_is_valid, value))
+    if dataclasses.is_dataclass(value):
+        return all(map(_is_valid, vars(value).values()))
+    # A number of another type, such as NumPy's, compares like a number.
+    return not isinstance(value, float) or -LARGEST <= value <= LARGEST or value != value

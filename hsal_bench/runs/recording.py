@@ -37,6 +37,9 @@ from hsal_bench.training.evaluate import Evaluation
 from hsal_bench.training.presets import Budget
 
 RECORD = "record.json"
+LONGEST_REASON = 2_000
+"""Most characters of an error's message in a record."""
+
 _DECISIVE = (
     "method",
     "method_sha256",
@@ -152,7 +155,7 @@ class RunLog:
             path = self.folder / "error.txt"
             write_text(path, traceback.format_exc())
             click.echo(f"{self.title}: failed, traceback in {path}", err=True)
-            self.failed(f"{type(error).__name__}: {one_line(str(error))}")
+            self.failed(f"{type(error).__name__}: {one_line(str(error))[:LONGEST_REASON]}")
 
     def failed(self, reason: str) -> None:
         """Record a failure, with the training curve so far."""
@@ -227,7 +230,7 @@ def outcome(record: Record) -> str:
 
 def _reason(error: Exception) -> str:
     """Return the message of an error as one line, or its type if it has none."""
-    return one_line(str(error)) or type(error).__name__
+    return one_line(str(error))[:LONGEST_REASON] or type(error).__name__
 
 
 def _origin(record: Record) -> str | None:

@@ -67,6 +67,7 @@ def test_starting_up_imports_nothing_heavy(line):
         "h5py",
         "rich.console",
         "jinja2",
+        "pydantic",
     )
     code = (
         "import sys; from hsal_bench.cli import main as cli\n"

@@ -1,5 +1,6 @@
 """Which records a command is given: of folders and files, each once."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,23 @@ def test_a_broken_record_in_a_folder_is_skipped_and_reported(ok, tmp_path, capsy
     assert capsys.readouterr().err.startswith(f"skipped: {tmp_path / 'bad.json'} is not JSON")
     with pytest.raises(UsageError, match=r"bad\.json is not JSON"):
         read_records([tmp_path, tmp_path / "bad.json"])
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "binary", "folder", "pipe", "link", "device"])
+def test_whatever_is_wrong_with_one_file_the_others_are_read(damage, ok, tmp_path, capsys):
+    write_record(ok(), tmp_path / "good.json")
+    content, bad = (tmp_path / "good.json").read_bytes(), tmp_path / "bad.json"
+    if damage in ("empty", "cut", "binary"):
+        bad.write_bytes({"empty": b"", "cut": content[:90], "binary": bytes(range(256))}[damage])
+    elif damage == "folder":
+        bad.mkdir()
+    elif damage == "pipe":
+        os.mkfifo(bad)
+    else:
+        bad.symlink_to("/dev/zero" if damage == "device" else "missing")
+    assert list(read_records([tmp_path])) == [tmp_path / "good.json"]
+    error = capsys.readouterr().err
+    assert (error.count("\n"), str(bad) in error) == (1, True)
 
 
 def test_of_many_broken_records_the_first_are_named(tmp_path, capsys):

@@ -115,8 +115,11 @@ def test_what_a_run_writes_comes_back(tmp_path):
         ('{"id": 3, "labels": []}', "id 3 is not in this split: ids go from 0 to 2"),
         ('{"id": -1, "labels": []}', "id -1 is not in this split: ids go from 0 to 2"),
         ('{"id": 0, "labels": []}', "duplicate id 0, first on line 1"),
-        ('{"id": 1, "labels": [], "confidence": NaN}', "not JSON (it holds NaN)"),
-        ('{"id": 1, "labels": [], "confidence": 1e999}', "not JSON (it holds 1e999)"),
+        ('{"id": 1, "labels": [], "confidence": NaN}', "not JSON (NaN is not a JSON number)"),
+        (
+            '{"id": 1, "labels": [], "confidence": 1e999}',
+            "confidence is Infinity: it must be finite",
+        ),
         ('{"id": 1, "labels": [], "confidence": true}', "confidence is true: it must be a number"),
         ('{"id": 1, "labels": [], "confidence": "1"}', 'confidence is "1": it must be a number'),
         ('{"id": 1, "labels": [], "confidence": null}', "confidence is null: it must be a number"),

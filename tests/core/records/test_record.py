@@ -232,6 +232,10 @@ HUGE = 1.7e308
         ({"parameters": 10**400}, "parameters is 1000"),
         ({"parameters": -5}, "parameters is -5: it cannot be negative"),
         ({"seed": -1}, "seed is -1: it cannot be negative"),
+        ({"method": "a" * 201}, "method has 201 characters: at most 200"),
+        ({"command": "a" * 1_000_000}, "command has 1,000,000 characters: at most 20,000"),
+        ({"config": {"a" * 20_001: 1}}, "a key of config has 20,001 characters"),
+        ({"settings": {"a": "b" * 20_001}}, "settings.a has 20,001 characters: at most 20,000"),
         ({"method": ""}, "method is empty: it needs a name"),
         ({"budget": {"updates": 1, "batch_size": -2}}, "budget.batch_size is -2: it cannot be neg"),
         ({"selected_update": 101}, "selected_update is 101, but only 100 updates were made"),
@@ -324,6 +328,16 @@ def test_what_the_metrics_come_to_is_what_a_record_takes(truth, data):
     found = metrics.score(np.array(truth), np.array(predicted))
     check_shares(found, "metrics")
     assert set(found) <= {*metrics.MEANINGS, *(f"exact_match_m{m}" for m in range(7))}
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/any/where", ".hidden", "", "a b", "a" * 201])
+@pytest.mark.parametrize("place", ["data_set", "trained_on", "activation"])
+def test_a_name_that_must_not_be_part_of_a_path_is_refused(place, name, tmp_path):
+    parts = dataclasses.asdict(make_record(trained_on=make_record().data_set, curve=()))
+    field = "backbone" if place == "activation" else "name"
+    path = edited(tmp_path / "record.json", **{place: parts[place] | {field: name}})
+    with pytest.raises(UsageError, match=f"{place}: {field} is '.*': a name has at most 200"):
+        read_record(path)
 
 
 def test_a_path_instead_of_a_file_name_is_refused(tmp_path):

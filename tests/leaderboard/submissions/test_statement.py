@@ -122,7 +122,7 @@ def test_all_that_is_wrong_is_told_at_once():
         ("", "the file is not JSON (Expecting value"),
         ("[]", 'the file is not a JSON object: write {"method": ..., "authors": [...], ...}'),
         ('{"a": 1, "a": 2}', "the file is not JSON (duplicate key 'a')"),
-        ('{"a": NaN}', "the file is not JSON (it holds NaN)"),
+        ('{"a": NaN}', "the file is not JSON (NaN is not a JSON number)"),
         (b'{"\xff": 1}', "the file is not JSON ('utf-8' codec can't decode"),
         ("[" * 60_000, "the file is not JSON (nested too deeply)"),
         ('{"a": ' + "1" * 5000 + "}", "the file is not JSON (Exceeds the limit"),
