@@ -168,9 +168,9 @@ def _null_as_nan(values: dict[str, float | None]) -> dict[str, float]:
 
 def _problem(annotation: Any, details: ErrorDetails, field: str) -> str:
     """Return a problem in words; `field`: the place of the whole value, or ""."""
-    kind, location = details["type"], details["loc"]
+    kind, location = details["type"], list(details["loc"])
     if kind in ("missing", "unexpected_keyword_argument"):
-        *location, name = location
+        name = location.pop()
         parent = _place(location, field)
         opening = f"{parent}: " if parent else ""
         if kind == "missing":

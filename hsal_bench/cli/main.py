@@ -59,6 +59,7 @@ COMMANDS = {
         "hsal_bench.leaderboard.cli_submission:check_submission",
         "Check predictions made elsewhere and write records.",
     ),
+    "schema": Command("hsal_bench.cli.schema:schema", "Print the JSON Schema of a kind of file."),
     "leaderboard": Command(
         "hsal_bench.leaderboard.cli:leaderboard", "Write recorded runs as one HTML page."
     ),

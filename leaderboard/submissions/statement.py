@@ -23,9 +23,9 @@ from hsal_bench.text import shown
 from .files import MOST_SEEDS, SINGLE, STATEMENT
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_LONGEST_NAME = 60
-_LARGEST_SEED = 2**31 - 1
-_LARGEST_CLAIM = 10**6
+LONGEST_NAME = 60
+LARGEST_SEED = 2**31 - 1
+LARGEST_CLAIM = 10**6
 _SHOWN = 40
 
 
@@ -116,7 +116,8 @@ def _named(values: dict[str, Any]) -> str | None:
     data_set = values.get("data_set")
     name = data_set.get("name") if isinstance(data_set, dict) else None
     # Only a valid name: it becomes part of a path.
-    return name if isinstance(name, str) and SLUG.fullmatch(name) else None
+    is_name = isinstance(name, str) and len(name) <= LONGEST_NAME and SLUG.fullmatch(name)
+    return name if is_name else None
 
 
 def _unknown(values: dict[str, Any]) -> Iterator[str]:
@@ -148,17 +149,17 @@ def _misstated(name: str, value: Any) -> Iterator[str]:
 
 
 def _method(name: str) -> Iterator[str]:
-    if not SLUG.fullmatch(name) or len(name) > _LONGEST_NAME:
-        cut = "..." if len(name) > _LONGEST_NAME else ""
+    if not SLUG.fullmatch(name) or len(name) > LONGEST_NAME:
+        cut = "..." if len(name) > LONGEST_NAME else ""
         yield (
-            f"method is {name[:_LONGEST_NAME]!r}{cut}: use lower-case letters, digits and single "
-            f"hyphens, at most {_LONGEST_NAME} characters"
+            f"method is {name[:LONGEST_NAME]!r}{cut}: use lower-case letters, digits and single "
+            f"hyphens, at most {LONGEST_NAME} characters"
         )
 
 
 def _data_set(predicted: Predicted) -> Iterator[str]:
-    if not SLUG.fullmatch(predicted.name):
-        yield f"data_set.name is {predicted.name[:_LONGEST_NAME]!r}: it must be a dataset's name"
+    if not SLUG.fullmatch(predicted.name) or len(predicted.name) > LONGEST_NAME:
+        yield f"data_set.name is {predicted.name[:LONGEST_NAME]!r}: it must be a dataset's name"
     if not is_sha256(predicted.content_sha256):
         yield (
             "data_set.content_sha256 is not a SHA-256: copy the 64 digits that `hsal-bench card` "
@@ -171,8 +172,8 @@ def _seeds(seeds: tuple[int, ...]) -> Iterator[str]:
         yield f"seeds lists {len(seeds):,}: give 1 to {MOST_SEEDS}, one per predictions file"
     if len(set(seeds)) < len(seeds):
         yield "seeds has duplicates: give each seed its own predictions file"
-    if any(not 0 <= seed <= _LARGEST_SEED for seed in seeds):
-        yield f"seeds must be between 0 and {_LARGEST_SEED}"
+    if any(not 0 <= seed <= LARGEST_SEED for seed in seeds):
+        yield f"seeds must be between 0 and {LARGEST_SEED}"
 
 
 def _parameters(number: int) -> Iterator[str]:
@@ -184,7 +185,7 @@ def _claimed(claimed: Mapping[str, Decimal]) -> Iterator[str]:
     for name, value in claimed.items():
         if not meaning(name):
             yield f"claimed.{name} is not a metric: {suggest(name, MEANINGS)}"
-        elif abs(value) > _LARGEST_CLAIM:
+        elif abs(value) > LARGEST_CLAIM:
             yield f"claimed.{name} is {shown(str(value), _SHOWN)}: no metric is that large"
 
 
