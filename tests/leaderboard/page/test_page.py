@@ -115,7 +115,9 @@ def test_places_are_named_once_and_every_link_has_one(hostile):
 def test_no_name_takes_a_place_of_the_page_itself(run):
     names = ("title", "training", "training-title", "training_desc", "wall_s", "results", "")
     entries = [run(f"{name} ", right=10 * k + 5) for k, name in enumerate(names)]
-    entries += [run(data_set=DataSet(name, "ee" * 32, {"test": 400}, "x.h5")) for name in names]
+    entries += [
+        run(data_set=DataSet(name or "x", "ee" * 32, {"test": 400}, "x.h5")) for name in names
+    ]
     places = parsed(entries).values("id")
     assert len(places) == len(set(places))
     assert sum(place.endswith("_title") for place in places) == 4 + 2 * len(names)
