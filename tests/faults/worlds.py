@@ -1,22 +1,20 @@
-"""Small folders with everything a user's disk holds: datasets, activations, checkpoints, records.
-
-A command runs in a forked child of this process, where torch is already imported.
-"""
+"""Small folders with everything a user's disk holds, and the numbers that are right there."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
 import shlex
 import shutil
-import signal
-import sys
-import time
-from dataclasses import dataclass
+import struct
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import h5py
+import numpy as np
+import process
+from process import CRASHED, Crash, Ended
 
 RUN = shlex.split(
     "run --model count-classifier --dataset data/synthetic-multiset.h5 --datasets data "
@@ -28,112 +26,109 @@ GENERATE = shlex.split(
     "--out data --workers"
 )
 UNIFORM = shlex.split(
-    "generate synthetic-multiset-uniform --train 8 --valid 8 --test 24 --out data"
+    "generate synthetic-multiset-uniform --train 8 --valid 8 --test 24 --out data --workers 1"
+)
+FROM_IDX = shlex.split(
+    "generate mnist-multiset --source images-idx3-ubyte,labels-idx1-ubyte --train 16 --valid 8 "
+    "--test 8 --workers 1 --out data"
 )
 ELSEWHERE = (*RUN, "--eval-on", "data/synthetic-multiset-uniform.h5")
-TIMEOUT = 120.0
-RAW = re.compile(r"Traceback|^error: [A-Z]\w*(Error|Exception): |--debug shows where", re.MULTILINE)
+SEEDS = 4
+RUN_FOLDER = Path("runs/synthetic-multiset/count-classifier/quick/seed-0")
+DATASET = "data/synthetic-multiset.h5"
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: its exit code (negative: the signal), its output, its seconds."""
+class Worlds:
+    """Undisturbed folders to copy, each made when it is first needed.
 
-    code: int
-    text: str
-    seconds: float
-
-    @property
-    def is_raw(self) -> bool:
-        """Whether it failed with a message meant for developers."""
-        return self.code not in (0, 130) and (self.code < 0 or bool(RAW.search(self.text)))
-
-
-def start(folder: Path, *arguments: str) -> int:
-    """Start `hsal-bench` in a folder as a process group of its own; return its process id.
-
-    What it prints goes to the file `output` there.
+    They differ in the moment at which work stopped there.
     """
-    child = os.fork()
-    if child:
-        return child
-    code = 70
-    try:
-        os.setpgid(0, 0)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.chdir(folder)
-        file = os.open("output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for number, target in ((null, 0), (file, 1), (file, 2)):
-            os.dup2(number, target)
-        sys.argv = ["hsal-bench", *arguments]
-        from hsal_bench.cli import main
 
-        main.main()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
-        import traceback
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+    def make_all(self) -> None:
+        """Make every folder, before processes share them."""
+        for name, value in vars(Worlds).items():
+            if isinstance(value, cached_property):
+                getattr(self, name)
+
+    @cached_property
+    def done(self) -> Path:
+        """Nothing is left to do."""
+        return _finished(self.root / "done")
+
+    @cached_property
+    def other(self) -> Path:
+        """As `done`, with other data."""
+        return _finished(self.root / "other", "--seed", "1")
+
+    @cached_property
+    def seeds(self) -> Path:
+        """As `done`, with more seeds."""
+        folder = copy(self.done, self.root / "seeds")
+        must(folder, *RUN, "--seeds", f"0-{SEEDS - 1}")
+        return folder
+
+    @cached_property
+    def early(self) -> Path:
+        """Killed before the second checkpoint."""
+        return self._crashed("early", ["runs"], ELSEWHERE, Crash("replace", "checkpoint.pt"))
+
+    @cached_property
+    def evaluating(self) -> Path:
+        """Killed in an evaluation."""
+        crash = Crash("unlink", "evaluation.pt", 0)
+        return self._crashed("evaluating", ["runs"], ELSEWHERE, crash)
+
+    @cached_property
+    def embedding(self) -> Path:
+        """Killed while the activations are computed."""
+        crash = Crash("replace", "valid.npy", 0)
+        return self._crashed("embedding", ["runs", "data/activations"], ELSEWHERE, crash)
+
+    @cached_property
+    def building(self) -> Path:
+        """Killed in `generate`."""
+        crash = Crash("rmtree", "multiset.h5.parts", 0)
+        folder = self._crashed("building", ["data"], [*GENERATE, "1"], crash)
+        (folder / DATASET).unlink(missing_ok=True)
+        return folder
+
+    @cached_property
+    def numbers(self) -> dict[str, Any]:
+        """The results in `done`."""
+        return numbers(self.done)
+
+    @cached_property
+    def seed_numbers(self) -> dict[str, Any]:
+        """The results in `seeds`."""
+        return numbers(self.seeds)
+
+    def _crashed(
+        self, name: str, removed: Sequence[str], arguments: Sequence[str], crash: Crash
+    ) -> Path:
+        folder = copy(self.done, self.root / name)
+        for part in removed:
+            shutil.rmtree(folder / part)
+        ended = process.call(folder, *arguments, crash=crash)
+        if ended.code not in (0, CRASHED):
+            raise RuntimeError(ended.text)
+        return folder
 
 
-def wait(child: int, folder: Path, timeout: float = TIMEOUT) -> Ended:
-    """Wait for a started command; one that takes too long is killed, and counts as raw."""
-    started, status = time.monotonic(), None
-    while status is None:
-        ended, raw = os.waitpid(child, os.WNOHANG)
-        if ended:
-            status = os.waitstatus_to_exitcode(raw)
-        elif time.monotonic() - started > timeout:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            status = -signal.SIGKILL
-        else:
-            time.sleep(0.005)
-    text = (folder / "output").read_text(errors="replace")
-    return Ended(status, text, time.monotonic() - started)
-
-
-def call(folder: Path, *arguments: str) -> Ended:
-    """Run `hsal-bench` in a folder to its end."""
-    (folder / "output").unlink(missing_ok=True)
-    return wait(start(folder, *arguments), folder)
-
-
-def fresh(source: Path, target: Path) -> Path:
+def copy(source: Path, target: Path) -> Path:
     """Return `target` as a copy of the folder `source`."""
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, symlinks=True)
-    return target
+    return Path(shutil.copytree(source, target, symlinks=True))
 
 
-def finished(folder: Path) -> Path:
-    """Make a folder with datasets and one run that is done."""
-    folder.mkdir(parents=True)
-    for arguments in (
-        [*GENERATE, "1"],
-        UNIFORM,
-        list(ELSEWHERE),
-    ):
-        ended = call(folder, *arguments)
-        if ended.code != 0:
-            raise RuntimeError(ended.text)
-    return folder
-
-
-def stopped(folder: Path, source: Path, seed: int = 0) -> Path:
-    """Make a copy of a finished folder whose run is to be resumed from its last checkpoint."""
-    fresh(source, folder)
-    for path in folder.rglob("record.json"):
-        path.unlink()
-    return folder
+def must(folder: Path, *arguments: str) -> Ended:
+    """Run a command that has to work."""
+    ended = process.call(folder, *arguments)
+    if ended.code != 0:
+        raise RuntimeError(f"{arguments}: {ended.text}")
+    return ended
 
 
 def numbers(folder: Path) -> dict[str, Any]:
@@ -144,15 +139,70 @@ def numbers(folder: Path) -> dict[str, Any]:
     }
 
 
+def contents(folder: Path, name: str = DATASET) -> dict[str, bytes]:
+    """Return every array of a dataset file, as bytes."""
+    with h5py.File(folder / name) as file:
+        return {
+            f"{split}/{name}": array[()].tobytes()
+            for split, group in file.items()
+            for name, array in group.items()
+            if isinstance(array, h5py.Dataset)
+        }
+
+
 def _results(path: Path) -> dict[str, Any]:
     record = json.loads(path.read_text())
     names = ("status", "metrics", "predictions_sha256", "selected_update", "updates")
+    predictions = path.with_name("predictions.jsonl")
     return {
         "data": record["data_set"]["content_sha256"],
-        "predictions": path.with_name("predictions.jsonl").read_text(),
+        "predictions": predictions.read_text() if predictions.is_file() else None,
         "curve": [
             {name: value for name, value in line.items() if "seconds" not in name}
             for line in record["curve"]
         ],
         **{name: record.get(name) for name in names},
     }
+
+
+def _finished(folder: Path, *options: str) -> Path:
+    folder.mkdir(parents=True)
+    must(folder, *GENERATE, "1", *options)
+    must(folder, *UNIFORM, *options)
+    must(folder, *ELSEWHERE)
+    _write_idx(folder, np.random.default_rng(len(options)))
+    must(folder, *FROM_IDX)
+    _write_submission(folder)
+    return folder
+
+
+def _write_idx(folder: Path, rng: np.random.Generator) -> None:
+    """Write glyphs in the format of MNIST, ten of each class and split."""
+    labels = np.tile(np.arange(10, dtype=np.uint8), 60)
+    images = rng.integers(1, 256, (len(labels), 28, 28), np.uint8)
+    header = struct.pack(">4I", 2051, *images.shape)
+    (folder / "images-idx3-ubyte").write_bytes(header + images.tobytes())
+    header = struct.pack(">2I", 2049, len(labels))
+    (folder / "labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+
+
+def _write_submission(folder: Path) -> None:
+    import zipfile
+
+    record = json.loads((folder / RUN_FOLDER / "record.json").read_text())
+    names = ("name", "content_sha256")
+    statement = {
+        "method": "made-elsewhere",
+        "entry": "unofficial",
+        "authors": ["Ada Lovelace"],
+        "link": "https://example.org/paper",
+        "data_set": {name: record["data_set"][name] for name in names},
+        "split": "test",
+        "seeds": [0],
+        "extra_data": [],
+        "parameters": 1,
+        "training_compute": "none",
+    }
+    with zipfile.ZipFile(folder / "submission.zip", "w") as file:
+        file.writestr("submission.json", json.dumps(statement))
+        file.write(folder / RUN_FOLDER / "predictions.jsonl", "predictions.jsonl")
