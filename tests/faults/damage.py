@@ -73,7 +73,7 @@ def _weights_changed(file: Path, rng: np.random.Generator) -> None:
 
     state = torch.load(file, weights_only=True)
     weights = _largest(state)
-    weights.view(-1)[: weights.numel() // 2] *= -1
+    weights.neg_()
     torch.save(state, file)
 
 

@@ -16,9 +16,10 @@ import numpy as np
 import process
 from process import CRASHED, Crash, Ended
 
+METHOD = Path(__file__).with_name("method.py")
 RUN = shlex.split(
-    "run --model count-classifier --dataset data/synthetic-multiset.h5 --datasets data "
-    "--preset quick --device cpu --threads 1 --updates 6 --eval-every 2 --batch-size 8 "
+    f"run --model {shlex.quote(str(METHOD))}:Sensitive --dataset data/synthetic-multiset.h5 "
+    "--datasets data --preset quick --device cpu --threads 1 --updates 6 --eval-every 2 --batch-size 8 "
     "--fine-tune-updates 3"
 )
 GENERATE = shlex.split(
@@ -34,7 +35,7 @@ FROM_IDX = shlex.split(
 )
 ELSEWHERE = (*RUN, "--eval-on", "data/synthetic-multiset-uniform.h5")
 SEEDS = 4
-RUN_FOLDER = Path("runs/synthetic-multiset/count-classifier/quick/seed-0")
+RUN_FOLDER = Path("runs/synthetic-multiset/Sensitive/quick/seed-0")
 DATASET = "data/synthetic-multiset.h5"
 
 
