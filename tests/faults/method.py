@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from hsal_bench.method.contract import Batch, Prediction
 from hsal_bench.method.gradient import GradientMethod
-from torch import Tensor, nn
 
 
 class Sensitive(GradientMethod):

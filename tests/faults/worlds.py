@@ -19,8 +19,8 @@ from process import CRASHED, Crash, Ended
 METHOD = Path(__file__).with_name("method.py")
 RUN = shlex.split(
     f"run --model {shlex.quote(str(METHOD))}:Sensitive --dataset data/synthetic-multiset.h5 "
-    "--datasets data --preset quick --device cpu --threads 1 --updates 6 --eval-every 2 --batch-size 8 "
-    "--fine-tune-updates 3"
+    "--datasets data --preset quick --device cpu --threads 1 --updates 6 --eval-every 2 "
+    "--batch-size 8 --fine-tune-updates 3"
 )
 GENERATE = shlex.split(
     "generate mnist-single mnist-multiset --source synthetic --train 96 --valid 16 --test 32 "
