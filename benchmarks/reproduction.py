@@ -14,7 +14,7 @@ from typing import Any
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics.scores import METRICS_VERSION
 from hsal_bench.options import as_config
-from hsal_bench.records.record import Record
+from hsal_bench.record.record import Record
 from hsal_bench.runs import request as plans
 from hsal_bench.runs.methods import MethodRun, method_run
 from hsal_bench.training import presets

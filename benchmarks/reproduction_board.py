@@ -14,8 +14,8 @@ import torch
 from reproduction import Item, inputs_of, is_run_of, preparation
 
 from hsal_bench.files import replacing, write_text
-from hsal_bench.records.find import CHECKPOINT, find_records
-from hsal_bench.records.record import Record, read_record
+from hsal_bench.record.find import CHECKPOINT, find_records
+from hsal_bench.record.record import Record, read_record
 
 _PROGRESS = re.compile(r"(.+): (\d+)/(\d+) \(\d+ %\), ([\d,.]+)/s")
 

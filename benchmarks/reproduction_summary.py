@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from reproduction import BASELINE, HSAL, MULTISET, PREPARATION, SET, SVHN, Item
 from reproduction_board import Board
 
-from hsal_bench.compare.grouping import NONE
-from hsal_bench.records.record import Record
+from hsal_bench.comparison.grouping import NONE
+from hsal_bench.record.record import Record
 from hsal_bench.report import metric_table, text_tables
 from hsal_bench.report.text_tables import TextTable
 

@@ -31,7 +31,7 @@ from joblib import Parallel, delayed
 from hsal_bench import registry
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import write_text
-from hsal_bench.records.record import Record
+from hsal_bench.record.record import Record
 from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
 from hsal_bench.training import presets

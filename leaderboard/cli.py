@@ -39,7 +39,7 @@ def leaderboard(paths: tuple[Path, ...], output: Path, force: bool, pictures: bo
     from hsal_bench.files import write_text
     from hsal_bench.leaderboard.page.page import page
     from hsal_bench.leaderboard.page.sections import Entry
-    from hsal_bench.records.find import read_records
+    from hsal_bench.record.find import read_records
 
     records = read_records(paths or [Path("runs")])
     entries = [Entry(path, record) for path, record in records.items()]

@@ -13,7 +13,7 @@ from hsal_bench.cli.output import RECORD, force_option, output_file
 from hsal_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from hsal_bench.records.record import Record
+    from hsal_bench.record.record import Record
 
 RECORDS = Path("leaderboard/records")
 
@@ -90,7 +90,7 @@ def _existing(name: str, path: Path) -> Path:
 
 def _known(folder: Path | None) -> dict[str, Record]:
     """Return the records to compare with by file; none without a folder or the default one."""
-    from hsal_bench.records.find import find_records
+    from hsal_bench.record.find import find_records
 
     if folder is None and not RECORDS.is_dir():
         return {}
@@ -105,7 +105,7 @@ def _write(
     records: Sequence[Record], output: Path, inputs: Sequence[Path], *, force: bool
 ) -> list[Path]:
     """Write each record to the file, or to the folder under its name on the leaderboard."""
-    from hsal_bench.records.record import write_record
+    from hsal_bench.record.record import write_record
 
     one_file = output.suffix == ".json"
     if one_file and len(records) != 1:

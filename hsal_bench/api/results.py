@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hsal_bench import options
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.records.find import read_records
-from hsal_bench.records.record import Record
+from hsal_bench.record.find import read_records
+from hsal_bench.record.record import Record
 from hsal_bench.runs import request as requests
 from hsal_bench.runs import run as work
 from hsal_bench.runs.request import Request
@@ -108,7 +108,7 @@ def compare(
     Raises:
         UsageError: they are not about the same images, or something is missing.
     """
-    from hsal_bench.compare.pairwise import compare_sources
+    from hsal_bench.comparison.pairwise import compare_sources
     from hsal_bench.report.pairwise import plain
 
     file = None if dataset is None else Path(dataset)

@@ -15,7 +15,7 @@ from hsal_bench.data.file import open_data
 from hsal_bench.data.schema import PAD, SPLITS
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics import scores
-from hsal_bench.records.predictions import read_predictions
+from hsal_bench.record.predictions import read_predictions
 
 Form = Literal["counts", "labels"]
 Counts = Int64[np.ndarray, "images classes"]

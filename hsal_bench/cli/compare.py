@@ -62,7 +62,7 @@ def compare(
     match by kind of image. If predictions or the dataset are missing, shows what can still be
     computed.
     """
-    from hsal_bench.compare import pairwise
+    from hsal_bench.comparison import pairwise
     from hsal_bench.report import pairwise as tables
 
     file = data_set_path(dataset, datasets) if dataset else None

@@ -28,7 +28,7 @@ from hsal_bench.jsonio import without_nan
 
 if TYPE_CHECKING:
     from hsal_bench.data.file import DataFile
-    from hsal_bench.records.predictions import Predictions
+    from hsal_bench.record.predictions import Predictions
 
 _STANDARD_INPUT = Path("-")
 HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
@@ -108,7 +108,7 @@ def _file(output: Path | None, form: str, inputs: list[Path], *, force: bool) ->
 
 
 def _predictions(path: Path, size: int, num_classes: int) -> Predictions:
-    from hsal_bench.records.predictions import parse_predictions, read_predictions
+    from hsal_bench.record.predictions import parse_predictions, read_predictions
 
     if path == _STANDARD_INPUT:
         return parse_predictions(sys.stdin.buffer, "standard input", size, num_classes)
@@ -118,8 +118,8 @@ def _predictions(path: Path, size: int, num_classes: int) -> Predictions:
 def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
     """Return every metric of a predictions file; print its problems, one per line."""
     from hsal_bench.metrics import scores as metrics
-    from hsal_bench.records.other_split import refuse_other_split
-    from hsal_bench.records.predictions import BadPredictions
+    from hsal_bench.record.other_split import refuse_other_split
+    from hsal_bench.record.predictions import BadPredictions
 
     layout = data.layout
     try:

@@ -67,7 +67,7 @@ def figures(
     names = FIGURES if only is None else _choices(only, FIGURES, "--only")
     numbers = [int(name) for name in names]
     suffixes = _choices(formats, FORMATS, "--format")
-    from hsal_bench.records.find import read_records
+    from hsal_bench.record.find import read_records
 
     records = read_records(paths or [Path("runs")])
     runs = [(record, file) for file, record in records.items()]

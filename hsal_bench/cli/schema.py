@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 TARGETS = {
-    "record": "hsal_bench.records.schema:record_schema",
+    "record": "hsal_bench.record.schema:record_schema",
     "submission": "hsal_bench.leaderboard.submissions.schema:submission_schema",
-    "predictions": "hsal_bench.records.schema:predictions_schema",
+    "predictions": "hsal_bench.record.schema:predictions_schema",
 }
 """The function that returns each schema, as `module:function`."""
 

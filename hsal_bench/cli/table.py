@@ -20,7 +20,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.options import listed
 
 if TYPE_CHECKING:
-    from hsal_bench.records.record import Record
+    from hsal_bench.record.record import Record
 
 
 @click.command()
@@ -68,7 +68,7 @@ def table(
     if names is not None and not metrics:
         raise UsageError("--metrics is empty: name metrics, or drop it")
     form = form or format_of(output)
-    from hsal_bench.records.find import read_records
+    from hsal_bench.record.find import read_records
 
     files = read_records(paths or [Path("runs")])
     file, records = table_file(output, form, files, force=force), list(files.values())

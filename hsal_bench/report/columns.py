@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hsal_bench.records.record import Record
+from hsal_bench.record.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,18 +10,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hsal_bench.compare.grouping import (
+from hsal_bench.comparison.grouping import (
     NONE,
     activation_models,
     caveats,
     conditions,
     unhelped,
 )
-from hsal_bench.compare.ranking import Ranking
+from hsal_bench.comparison.ranking import Ranking
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics.scores import MEANINGS
-from hsal_bench.records.external_entry import Statement
-from hsal_bench.records.record import Record
+from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.record import Record
 from hsal_bench.report.columns import RUN_COLUMNS
 from hsal_bench.report.rows import MethodRow, dataset_rows, shown_reason
 

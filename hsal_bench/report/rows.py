@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from hsal_bench.compare.grouping import (
+from hsal_bench.comparison.grouping import (
     LONGEST_NAME,
     bounded,
     conditions,
@@ -21,9 +21,9 @@ from hsal_bench.compare.grouping import (
     short_labels,
     variants,
 )
-from hsal_bench.compare.ranking import Rank, Ranking, ranking
-from hsal_bench.compare.statistics import Interval, mean_interval, mean_std
-from hsal_bench.records.record import Record
+from hsal_bench.comparison.ranking import Rank, Ranking, ranking
+from hsal_bench.comparison.statistics import Interval, mean_interval, mean_std
+from hsal_bench.record.record import Record
 from hsal_bench.report.columns import value
 from hsal_bench.text import shown
 

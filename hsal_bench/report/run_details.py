@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsal_bench.options import as_text
-from hsal_bench.records.record import DataSet, Record
+from hsal_bench.record.record import DataSet, Record
 from hsal_bench.text import shown
 
 _LONGEST = 2000

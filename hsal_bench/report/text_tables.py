@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hsal_bench.compare.grouping import NONE, inequality, label
-from hsal_bench.compare.ranking import span
-from hsal_bench.records.external_entry import Statement
-from hsal_bench.records.record import Record
+from hsal_bench.comparison.grouping import NONE, inequality, label
+from hsal_bench.comparison.ranking import span
+from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.record import Record
 from hsal_bench.report.columns import (
     cell,
     cell_with_unit,

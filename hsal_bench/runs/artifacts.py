@@ -13,7 +13,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.method.contract import Method
 from hsal_bench.metrics.scores import Counts, per_class
-from hsal_bench.records.record import Record, read_record
+from hsal_bench.record.record import Record, read_record
 from hsal_bench.report import metric_table, text_tables
 from hsal_bench.report.csv_text import csv_text
 from hsal_bench.report.figures import style

@@ -14,9 +14,9 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.files import locked, writable_folder
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.progress import progress
-from hsal_bench.records import environment
-from hsal_bench.records.predictions import write_predictions
-from hsal_bench.records.record import Record
+from hsal_bench.record import environment
+from hsal_bench.record.predictions import write_predictions
+from hsal_bench.record.record import Record
 from hsal_bench.runs import artifacts, recording
 from hsal_bench.runs.eval_on import FOLDER, method_for
 from hsal_bench.runs.inputs import Inputs

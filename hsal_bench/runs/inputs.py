@@ -19,7 +19,7 @@ from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.method.contract import Task
-from hsal_bench.records.record import Activation
+from hsal_bench.record.record import Activation
 from hsal_bench.runs.request import Request
 from hsal_bench.training import activations, frozen
 from hsal_bench.training.activations import Tuning

@@ -16,7 +16,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.method.class_check import check_class
 from hsal_bench.method.code import class_sha256, file_sha256
 from hsal_bench.method.load import load_method
-from hsal_bench.records.validation import check_values
+from hsal_bench.record.validation import check_values
 from hsal_bench.runs.request import Model, Request, expanded, method_name, settings_of, split
 from hsal_bench.training import presets
 

@@ -22,11 +22,11 @@ from hsal_bench.method.contract import Method, Unsupported
 from hsal_bench.method.validate import Breach
 from hsal_bench.metrics.scores import METRICS_VERSION, correct
 from hsal_bench.options import as_config
-from hsal_bench.records import environment
-from hsal_bench.records import record as records
-from hsal_bench.records.environment import Git
-from hsal_bench.records.predictions import counts_sha256
-from hsal_bench.records.record import DataSet, PeakMemory, Record
+from hsal_bench.record import environment
+from hsal_bench.record import record as records
+from hsal_bench.record.environment import Git
+from hsal_bench.record.predictions import counts_sha256
+from hsal_bench.record.record import DataSet, PeakMemory, Record
 from hsal_bench.runs.methods import MethodRun
 from hsal_bench.text import one_line, shown
 from hsal_bench.training import device as devices

@@ -14,8 +14,8 @@ from hsal_bench.data.schema import SPLITS
 from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
-from hsal_bench.records.find import CHECKPOINT
-from hsal_bench.records.record import Record
+from hsal_bench.record.find import CHECKPOINT
+from hsal_bench.record.record import Record
 from hsal_bench.runs import recording
 from hsal_bench.runs import request as requests
 from hsal_bench.runs.bench import Bench, say

@@ -20,7 +20,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Method
 from hsal_bench.method.validate import Breach
 from hsal_bench.options import difference
-from hsal_bench.records.find import CHECKPOINT
+from hsal_bench.record.find import CHECKPOINT
 from hsal_bench.training import states
 from hsal_bench.training.states import DamagedState
 

@@ -25,7 +25,7 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.files import PACKAGE, replacing, write_text
 from hsal_bench.jsonio import typed
-from hsal_bench.records.record import Activation
+from hsal_bench.record.record import Activation
 from hsal_bench.training import backbones, states
 from hsal_bench.training.presets import PUBLISHED, Precision
 

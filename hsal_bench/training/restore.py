@@ -17,7 +17,7 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.method.load import load_method
-from hsal_bench.records.record import Record
+from hsal_bench.record.record import Record
 from hsal_bench.training import activations, checkpoint, frozen
 from hsal_bench.training.batches import ExampleSet, example_set
 from hsal_bench.training.states import DamagedState

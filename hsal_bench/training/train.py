@@ -27,7 +27,7 @@ from hsal_bench.files import write_text
 from hsal_bench.interrupts import uninterrupted
 from hsal_bench.method.contract import Batch, Method
 from hsal_bench.method.validate import check_scalars
-from hsal_bench.records.validation import LARGEST
+from hsal_bench.record.validation import LARGEST
 from hsal_bench.training import checkpoint
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training.batches import ExampleSet, training_batches

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from hsal_bench.compare.grouping import caveats, unhelped
-from hsal_bench.records.external_entry import Statement
-from hsal_bench.records.record import Record
+from hsal_bench.comparison.grouping import caveats, unhelped
+from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.record import Record
 from hsal_bench.report.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
 from hsal_bench.report.rows import shown_reason
 from hsal_bench.report.run_details import Fact, facts

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsal_bench.compare.ranking import Ranking
-from hsal_bench.records.record import Record
+from hsal_bench.comparison.ranking import Ranking
+from hsal_bench.record.record import Record
 from hsal_bench.report.columns import cell, heading, meaning
 from hsal_bench.report.rows import DatasetRows, MethodRow, dataset_rows, digits
 

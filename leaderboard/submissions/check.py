@@ -9,8 +9,8 @@ from pathlib import Path
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.data.file import DataFile
 from hsal_bench.metrics import scores as metrics
-from hsal_bench.records.environment import utc_now
-from hsal_bench.records.record import DataSet, Record, pack_correct
+from hsal_bench.record.environment import utc_now
+from hsal_bench.record.record import DataSet, Record, pack_correct
 from hsal_bench.text import shown
 
 from .entry import Opened, opened_entry

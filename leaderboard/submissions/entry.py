@@ -16,7 +16,7 @@ from hsal_bench.checking import Skipped
 from hsal_bench.data.content import open_intact
 from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import Record
+from hsal_bench.record.record import Record
 
 from .files import STATEMENT, Files, Refused, opened
 from .scores import Scored, score

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hsal_bench.metrics.scores import MEANINGS
-from hsal_bench.records.external_entry import LONGEST, MOST
-from hsal_bench.records.schema import BOUNDS, Schema, dataclass_schema
+from hsal_bench.record.external_entry import LONGEST, MOST
+from hsal_bench.record.schema import BOUNDS, Schema, dataclass_schema
 
 from .files import MOST_SEEDS
 from .statement import LARGEST_CLAIM, LARGEST_SEED, LONGEST_NAME, SLUG, Submission

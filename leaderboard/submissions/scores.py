@@ -16,8 +16,8 @@ import numpy as np
 from hsal_bench.checking import LISTED
 from hsal_bench.data.file import DataFile
 from hsal_bench.metrics import scores as metrics
-from hsal_bench.records.predictions import BadPredictions, counts_sha256, parse_predictions
-from hsal_bench.records.record import Record, pack_correct
+from hsal_bench.record.predictions import BadPredictions, counts_sha256, parse_predictions
+from hsal_bench.record.record import Record, pack_correct
 
 from .files import STATEMENT, Files, Refused
 

@@ -17,7 +17,7 @@ from hsal_bench.errors import UsageError, suggest
 from hsal_bench.hashes import is_sha256
 from hsal_bench.jsonio import typed
 from hsal_bench.metrics.scores import MEANINGS, meaning
-from hsal_bench.records.external_entry import Statement, wrong
+from hsal_bench.record.external_entry import Statement, wrong
 from hsal_bench.text import shown
 
 from .files import MOST_SEEDS, SINGLE, STATEMENT

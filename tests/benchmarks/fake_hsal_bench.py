@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.records.record import (
+from hsal_bench.record.record import (
     Activation,
     Correct,
     DataSet,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hsal_bench.errors import HsalBenchError
-from hsal_bench.records.record import write_record
+from hsal_bench.record.record import write_record
 
 HERE, BENCHMARKS = Path(__file__).parent, Path(__file__).parents[2] / "benchmarks"
 FAKE = (sys.executable, str(HERE / "fake_hsal_bench.py"))

@@ -9,7 +9,7 @@ import pytest
 from hsal_bench import registry
 from hsal_bench.cli.run import run as run_command
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import DataSet, read_record
+from hsal_bench.record.record import DataSet, read_record
 
 COMMITTED = Path(__file__).parents[2] / "leaderboard" / "records" / "updates-6000"
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from hsal_bench.records.record import write_record
+from hsal_bench.record.record import write_record
 
 OTHER = "ee" * 32
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from hsal_bench import options, registry
-from hsal_bench.records.record import Activation
+from hsal_bench.record.record import Activation
 from hsal_bench.runs import methods
 
 METHODS = registry.names(registry.METHODS)

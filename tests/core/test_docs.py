@@ -11,7 +11,7 @@ import pytest
 
 from hsal_bench.cli import main as cli
 from hsal_bench.conformance import check as conformance
-from hsal_bench.records.record import read_record
+from hsal_bench.record.record import read_record
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = DOCS / "examples"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench.records.record import read_record
+from hsal_bench.record.record import read_record
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ def _files(folder: str) -> dict[str, Path]:
     return {
         f"{package}/{path.relative_to(ROOT / folder).as_posix()}": path
         for path in paths
-        if path.suffix in (".py", ".typed", ".j2", ".css", ".js")
+        if path.suffix in (".py", ".pyi", ".typed", ".j2", ".css", ".js")
     }
 
 

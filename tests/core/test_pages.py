@@ -79,7 +79,7 @@ def test_scripts_and_their_options_exist(page):
     for script, *words in _calls(page, "python"):
         if script == "-m":
             continue
-        text = "\n".join(path.read_text() for path in (ROOT / "benchmarks").glob("*.py"))
+        text = "\n".join(path.read_text() for path in (ROOT / script).parent.glob("*.py"))
         assert (ROOT / script).is_file(), script
         for option in (word for word in words if word.startswith("--")):
             assert f'"{option}"' in text, f"{script} {option}"

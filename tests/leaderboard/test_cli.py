@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from hsal_bench.errors import UsageError
 from hsal_bench.leaderboard.cli import leaderboard
-from hsal_bench.records.record import write_record
+from hsal_bench.record.record import write_record
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from hsal_bench.leaderboard.submissions import scores
-from hsal_bench.records.record import read_record, unpack_correct, write_record
+from hsal_bench.record.record import read_record, unpack_correct, write_record
 from hsal_bench.report import metric_table
 
 IMAGES = 20

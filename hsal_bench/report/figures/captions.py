@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hsal_bench.compare import grouping
-from hsal_bench.records.record import Record
+from hsal_bench.comparison import grouping
+from hsal_bench.record.record import Record
 from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY
 from hsal_bench.report.figures.glimpses import Looks
 from hsal_bench.report.figures.limits import Limit

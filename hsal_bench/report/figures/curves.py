@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hsal_bench.compare.grouping import short_labels, variants
+from hsal_bench.comparison.grouping import short_labels, variants
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import Record
+from hsal_bench.record.record import Record
 from hsal_bench.report.figures import style
 from hsal_bench.text import wrapped
 

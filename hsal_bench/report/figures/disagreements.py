@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from hsal_bench.compare.pairwise import Comparison, SourceOutcome
+from hsal_bench.comparison.pairwise import Comparison, SourceOutcome
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.report.figures import style

@@ -14,7 +14,7 @@ import torch
 
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder, write_text
-from hsal_bench.records.record import Record, unpack_correct
+from hsal_bench.record.record import Record, unpack_correct
 from hsal_bench.report.figures import captions, limits, style
 from hsal_bench.report.figures.attention import attention_figure
 from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY, curves, curves_figure

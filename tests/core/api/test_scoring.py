@@ -7,7 +7,7 @@ import torch
 import hsal_bench as hb
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics import scores
-from hsal_bench.records.predictions import write_predictions
+from hsal_bench.record.predictions import write_predictions
 
 COUNTS = np.array([[1, 0, 2], [0, 0, 0], [0, 3, 0]])
 TRUE = np.array([[1, 0, 2], [0, 1, 0], [0, 2, 1]])

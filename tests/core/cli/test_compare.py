@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from hsal_bench.cli.compare import compare
-from hsal_bench.compare.pairwise import compare_sources
+from hsal_bench.comparison.pairwise import compare_sources
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.metrics import scores as metrics
-from hsal_bench.records.predictions import counts_sha256
-from hsal_bench.records.record import DataSet, pack_correct, read_record, write_record
+from hsal_bench.record.predictions import counts_sha256
+from hsal_bench.record.record import DataSet, pack_correct, read_record, write_record
 from hsal_bench.report.figures import style
 from hsal_bench.report.figures.disagreements import comparison_picture, differing, drawn
 

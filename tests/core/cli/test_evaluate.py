@@ -11,7 +11,7 @@ import pytest
 from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
 from hsal_bench.metrics.scores import MEANINGS
-from hsal_bench.records.record import read_record
+from hsal_bench.record.record import read_record
 
 METHOD = '''
 from dataclasses import dataclass

@@ -223,9 +223,7 @@ def test_a_summary_names_what_did_not_pass(outcomes: str, said: str) -> None:
     assert summary(checks) == said
 
 
-def test_a_config_of_no_known_generator(
-    toy_file: Path, set_config: Callable[..., None]
-) -> None:
+def test_a_config_of_no_known_generator(toy_file: Path, set_config: Callable[..., None]) -> None:
     set_config(generator="toyy")
     check = checked(toy_file, remake=1)["recipe"]
     assert check.outcome == "failed"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsal_bench.compare import grouping
+from hsal_bench.comparison import grouping
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import Activation, DataSet, pack_correct
+from hsal_bench.record.record import Activation, DataSet, pack_correct
 from hsal_bench.report import metric_table
 
 

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from hsal_bench.records.environment import utc_now
-from hsal_bench.records.record import (
+from hsal_bench.record.environment import utc_now
+from hsal_bench.record.record import (
     DataSet,
     Environment,
     PeakMemory,

@@ -8,8 +8,8 @@ import pytest
 
 from hsal_bench.cli import main as cli
 from hsal_bench.data.generator import Outline, load_generator
-from hsal_bench.records.find import record_paths
-from hsal_bench.records.record import read_record
+from hsal_bench.record.find import record_paths
+from hsal_bench.record.record import read_record
 from hsal_bench.report.rows import data_set
 from hsal_bench.runs import recording
 from hsal_bench.training import activations, states
@@ -300,7 +300,7 @@ def test_the_activation_model_is_that_of_the_training_data(bench, another_toy, m
     monkeypatch.setattr(activations, "_train_model", None)
     splits = []
     write = activations._write_volumes
-    monkeypatch.setattr(activations, "_write_volumes", lambda *a: splits.append(a[2]) or write(*a))
+    monkeypatch.setattr(activations, "_write_volumes", lambda *a: splits.append(a[3]) or write(*a))
     assert bench("more", *arguments, model="hsal-rl")[0] == 0
     own, more = (read_record(path_of("hsal-rl+hidden=8", name)) for name in ("", "more"))
     assert more.activation == own.activation

@@ -9,7 +9,7 @@ from hsal_bench.data.file import open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Unsupported
 from hsal_bench.method.validate import Breach
-from hsal_bench.records.record import read_record
+from hsal_bench.record.record import read_record
 from hsal_bench.runs.recording import Recorder, RunLog
 from hsal_bench.training.train import Diverged
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from hsal_bench.leaderboard.page.page import page as page_of
-from hsal_bench.records.record import DataSet
+from hsal_bench.record.record import DataSet
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

@@ -13,8 +13,8 @@ from PIL import Image
 from hsal_bench.leaderboard.page import pictures
 from hsal_bench.leaderboard.page.page import page
 from hsal_bench.leaderboard.page.sections import Entry
-from hsal_bench.records.external_entry import Statement
-from hsal_bench.records.record import DataSet
+from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.record import DataSet
 
 FILE = Path("board.html")
 VOID = {"meta", "link", "img", "input", "wbr"}

@@ -6,7 +6,7 @@ import pytest
 
 from hsal_bench.leaderboard.page.panel import panel
 from hsal_bench.leaderboard.page.sections import Entry, sections
-from hsal_bench.records.record import DataSet
+from hsal_bench.record.record import DataSet
 
 PAGE = Path("board.html")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsal_bench.leaderboard.page.sections import Anchors, sections
-from hsal_bench.records.record import DataSet
+from hsal_bench.record.record import DataSet
 
 OTHER = DataSet("mnist-multiset", "ff" * 32, {"train": 60, "test": 400}, "m.h5")
 

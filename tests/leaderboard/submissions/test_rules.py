@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hsal_bench.leaderboard.submissions.check import NAMES
-from hsal_bench.records.record import write_record
+from hsal_bench.record.record import write_record
 
 CONTENT = "56987d474b13686011f7d68539f197e3d51960cd127264c55ccb6a862c18b275"
 

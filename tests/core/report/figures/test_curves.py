@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import DataSet
+from hsal_bench.record.record import DataSet
 from hsal_bench.report.figures import style
 from hsal_bench.report.figures.curves import (
     MACRO_F1,

@@ -11,7 +11,7 @@ from hsal_bench.cli import figures as cli_figures
 from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
 from hsal_bench.method.contract import Prediction, Trace
-from hsal_bench.records.record import (
+from hsal_bench.record.record import (
     Activation,
     DataSet,
     Git,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hsal_bench.compare import statistics
+from hsal_bench.comparison import statistics
 from hsal_bench.metrics import scores as metrics
 
 
@@ -247,7 +247,7 @@ def test_the_smallest_difference_falls_with_images_and_rises_with_discord():
 
 
 def test_scipy_is_imported_where_it_is_used():
-    code = "import sys, hsal_bench.compare.statistics; print('scipy' in sys.modules)"
+    code = "import sys, hsal_bench.comparison.statistics; print('scipy' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
 

@@ -22,9 +22,9 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.hashes import check_sha256
 from hsal_bench.jsonio import typed
-from hsal_bench.records import validation
-from hsal_bench.records.environment import Environment, Git
-from hsal_bench.records.external_entry import Statement
+from hsal_bench.record import validation
+from hsal_bench.record.environment import Environment, Git
+from hsal_bench.record.external_entry import Statement
 from hsal_bench.text import file_name
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsal_bench.compare.grouping import LONGEST_NAME, bounded, label, short_labels, variants
+from hsal_bench.comparison.grouping import LONGEST_NAME, bounded, label, short_labels, variants
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import METRICS_VERSION
-from hsal_bench.records.find import CHECKPOINT, UNFINISHED
-from hsal_bench.records.record import Record, read_record
+from hsal_bench.record.find import CHECKPOINT, UNFINISHED
+from hsal_bench.record.record import Record, read_record
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 
 from hsal_bench.cli import main as cli
 from hsal_bench.errors import UsageError
-from hsal_bench.records.find import find_records, read_records, record_paths
-from hsal_bench.records.record import read_record, write_record
+from hsal_bench.record.find import find_records, read_records, record_paths
+from hsal_bench.record.record import read_record, write_record
 
 
 def test_a_folder_of_runs_and_a_flat_folder(ok, tmp_path):

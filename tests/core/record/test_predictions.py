@@ -8,7 +8,7 @@ import pytest
 
 from hsal_bench.checking import LISTED
 from hsal_bench.errors import UsageError
-from hsal_bench.records.predictions import (
+from hsal_bench.record.predictions import (
     BadPredictions,
     counts_sha256,
     read_predictions,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from hsal_bench.records.record import Activation, Record
+from hsal_bench.record.record import Activation, Record
 from hsal_bench.text import named
 
 NONE = "—"

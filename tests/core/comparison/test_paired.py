@@ -6,8 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from hsal_bench.compare import paired
-from hsal_bench.compare.paired import Estimate, PairedScore, compare, detectable, p_value, verdict
+from hsal_bench.comparison import paired
+from hsal_bench.comparison.paired import (
+    Estimate,
+    PairedScore,
+    compare,
+    detectable,
+    p_value,
+    verdict,
+)
 from hsal_bench.metrics import scores as metrics
 
 

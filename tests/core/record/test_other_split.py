@@ -5,8 +5,8 @@ import json
 import pytest
 
 from hsal_bench.errors import UsageError
-from hsal_bench.records.other_split import refuse_other_split
-from hsal_bench.records.predictions import BadPredictions, parse_predictions
+from hsal_bench.record.other_split import refuse_other_split
+from hsal_bench.record.predictions import BadPredictions, parse_predictions
 
 SIZES = {"train": 9, "valid": 4, "test": 6}
 

@@ -18,9 +18,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hsal_bench.compare import statistics
+from hsal_bench.comparison import statistics
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import Record, unpack_correct
+from hsal_bench.record.record import Record, unpack_correct
 
 _BLOCK = 256  # pairs at a time: 20 MB for 10,000 images
 

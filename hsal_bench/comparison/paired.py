@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hsal_bench.compare import statistics
+from hsal_bench.comparison import statistics
 from hsal_bench.metrics.scores import Counts
 
 Right = Bool[np.ndarray, " images"]

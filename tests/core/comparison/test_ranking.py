@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hsal_bench.compare import statistics
-from hsal_bench.compare.ranking import few_seeds, ranking
+from hsal_bench.comparison import statistics
+from hsal_bench.comparison.ranking import few_seeds, ranking
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import DataSet, pack_correct
+from hsal_bench.record.record import DataSet, pack_correct
 
 
 @pytest.fixture

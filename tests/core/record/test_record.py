@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics import scores as metrics
-from hsal_bench.records.external_entry import Statement
-from hsal_bench.records.record import (
+from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.record import (
     Activation,
     Correct,
     DataSet,
@@ -23,7 +23,7 @@ from hsal_bench.records.record import (
     unpack_correct,
     write_record,
 )
-from hsal_bench.records.validation import check_shares
+from hsal_bench.record.validation import check_shares
 from hsal_bench.text import shown
 
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")

@@ -6,8 +6,8 @@ import numpy as np
 
 import hsal_bench
 from hsal_bench.files import PACKAGE
-from hsal_bench.records import environment as surroundings
-from hsal_bench.records.environment import git_state, utc_now
+from hsal_bench.record import environment as surroundings
+from hsal_bench.record.environment import git_state, utc_now
 
 
 def test_environment_and_time(ok):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hsal_bench.errors import UsageError
-from hsal_bench.records.predictions import BadPredictions
+from hsal_bench.record.predictions import BadPredictions
 
 
 def refuse_other_split(error: BadPredictions, sizes: Mapping[str, int], split: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from hsal_bench.jsonio import json_rules
 from hsal_bench.metrics.scores import MEANINGS, is_share
-from hsal_bench.records.record import Record
-from hsal_bench.records.validation import (
+from hsal_bench.record.record import Record
+from hsal_bench.record.validation import (
     AMOUNTS,
     LARGEST,
     LARGEST_WHOLE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hsal_bench.errors import UsageError
-from hsal_bench.records.record import Record, read_record
+from hsal_bench.record.record import Record, read_record
 from hsal_bench.text import named, shown
 
 UNFINISHED = "unfinished; repeat the same `hsal-bench run` command to resume"

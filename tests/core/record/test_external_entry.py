@@ -2,7 +2,7 @@
 
 import pytest
 
-from hsal_bench.records.external_entry import LONGEST, MOST, Statement, wrong
+from hsal_bench.record.external_entry import LONGEST, MOST, Statement, wrong
 
 GOOD = {
     "entry": "official",
