@@ -5,6 +5,7 @@ Under its final name a file is complete, or does not exist.
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import platform
@@ -46,6 +47,17 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: it cannot be read, or is a folder, a pipe or a device, which may have no end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return path.read_bytes()
 
 
 def write_text(path: Path, text: str) -> None:

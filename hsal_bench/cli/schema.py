@@ -19,9 +19,9 @@ TARGETS = {
 @click.command()
 @click.argument("kind", type=click.Choice(list(TARGETS)))
 def schema(kind: str) -> None:
-    """Print the JSON Schema (draft 2020-12) of a kind of file.
+    """Print the JSON Schema of a kind of file.
 
-    For predictions it describes one line of the file.
+    Draft 2020-12. For predictions it describes one line of the file.
     """
     click.echo(json.dumps(_schema(kind), indent=1, ensure_ascii=False))
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from hsal_bench.data.generator import Recipe
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout, content_sha256
-from hsal_bench.files import locked, replacing
+from hsal_bench.files import locked, read_bytes, replacing
 
 if TYPE_CHECKING:
     import h5py
@@ -85,7 +85,11 @@ class Parts:
 
     def _keep_only(self, identity: str) -> None:
         stored = self.folder / "build.json"
-        if not stored.exists() or stored.read_text(encoding="utf-8") != identity:
+        try:
+            known = read_bytes(stored) == identity.encode()
+        except OSError:
+            known = False
+        if not known:
             for file in self.folder.glob("*.npz"):
                 file.unlink()
             temporary = stored.with_suffix(".tmp")
@@ -189,7 +193,8 @@ def _identity(recipe: Recipe) -> str:
 
 def _is_intact(file: Path) -> bool:
     try:
-        with zipfile.ZipFile(file) as archive:
+        # A pipe in its place would block. zipfile raises many kinds of errors on damaged files.
+        with zipfile.ZipFile(io.BytesIO(read_bytes(file))) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
+    except Exception:
         return False

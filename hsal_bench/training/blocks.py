@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from hsal_bench.files import write_text
+from hsal_bench.files import read_bytes, write_text
 from hsal_bench.interrupts import uninterrupted
 
 ROWS = 256
@@ -68,6 +68,9 @@ def write_blocks(
     memory map is used: with one, a full disk would kill the process instead of raising an error.
     """
     part, digests = (path.with_name(path.name + suffix) for suffix in (".part", ".blocks"))
+    for file in (path, part, digests):
+        if file.exists() and not file.is_file():  # a pipe would block
+            file.unlink()
     if path.exists():
         _reopen(path, part, digests, identity)
     done, end = _resumed(part, digests, rows, identity)
@@ -102,6 +105,8 @@ class _Layout(NamedTuple):
 
 def _layout(path: Path) -> _Layout | None:
     """Return where the rows of an array are in its file; None if its header cannot be read."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             npy.read_magic(file)
@@ -121,7 +126,7 @@ def _sidecar(path: Path) -> Path:
 def _hashes(path: Path, identity: Identity) -> list[str] | None:
     """Return the hashes of an array's blocks; None if it is not of that identity."""
     try:
-        stored = json.loads(_sidecar(path).read_text(encoding="utf-8"))
+        stored = json.loads(read_bytes(_sidecar(path)))
         same = stored["identity"] == identity and stored["rows"] == ROWS
         return list(stored["sha256"]) if same and stored["header"] == _header(path) else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from hsal_bench.errors import UsageError
-from hsal_bench.files import replacing
+from hsal_bench.files import read_bytes, replacing
 from hsal_bench.text import one_line
 
 _MARK = b"hsal-bench sha256\n"
@@ -49,7 +49,7 @@ def read(path: Path) -> tuple[Any, str]:
         DamagedState: it is missing or damaged, or holds more than tensors and plain values.
     """
     try:
-        content = memoryview(path.read_bytes())
+        content = memoryview(read_bytes(path))
     except OSError as error:
         raise DamagedState(f"{path} cannot be read ({error.strerror})") from error
     end = len(content) - len(_MARK) - _DIGEST

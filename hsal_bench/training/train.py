@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from hsal_bench.errors import HsalBenchError
-from hsal_bench.files import write_text
+from hsal_bench.files import read_bytes, write_text
 from hsal_bench.interrupts import uninterrupted
 from hsal_bench.method.contract import Batch, Method
 from hsal_bench.method.validate import check_scalars
@@ -103,7 +103,7 @@ def read_curve(folder: Path) -> list[dict[str, float]]:
     """Return the training curve in the folder of a run, finished or not; [] if it is damaged."""
     path = folder / checkpoint.CURVE
     try:
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        return [json.loads(line) for line in read_bytes(path).splitlines()]
     except (OSError, ValueError):
         return []
 

@@ -182,7 +182,7 @@ def test_verify_prints_a_line_per_check_and_one_about_all(toy_file: Path) -> Non
     result = call(cli_data.verify, toy_file, "--data-dir", toy_file.parent)
     assert result.exit_code == 0
     *lines, last = result.output.splitlines()
-    assert len(lines) == 13
+    assert len(lines) == 14
     # The toy generator gives no hashes of its glyphs.
     others = [line for line in lines if not line.startswith("ok       ")]
     assert [line[:25] for line in others] == ["skipped  leaks by content"]
@@ -213,7 +213,7 @@ def test_verify_fails_if_a_check_fails(toy_file: Path) -> None:
     result = call(cli_data.verify, toy_file, "--remake", 0)
     assert result.exit_code == 1
     assert "FAILED   counts: test row 3: counts [9, 0, 0], labels [0, -1, -1]\n" in result.output
-    assert refusal(result) == f"{toy_file}: 2 of 11 checks failed: content hash, counts"
+    assert refusal(result) == f"{toy_file}: 2 of 12 checks failed: content hash, counts"
 
 
 @pytest.mark.parametrize("remake", [0, 3])

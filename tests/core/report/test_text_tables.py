@@ -478,9 +478,9 @@ def test_of_many_with_the_same_highest_three_are_named(ok):
 
 
 def test_long_names_are_cut_and_stay_unique(tmp_path, ok):
-    long = "x" * 10**5
+    long = "x" * 199
     records = [ok(f"{long}{end}", exact_match=match) for end, match in (("a", 0.5), ("b", 0.6))]
     table = metric_table.metric_table(records)
     assert table["label"].is_unique
     assert table["method"].is_unique
-    assert len(text_tables.markdown(text_tables.metric_tables(table))) < 6_000
+    assert len(text_tables.markdown(text_tables.metric_tables(table))) < 2_000

@@ -311,11 +311,11 @@ def test_a_row_shows_its_short_label_and_its_panel_the_full_name(run):
 
 
 def test_long_texts_are_cut_and_stay_unique(run, bad):
-    long = "x" * 10**5
+    name, long = "x" * 199, "x" * 19_000
     settings = {"settings": {"hidden": long}}
     entries = [
-        run(long + "a", 0),
-        run(long + "b", 0, **settings),
+        run(name + "a", 0),
+        run(name + "b", 0, **settings),
         run("m", 0, command=f"run {long}"),
         bad(method="n", reason=long),
     ]
