@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import resource
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -189,7 +189,7 @@ class RunLog:
             predictions_sha256=counts_sha256(result.counts),
             throughput_predict=len(test) / result.seconds,
             peak_memory_bytes=PeakMemory(
-                process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                process=_process_peak(),
                 device=devices.peak_memory(test.device),
                 resident=self.resident,
             ),
@@ -235,6 +235,16 @@ def _reason(error: Exception) -> str:
 
 def _origin(record: Record) -> str | None:
     return record.trained_on.content_sha256 if record.trained_on else None
+
+
+def _process_peak() -> int | None:
+    """Return the peak memory of this process in bytes; None where the system does not state it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _parameters(method: Method) -> int | None:
