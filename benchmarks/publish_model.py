@@ -68,7 +68,7 @@ def publish(source: FrozenModel, target: Path, data: DataFile, command: str | No
     sha256 = frozen.sha256_of(model.backbone, model.precision, whole, model.input_size)
     name = f"{data.header.name}--{model.backbone}--{sha256[:8]}"
     folder = writable_folder(target / name)
-    states.write(folder / "model.pt", half)
+    states.write(folder / "model.pt", half, sealed=False)
     rounded = replace(
         model,
         path=folder / "model.pt",

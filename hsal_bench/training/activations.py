@@ -269,7 +269,7 @@ def _train_model(tuning: Tuning, device: torch.device) -> None:
         )
     best = {"run": tuning.identity, "test": run.best_update, "seconds": run.seconds}
     state = {name: value.cpu() for name, value in method.network.state_dict().items()}
-    states.write(folder / "model.pt", state)
+    states.write(folder / "model.pt", state, sealed=False)
     model = FrozenModel(
         path=folder / "model.pt",
         backbone=config.backbone,

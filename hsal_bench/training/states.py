@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from hsal_bench.files import read_bytes, replacing
 from hsal_bench.text import one_line
 
 _MARK = b"hsal-bench sha256\n"
+_SEALED = "sealed"
+"""An entry of states that must have a hash: one that was loaded and saved again has lost it."""
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -26,13 +29,16 @@ class DamagedState(UsageError):  # noqa: N818 - it names the state of the file
     """A state file is missing, damaged, or does not belong to the files next to it."""
 
 
-def write(path: Path, state: Any) -> str:
+def write(path: Path, state: Mapping[str, Any], *, sealed: bool = True) -> str:
     """Write `state` to `path`, completely or not at all; return its SHA-256.
+
+    sealed: refuse the file later if it has lost its hash. Not for the state of a bare network,
+    which has no place for the entry that says so.
 
     Goes through memory, because the error of torch's own writer on a full disk is unrecognisable.
     """
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save({**state, _SEALED: True} if sealed else dict(state), buffer)
     digest = hashlib.sha256(buffer.getbuffer())
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(buffer.getbuffer())
@@ -67,4 +73,7 @@ def read(path: Path) -> tuple[Any, str]:
     except Exception as error:  # torch.load has no specific error for a damaged file
         reason = one_line(str(error)).partition(". ")[0] or type(error).__name__
         raise DamagedState(f"{path} is no complete torch file ({reason})") from error
+    sealed = isinstance(state, dict) and state.pop(_SEALED, False)
+    if sealed and not marked:
+        raise DamagedState(f"{path} was changed: it has lost its hash")
     return state, digest.hexdigest()

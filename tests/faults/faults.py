@@ -9,9 +9,11 @@ those of an undisturbed folder.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -92,14 +94,16 @@ def main() -> int:
         of = Worlds(Path(root))
         started = time.monotonic()
         todo = all_results(of, wanted, args.seed, args.at_once, args.target, args.jobs)
-        for trial, ends in todo:
-            results += ends
-            for result in ends:
-                if result.outcome in args.show.split(","):
-                    print(shown(trial, result, args), file=sys.stderr, flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):  # the table of what was done is printed
+            for trial, ends in todo:
+                results += [end for end in ends if end.outcome != trials.SKIPPED]
+                for result in ends:
+                    if result.outcome in args.show.split(","):
+                        print(shown(trial, result, args), file=sys.stderr, flush=True)
         seconds = time.monotonic() - started
     text = table(results)
-    print(text + f"\n{len(wanted)} trials in {seconds:.0f} s")
+    print(text + f"\n{len(results)} trials in {seconds:.0f} s")
     if args.out:
         args.out.write_text(text)
     return int(any(result.outcome in FAILURES for result in results))

@@ -69,7 +69,7 @@ TARGETS = {
     "evaluation.pt": Target("runs/**/evaluation.pt", ("run",), "evaluating", _RECORDS),
     "record.json": Target("runs/**/record.json", ("table", "leaderboard", "run", "compare")),
     "metrics.jsonl": Target(f"{RUN_FOLDER}/metrics.jsonl", ("run", "table"), "done", _RECORDS),
-    "predictions.jsonl": Target(f"{RUN_FOLDER}/predictions.jsonl", ("compare", "run", "table")),
+    "predictions.jsonl": Target(f"{RUN_FOLDER}/predictions.jsonl", ("compare", "table")),
     "per_class.csv": Target(f"{RUN_FOLDER}/per_class.csv", ("run", "table", "leaderboard")),
     "submission": Target("submission.zip", ("check-submission",)),
     "parts of generate": Target("data/.*.parts/*.*", ("generate",), "building"),

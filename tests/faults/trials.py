@@ -20,6 +20,8 @@ from process import Ended
 from targets import COMMANDS, IDX_DATASET, TARGETS
 from worlds import DATASET, Worlds
 
+SKIPPED = "skipped"
+"""No trial: there is no such file, or it did not change."""
 OUTCOMES = (
     "identical",
     "recomputed",
@@ -58,18 +60,20 @@ def damaged(of: Worlds, folder: Path, rng: np.random.Generator, only: str = "") 
     worlds.copy(world, folder)
     files = sorted(path for path in folder.glob(target.pattern) if path.is_file())
     if not (files := [file for file in files if file.name not in ("lock", "output")]):
-        return Result(kind, f"{kind}: none in this version", IDENTICAL, Ended(0, "", 0))
+        return Result(kind, f"{kind}: no such file", SKIPPED, Ended(0, "", 0))
     file = files[rng.integers(len(files))]
     if command in ("run", "from-idx", "generate"):
         removed = [*target.removed, *(target.half if rng.random() < 0.5 else ())]
         for path in {path for pattern in removed for path in folder.glob(pattern)} - {file}:
             path.unlink()
-    ways = damage.of_file(file)
+    ways, before = damage.of_file(file), file.read_bytes()
     how = how or str(rng.choice([*ways, *_replacements(folder, file)]))
     if how in ways:
         ways[how](file, rng)
     else:
         _replace(of, folder, file, how)
+    if file.is_file() and os.access(file, os.R_OK) and file.read_bytes() == before:
+        return Result(kind, f"{kind}: {how} changed nothing", SKIPPED, Ended(0, "", 0))
     ended = process.call(folder, *COMMANDS[command])
     for path in folder.rglob("*"):
         if path.is_file() and not os.access(path, os.R_OK):

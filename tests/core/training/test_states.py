@@ -45,6 +45,17 @@ def test_a_file_without_a_hash_is_of_an_older_version(path):
     assert torch.equal(states.read(path)[0]["a"], STATE["a"])
 
 
+def test_a_state_that_was_loaded_and_saved_again_is_refused(path):
+    state = torch.load(path, weights_only=True)
+    state["a"][0] = 7
+    torch.save(state, path)
+    with pytest.raises(DamagedState, match="was changed: it has lost its hash"):
+        states.read(path)
+    states.write(path, {"a": torch.ones(1)}, sealed=False)
+    torch.save(torch.load(path, weights_only=True), path)
+    assert states.read(path)[0] == {"a": 1.0}
+
+
 def test_more_than_plain_values_is_refused(path):
     torch.save({"a": np.float64(1)}, path)
     with pytest.raises(DamagedState, match="more than tensors and plain values"):
