@@ -21,7 +21,7 @@ from hsal_bench.record.predictions import counts_sha256, read_predictions
 from hsal_bench.record.record import read_record, unpack_correct
 from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
-from hsal_bench.training import activations, backbones, frozen
+from hsal_bench.training import activations, backbones, frozen, states
 from hsal_bench.training import device as devices
 from hsal_bench.training import evaluate as evaluation
 
@@ -453,7 +453,7 @@ def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, tm
         state = torch.load(folder / "checkpoint.pt", weights_only=True)
         curve = [line for line in state["run"]["curve"] if line["update"] <= update]
         state["run"] |= {"devices": ["cuda"], "update": update, "curve": curve}
-        torch.save(state, folder / "checkpoint.pt")
+        states.write(folder / "checkpoint.pt", state)
 
     stopped_on_cuda(update=2)
     _, out, err = bench()

@@ -21,7 +21,7 @@ from hsal_bench.method.contract import Batch, Prediction, Setup, Task
 from hsal_bench.method.gradient import GradientConfig, GradientMethod, cosine
 from hsal_bench.method.validate import Breach
 from hsal_bench.options import option
-from hsal_bench.training import checkpoint
+from hsal_bench.training import checkpoint, states
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training import train as training
 from hsal_bench.training.batches import ExampleSet, training_batches
@@ -426,7 +426,7 @@ def test_a_checkpoint_without_a_device_resumes(tmp_path):
     training.train(_toy(), DATA, Budget(4, 8, 4), 0, tmp_path, IDENTITY)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     del state["run"]["devices"]
-    torch.save(state, tmp_path / "checkpoint.pt")
+    states.write(tmp_path / "checkpoint.pt", state)
     assert checkpoint.find(tmp_path).resuming(torch.device("cpu")) == "resuming from update 4"
     run = training.train(_toy(), DATA, Budget(8, 8, 4), 0, tmp_path, IDENTITY)
     assert (run.update, run.devices) == (8, ["cpu"])
