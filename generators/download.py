@@ -35,7 +35,7 @@ def download(url: str, path: Path, check: Callable[[Path], object], most_bytes: 
 
     Raises:
         SourceUnavailable: the file cannot be downloaded, or its folder cannot be written to.
-        HsalBenchError: another process is downloading into the same folder.
+        BusyError: another process is downloading into the same folder, and this one does not wait.
         OSError: the system's own error (ENOSPC: the disk is full).
         Whatever `check` raises.
     """

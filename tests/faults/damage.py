@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,13 +73,13 @@ def _weights_changed(file: Path, rng: np.random.Generator) -> None:
     import torch
 
     state = torch.load(file, weights_only=True)
-    weights = _largest(state)
-    weights.neg_()
-    torch.save(state, file)
+    if (weights := _largest(state)) is not None:
+        weights.neg_()
+        torch.save(state, file)
 
 
-def _largest(state: object) -> object:
-    """Return the tensor with most numbers, outside the optimizer's state."""
+def _largest(state: object) -> Any:
+    """Return the tensor with most numbers outside the optimizer's state, or None."""
     import torch
 
     tensors, pending = [], [state]
@@ -86,9 +87,11 @@ def _largest(state: object) -> object:
         value = pending.pop()
         if isinstance(value, dict):
             pending += [v for name, v in value.items() if "optim" not in str(name)]
+        elif isinstance(value, list):
+            pending += value
         elif isinstance(value, torch.Tensor) and value.is_floating_point():
             tensors.append(value)
-    return max(tensors, key=lambda tensor: tensor.numel())
+    return max(tensors, key=lambda tensor: tensor.numel(), default=None)
 
 
 def _content(file: Path) -> np.ndarray:
