@@ -134,10 +134,12 @@ def _hashes(path: Path, identity: Identity) -> list[str] | None:
 
 
 def _header(path: Path) -> str:
-    """Return the hash of an array's header: its shape and dtype."""
+    """Return the hash of an array's header, its shape and dtype; "" if it cannot be read."""
     layout = _layout(path)
+    if layout is None:
+        return ""
     with path.open("rb") as file:
-        return hashlib.sha256(file.read(layout.start if layout else 0)).hexdigest()
+        return hashlib.sha256(file.read(layout.start)).hexdigest()
 
 
 def _reopen(path: Path, part: Path, digests: Path, identity: Identity) -> None:

@@ -1,5 +1,7 @@
 """Arrays written block by block: the same file however often the work was stopped."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,17 @@ def test_an_array_without_its_hashes_is_not_trusted(path, content):
     _write(path)
     path.with_name("train.npy.json").write_bytes(content)
     assert not is_intact(path, ROWS_IN_ALL, IDENTITY)
+
+
+@pytest.mark.parametrize("name", ["train.npy", "train.npy.json", "train.npy.part"])
+def test_a_pipe_in_place_of_a_file_does_not_block(path, name):
+    _write(path)
+    path.with_name(name).unlink(missing_ok=True)
+    os.mkfifo(path.with_name(name))
+    assert is_intact(path, ROWS_IN_ALL, IDENTITY) == (name == "train.npy.part")
+    if name != "train.npy.part":
+        write_blocks(path, ROWS_IN_ALL, lambda start, stop: ARRAY[start:stop], IDENTITY)
+    assert np.array_equal(np.load(path), ARRAY)
 
 
 def test_an_array_of_another_identity_is_computed_again(path):
