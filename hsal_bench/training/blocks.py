@@ -68,9 +68,9 @@ def write_blocks(
     memory map is used: with one, a full disk would kill the process instead of raising an error.
     """
     part, digests = (path.with_name(path.name + suffix) for suffix in (".part", ".blocks"))
-    for file in (path, part, digests):
-        if file.exists() and not file.is_file():  # a pipe would block
-            file.unlink()
+    for place in (path, part, digests):
+        if place.exists() and not place.is_file():  # a pipe would block
+            place.unlink()
     if path.exists():
         _reopen(path, part, digests, identity)
     done, end = _resumed(part, digests, rows, identity)

@@ -67,6 +67,8 @@ def damaged(of: Worlds, folder: Path, rng: np.random.Generator, only: str = "") 
         for path in {path for pattern in removed for path in folder.glob(pattern)} - {file}:
             path.unlink()
     ways, before = damage.of_file(file), file.read_bytes()
+    if file.name == "record.json":
+        ways.pop("missing")  # nothing says that there was one
     how = how or str(rng.choice([*ways, *_replacements(folder, file)]))
     if how in ways:
         ways[how](file, rng)
@@ -101,7 +103,7 @@ def judged(
 ) -> str:
     """Return the outcome of a trial that damaged `file` (None: no file)."""
     if ended.code != 0:
-        return REFUSED if _refused(ended, command, file) else RAW
+        return REFUSED if _refused(ended, command, None if how == ANOTHER else file) else RAW
     named = file is not None and any(
         name in line
         for line in ended.text.splitlines()
