@@ -16,9 +16,9 @@ import numpy as np
 
 from hsal_bench.data.deflate import compressed
 from hsal_bench.data.generator import Maker, Recipe, Rows
-from hsal_bench.data.schema import HASH_ROWS, SPLITS, Layout, run_digests
+from hsal_bench.data.schema import HASH_ROWS, SPLITS, Header, Layout, run_digests
 from hsal_bench.data.writer import Part, Parts, file_writer
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder
 
 JOB_ROWS = 4 * HASH_ROWS
@@ -42,11 +42,15 @@ def build_file(
     until the new one is complete; after an error the same call resumes.
 
     Raises:
-        UsageError: the folder cannot be written to.
+        UsageError: the folder cannot be written to, or the header is one that no reader accepts.
         BusyError: another process is building this file, and this one may not wait.
         HsalBenchError: the recipe fails.
         OSError: the system's own error (ENOSPC: the disk is full).
     """
+    try:
+        Header.from_attributes({**recipe.header.attributes(), "content_sha256": "0" * 64})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path} cannot be built: {error}") from error
     writable_folder(path.parent)
     jobs = split_jobs(recipe.layout)
     total = sum(recipe.layout.sizes.values())

@@ -165,6 +165,8 @@ def test_damaged_pictures_are_named(pictures, change, message):
     ("options", "message"),
     [
         (("--shares", "0.5,0.5"), "three numbers above 0"),
+        (("--name", "../pets"), r"name is '../pets': at most \d+ letters, digits and"),
+        (("--license", "x" * 10**6), "license"),
         (("--size", "0"), "from 1 to 4096 pixels"),
         (("--class-names", "cat"), "has the class 'dog', which is not in --class-names"),
     ],
