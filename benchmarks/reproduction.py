@@ -48,14 +48,14 @@ SCALES = {
         ("--device", "cpu", "--activation-model", "published"),
     ),
     "P6": Scale(
-        "paper", {"updates": 6_000}, options=("--device", "cpu", "--backbone-weights", "none")
+        "paper", {"updates": 6_000}, options=("--device", "cpu", "--activation-model", "published")
     ),
     "paper": Scale("paper"),
     "toy": Scale("quick", {"updates": 120, "fine_tune_updates": 60}, options=("--device", "cpu")),
 }
 """S: the small network on published features, long enough for HSAL. P6: the paper's networks for
-6,000 updates, from scratch. paper: the preset `paper` as it is. toy: drawn digits, minutes for all
-of Table 1."""
+6,000 updates on published features. paper: the preset `paper` as it is. toy: drawn digits, minutes
+for all of Table 1."""
 
 LOSSES = ("", *(f"+class_loss={loss}" for loss in ("expected-reward", "log-marginal", "multiset")))
 GRID = (
