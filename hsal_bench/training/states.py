@@ -60,12 +60,13 @@ def read(path: Path) -> tuple[Any, str]:
         raise DamagedState(f"{path} cannot be read ({error.strerror})") from error
     end = len(content) - len(_MARK) - _DIGEST
     marked = end >= 0 and content[end : end + len(_MARK)] == _MARK
-    digest = hashlib.sha256(content[:end] if marked else content)
+    body = content[:end] if marked else content
+    digest = hashlib.sha256(body)
     cut = not marked and _MARK in bytes(content[max(end, 0) :])
     if cut or (marked and digest.digest() != content[-_DIGEST:]):
         raise DamagedState(f"{path} is damaged: its content does not match its hash")
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DamagedState(
             f"{path} is no torch file, or holds more than tensors and plain values"

@@ -321,11 +321,11 @@ def _files() -> dict[str, object]:
         states[key] = _copied(state, None)
         buffer.write(key.encode())
 
-    def load(path, map_location=None, weights_only=True, **kwargs):
-        content = Path(path).read_bytes()
+    def load(file, map_location=None, weights_only=True, **kwargs):
+        content = file.getvalue() if hasattr(file, "getvalue") else Path(file).read_bytes()
         if content.startswith(b"fake state"):
             return _copied(states[content.decode()], map_location)
-        return plain_load(path, map_location=map_location, weights_only=weights_only, **kwargs)
+        return plain_load(file, map_location=map_location, weights_only=weights_only, **kwargs)
 
     return {"save": save, "load": load}
 
