@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from hsal_bench.generators.own.pictures import Picture
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _TOLERANCE = 1e-9
@@ -104,18 +109,12 @@ def import_pictures(
     if path.exists() and not force:
         raise UsageError(f"{path} exists: use --force to replace it, or another --name")
     from hsal_bench.data.build import build_file
-    from hsal_bench.generators.own.formats import READERS
     from hsal_bench.generators.own.pictures import class_names as classes_of
-    from hsal_bench.generators.own.pictures import divided, with_split
+    from hsal_bench.generators.own.pictures import divided
     from hsal_bench.generators.own.recipe import Imported, recipe
     from hsal_bench.progress import progress
 
-    if len(sources) not in (1, len(SPLITS)):
-        raise UsageError(f"{len(sources)} sources: give one, or three for train, valid and test")
-    parts = [READERS[form](source, images or source.parent) for source in sources]
-    if len(parts) > 1:
-        parts = [with_split(part, split) for part, split in zip(parts, SPLITS, strict=True)]
-    pictures = [picture for part in parts for picture in part]
+    pictures = _pictures(form, sources, images)
     names = tuple(class_names.split(",")) if class_names else classes_of(pictures)
     facts = Imported(
         name=name,
@@ -137,3 +136,20 @@ def import_pictures(
         f"{path}: {sizes} images ({', '.join(SPLITS)}) of {layout.image_shape[2]} x "
         f"{layout.image_shape[1]}, {len(names)} classes, at most {layout.max_objects} objects"
     )
+
+
+def _pictures(form: str, sources: Sequence[Path], images: Path | None) -> list[Picture]:
+    """Return the pictures of one source, or of three, one for each split.
+
+    Raises:
+        UsageError: a different number of sources, or one that is not of that form.
+    """
+    from hsal_bench.generators.own.formats import READERS
+    from hsal_bench.generators.own.pictures import with_split
+
+    if len(sources) not in (1, len(SPLITS)):
+        raise UsageError(f"{len(sources)} sources: give one, or three for train, valid and test")
+    parts = [READERS[form](source, images or source.parent) for source in sources]
+    if len(parts) > 1:
+        parts = [with_split(part, split) for part, split in zip(parts, SPLITS, strict=True)]
+    return [picture for part in parts for picture in part]

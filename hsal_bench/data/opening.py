@@ -76,7 +76,7 @@ def _check_regular(path: Path) -> None:
 
 
 def _cause(reason: str) -> str:
-    """Return what is wrong with a file, what HDF5 said, and the remedy."""
+    """Return the message for a file that HDF5 cannot open: the cause, HDF5's words, the remedy."""
     said = f"({_without_addresses(reason)})"
     if "truncated" in reason:
         return f"is truncated: {REMEDY} {said}"

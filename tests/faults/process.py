@@ -45,7 +45,7 @@ class Ended:
 
 
 def load() -> None:
-    """Import what the children would import, each time anew."""
+    """Import all modules once, so that no child has to."""
     import hsal_bench
 
     for module in pkgutil.walk_packages(hsal_bench.__path__, "hsal_bench."):

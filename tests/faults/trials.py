@@ -157,7 +157,7 @@ def _judged_dataset(of: Worlds, folder: Path, command: str, same: str) -> str:
 
 
 def _results(folder: Path, ended: Ended) -> tuple[str, list[bytes]]:
-    """Return what a command has printed and written."""
+    """Return the output of a command and the files that it wrote."""
     files = [folder / "sheet.png", folder / "page.html"]
     return ended.text, [file.read_bytes() for file in files if file.exists()]
 
