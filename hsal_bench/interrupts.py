@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +14,27 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def terminate_like_ctrl_c() -> None:
-    """Make SIGTERM, which schedulers send, raise KeyboardInterrupt like Ctrl-C."""
+    """Make SIGTERM, which schedulers send, raise KeyboardInterrupt like Ctrl-C.
+
+    Python drops an exception that is raised while it frees an object or forks: a signal that
+    arrives there is sent again.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = sys.unraisablehook
+
+    def send_again(dropped: sys.UnraisableHookArgs) -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+        else:
+            before(dropped)
+
+    sys.unraisablehook = send_again
+
+
+def ignore_signals() -> None:
+    """Ignore SIGINT and SIGTERM from now on: the process is about to end."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Shape and type annotations are checked while the tests run (jaxtyping with beartype)."""
 
 import os
+import signal
 import sys
 
+import pytest
 from jaxtyping import install_import_hook
 
 CHECKED = [
@@ -21,3 +23,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported: a worker for each core, and each with threads for all of them, would
     # wait for one another most of the time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before():
+    """The command line changes what its process does with signals."""
+    hook = sys.unraisablehook
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    sys.unraisablehook = hook
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

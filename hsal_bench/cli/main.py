@@ -18,7 +18,7 @@ import click
 
 from hsal_bench import __version__
 from hsal_bench.errors import HsalBenchError, suggest
-from hsal_bench.interrupts import terminate_like_ctrl_c
+from hsal_bench.interrupts import ignore_signals, terminate_like_ctrl_c
 from hsal_bench.text import one_line
 
 
@@ -113,15 +113,16 @@ def main() -> None:
 
     Exit codes: 0 done, 1 failed, 2 wrong use or damaged input, 130 interrupted.
     """
-    terminate_like_ctrl_c()
-    # How long torch's threads spin while they wait. The default suits only an idle machine: next
-    # to other processes an update takes 5 times as long as with one thread
-    # (benchmarks/threads.py).
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     debug = "--debug" in sys.argv
-    arguments = [with_home(argument) for argument in sys.argv[1:] if argument != "--debug"]
     try:
+        terminate_like_ctrl_c()
+        # How long torch's threads spin while they wait. The default suits only an idle machine:
+        # next to other processes an update takes 5 times as long as with one thread
+        # (benchmarks/threads.py).
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        arguments = [with_home(argument) for argument in sys.argv[1:] if argument != "--debug"]
         status = hsal_bench.main(arguments, prog_name="hsal-bench", standalone_mode=False)
+        ignore_signals()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -129,6 +130,7 @@ def main() -> None:
         click.echo(f"error: {explain_usage(error)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        ignore_signals()
         click.echo("interrupted: run the same command to resume", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

@@ -3,10 +3,16 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
-from hsal_bench.interrupts import SIGNALS, uninterrupted
+from hsal_bench.interrupts import (
+    SIGNALS,
+    ignore_signals,
+    terminate_like_ctrl_c,
+    uninterrupted,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +79,21 @@ def test_other_threads_have_no_signals_to_wait_for():
     thread.start()
     thread.join()
     assert ended == [True]
+
+
+def test_a_signal_that_python_drops_is_sent_again():
+    class Freed:
+        def __del__(self):
+            _send(signal.SIGINT)
+
+    terminate_like_ctrl_c()
+    freed = Freed()
+    with pytest.raises(KeyboardInterrupt):
+        del freed
+        time.sleep(5)
+
+
+def test_a_process_that_is_about_to_end_ignores_signals():
+    ignore_signals()
+    for number in SIGNALS:
+        _send(number)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TIMEOUT = 60.0
 CRASHED = 99
 
@@ -66,8 +67,10 @@ def start(folder: Path, *arguments: str, output: str = "output", crash: Crash | 
 
     What it prints goes to the file `output` there.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         with contextlib.suppress(OSError):
             os.setpgid(child, child)
         return child
@@ -86,6 +89,7 @@ def start(folder: Path, *arguments: str, output: str = "output", crash: Crash | 
             _crash_in(crash)
         from hsal_bench.cli import main
 
+        _unblock_after(main, "terminate_like_ctrl_c")
         main.main()
         code = 0
     except SystemExit as ended:
@@ -134,6 +138,17 @@ def survivors(group: int) -> list[int]:
             if int(pgrp) == group and state != "Z":
                 pids.append(int(stat.parent.name))
     return pids
+
+
+def _unblock_after(module: Any, call: str) -> None:
+    """Let signals in once `call` is done: before it, Python's own start is what they would stop."""
+    real = getattr(module, call)
+
+    def then_unblock() -> None:
+        real()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    setattr(module, call, then_unblock)
 
 
 def _crash_in(crash: Crash) -> None:
