@@ -7,15 +7,18 @@ A field an option sets has one of these types: bool, int, float, str, Literal, t
 
 from __future__ import annotations
 
-import math
+import functools
 import re
 import types
 import typing
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from hsal_bench.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
 
 SETTABLE = "bool, int, float, str, Literal or tuple[T, ...], or one of these with None"
 """The types an option may have, for error messages."""
@@ -28,7 +31,6 @@ _NAMES = {
     str: "text",
 }
 _RANGE, _LONGEST = re.compile(r"(\d+)-(\d+)"), 1_000
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class Annotation(NamedTuple):
@@ -73,17 +75,23 @@ def parse(text: str, annotation: Any, where: str) -> Any:
         return values[text]
     if kind is tuple:
         return _parse_list(text, item, where)
-    if kind is bool:
-        if text.lower() not in _TRUE + _FALSE:
-            raise UsageError(f"{where} is {text!r}: write true or false")
-        return text.lower() in _TRUE
+    from pydantic_core import ValidationError
+
     try:
-        value = kind(text)
-    except ValueError:
-        raise UsageError(f"{where} is {text!r}: it takes {noun(kind)}") from None
-    if kind is float and not math.isfinite(value):
-        raise UsageError(f"{where} is {text!r}: it takes a finite number")
-    return value
+        return _reader(kind).validate_python(text)
+    except ValidationError as error:
+        finite = error.errors()[0]["type"] == "finite_number"
+        expected = "a finite number" if finite else noun(kind)
+        raise UsageError(f"{where} is {text!r}: it takes {expected}") from None
+
+
+@functools.cache
+def _reader(kind: Any) -> SchemaValidator:
+    """Return the reader of a single value from text: "yes", "1e-3"."""
+    from pydantic import TypeAdapter
+    from pydantic_core import SchemaValidator
+
+    return SchemaValidator(TypeAdapter(kind).core_schema, {"allow_inf_nan": False})
 
 
 def _parse_list(text: str, item: Any, where: str) -> tuple[Any, ...]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from pydantic.errors import PydanticUserError
+
 from hsal_bench import options
 from hsal_bench.annotations import SETTABLE, parse
 from hsal_bench.checking import Failed
@@ -73,7 +75,7 @@ def _check_fields(config: Any, name: str) -> None:
         value = getattr(config, field)
         try:
             settable = parse(options.as_text(value), annotation, field) == value
-        except (UsageError, TypeError, ValueError, AttributeError):
+        except (UsageError, PydanticUserError):
             settable = False
         if not settable:
             kind = getattr(annotation, "__name__", str(annotation))

@@ -68,7 +68,7 @@ def test_a_text_becomes_a_value_of_the_fields_type(field: str, text: str, value:
         ("stepz", "1", "m has no option 'stepz': did you mean 'steps'? known: "),
         ("steps", "1.5", "m: steps is '1.5': it takes a whole number"),
         ("rate", "fast", "m: rate is 'fast': it takes a number"),
-        ("loud", "maybe", "m: loud is 'maybe': write true or false"),
+        ("loud", "maybe", "m: loud is 'maybe': it takes yes or no"),
         ("loss", "rll", "m: loss is 'rll': did you mean 'rl'? known: ce, rl"),
         ("widths", "1,x", "m: widths is 'x': it takes a whole number"),
         ("limit", "low", "m: limit is 'low': it takes a number"),

@@ -36,6 +36,16 @@ class DictConfig:
         sizes: dict = dataclasses.field(default_factory=dict)
 
 
+class Size:
+    pass
+
+
+class ClassConfig:
+    @dataclass(frozen=True)
+    class Config(GradientConfig):
+        size: Size = dataclasses.field(default_factory=Size)
+
+
 class NoDefault:
     @dataclass(frozen=True)
     class Config:
@@ -88,6 +98,7 @@ class Open(GradientMethod):
         (LooseConfig, r"LooseConfig.Config is not frozen: use @dataclass\(frozen=True\)$"),
         (NoDefault, "NoDefault.Config.size has no default: every field needs one$"),
         (DictConfig, r"DictConfig.Config.sizes = \{\}: --set cannot set a dict; use bool, int, fl"),
+        (ClassConfig, r"ClassConfig.Config.size = .*: --set cannot set a Size; use bool, int, fl"),
         (StrangePreset, r"StrangePreset.presets\['quick'\] sets 'hiden'; fields of Config: learn"),
         (RefusedPreset, r"RefusedPreset.presets\['quick'\] raised ValueError: the rate is \\x1b\["),
         (UnknownType, "evaluating the types of UnknownType.Config raised NameError: name 'Sizes'"),
