@@ -28,7 +28,6 @@ from hsal_bench.baselines.shared.sequence import (
     teacher_forced,
 )
 from hsal_bench.method.contract import Batch, Presets, Setup, Task, Unsupported
-from hsal_bench.metrics.multiset import sequence_reward
 from hsal_bench.options import option
 
 from .shared import losses
@@ -68,7 +67,7 @@ class OrderSearch(SequenceMethod):
         counts, labels = batch.truth()
         decoded = self.unroll_to_stop(batch, lambda t, scores: greedy(scores))
         log_p = decoded.scores[:, :-1].log_softmax(-1)
-        hit = sequence_reward(counts, decoded.y_hat)[:, :-1] > 0
+        hit = losses.sequence_reward(counts, decoded.y_hat)[:, :-1] > 0
         step = assign(alignment_cost(log_p.detach(), labels, decoded.y_hat[:, :-1], hit))
         of_label = log_p.gather(1, step[:, :, None].expand(-1, -1, log_p.shape[2]))
         per_label = losses.cross_entropy(of_label, labels.clamp_min(0))

@@ -17,7 +17,6 @@ from hsal_bench.baselines.shared.decoder import Decoded
 from hsal_bench.baselines.shared.policy import RunningScale, sample
 from hsal_bench.baselines.shared.sequence import SMALL, SequenceConfig, SequenceMethod
 from hsal_bench.method.contract import Batch, Presets
-from hsal_bench.metrics.multiset import sequence_reward
 from hsal_bench.options import option
 
 from .shared import losses
@@ -64,7 +63,7 @@ class Rl(SequenceMethod):
         log_p = decoded.scores.log_softmax(-1)
         # Detached, as HSAL's value head (P, App. A): the policy alone shapes the decoder.
         value = self.network["value"](decoded.h.detach()).squeeze(2)
-        reward = sequence_reward(counts, decoded.y_hat) * counted
+        reward = losses.sequence_reward(counts, decoded.y_hat) * counted
         target = losses.returns_to_go(reward) if self.config.return_to_go else reward
         advantage = target - value
         if self.config.scale_advantages:

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from hsal_bench.metrics.multiset import available
+
 
 def class_steps(m: Int[Tensor, " batch"], T: int) -> Bool[Tensor, "batch T"]:
     """Return whether each of T steps predicts a label: t <= m."""
@@ -49,6 +51,16 @@ def class_reward(
 ) -> Float[Tensor, "batch T"]:
     """Return R_clf of the choices: +1 if available, else -1; `early_stop` for "stop" (P§4.2)."""
     return class_rewards(A_t, early_stop).gather(2, y_hat[:, :, None]).squeeze(2)
+
+
+def sequence_reward(
+    counts: Int[Tensor, "batch classes"], y_hat: Int[Tensor, "batch T"]
+) -> Float[Tensor, "batch T"]:
+    """Return R_clf of predicting y_hat_1, ..., y_hat_T of images whose truth is `counts`.
+
+    The sum over the steps does not depend on their order. y_hat is in 0..num_classes.
+    """
+    return class_reward(functional.pad(available(counts, y_hat), (0, 1)), y_hat)
 
 
 def class_rewards(

@@ -1,4 +1,4 @@
-"""Multisets of labels as tensors: counts, padded labels, and the paper's reward (P§4.2).
+"""Multisets of labels as tensors: counts, padded labels, and available labels (P§4.2).
 
 All functions are batched, work on any device and never synchronise with it. Class numbers are
 0..num_classes-1; the number num_classes is "stop", and -1 pads.
@@ -65,16 +65,3 @@ def available(
     predicted = functional.one_hot(y_hat, classes + 1)[:, :, :classes]
     before = predicted.cumsum(1) - predicted
     return (counts[:, None, :] - before).clamp_min(0)
-
-
-def sequence_reward(
-    counts: Int[Tensor, "batch classes"], y_hat: Int[Tensor, "batch steps"]
-) -> Float[Tensor, "batch steps"]:
-    """Return R_clf of predicting y_hat_1, y_hat_2, ... of an image whose truth is `counts`.
-
-    P§4.2: +1 (float32) if the predicted label is available, else -1; "stop" never is. The sum
-    over the steps does not depend on their order. y_hat is in 0..num_classes.
-    """
-    A_t = functional.pad(available(counts, y_hat), (0, 1))
-    hit = A_t.gather(2, y_hat[:, :, None]).squeeze(2) > 0
-    return torch.where(hit, 1.0, -1.0)

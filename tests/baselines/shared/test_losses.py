@@ -7,7 +7,7 @@ import torch
 
 from hsal_bench.baselines.distribution_matching import kl, l1, log_mean
 from hsal_bench.baselines.shared import losses
-from hsal_bench.metrics.multiset import available, counts_from_labels, sequence_reward
+from hsal_bench.metrics.multiset import available, counts_from_labels
 
 
 def test_steps_that_predict_a_label_are_the_first_m():
@@ -175,7 +175,7 @@ def test_cross_entropy_is_that_of_the_published_code():
 
 
 def test_rewards_are_those_of_the_published_code():
-    rewards = sequence_reward(Published.counts, Published.y_hat)
+    rewards = losses.sequence_reward(Published.counts, Published.y_hat)
     assert rewards.tolist() == [[1, 1, 1], [1, -1, -1], [1, -1, 1]]
 
 
@@ -187,7 +187,7 @@ def test_the_stop_loss_is_that_of_the_published_code_times_its_steps():
 
 def test_reinforce_with_its_entropy_and_values_is_that_of_the_published_code():
     counted, log_p = Published.counted, Published.log_p
-    reward = sequence_reward(Published.counts, Published.y_hat)
+    reward = losses.sequence_reward(Published.counts, Published.y_hat)
     surrogate = losses.reinforce(log_p, Published.y_hat, reward - Published.values)
     terms = losses.policy_terms("class", log_p, Published.values, reward, counted)
     # The values' error is a mean over the steps there.

@@ -1,4 +1,4 @@
-"""The laws of labels, counts and the reward, and the paper's reward in plain Python beside them."""
+"""Invariants of labels and counts."""
 
 import pytest
 import torch
@@ -10,13 +10,10 @@ from hsal_bench.metrics.multiset import (
     counts_from_labels,
     label_order,
     labels_from_counts,
-    sequence_reward,
 )
 
 NUM_CLASSES, STOP = 4, 4
 quick = settings(deadline=None, max_examples=60)
-rows = st.lists(st.integers(-1, STOP), min_size=1, max_size=7)
-predictions = st.lists(st.integers(0, STOP), min_size=1, max_size=7)
 
 
 @st.composite
@@ -24,16 +21,6 @@ def batches(draw, low=-1, high=STOP):
     batch, width = draw(st.integers(1, 5)), draw(st.integers(1, 6))
     row = st.lists(st.integers(low, high), min_size=width, max_size=width)
     return torch.tensor(draw(st.lists(row, min_size=batch, max_size=batch)))
-
-
-def reward_of_the_paper(truth, predicted):
-    """P§4.2, as it is written there."""
-    available, rewards = list(truth), []
-    for label in predicted:
-        rewards.append(1.0 if label in available else -1.0)
-        if label in available:
-            available.remove(label)
-    return rewards
 
 
 @quick
@@ -78,34 +65,9 @@ def test_every_order_is_equally_likely():
     assert (orders[orders > 0] / 60_000).tolist() == pytest.approx([1 / 6] * 6, abs=0.01)
 
 
-@quick
-@given(batches(low=0, high=NUM_CLASSES - 1), st.data())
-def test_reward_is_the_papers(truth, data):
-    row = st.lists(st.integers(0, STOP), min_size=5, max_size=5)
-    y_hat = torch.tensor(data.draw(st.lists(row, min_size=len(truth), max_size=len(truth))))
-    counts = counts_from_labels(truth, NUM_CLASSES)
-    pairs = zip(truth.tolist(), y_hat.tolist(), strict=True)
-    expected = [reward_of_the_paper(*pair) for pair in pairs]
-    assert sequence_reward(counts, y_hat).tolist() == expected
-
-
-@quick
-@given(rows, st.randoms(use_true_random=False), st.data())
-def test_order_of_labels_and_of_predictions_does_not_matter(truth, random, data):
-    y_hat = data.draw(predictions)
-    other_truth, other_y_hat = random.sample(truth, len(truth)), random.sample(y_hat, len(y_hat))
-    counts = counts_from_labels(torch.tensor([truth]), NUM_CLASSES)
-    other_counts = counts_from_labels(torch.tensor([other_truth]), NUM_CLASSES)
-    reward = sequence_reward(counts, torch.tensor([y_hat]))
-    assert torch.equal(reward, sequence_reward(other_counts, torch.tensor([y_hat])))
-    assert reward.sum() == sequence_reward(counts, torch.tensor([other_y_hat])).sum()
-
-
-def test_reward_by_hand():
-    counts = torch.tensor([[0, 2, 1]])
+def test_available_labels_by_hand():
     y_hat = torch.tensor([[1, 1, 1, 0, 3, 2]])
-    assert sequence_reward(counts, y_hat).tolist() == [[1, 1, -1, -1, -1, 1]]
-    left = available(counts, y_hat)[0].tolist()
+    left = available(torch.tensor([[0, 2, 1]]), y_hat)[0].tolist()
     assert left == [[0, 2, 1], [0, 1, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]]
 
 
