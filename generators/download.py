@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hsal_bench.errors import SourceUnavailable, UsageError
-from hsal_bench.files import locked, writable_folder
+from hsal_bench.files import writable_folder
+from hsal_bench.locks import locked
 from hsal_bench.progress import progress
 
 TIMEOUT_S = 30.0

@@ -12,7 +12,7 @@ from hsal_bench.cli.output import OUTPUT_FILE, force_option, output_file
 from hsal_bench.cli.spec_options import SpecCommand
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
-from hsal_bench.files import refusing_to_wait
+from hsal_bench.locks import refusing_to_wait
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from hsal_bench.record.predictions import Predictions
 
 _STANDARD_INPUT = Path("-")
-HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy", "multiset_iou")
 
 
 @click.command()
@@ -76,6 +75,7 @@ def evaluate(
         )
     file = _file(output, form, [predictions, path], force=force)
     from hsal_bench.data.content import open_intact
+    from hsal_bench.metrics import scores as metrics
 
     with open_intact(path) as data:
         if not data.layout.sizes[split]:
@@ -84,7 +84,8 @@ def evaluate(
     if form == "json":
         write_output(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", file)
     else:
-        selected = scores if everything else {name: scores[name] for name in HEADLINE}
+        headline = (*metrics.HEADLINE, "multiset_iou")
+        selected = scores if everything else {name: scores[name] for name in headline}
         write_output(_table(selected, form, facts), file)
 
 

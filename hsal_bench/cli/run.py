@@ -136,7 +136,7 @@ def run(
     activations first if they are missing. After an interruption, the same command resumes from the
     last checkpoint.
     """
-    from hsal_bench.files import refusing_to_wait
+    from hsal_bench.locks import refusing_to_wait
     from hsal_bench.options import assignments
     from hsal_bench.runs import request as requests
 

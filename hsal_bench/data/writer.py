@@ -19,7 +19,8 @@ import numpy as np
 
 from hsal_bench.data.generator import Recipe
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout, content_sha256
-from hsal_bench.files import locked, read_bytes, replacing
+from hsal_bench.files import read_bytes, replacing
+from hsal_bench.locks import locked
 
 if TYPE_CHECKING:
     import h5py

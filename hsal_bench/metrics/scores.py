@@ -50,6 +50,9 @@ MEANINGS = {
     "coverage_chance": "expected share of objects for the same number of random glimpses",
 }
 
+HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy")
+"""The metrics that every summary starts with."""
+
 _NO_SHARES = ("cardinality_mae", "cardinality_bias", "attn_saliency", "attn_saliency_chance")
 
 

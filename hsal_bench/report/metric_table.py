@@ -19,7 +19,7 @@ from hsal_bench.comparison.grouping import (
 )
 from hsal_bench.comparison.ranking import Ranking
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.metrics.scores import MEANINGS
+from hsal_bench.metrics import scores
 from hsal_bench.record.external_entry import Statement
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import RUN_COLUMNS
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE = (
-    "exact_match",
-    "macro_f1",
-    "cardinality_accuracy",
+    *scores.HEADLINE,
     "pointing_hit",
     "pointing_hit_chance",
     "updates",
@@ -141,7 +139,7 @@ def _origin(stated: Statement) -> str:
 
 def _check_metrics(records: Sequence[Record], metrics: Sequence[str]) -> None:
     # A known metric that no record has is a column of dashes: traces are optional.
-    known = {*MEANINGS, *RUN_COLUMNS, *(name for run in records for name in run.metrics)}
+    known = {*scores.MEANINGS, *RUN_COLUMNS, *(name for run in records for name in run.metrics)}
     for name in metrics:
         if name not in known:
             raise UsageError(f"no record has a metric {name!r}: {suggest(name, known)}")

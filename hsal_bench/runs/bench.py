@@ -11,7 +11,8 @@ import click
 import torch
 
 from hsal_bench.data.file import DataFile
-from hsal_bench.files import locked, writable_folder
+from hsal_bench.files import writable_folder
+from hsal_bench.locks import locked
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.progress import progress
 from hsal_bench.record import environment

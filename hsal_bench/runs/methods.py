@@ -104,7 +104,7 @@ def method_run(
         backbone = own.pop("backbone", backbone) or usual
         if "input_size" in own and "input_size" not in fields:
             input_size = options.parse(own.pop("input_size"), int | None, f"{name}: input_size")
-        if input_size == presets.INPUT_SIZE and backbone.startswith("resnet34"):
+        if input_size == presets.INPUT_SIZE and presets.is_resnet34(backbone):
             input_size = None
     else:
         backbone, input_size = usual, None

@@ -25,7 +25,8 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
-from hsal_bench.files import locked, writable_folder
+from hsal_bench.files import writable_folder
+from hsal_bench.locks import locked
 from hsal_bench.method.contract import Batch, Prediction, Setup, Task
 from hsal_bench.method.gradient import GradientConfig, GradientMethod
 from hsal_bench.metrics.multiset import counts_from_labels
@@ -38,7 +39,7 @@ from hsal_bench.training import train as training
 from hsal_bench.training.batches import example_set
 from hsal_bench.training.blocks import is_intact, write_blocks
 from hsal_bench.training.frozen import FrozenModel
-from hsal_bench.training.presets import Budget, Precision
+from hsal_bench.training.presets import Budget, Precision, is_resnet34
 from hsal_bench.training.states import DamagedState
 
 HALF_MAX = 65504.0
@@ -182,7 +183,7 @@ def first_weights(backbone: str, asked: str | None) -> tuple[str, str | None]:
     asked: a file, "none", or None for ImageNet weights. If those are unavailable, a message is
     printed and training starts from scratch.
     """
-    if asked == "none" or (asked is None and not backbone.startswith("resnet34")):
+    if asked == "none" or (asked is None and not is_resnet34(backbone)):
         return "from scratch", None
     if asked is not None:
         model = frozen.read(Path(asked)) if Path(asked).name == "model.pt" else None

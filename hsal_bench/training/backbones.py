@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsal_bench.errors import UsageError, suggest
-from hsal_bench.training.presets import INPUT_SIZE, Precision
+from hsal_bench.training.presets import INPUT_SIZE, Precision, is_resnet34
 
 VERSION = 2
 """Increased when the same weights would give different volumes: part of the key of stored models
@@ -89,7 +89,7 @@ def require(name: str, input_size: int | None = None) -> None:
         raise UsageError(f"no activation model {name!r}: {suggest(name, BACKBONES)}")
     if input_size is None:
         return
-    if not name.startswith("resnet34"):
+    if not is_resnet34(name):
         raise UsageError(f"input size {input_size}: the backbone {name!r} does not resize images")
     if input_size < LEAST_SIZE:
         raise UsageError(f"input size {input_size}: {name} needs {LEAST_SIZE} or more")

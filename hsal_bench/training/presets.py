@@ -21,6 +21,11 @@ INPUT_SIZE = 224
 """Pixels of the side to which ResNet-34 resizes images, unless `--input-size` says otherwise."""
 
 
+def is_resnet34(name: str) -> bool:
+    """Return whether a backbone is a ResNet-34: it resizes images, may have ImageNet weights."""
+    return name.startswith("resnet34")
+
+
 @dataclass(frozen=True)
 class Budget:
     """The length of training: gradient updates, examples per update, updates per evaluation."""

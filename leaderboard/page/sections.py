@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsal_bench.comparison.ranking import Ranking
+from hsal_bench.metrics.scores import HEADLINE
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import cell, heading, meaning
 from hsal_bench.report.rows import DatasetRows, MethodRow, dataset_rows, digits
 
 COLUMNS = (
-    "exact_match",
-    "macro_f1",
-    "cardinality_accuracy",
+    *HEADLINE,
     "parameters",
     "throughput_predict",
     "wall_s",

@@ -14,6 +14,7 @@ import numpy as np
 
 from hsal_bench import registry
 from hsal_bench.checking import Failed, Skipped, listed
+from hsal_bench.metrics.scores import HEADLINE
 from hsal_bench.text import shown
 
 from .entry import Opened
@@ -24,7 +25,6 @@ from .statement import files_of
 LONGEST = 500
 """Most characters of a line."""
 
-_HEADLINE = ("exact_match", "macro_f1")
 _EXACT = 1e-9
 _BELOW = "\n" + " " * 9
 
@@ -107,7 +107,7 @@ def _predictions(entry: Opened) -> str:
 
 def _headline(scored: Mapping[str, Scored]) -> Iterator[str]:
     for file, scores in scored.items():
-        yield f"{file}: " + ", ".join(f"{name} {scores.metrics[name]:.4f}" for name in _HEADLINE)
+        yield f"{file}: " + ", ".join(f"{name} {scores.metrics[name]:.4f}" for name in HEADLINE)
 
 
 def _claims(entry: Opened) -> str:

@@ -18,12 +18,13 @@ import pytest
 from filelock import FileLock
 
 from hsal_bench.data.workers import worker_processes
-from hsal_bench.files import BusyError, locked, refusing_to_wait, replacing
+from hsal_bench.files import replacing
+from hsal_bench.locks import BusyError, locked, refusing_to_wait
 
 HOLD = """
     import sys
     from pathlib import Path
-    from hsal_bench.files import locked
+    from hsal_bench.locks import locked
     with locked(Path(sys.argv[1]), "working in it"):
         print("locked", flush=True)
         sys.stdin.readline()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hsal_bench.errors import UsageError
-from hsal_bench.files import BusyError, locked, refusing_to_wait
 from hsal_bench.generators import download as downloads
 from hsal_bench.generators.download import check_sha256
+from hsal_bench.locks import BusyError, locked, refusing_to_wait
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -14,7 +14,7 @@ from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Rows
 from hsal_bench.data.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
 from hsal_bench.errors import HsalBenchError
-from hsal_bench.files import BusyError, refusing_to_wait
+from hsal_bench.locks import BusyError, refusing_to_wait
 
 ARRAYS = ("images", "labels", "counts", "boxes", "source_index")
 

@@ -16,7 +16,7 @@ from hsal_bench import registry
 from hsal_bench.cli import main as cli
 from hsal_bench.data import locate
 from hsal_bench.errors import HsalBenchError
-from hsal_bench.files import locked
+from hsal_bench.locks import locked
 from hsal_bench.record.predictions import counts_sha256, read_predictions
 from hsal_bench.record.record import read_record, unpack_correct
 from hsal_bench.runs import methods

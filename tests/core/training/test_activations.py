@@ -11,7 +11,7 @@ import torch
 
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.files import locked
+from hsal_bench.locks import locked
 from hsal_bench.method.contract import Batch, Setup, Task
 from hsal_bench.training import activations, backbones, frozen
 from hsal_bench.training.activations import SingleObject, SingleObjectConfig, Tuning
