@@ -22,17 +22,17 @@ class GradientConfig:
     """Optimiser settings shared by all gradient methods (not from the paper)."""
 
     learning_rate: float = option(
-        1e-3, "Adam's initial step size; decays to 0 along a cosine", at_least=0.0
+        1e-3, "AdamW's initial step size; decays to 0 along a cosine", at_least=0.0
     )
     weight_decay: float = option(0.0, "decoupled weight decay", at_least=0.0)
-    gradient_clip: float = option(1.0, "maximum norm of the complete gradient", at_least=0.0)
+    gradient_clip: float = option(1.0, "maximum norm of the whole gradient", at_least=0.0)
 
 
 class GradientMethod(ABC):
-    """A method trained by Adam with a cosine schedule and a clipped gradient.
+    """A method trained by AdamW with a cosine schedule and a clipped gradient.
 
     A subclass defines `Config` (derived from `GradientConfig`), `build_network`, `loss` and
-    `predict`; it may replace Adam and the cosine (`build_optimizer`, `build_scheduler`). Sampling
+    `predict`; it may replace AdamW and the cosine (`build_optimizer`, `build_scheduler`). Sampling
     in `loss` draws from `self.generator`, so that a run resumes bit for bit from its `state_dict`;
     so do layers such as nn.Dropout, which draw from torch's own generator.
 
