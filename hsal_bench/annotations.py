@@ -82,7 +82,7 @@ def parse(text: str, annotation: Any, where: str) -> Any:
     except ValidationError as error:
         finite = error.errors()[0]["type"] == "finite_number"
         expected = "a finite number" if finite else noun(kind)
-        raise UsageError(f"{where} is {text!r}: it takes {expected}") from None
+        raise UsageError(f"{where} is {text!r}: it must be {expected}") from None
 
 
 @functools.cache
@@ -100,7 +100,7 @@ def _parse_list(text: str, item: Any, where: str) -> tuple[Any, ...]:
     try:
         return tuple(parse(part, item, where) for part in texts)
     except UsageError as error:
-        raise UsageError(f"{error}; several with commas") from None
+        raise UsageError(f"{error}; separate values with commas") from None
 
 
 def _expanded(word: str, item: Any, where: str) -> list[str]:

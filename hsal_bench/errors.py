@@ -33,13 +33,15 @@ class SourceUnavailable(UsageError):  # noqa: N818 - the name of the state
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error about an unknown `name`: the nearest known name, then all names.
 
-    Nearest is a name that starts with it, else the most similar one. Case does not count, and
-    underscores count as dashes.
+    Nearest is the shortest name that starts with it, else the most similar one. Case does not
+    count, and underscores count as dashes.
     """
     known = sorted(known)
     plain = {_plain(other): other for other in reversed(known)}
-    longer = [other for other in sorted(plain) if _plain(name) and other.startswith(_plain(name))]
-    near = longer or difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
+    longer = [other for other in plain if _plain(name) and other.startswith(_plain(name))]
+    near = sorted(longer, key=len) or difflib.get_close_matches(
+        _plain(name), plain, n=1, cutoff=0.5
+    )
     hint = f"did you mean {plain[near[0]]!r}? " if near else ""
     return f"{hint}known: {', '.join(known) if known else 'none'}"
 

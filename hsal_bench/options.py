@@ -186,7 +186,7 @@ def _check_values(config_type: Any, values: Mapping[str, Any], owner: str) -> No
         value = values.get(field.name)
         for part in value if isinstance(value, tuple) else (value,):
             if part is not None and not _within(part, field):
-                raise UsageError(f"{where}{field.name} is {part!r}: it takes {bounds(field)}")
+                raise UsageError(f"{where}{field.name} is {part!r}: it must be {bounds(field)}")
 
 
 def _within(value: Any, field: dataclasses.Field[Any]) -> bool:

@@ -28,7 +28,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
         raise UsageError(f"--size {text}: write a side in pixels such as 64, or WIDTHxHEIGHT")
     width, height = int(match[1]), int(match[2] or match[1])
     if not 1 <= min(width, height) <= max(width, height) <= 4096:
-        raise UsageError(f"--size {text}: from 1 to 4096 pixels")
+        raise UsageError(f"--size {text}: must be 1 to 4096 pixels")
     return height, width
 
 
@@ -38,7 +38,7 @@ def _shares(text: str) -> list[float]:
     except ValueError:
         shares = []
     if len(shares) != len(SPLITS) or min(shares) <= 0 or abs(sum(shares) - 1) > _TOLERANCE:
-        raise UsageError(f"--shares {text}: three numbers above 0 that add up to 1")
+        raise UsageError(f"--shares {text}: must be three positive numbers that sum to 1")
     return shares
 
 

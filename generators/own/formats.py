@@ -101,7 +101,9 @@ READERS: Mapping[str, Callable[[Path, Path], list[Picture]]] = {
 def _picture_line(path: Path, image: Path, lines: list[tuple[int, Mapping[str, str]]]) -> Picture:
     (number, row), *more = lines
     if more:
-        raise UsageError(f"{path} line {more[0][0]}: {row['image']} is in line {number} already")
+        raise UsageError(
+            f"{path} line {more[0][0]}: duplicate picture {row['image']}, first on line {number}"
+        )
     text = row["labels"] or ""
     labels = text.split(";") if ";" in text else text.split()
     names = tuple(filter(None, map(str.strip, labels)))
@@ -156,7 +158,7 @@ def _with_objects(file: Path) -> Picture:
     text = file.with_suffix(".txt")
     if not text.is_file():
         raise UsageError(
-            f"{file} has no {text.name}: write one label per line, none if it is empty"
+            f"label file {text} is missing: one label per line, or an empty file for no objects"
         )
     labels, boxes = [], []
     for number, line in enumerate(_lines(text), 1):

@@ -49,7 +49,9 @@ def divided(
     stated = {picture.split for picture in pictures}
     if None in stated and len(stated) > 1:
         lacking = next(picture for picture in pictures if picture.split is None)
-        raise UsageError(f"{lacking.path} has no split, but other pictures have one: name all")
+        raise UsageError(
+            f"{lacking.path} has no split: give a split for every picture, or for none"
+        )
     if None in stated:
         # Each picture once, even if it is listed several times: else it could be in two splits.
         splits = _drawn(len(pictures), shares, seed)

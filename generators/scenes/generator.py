@@ -218,10 +218,11 @@ class SceneGenerator:
         for field in self.fixed:
             value, fixed = getattr(spec, field), getattr(self.defaults, field)
             if value != fixed:
-                raise UsageError(
-                    f"{self.name} fixes {field}={fixed}: drop {field}={value}, or use "
-                    "another dataset"
-                )
+                repeats = field == "unique" and self.name == mnist_multiset.name
+                fact = "allows repeats" if repeats else f"fixes {field}={fixed}"
+                option = f"--{'no-' if value is False else ''}{field.replace('_', '-')}"
+                other = mnist_set if field == "unique" and value else mnist_multiset
+                raise UsageError(f"{self.name} {fact}: drop {option}, or use {other.name}")
 
 
 def _shape(spec: SceneSpec) -> tuple[int, int, int]:

@@ -102,7 +102,10 @@ def caveats(record: Record) -> Iterator[str]:
         yield f"weak activation model: {accuracy:.1f} % single-object accuracy"
     if record.resumed_on:
         kinds = ", then ".join(record.resumed_on)
-        yield f"seed {record.seed} trained on {kinds}: not the result of either alone"
+        yield (
+            f"seed {record.seed} changed device during training ({kinds}): may differ from a run "
+            "on one device"
+        )
 
 
 def unhelped(runs: Sequence[Record]) -> str:

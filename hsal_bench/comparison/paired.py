@@ -116,8 +116,8 @@ def verdict(result: PairedResult, a: str, b: str) -> str:
     winner, sign = (b, 1) if difference.value > 0 else (a, -1)
     points = _rounded(100 * abs(difference.value))
     low, high = sorted((100 * sign * difference.low, 100 * sign * difference.high))
-    evidence = f"(95 % {_rounded(low)} to {_rounded(high)}), McNemar {p}"
-    text = f"{winner} is better by {points} points {evidence}"
+    evidence = f"(95 % CI {_rounded(low)} to {_rounded(high)}), McNemar {p}"
+    text = f"{winner} is {points} points better {evidence}"
     if not result.significant:
         by = (
             f"{winner} leads by {points} points"
@@ -138,8 +138,8 @@ def detectable(result: PairedResult) -> str:
     if math.isnan(smallest):
         return "" if result.significant else "too few images differ to detect any difference"
     return (
-        f"these images detect a true difference of about {100 * smallest:.1f} points with "
-        f"{100 * statistics.POWER:.0f} % probability"
+        f"a difference of about {100 * smallest:.1f} points would be detected with "
+        f"{100 * statistics.POWER:.0f} % power"
     )
 
 

@@ -56,10 +56,10 @@ class Comparison:
         text = verdict(self.result, a.name, b.name)
         if all(source.record and source.record.stated is None for source in self.sources):
             return (
-                f"As trained here, {text}. This compares two trained models, not the methods: "
-                "for that, train several seeds of each and use `hsal-bench table`."
+                f"For these two trained models, {text}. To compare the methods, train several "
+                "seeds of each and use `hsal-bench table`."
             )
-        return f"As predicted here, {text}. This compares two predictions, not the methods."
+        return f"For these two predictions, {text}. This does not compare the methods."
 
 
 def compare_sources(

@@ -28,7 +28,12 @@ def check_untrained(trial: Trial) -> str:
     detail = f"counts >= 0 [{PREDICTED}, {CLASSES}], {confidence} confidence"
     # Allowed: too many objects lower the score, but no rule of the task forbids them.
     many = int((prediction.counts.sum(1) > MAX_OBJECTS).sum())
-    return f"{detail}; untrained, over {MAX_OBJECTS} objects in {many} images" if many else detail
+    if not many:
+        return detail
+    return (
+        f"{detail}; untrained: more than {MAX_OBJECTS} objects predicted for {many} of "
+        f"{PREDICTED} images"
+    )
 
 
 def check_repeatable(trial: Trial) -> str:

@@ -36,7 +36,7 @@ def check_update(trial: Trial) -> str:
     scalars = trial.scalars(method, batch)
     for name, scalar in scalars.items():
         if scalar.requires_grad:
-            trial.fail("update", f"update returned {name!r} attached to its graph, detach it")
+            trial.fail("update", f"update returned {name!r} attached to its graph: detach it")
     trial.train(trial.create(), trial.tiny.batches(FEW))
     return ", ".join(scalars)
 

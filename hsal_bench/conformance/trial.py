@@ -131,7 +131,7 @@ class Trial:
             confidence = confidence.detach().cpu()
             check_confidence(method, confidence.float().numpy())
         if not torch.equal(batch.inputs, inputs):
-            self.fail("predict", "predict changed batch.inputs in place, work on a copy")
+            self.fail("predict", "predict changed batch.inputs in place: work on a copy")
         return Prediction(prediction.counts.cpu(), confidence, prediction.trace)
 
     def state(self, method: Method) -> dict[str, Any]:

@@ -70,8 +70,8 @@ def build_file(
                 report(done, total)
         if done < total:
             raise HsalBenchError(
-                f"{path}: the recipe gave {done} of {total} examples; they are kept: run the same "
-                "command again to resume"
+                f"{path}: the recipe stopped after {done} of {total} examples (kept): run the same "
+                "command to resume"
             )
         _assemble(recipe, jobs, parts, path)
         parts.remove()

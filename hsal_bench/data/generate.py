@@ -21,7 +21,7 @@ from hsal_bench.data.generator import Generator, Recipe, load_generator
 from hsal_bench.data.workers import worker_processes
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
-from hsal_bench.options import as_config, difference, field_types, replace
+from hsal_bench.options import as_config, as_text, difference, field_types, replace
 from hsal_bench.progress import progress
 
 
@@ -151,12 +151,21 @@ def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any
     spec = replace(named_spec, values, name)
     full_name = generator.data_set_name(spec)
     if name not in (own, full_name):
-        changes = " ".join(dataset_names.flags(named_spec, spec))
-        raise UsageError(
-            f"{name} with {changes} is {full_name}: drop the options that contradict the name, or "
-            f"use {own} with all options"
-        )
+        changed = [field for field in values if getattr(spec, field) != getattr(named_spec, field)]
+        fixed = [f for f in changed if _names_another(generator, named_spec, spec, f)] or changed
+        facts = ", ".join(f"{field}={as_text(getattr(named_spec, field))}" for field in fixed)
+        options = ", ".join(f"--{field.replace('_', '-')}" for field in fixed)
+        raise UsageError(f"{name} fixes {facts}: drop {options}, or use {own}")
     return Job(own, generator, spec, out / f"{full_name}.h5")
+
+
+def _names_another(generator: Generator, named_spec: Any, spec: Any, field: str) -> bool:
+    """Whether the name of `named_spec` forbids the value that `spec` has for `field`."""
+    try:
+        changed = dataclasses.replace(named_spec, **{field: getattr(spec, field)})
+    except UsageError:
+        return True
+    return generator.data_set_name(changed) != generator.data_set_name(named_spec)
 
 
 def _refuse_unused(values: Mapping[str, str], jobs: Sequence[Job]) -> None:

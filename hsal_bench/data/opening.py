@@ -68,7 +68,7 @@ def _check_regular(path: Path) -> None:
         raise UsageError(f"no dataset file {path}: build it with `hsal-bench generate`") from error
     except PermissionError as error:
         raise UsageError(
-            f"{path} may not be read ({error.strerror}): ask its owner for permission to read it"
+            f"cannot read {path} (permission denied): ask its owner for access"
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -27,7 +27,7 @@ def refuse_other_split(error: BadPredictions, sizes: Mapping[str, int], split: s
     else:
         return
     options = " or ".join(f"--split {name}" for name in fits)
-    raise UsageError(f"{error.where} {reason}; use {options} if that is meant") from error
+    raise UsageError(f"{error.where} {reason}; did you mean {options}?") from error
 
 
 def _of_size(sizes: Mapping[str, int], wanted: int) -> list[str]:

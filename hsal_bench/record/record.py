@@ -282,7 +282,7 @@ def _text(path: Path) -> str:
     if path.exists() and not path.is_file():
         raise UsageError(f"cannot read the record {path} (it is a folder, a pipe or a device)")
     if path.stat().st_size > _LARGEST_FILE:
-        raise UsageError(f"{path} has more than {_LARGEST_FILE:,} bytes: no record needs that many")
+        raise UsageError(f"{path} is too large: the limit is {_LARGEST_FILE:,} bytes")
     return path.read_text(encoding="utf-8")
 
 

@@ -113,11 +113,12 @@ def _path(name: str, request: Request, data: DataFile) -> Path:
 
 def _check(data: DataFile, name: str, other: Outline) -> None:
     """Refuse a dataset whose image shape or classes are known to differ from those of `data`."""
-    message = f"--eval-on {name}: methods are trained on {data.header.name}, with"
     own = Outline(data.layout.image_shape, data.header.class_names)
     if other.image_shape not in (None, own.image_shape):
         was, now = (" x ".join(map(str, each.image_shape or ())) for each in (own, other))
-        raise UsageError(f"{message} images of {was}, not {now}; drop it")
+        raise UsageError(f"--eval-on {name} has {now} images, but training uses {was}: remove it")
     if other.class_names not in (None, own.class_names):
         was, now = (", ".join(each.class_names or ()) for each in (own, other))
-        raise UsageError(f"{message} the classes {was}, not {now}; drop it")
+        raise UsageError(
+            f"--eval-on {name} has the classes {now}, but training uses {was}: remove it"
+        )

@@ -101,7 +101,7 @@ def seeds(text: str) -> tuple[int, ...]:
 
 def _once(named: Sequence[Name], option: str) -> tuple[Name, ...]:
     if twice := [name for name, number in Counter(named).items() if number > 1]:
-        raise UsageError(f"{option} names {twice[0]} more than once: name it once")
+        raise UsageError(f"duplicate {twice[0]} in {option}")
     return tuple(named)
 
 

@@ -128,8 +128,8 @@ def require_working(device: torch.device, work: str) -> None:
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
         raise HsalBenchError(
-            f"{work} left {device} unusable ({reason}): later runs were skipped; give the same "
-            "command again to continue"
+            f"{work} left {device} unusable ({reason}): later runs were skipped; run the same "
+            "command to resume"
         ) from error
 
 

@@ -104,7 +104,9 @@ def read(weights: Path) -> FrozenModel | None:
     if isinstance(facts, dict):
         stated = facts.pop(_DIGEST, None)  # older files have none
         if stated not in (None, _digest(facts)):
-            raise UsageError(f"{path} was changed or is damaged: its content has another hash")
+            raise UsageError(
+                f"{path} was changed or is damaged: its content does not match its hash"
+            )
         facts["path"] = weights
     model: FrozenModel = typed(FrozenModel, facts, str(path))
     return model
@@ -246,7 +248,7 @@ def _published(backbone: str, data: DataFile, updates: Collection[int]) -> Froze
     wanted_model = f"activation model {backbone} for {header.name} ({size}, {header.source})"
     if models:
         raise UsageError(
-            f"several published models are an {wanted_model}: choose one with "
+            f"several published models match: {wanted_model}; choose one with "
             f"--activation-model {' or '.join(str(model.path.parent) for model in models)}"
         )
     raise UsageError(

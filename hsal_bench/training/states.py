@@ -69,12 +69,12 @@ def read(path: Path) -> tuple[Any, str]:
         state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DamagedState(
-            f"{path} is no torch file, or holds more than tensors and plain values"
+            f"{path} is not a torch file, or holds more than tensors and plain values"
         ) from error
     except Exception as error:  # torch.load has no specific error for a damaged file
         reason = one_line(str(error)).partition(". ")[0] or type(error).__name__
-        raise DamagedState(f"{path} is no complete torch file ({reason})") from error
+        raise DamagedState(f"{path} is an incomplete torch file ({reason})") from error
     sealed = isinstance(state, dict) and state.pop(_SEALED, False)
     if sealed and not marked:
-        raise DamagedState(f"{path} was changed: it has lost its hash")
+        raise DamagedState(f"{path} was changed: its hash is missing")
     return state, digest.hexdigest()

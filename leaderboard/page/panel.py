@@ -108,7 +108,11 @@ def _problems(row: Row) -> Iterator[str]:
     for record in row.bad:
         yield f"seed {record.seed} {record.status}: {shown_reason(record)}"
     if row.missing:
-        yield f"no run of seed {_listed(row.missing)}, which other methods have"
+        yield (
+            f"seed{'' if len(row.missing) == 1 else 's'} {_listed(row.missing)} "
+            f"{'is' if len(row.missing) == 1 else 'are'} missing (other methods have "
+            f"{'it' if len(row.missing) == 1 else 'them'})"
+        )
     yield from filter(None, [unhelped(row.good)])
     yield from dict.fromkeys(caveat for record in row.good for caveat in caveats(record))
 

@@ -97,13 +97,11 @@ class Files:
     def _refuse_too_much(self, name: str, size: int, more: int, limit: int) -> None:
         self._total += more
         if size > limit:
-            raise Refused([f"{name} has more than {limit:,} bytes: no such file needs that many"])
+            raise Refused([f"{name} is too large: the limit is {limit:,} bytes"])
         if self._total > LARGEST_TOTAL:
             raise Refused([f"the files have more than {LARGEST_TOTAL:,} bytes: submit fewer seeds"])
         if size > max(_UNTESTED, MOST_RATIO * self.packed[name]):
-            raise Refused(
-                [f"{name} is compressed more than {MOST_RATIO} times: predictions are not"]
-            )
+            raise Refused([f"{name} has a compression ratio above {MOST_RATIO}: not accepted"])
 
 
 @contextmanager
@@ -120,9 +118,7 @@ def opened(path: Path) -> Iterator[Files]:
     if not path.is_file():
         raise UsageError(f"no submission {path}: name a folder or zip that contains {STATEMENT}")
     if path.stat().st_size > LARGEST_ARCHIVE:
-        raise Refused(
-            [f"the file has more than {LARGEST_ARCHIVE:,} bytes: no submission needs that many"]
-        )
+        raise Refused([f"the file is too large: the limit is {LARGEST_ARCHIVE:,} bytes"])
     with _Bounded(io.FileIO(path)) as file:
         try:
             archive = zipfile.ZipFile(file)

@@ -141,8 +141,8 @@ def _copies(entry: Opened) -> str:
     compared = f"{len(others):,} records of these images"
     if unknown := undecided(seeds, others):
         raise Skipped(
-            f"{len(unknown):,} of {compared} cannot be compared: they have the same images right "
-            f"and no hash of the predictions ({', '.join(unknown)})"
+            "cannot be checked: older records without a predictions hash get the same images "
+            f"right ({', '.join(unknown)}; {len(unknown):,} of {compared})"
         )
     return f"none among {compared}"
 

@@ -128,6 +128,6 @@ def _lines(name: str, content: bytes, size: int) -> io.BytesIO:
         problem = f"{number:,} lines for {size:,} images: write one line per image"
         raise BadPredictions(name, [problem])
     if any(len(line) > LONGEST_LINE for line in io.BytesIO(content)):
-        problem = f"a line has more than {LONGEST_LINE:,} bytes: no prediction needs that many"
+        problem = f"a line is too long: the limit is {LONGEST_LINE:,} bytes"
         raise BadPredictions(name, [problem])
     return io.BytesIO(content)

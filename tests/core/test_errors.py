@@ -4,7 +4,16 @@ import pytest
 
 from hsal_bench.errors import suggest
 
-KNOWN = ("hsal-rl", "hsal-multiset", "rl", "cross-entropy", "exact_match", "exact_match_m1")
+KNOWN = (
+    "hsal-rl",
+    "hsal-multiset",
+    "rl",
+    "cross-entropy",
+    "exact_match",
+    "exact_match_m1",
+    "glimpse_feedback",
+    "glimpses",
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +28,7 @@ KNOWN = ("hsal-rl", "hsal-multiset", "rl", "cross-entropy", "exact_match", "exac
         ("corss-entropy", "cross-entropy"),
         ("Exact Match", "exact_match"),
         ("exact-match", "exact_match"),
+        ("glimpse", "glimpses"),
     ],
 )
 def test_the_nearest_name_is_suggested_first(name, near):

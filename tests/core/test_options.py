@@ -66,18 +66,18 @@ def test_a_text_becomes_a_value_of_the_fields_type(field: str, text: str, value:
     ("field", "text", "message"),
     [
         ("stepz", "1", "m has no option 'stepz': did you mean 'steps'? known: "),
-        ("steps", "1.5", "m: steps is '1.5': it takes a whole number"),
-        ("rate", "fast", "m: rate is 'fast': it takes a number"),
-        ("loud", "maybe", "m: loud is 'maybe': it takes yes or no"),
+        ("steps", "1.5", "m: steps is '1.5': it must be a whole number"),
+        ("rate", "fast", "m: rate is 'fast': it must be a number"),
+        ("loud", "maybe", "m: loud is 'maybe': it must be yes or no"),
         ("loss", "rll", "m: loss is 'rll': did you mean 'rl'? known: ce, rl"),
-        ("widths", "1,x", "m: widths is 'x': it takes a whole number"),
-        ("limit", "low", "m: limit is 'low': it takes a number"),
-        ("rate", "nan", "m: rate is 'nan': it takes a finite number"),
-        ("rate", "1e999", "m: rate is '1e999': it takes a finite number"),
-        ("limit", "-inf", "m: limit is '-inf': it takes a finite number"),
-        ("limit", "-1", "m: limit is -1.0: it takes at least 0"),
-        ("share", "1.5", "m: share is 1.5: it takes from 0 to 1"),
-        ("sizes", "3,0", "m: sizes is 0: it takes at least 1"),
+        ("widths", "1,x", "m: widths is 'x': it must be a whole number"),
+        ("limit", "low", "m: limit is 'low': it must be a number"),
+        ("rate", "nan", "m: rate is 'nan': it must be a finite number"),
+        ("rate", "1e999", "m: rate is '1e999': it must be a finite number"),
+        ("limit", "-inf", "m: limit is '-inf': it must be a finite number"),
+        ("limit", "-1", "m: limit is -1.0: it must be at least 0"),
+        ("share", "1.5", "m: share is 1.5: it must be from 0 to 1"),
+        ("sizes", "3,0", "m: sizes is 0: it must be at least 1"),
         ("steps", "-1", "steps=-1: it takes a number of at least 0"),
     ],
 )
@@ -138,7 +138,7 @@ def test_to_json_and_back_changes_nothing(config: Config) -> None:
         ("steps", True, "m: steps is True: it must be a whole number"),
         ("loss", "rll", "m: loss is 'rll': it must be ce or rl"),
         ("widths", 3, "m: widths is 3: it must be a list"),
-        ("limit", -1, "m: limit is -1.0: it takes at least 0"),
+        ("limit", -1, "m: limit is -1.0: it must be at least 0"),
         ("steps", -1, "steps=-1: it takes a number of at least 0"),
     ],
 )
@@ -155,7 +155,7 @@ def test_from_json_wants_every_field() -> None:
 
 def test_bounds_of_a_config_made_in_code_are_checked_on_demand() -> None:
     check_bounds(Config())
-    with pytest.raises(UsageError, match=r"^share is 2: it takes from 0 to 1$"):
+    with pytest.raises(UsageError, match=r"^share is 2: it must be from 0 to 1$"):
         check_bounds(Config(share=2))
 
 
@@ -182,9 +182,11 @@ def test_a_range_stands_for_its_whole_numbers():
         with pytest.raises(UsageError, match=r"counts down: write 0-2|at most 1,000 numbers"):
             parse(text, tuple[int, ...], "seeds")
     for text in ("0-", "1-2-3"):
-        with pytest.raises(UsageError, match="it takes a whole number; several with commas"):
+        with pytest.raises(
+            UsageError, match="it must be a whole number; separate values with commas"
+        ):
             parse(text, tuple[int, ...], "seeds")
-    with pytest.raises(UsageError, match="seeds is '0-2': it takes a number"):
+    with pytest.raises(UsageError, match="seeds is '0-2': it must be a number"):
         parse("0-2", tuple[float, ...], "seeds")
 
 

@@ -119,8 +119,8 @@ def test_of_a_file_that_cannot_be_read_the_others_are_told_too(submit, hand_in, 
         stated.write(" " * 2**16)
     code, out, err = submit("entry", "--dataset", "toy")
     assert code == 1
-    assert "FAILED   submission.json: submission.json has more than 65,536 bytes: no such" in out
-    assert "         seed-0.jsonl has more than 10,240 bytes: no such file needs that many\n" in out
+    assert "FAILED   submission.json: submission.json is too large: the limit is 65,536" in out
+    assert "         seed-0.jsonl is too large: the limit is 10,240 bytes\n" in out
     assert "         seed-1.jsonl: line 21: [] is not an object" in out
     assert "checks failed: submission.json, predictions" in err
 
@@ -161,7 +161,7 @@ def test_predictions_of_another_content_are_refused(submit, hand_in):
     [
         (
             " " * 10_000,
-            "predictions: predictions.jsonl has more than 10,240 bytes: no such file needs",
+            "predictions: predictions.jsonl is too large: the limit is 10,240",
         ),
         (
             "\n" * 9_000,
@@ -181,7 +181,7 @@ def test_a_very_long_line_is_refused_unread(submit, hand_in, monkeypatch, lines)
     hand_in({"predictions.jsonl": lines() + '{"id": 0, "labels": [' + "1" * 500})
     code, out, _ = submit("entry")
     assert code == 1
-    assert "predictions: predictions.jsonl: a line has more than 500 bytes: no pred" in out
+    assert "predictions: predictions.jsonl: a line is too long: the limit is 500 bytes" in out
 
 
 def test_a_hostile_zip_fails_with_its_names_escaped(submit, tmp_path):

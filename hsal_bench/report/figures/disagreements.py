@@ -22,8 +22,8 @@ def comparison_picture(comparison: Comparison, count: int) -> Image.Image:
     """
     if comparison.file is None:
         raise HsalBenchError(
-            f"no dataset file with the content {comparison.content[:8]} to take the images from: "
-            "name it with --dataset"
+            f"drawing needs the dataset with content {comparison.content[:8]}: name it with "
+            "--dataset"
         )
     rows = differing(comparison, count)
     if not len(rows):

@@ -115,7 +115,7 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
         (
             ["--set", "width=x"],
             "nothing.py:Nothing",
-            "Nothing: width is 'x': it takes a whole numb",
+            "Nothing: width is 'x': it must be a whole numb",
         ),
         ([], "hsal-lr", "no method 'hsal-lr': did you mean 'hsal-rl'?"),
         (

@@ -102,10 +102,12 @@ def test_two_runs_in_full(run, truth):
         "3 objects",
         "no repeat",
     ]
-    assert found["verdict"].startswith("As trained here, b is better by 30.0 points (95 % 1")
+    assert found["verdict"].startswith(
+        "For these two trained models, b is 30.0 points better (95 % CI 1"
+    )
     assert found["verdict"].endswith(
-        " points with 80 % probability. This compares two trained models, not the methods: for "
-        "that, train several seeds of each and use `hsal-bench table`."
+        " points would be detected with 80 % power. To compare the methods, train several seeds "
+        "of each and use `hsal-bench table`."
     )
     assert found["cautions"] == []
 
@@ -116,7 +118,7 @@ def test_what_is_printed(run):
     lines = [line.strip() for line in done.output.splitlines()]
     assert lines[0].startswith("toy, 60 images of test (content ")
     assert "A right 39 1" in [" ".join(line.split()) for line in lines]
-    assert any(line.startswith("As trained here, b is better by 30.0") for line in lines)
+    assert any(line.startswith("For these two trained models, b is 30.0") for line in lines)
     assert "\x1b" not in done.output
 
 
@@ -125,7 +127,7 @@ def test_a_predictions_file_against_a_run(run, predict, toy_file):
     found = told(run("a", [0, 1]), file, "--dataset", toy_file)
     assert (found["only_a"], found["only_b"]) == (0, 1)
     assert found["b"]["name"] == "elsewhere.jsonl"
-    assert found["verdict"].endswith("This compares two predictions, not the methods.")
+    assert found["verdict"].endswith("This does not compare the methods.")
     assert refused(file, file) == f"{file} does not name its dataset: give it with --dataset"
 
 
@@ -154,7 +156,7 @@ def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file
 def test_predictions_of_another_split_are_told_apart_by_their_number(predict, toy_file):
     file, _ = predict("p.jsonl", [])
     assert refused(file, file, "--dataset", toy_file, "--split", "valid") == (
-        f"{file} has 60 lines: valid has 40 images, test has 60; use --split test if that is meant"
+        f"{file} has 60 lines: valid has 40 images, test has 60; did you mean --split test?"
     )
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
     assert "has ids up to 59: valid ends at 39, test at 59; use --split test" in refused(
@@ -323,7 +325,7 @@ def test_where_nothing_can_be_drawn(run, toy_file):
         comparison_picture(compare_sources(a, b, None, toy_file.parent), 4)
     toy_file.unlink()
     done = command(a, b, "-o", "sheet.png")
-    assert "to take the images from: name it with --dataset" in str(done.exception)
+    assert "drawing needs the dataset with content" in str(done.exception)
     assert done.exception.exit_code == 1
 
 

@@ -82,7 +82,7 @@ def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["toyy"], "no dataset 'toyy': did you mean 'toy'? known: toy, toy-large"),
-        (["toy", "--train", "many"], "toy: train is 'many': it takes a whole number"),
+        (["toy", "--train", "many"], "toy: train is 'many': it must be a whole number"),
         (["toy", "--min-objects", "4"], "min_objects is larger than max_objects"),
         (["toy", "toy-large", "--data-dir", "without-source"], "no glyphs in without-source"),
         (["toy", "--trian", "4"], "No such option"),
@@ -116,9 +116,9 @@ def test_a_name_that_other_options_give_is_made_with_them(toy_3: None, tmp_path:
 
 
 def test_options_that_contradict_a_name_are_refused(toy_3: None, tmp_path: Path) -> None:
-    assert refusal(call(cli_data.generate, "toy-3", "--seed", "4", "--out", tmp_path)) == (
-        "toy-3 with --seed 4 is toy: drop the options that contradict the name, or use toy "
-        "with all options"
+    options = ("--train", "9", "--seed", "4", "--out", tmp_path)
+    assert refusal(call(cli_data.generate, "toy-3", *options)) == (
+        "toy-3 fixes seed=3: drop --seed, or use toy"
     )
 
 

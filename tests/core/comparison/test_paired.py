@@ -112,28 +112,27 @@ def said():
         (
             (0.031, 0.024, 0.038),
             1e-9,
-            "B is better by 3.1 points (95 % 2.4 to 3.8), McNemar p < 0.0001; "
-            "these images detect a true difference of about 1.2 points with 80 % probability",
+            "B is 3.1 points better (95 % CI 2.4 to 3.8), McNemar p < 0.0001; "
+            "a difference of about 1.2 points would be detected with 80 % power",
         ),
         (
             (-0.031, -0.038, -0.024),
             0.00123,
-            "A is better by 3.1 points (95 % 2.4 to 3.8), McNemar p = 0.0012; "
-            "these images detect a true difference of about 1.2 points with 80 % probability",
+            "A is 3.1 points better (95 % CI 2.4 to 3.8), McNemar p = 0.0012; "
+            "a difference of about 1.2 points would be detected with 80 % power",
         ),
         (
             (-0.003, -0.01, 0.004),
             0.41,
-            "A and B are not significantly different: A leads by 0.3 points (95 % -0.4 to 1.0), "
-            "McNemar p = 0.41; these images detect a true difference of about 1.2 points with 80 % "
-            "probability",
+            "A and B are not significantly different: A leads by 0.3 points (95 % CI -0.4 to 1.0), "
+            "McNemar p = 0.41; a difference of about 1.2 points would be detected with 80 % power",
         ),
         (
             (0.0, -0.0001, 0.0001),
             1.0,
-            "A and B are not significantly different: the difference is 0.0 points (95 % 0.0 to "
-            "0.0), McNemar p = 1; these images detect a true difference of about 1.2 points with "
-            "80 % probability",
+            "A and B are not significantly different: the difference is 0.0 points (95 % CI 0.0 to "
+            "0.0), McNemar p = 1; a difference of about 1.2 points would be detected with 80 % "
+            "power",
         ),
     ],
 )

@@ -328,7 +328,7 @@ FAULTS = {
         WrongShape: r"WrongShape.predict returned a tensor int64 \[24, 2\] as counts",
         Negative: r"Negative.predict returned count -\d for class \d of image \d",
         NotSure: "NotSure.predict returned confidence inf for image 0",
-        ScalesInputs: r"predict changed batch.inputs in place, work on a copy \(Scale",
+        ScalesInputs: r"predict changed batch.inputs in place: work on a copy \(Scale",
     },
     "training": {
         Diverges: "'loss' is inf at update 10",
@@ -443,7 +443,8 @@ def test_more_objects_than_possible_are_reported_and_allowed(outcomes):
             return Prediction(counts + 4 if self.updates_done == 0 else counts)
 
     assert outcomes(Many)["prediction"].detail == (
-        "counts >= 0 [24, 4], no confidence; untrained, over 3 objects in 24 images"
+        "counts >= 0 [24, 4], no confidence; untrained: more than 3 objects predicted for 24 of "
+        "24 images"
     )
 
 

@@ -42,13 +42,13 @@ def test_the_lines_or_the_ids_say_of_which_split_it_is(ids, split, said):
     assert message.startswith(said)
     assert bool(message) == bool(said)
     assert not said or message.endswith(
-        f"use --split {'test' if split == 'valid' else 'valid'} if that is meant"
+        f"did you mean --split {'test' if split == 'valid' else 'valid'}?"
     )
 
 
 def test_splits_of_one_size_are_both_named():
     message = _refusal(range(6), "train", {"train": 9, "valid": 6, "test": 6})
-    assert message.endswith("; use --split valid or --split test if that is meant")
+    assert message.endswith("; did you mean --split valid or --split test?")
 
 
 def test_what_is_in_another_form_has_no_lines():

@@ -387,5 +387,8 @@ def test_a_weak_activation_model_is_told_and_a_sound_one_is_not(ok):
 def test_a_training_that_changed_its_device_is_marked(ok):
     rows = metric_table.metric_table([ok(), ok("rl", seed=0, resumed_on=("cuda", "cpu"))])
     notes = dict(zip(rows["method"], rows["note"], strict=True))
-    assert notes["rl"] == "seed 0 trained on cuda, then cpu: not the result of either alone"
+    assert notes["rl"] == (
+        "seed 0 changed device during training (cuda, then cpu): may differ from a run on one "
+        "device"
+    )
     assert notes["hsal-rl"] == ""

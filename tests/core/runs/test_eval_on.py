@@ -203,7 +203,11 @@ def test_an_evaluation_that_breaks_keeps_nothing_else_from_being_done(bench, ano
     ("name", "made", "message"),
     [
         ("twin", {"seed": 0}, None),
-        ("words", {"class_names": ("a", "b", "z")}, "the classes a, b, c, not a, b, z; drop it"),
+        (
+            "words",
+            {"class_names": ("a", "b", "z")},
+            "the classes a, b, z, but training uses a, b, c: remove it",
+        ),
         ("toy-x.h5", None, "--eval-on toy-x.h5 is the training dataset"),
     ],
 )
@@ -224,8 +228,11 @@ def test_what_does_not_go_together_is_refused_before_any_work(
 @pytest.mark.parametrize(
     ("outline", "said"),
     [
-        (Outline((3, 12, 12)), "images of 1 x 12 x 12, not 3 x 12 x 12; drop it"),
-        (Outline((1, 12, 12), ("a", "b", "z")), "the classes a, b, c, not a, b, z; drop it"),
+        (Outline((3, 12, 12)), "3 x 12 x 12 images, but training uses 1 x 12 x 12: remove it"),
+        (
+            Outline((1, 12, 12), ("a", "b", "z")),
+            "the classes a, b, z, but training uses a, b, c: remove it",
+        ),
     ],
     ids=["images", "classes"],
 )
@@ -239,7 +246,7 @@ def test_what_a_source_need_not_tell_is_refused_before_it_is_read(
     before = set(tmp_path.iterdir())
     code, _, err = bench("toy,toy-large")
     assert code == 2
-    told = "--eval-on toy-large: methods are trained on toy, with"
+    told = "--eval-on toy-large has"
     assert err.splitlines()[-1] == f"error: {told} {said}"
     assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"runs"}
 

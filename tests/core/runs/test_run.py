@@ -412,7 +412,7 @@ def test_slices_that_end_within_every_evaluation_give_the_same_record(bench, tmp
     line += ("--fine-tune-updates", "1")
     for name in ("BATCH_SIZE", "IMAGES"):
         monkeypatch.setattr(evaluation, name, 20)  # two batches of valid, three of test
-    monkeypatch.setattr(evaluation, "KEEP_AFTER", -1.0)
+    monkeypatch.setattr(evaluation, "it takes a number of at least 0_AFTER", -1.0)
     whole, sliced = tmp_path / "whole", tmp_path / "sliced"
 
     def command(folder):
@@ -514,7 +514,10 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--device", "cuda"], "no CUDA device on this machine; give --device cpu"),
         (["--device", "tpu"], "--device tpu: give cpu, cuda or cuda:NUMBER"),
         (["--device", "mps"], "--device mps: Apple's GPUs have no float64, which the attention"),
-        (["--seeds", "0,x"], "--seeds is 'x': it takes a whole number; several with commas"),
+        (
+            ["--seeds", "0,x"],
+            "--seeds is 'x': it must be a whole number; separate values with commas",
+        ),
         (["--seeds", "-1"], "--seeds -1: seeds must be from 0 to 4,294,967,295"),
         (["--set", "hsal-rl:hidden=8"], "--set hsal-rl:hidden: 'hsal-rl' is not in this run"),
         (["--model", "hsal-rk"], "no method 'hsal-rk': did you mean 'hsal-rl'?"),
@@ -529,7 +532,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
             "hsal-rl+hidden: 'hidden' is not a setting; write hsal-rl+",
         ),
         (["--model", "hsal-rl+hiden=3"], "hsal-rl has no option 'hiden': did you mean 'hidden'?"),
-        (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it takes a whole number"),
+        (["--model", "hsal-rl+hidden=x"], "hsal-rl: hidden is 'x': it must be a whole number"),
         (
             ["--model", "constant.py:Constant+note=a\tb"],
             "Constant.note contains unprintable charac",
@@ -538,8 +541,8 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         (["--dataset", "constant.py"], "constant.py is not a dataset: give a file that ends with"),
         (["--seeds", "0-9999"], "--seeds is '0-9999': at most 1,000 numbers in one range"),
         (["--seeds", "4-0"], "--seeds is '4-0', which counts down: write 0-4"),
-        (["--seeds", "0-2,1"], "--seeds names 1 more than once: name it once"),
-        (["--model", "rl,cnn-rnn", "--model", "rl"], "--model names rl more than once: name it"),
+        (["--seeds", "0-2,1"], "duplicate 1 in --seeds"),
+        (["--model", "rl,cnn-rnn", "--model", "rl"], "duplicate rl in --model"),
         (
             ["--dataset", "toy,toy-large"],
             "--dataset toy,toy-large: a run trains on one dataset; use one command for each, or "

@@ -67,6 +67,6 @@ def test_a_gpu_that_no_longer_works_is_one_line(monkeypatch):
         devices.require_working(GPU, "rl seed 0")
     assert str(raised.value) == (
         "rl seed 0 left cuda:0 unusable (CUDA error: device-side assert triggered): later "
-        "runs were skipped; give the same command again to continue"
+        "runs were skipped; run the same command to resume"
     )
     devices.require_working(CPU, "rl seed 0")

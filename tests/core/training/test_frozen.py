@@ -120,7 +120,7 @@ def test_a_model_of_other_classes_is_refused(data, model, library):
 def test_a_file_that_is_not_there_or_no_model_is_refused(data, model, library):
     folder = _publish(model, library)
     (folder / "model.pt").write_bytes(b"PK")
-    with pytest.raises(UsageError, match=r"model\.pt is no torch file"):
+    with pytest.raises(UsageError, match=r"model\.pt is not a torch file"):
         frozen.given(str(folder), "small", data)
     (folder / "model.json").unlink()
     with pytest.raises(UsageError, match=r"no file .*one/model\.json; give a model\.pt with its"):
@@ -145,7 +145,7 @@ def test_of_several_published_models_the_preset_s_number_of_updates_decides(data
     _publish(model, library, name="a")
     folder = _publish(model, library, name="b", updates=8)
     assert frozen.given(PUBLISHED, "small", data, [8]).path.parent == folder
-    with pytest.raises(UsageError, match="several published models are an activation model small"):
+    with pytest.raises(UsageError, match="several published models match: activation model small"):
         frozen.given(PUBLISHED, "small", data, [5])
 
 

@@ -49,7 +49,7 @@ def test_a_state_that_was_loaded_and_saved_again_is_refused(path):
     state = torch.load(path, weights_only=True)
     state["a"][0] = 7
     torch.save(state, path)
-    with pytest.raises(DamagedState, match="was changed: it has lost its hash"):
+    with pytest.raises(DamagedState, match="was changed: its hash is missing"):
         states.read(path)
     states.write(path, {"a": torch.ones(1)}, sealed=False)
     torch.save(torch.load(path, weights_only=True), path)

@@ -319,7 +319,9 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
 
 def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(UsageError, match=r"checkpoint\.pt is no torch file.*: delete the folder"):
+    with pytest.raises(
+        UsageError, match=r"checkpoint\.pt is not a torch file.*: delete the folder"
+    ):
         training.train(_toy(), DATA, BUDGET, 0, tmp_path, IDENTITY)
 
 

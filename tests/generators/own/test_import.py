@@ -144,7 +144,7 @@ def test_the_splits_depend_on_the_seed_alone():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: (f / "03.txt").unlink(), "03.png has no 03.txt: write one label per line"),
+        (lambda f: (f / "03.txt").unlink(), "03.txt is missing: one label per line, or an empty"),
         (lambda f: (f / "03.txt").write_text("cat 1 2 3 x"), "03.txt line 1: a box is x0 y0 x1 y1"),
         (lambda f: (f / "03.txt").write_text("cat\ndog 1 2 3 4"), "others have none"),
         (lambda f: (f / "03.png").write_bytes(b"no"), "03.png cannot be opened"),
@@ -167,7 +167,7 @@ def test_damaged_pictures_are_named(pictures, change, message):
         (("--shares", "0.5,0.5"), "three numbers above 0"),
         (("--name", "../pets"), r"name is '../pets': at most \d+ letters, digits and"),
         (("--license", "x" * 10**6), "license"),
-        (("--size", "0"), "from 1 to 4096 pixels"),
+        (("--size", "0"), "must be 1 to 4096 pixels"),
         (("--class-names", "cat"), "has the class 'dog', which is not in --class-names"),
     ],
 )

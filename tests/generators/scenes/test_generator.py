@@ -189,9 +189,21 @@ def test_more_classes_than_the_source_has(source: str) -> None:
 @pytest.mark.parametrize(
     ("generator", "fields", "message"),
     [
-        (mnist_set, {"unique": False}, "mnist-set fixes unique=True"),
-        (mnist_multiset, {"unique": True}, "mnist-multiset fixes unique=False"),
-        (mnist_single, {"max_objects": 2}, "mnist-single fixes max_objects=1"),
+        (
+            mnist_set,
+            {"unique": False},
+            "mnist-set fixes unique=True: drop --no-unique, or use mnist-multiset",
+        ),
+        (
+            mnist_multiset,
+            {"unique": True},
+            "mnist-multiset allows repeats: drop --unique, or use mnist-set",
+        ),
+        (
+            mnist_single,
+            {"max_objects": 2},
+            "mnist-single fixes max_objects=1: drop --max-objects, or use",
+        ),
         (mnist_single, {"min_objects": 0}, "mnist-single fixes min_objects=1"),
     ],
 )

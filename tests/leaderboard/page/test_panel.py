@@ -58,7 +58,7 @@ def test_what_went_wrong_is_said_with_its_reason(run, bad):
     found = opened(entries, name="hsal-rl")
     assert found.problems == (
         "seed 1 failed: the loss is nan",
-        "no run of seed 2, which other methods have",
+        "seed 2 is missing (other methods have it)",
         "seed 3 tested at update 0: training did not help on validation",
     )
     assert [run.outcome for run in found.runs] == ["ok", "failed: the loss is nan", "ok"]

@@ -168,7 +168,7 @@ def test_a_bomb_is_stopped_at_the_ratio(packed):
     told = refusal(path, limit=10**9)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert told == "predictions.jsonl is compressed more than 100 times: predictions are not"
+    assert told == "predictions.jsonl has a compression ratio above 100: not accepted"
     assert most < 20_000_000
 
 
@@ -177,7 +177,7 @@ def test_a_bomb_is_stopped_at_the_ratio(packed):
     [
         (0, 2**31, "predictions.jsonl cannot be read (it ends early): pack it again"),
         (0, 9, "predictions.jsonl cannot be read ("),
-        (4, 2**31, "predictions.jsonl is compressed more than 100 times"),
+        (4, 2**31, "predictions.jsonl has a compression ratio above 100"),
         (4, 9, "predictions.jsonl cannot be read (Bad CRC-32"),
         (4, 0, "predictions.jsonl cannot be read (Bad CRC-32"),
     ],
@@ -197,7 +197,9 @@ def test_the_limits_hold_for_a_folder_as_well(tmp_path, monkeypatch):
     folder.mkdir()
     for name in ("seed-0.jsonl", "seed-1.jsonl"):
         (folder / name).write_bytes(b"x" * 70_000)
-    assert "seed-0.jsonl has more than 69,999 bytes" in refusal(folder, 69_999).replace("-1", "-0")
+    assert "seed-0.jsonl is too large: the limit is 69,999 bytes" in refusal(
+        folder, 69_999
+    ).replace("-1", "-0")
     monkeypatch.setattr(submission_files, "LARGEST_TOTAL", 139_999)
     assert refusal(folder) == "the files have more than 139,999 bytes: submit fewer seeds"
 
@@ -242,7 +244,7 @@ def test_a_huge_file_is_refused_unread(tmp_path):
     path = tmp_path / "s.zip"
     with path.open("wb") as file:
         file.truncate(LARGEST_ARCHIVE + 1)
-    assert refusal(path).startswith("the file has more than 67,108,864 bytes")
+    assert refusal(path).startswith("the file is too large: the limit is 67,108,864 bytes")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"hello", b"\x1f\x8b\x08" + bytes(99)])
