@@ -24,7 +24,7 @@ from reproduction_summary import status
 
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import writable_folder
-from hsal_bench.options import listed
+from hsal_bench.options import split_list
 from hsal_bench.runs import request as plans
 
 TOY_SIZES = ("--train", "2000", "--valid", "100", "--test", "100")
@@ -105,9 +105,9 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     presets = "S: small network, 6,000 updates; P6: the paper's, 6,000 updates; paper: as it is"
     add("--preset", choices=tuple(SCALES), required=True, help=presets)
     parts = "1: Table 1; 2: losses; 3: other readings; 4: other methods  [default: all]"
-    add("--part", type=listed, default=(), metavar="N,...", help=parts)
+    add("--part", type=split_list, default=(), metavar="N,...", help=parts)
     for name in ("dataset", "methods"):
-        add(f"--{name}", type=listed, default=(), metavar="NAME,...", help="[default: all]")
+        add(f"--{name}", type=split_list, default=(), metavar="NAME,...", help="[default: all]")
     add("--seeds", metavar="0-4", help="[default: 0-4 in part 1, 0-2 in the others]")
     add("--jobs", type=int, default=1, metavar="N", help="runs at a time  [default: 1]")
     add("--threads", type=int, default=1, metavar="N", help="threads of each  [default: 1]")

@@ -33,9 +33,9 @@ from hsal_bench.method.contract import Batch, Setup, Task
 from hsal_bench.method.gradient import GradientMethod
 from hsal_bench.method.load import load_method
 from hsal_bench.metrics.multiset import counts_from_labels
-from hsal_bench.training.activations import SingleObject, SingleObjectConfig
 from hsal_bench.training.backbones import ActivationModel
 from hsal_bench.training.device import describe, resolve
+from hsal_bench.training.single_object import SingleObject, SingleObjectConfig
 
 CLASSES, OBJECTS = 10, 4
 BYTES_PER_PARAMETER = 28

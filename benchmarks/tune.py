@@ -141,7 +141,7 @@ def run_trials(
         activation_model=args.activation_model,
         command=shlex.join(["python", *sys.argv]),
     )
-    requests.check_names(request)
+    requests.check_request(request)
     return [row_of(record) for record in run(request)]
 
 

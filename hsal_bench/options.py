@@ -80,7 +80,7 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def listed(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """Split a comma-separated list, without duplicates and empty parts."""
     return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 

@@ -57,7 +57,7 @@ def run(
         command=_call(chosen, dataset, choices),
         **given,
     )
-    requests.check_names(request)
+    requests.check_request(request)
     return work.run(request)
 
 
@@ -108,8 +108,8 @@ def compare(
     Raises:
         UsageError: they are not about the same images, or something is missing.
     """
-    from hsal_bench.comparison.pairwise import compare_sources
-    from hsal_bench.report.pairwise import plain
+    from hsal_bench.comparison.two_sources import compare_sources
+    from hsal_bench.report.comparison_tables import plain
 
     file = None if dataset is None else Path(dataset)
     return plain(compare_sources(Path(a), Path(b), file, Path(datasets)))
@@ -131,12 +131,12 @@ def figures(
     Raises:
         UsageError: there is no record of a training run.
     """
-    from hsal_bench.report.figures.paper import Wanted, make
+    from hsal_bench.report.figures.paper import Wanted, draw_figures
     from hsal_bench.training import device as devices
 
     runs = [(record, file) for file, record in _read(paths).items()]
     place, images = Path(out), Path(datasets)
-    return make(runs, Wanted(only, formats, place, images, devices.resolve(device), seed))
+    return draw_figures(runs, Wanted(only, formats, place, images, devices.resolve(device), seed))
 
 
 def _read(paths: Any) -> dict[Path, Record]:

@@ -57,7 +57,7 @@ def card(
         with open_intact(path) as data:
             click.echo(cards.card(data), nl=False)
     else:
-        click.echo(cards.outline(data_set, path), nl=False)
+        click.echo(cards.unbuilt_card(data_set, path), nl=False)
 
 
 def _write_croissant(

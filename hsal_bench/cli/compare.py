@@ -62,24 +62,24 @@ def compare(
     match by kind of image. If predictions or the dataset are missing, shows what can still be
     computed.
     """
-    from hsal_bench.comparison import pairwise
-    from hsal_bench.report import pairwise as tables
+    from hsal_bench.comparison.two_sources import compare_sources
+    from hsal_bench.report.comparison_tables import comparison_tables, plain
 
     file = data_set_path(dataset, datasets) if dataset else None
     if output:
         _picture(output, [a, b, file], force=force)  # a wrong one fails before the work
-    comparison = pairwise.compare_sources(a, b, file, datasets, split)
+    comparison = compare_sources(a, b, file, datasets, split)
     if as_json:
-        click.echo(json.dumps(tables.plain(comparison), indent=1))
+        click.echo(json.dumps(plain(comparison), indent=1))
     else:
-        click.echo(as_text(tables.comparison_tables(comparison), "terminal"), nl=False)
+        click.echo(as_text(comparison_tables(comparison), "terminal"), nl=False)
     if output:
         from hsal_bench.report.figures.contact_sheet import PICTURES, save
-        from hsal_bench.report.figures.disagreements import comparison_picture, drawn
+        from hsal_bench.report.figures.disagreements import comparison_picture, describe_picture
 
         picture = _picture(output, [a, b, comparison.file], force=force)
         save(comparison_picture(comparison, count), picture, PICTURES[output.suffix.lower()])
-        click.echo(f"{output}: {drawn(comparison, count)}", err=True)
+        click.echo(f"{output}: {describe_picture(comparison, count)}", err=True)
 
 
 def _picture(output: Path, inputs: Sequence[Path | None], *, force: bool) -> Path:

@@ -10,7 +10,7 @@ import click
 
 from hsal_bench.cli.common import FOLDER, datasets_option
 from hsal_bench.errors import UsageError
-from hsal_bench.options import listed
+from hsal_bench.options import split_list
 
 FIGURES = ("2", "3", "4", "5", "6", "12")
 FORMATS = ("pdf", "png")
@@ -72,11 +72,11 @@ def figures(
     records = read_records(paths or [Path("runs")])
     runs = [(record, file) for file, record in records.items()]
     # Here, because they import torch, which takes seconds.
-    from hsal_bench.report.figures.paper import Wanted, make
+    from hsal_bench.report.figures.paper import Wanted, draw_figures
     from hsal_bench.training import device as devices
 
     wanted = Wanted(numbers, suffixes, out, datasets, devices.resolve(device), seed)
-    drawn = [bool(files) for files in make(runs, wanted).values()]
+    drawn = [bool(files) for files in draw_figures(runs, wanted).values()]
     if not any(drawn) or (only and not all(drawn)):
         sys.exit(1)
 
@@ -87,7 +87,7 @@ def _choices(text: str, known: Sequence[str], option: str) -> list[str]:
     Raises:
         UsageError: the list is empty, or a member is unknown.
     """
-    choices = listed(text)
+    choices = split_list(text)
     if not choices:
         raise UsageError(f"{option} is empty: choose from {', '.join(known)}")
     if unknown := [choice for choice in choices if choice not in known]:

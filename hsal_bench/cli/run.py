@@ -148,7 +148,7 @@ def run(
         command=shlex.join(["hsal-bench", *sys.argv[1:]]),
         **options,
     )
-    requests.check_names(request)
+    requests.check_request(request)
     # Here, because they import torch, which takes seconds.
     from hsal_bench.runs import run as work
     from hsal_bench.runs.artifacts import report

@@ -17,7 +17,7 @@ from hsal_bench.cli.common import (
 )
 from hsal_bench.cli.output import force_option
 from hsal_bench.errors import UsageError
-from hsal_bench.options import listed
+from hsal_bench.options import split_list
 
 if TYPE_CHECKING:
     from hsal_bench.record.record import Record
@@ -64,7 +64,7 @@ def table(
     if everything and (names is not None or intervals):
         option = "--intervals" if names is None else "--metrics"
         raise UsageError(f"--all cannot be combined with {option}: drop one of the two")
-    metrics = listed(names or "")
+    metrics = split_list(names or "")
     if names is not None and not metrics:
         raise UsageError("--metrics is empty: name metrics, or drop it")
     form = form or format_of(output)

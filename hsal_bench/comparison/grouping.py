@@ -108,7 +108,7 @@ def caveats(record: Record) -> Iterator[str]:
         )
 
 
-def unhelped(runs: Sequence[Record]) -> str:
+def untrained_warning(runs: Sequence[Record]) -> str:
     """Return a warning about seeds whose best state is the untrained one; "" if none."""
     seeds = [str(run.seed) for run in runs if run.status == "ok" and run.selected_update == 0]
     warning = f"seed {', '.join(seeds)} tested at update 0: training did not help on validation"

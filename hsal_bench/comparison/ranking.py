@@ -20,7 +20,8 @@ from jaxtyping import Bool, Float, Int
 
 from hsal_bench.comparison import statistics
 from hsal_bench.errors import UsageError
-from hsal_bench.record.record import Record, unpack_correct
+from hsal_bench.record.correct import unpack_correct
+from hsal_bench.record.record import Record
 
 _BLOCK = 256  # pairs at a time: 20 MB for 10,000 images
 

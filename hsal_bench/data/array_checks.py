@@ -41,7 +41,7 @@ def check_classes(data: DataFile) -> str:
     return "; ".join(warnings) or "each occurs, and is trained if it is tested"
 
 
-def check_counts(data: DataFile) -> str:
+def check_counts_match(data: DataFile) -> str:
     """Counts match the labels."""
     for split, labels in _each(data, "labels"):
         counts = data.read(split, "counts")
@@ -133,7 +133,7 @@ def check_leaks_by_content(data: DataFile) -> str:
 CHECKS: dict[str, Callable[[DataFile], str]] = {
     "labels": check_labels,
     "classes": check_classes,
-    "counts": check_counts,
+    "counts": check_counts_match,
     "padding": check_padding,
     "objects": check_objects,
     "repeats": check_repeats,

@@ -69,7 +69,7 @@ def nonempty(overlaps: Sequence[Overlap]) -> list[Overlap]:
     return [overlap for overlap in overlaps if len(overlap.equal)]
 
 
-def summary(data: DataFile) -> str:
+def statement(data: DataFile) -> str:
     """Return a sentence on whether the splits share glyphs or photographs.
 
     Raises:

@@ -8,8 +8,6 @@ over no image) is null in the file; infinite numbers are refused.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -23,13 +21,12 @@ from hsal_bench.files import write_text
 from hsal_bench.hashes import check_sha256
 from hsal_bench.jsonio import typed
 from hsal_bench.record import validation
+from hsal_bench.record.correct import Correct
 from hsal_bench.record.environment import Environment, Git
 from hsal_bench.record.external_entry import Statement
 from hsal_bench.text import file_name
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from hsal_bench.data.file import DataFile
 
 RECORD_VERSION = 1
@@ -91,29 +88,6 @@ class Activation:
     def weak(self) -> bool:
         """Whether its accuracy is known and below 80 %: methods learn little on such a model."""
         return self.single_object_accuracy is not None and self.single_object_accuracy < 0.8
-
-
-@dataclass(frozen=True)
-class Correct:
-    """Which test examples were predicted exactly: bits, highest bit first, as base64."""
-
-    length: int
-    bits: str
-
-    def __post_init__(self) -> None:
-        try:
-            size = len(base64.b64decode(self.bits, validate=True))
-        except binascii.Error as error:
-            raise ValueError(f"bits is not base64 ({error})") from error
-        if size != -(-self.length // 8):
-            raise ValueError(f"bits has {size} bytes: wrong for {self.length} examples")
-
-    @property
-    def right(self) -> int:
-        """Number of examples that were predicted exactly."""
-        packed = base64.b64decode(self.bits)
-        # Without numpy, which is slow to import; the last byte may be longer than the examples.
-        return (int.from_bytes(packed, "big") >> 8 * len(packed) - self.length).bit_count()
 
 
 @dataclass(frozen=True)
@@ -284,19 +258,3 @@ def _text(path: Path) -> str:
     if path.stat().st_size > _LARGEST_FILE:
         raise UsageError(f"{path} is too large: the limit is {_LARGEST_FILE:,} bytes")
     return path.read_text(encoding="utf-8")
-
-
-def pack_correct(correct: np.ndarray) -> Correct:
-    """Return a bool array [N] in the form that a record stores."""
-    import numpy as np
-
-    bits = np.packbits(np.asarray(correct, dtype=bool))
-    return Correct(len(correct), base64.b64encode(bits.tobytes()).decode("ascii"))
-
-
-def unpack_correct(correct: Correct) -> np.ndarray:
-    """Return the bool array [N] that `pack_correct` packed."""
-    import numpy as np
-
-    packed = np.frombuffer(base64.b64decode(correct.bits), dtype=np.uint8)
-    return np.unpackbits(packed, count=correct.length).astype(bool)

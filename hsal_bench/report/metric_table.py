@@ -15,7 +15,7 @@ from hsal_bench.comparison.grouping import (
     activation_models,
     caveats,
     conditions,
-    unhelped,
+    untrained_warning,
 )
 from hsal_bench.comparison.ranking import Ranking
 from hsal_bench.errors import UsageError, suggest
@@ -111,7 +111,7 @@ def _note(row: MethodRow, seeds: set[int]) -> str:
     causes = dict.fromkeys(_lacking(row.runs, seeds))
     if repeated := sorted({run.seed for run in row.superseded}):
         causes[f"seed {', '.join(map(str, repeated))} run more than once: the latest counts"] = None
-    causes |= dict.fromkeys(filter(None, [unhelped(row.runs)]))
+    causes |= dict.fromkeys(filter(None, [untrained_warning(row.runs)]))
     causes |= dict.fromkeys(caveat for run in row.good for caveat in caveats(run))
     causes |= dict.fromkeys(_origin(run.stated) for run in row.runs if run.stated is not None)
     return "; ".join(causes)

@@ -18,7 +18,7 @@ from hsal_bench.report import metric_table, text_tables
 from hsal_bench.report.csv_text import csv_text
 from hsal_bench.report.figures import style
 from hsal_bench.report.figures.attention import attention_figure
-from hsal_bench.report.figures.glimpses import looks, pictured
+from hsal_bench.report.figures.glimpses import glimpses_of, rows_to_picture
 from hsal_bench.report.terminal import terminal
 from hsal_bench.text import one_line
 from hsal_bench.training.batches import ExampleSet
@@ -56,8 +56,8 @@ def write_per_class(
 
 
 def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path) -> None:
-    """Draw the method's glimpses on the test images that `pictured` selects, if it has a trace."""
-    glimpses = looks(method, test, data, pictured(test.counts.sum(1).cpu().numpy()))
+    """Draw a method's glimpses on the images that `rows_to_picture` selects, if it has a trace."""
+    glimpses = glimpses_of(method, test, data, rows_to_picture(test.counts.sum(1).cpu().numpy()))
     if glimpses is not None:
         style.save(attention_figure(glimpses), path)
 

@@ -26,7 +26,7 @@ FOLDER = "on"
 
 
 @contextmanager
-def opened(request: Request, data: DataFile) -> Iterator[list[DataFile]]:
+def open_datasets(request: Request, data: DataFile) -> Iterator[list[DataFile]]:
     """Yield the open datasets of `--eval-on`; missing ones are built.
 
     A dataset that is built has the config of the training data `data`, except what its name says.

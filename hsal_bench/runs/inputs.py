@@ -26,6 +26,7 @@ from hsal_bench.training.activations import Tuning
 from hsal_bench.training.batches import ExampleSet, example_set
 from hsal_bench.training.frozen import FrozenModel
 from hsal_bench.training.presets import Preset
+from hsal_bench.training.single_object import SingleObjectConfig
 
 
 @dataclass
@@ -104,7 +105,7 @@ class Inputs:
                 f"input size {self.input_size}: the model of --activation-model has its own"
             )
         updates = {preset.fine_tune.updates, preset.from_scratch.updates}
-        model = frozen.given(name, preset.backbone, self.data, updates)
+        model = frozen.find(name, preset.backbone, self.data, updates)
         if self.request.fine_tune_updates not in (None, model.updates):
             raise UsageError(
                 f"--fine-tune-updates {self.request.fine_tune_updates}: the published model has "
@@ -202,7 +203,7 @@ class Inputs:
         """Yield the fine-tuning of the activation model, with its dataset open."""
         request, preset = self.request, self.preset
         origin, weights = self._first_weights
-        config = activations.SingleObjectConfig(
+        config = SingleObjectConfig(
             backbone=preset.backbone,
             weights=weights,
             precision=preset.precision,

@@ -24,6 +24,7 @@ from hsal_bench.metrics.scores import METRICS_VERSION, correct
 from hsal_bench.options import as_config
 from hsal_bench.record import environment
 from hsal_bench.record import record as records
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.environment import Git
 from hsal_bench.record.predictions import counts_sha256
 from hsal_bench.record.record import DataSet, PeakMemory, Record
@@ -185,7 +186,7 @@ class RunLog:
             status="ok",
             reason="",
             metrics=result.metrics,
-            correct=records.pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
+            correct=pack_correct(correct(test.counts.cpu().numpy(), result.counts)),
             predictions_sha256=counts_sha256(result.counts),
             throughput_predict=len(test) / result.seconds,
             peak_memory_bytes=PeakMemory(

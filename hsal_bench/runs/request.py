@@ -165,7 +165,7 @@ def settings_of(method: str, settings: Mapping[str, str]) -> dict[str, str]:
     return for_all | own
 
 
-def check_names(request: Request) -> None:
+def check_request(request: Request) -> None:
     """Check a request without importing a method, so that a typo fails at once.
 
     Raises:

@@ -19,7 +19,7 @@ from hsal_bench.record.record import Record
 from hsal_bench.runs import recording
 from hsal_bench.runs import request as requests
 from hsal_bench.runs.bench import Bench, say
-from hsal_bench.runs.eval_on import opened
+from hsal_bench.runs.eval_on import open_datasets
 from hsal_bench.runs.methods import MethodRun, method_runs
 from hsal_bench.runs.request import Request
 from hsal_bench.training import backbones, checkpoint, presets
@@ -60,7 +60,7 @@ def run(request: Request) -> list[Record]:
         _refuse_wrong_models(bench, methods)
         _refuse_other_runs(bench, runs)
         require_intact(data)
-        with opened(request, data) as others:
+        with open_datasets(request, data) as others:
             return _run_all(bench, runs, others)
 
 

@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import click
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.schema import SPLITS
@@ -27,10 +26,8 @@ from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.locks import locked
-from hsal_bench.method.contract import Batch, Prediction, Setup, Task
-from hsal_bench.method.gradient import GradientConfig, GradientMethod
-from hsal_bench.metrics.multiset import counts_from_labels
-from hsal_bench.options import as_config, option
+from hsal_bench.method.contract import Setup, Task
+from hsal_bench.options import as_config
 from hsal_bench.progress import progress
 from hsal_bench.training import backbones, checkpoint, frozen, states
 from hsal_bench.training import device as devices
@@ -39,56 +36,14 @@ from hsal_bench.training import train as training
 from hsal_bench.training.batches import example_set
 from hsal_bench.training.blocks import is_intact, write_blocks
 from hsal_bench.training.frozen import FrozenModel
-from hsal_bench.training.presets import Budget, Precision, is_resnet34
+from hsal_bench.training.presets import Budget, is_resnet34
+from hsal_bench.training.single_object import SingleObject, SingleObjectConfig
 from hsal_bench.training.states import DamagedState
 
 HALF_MAX = 65504.0
 SMALLER = "use a smaller activation model, or --device cpu"
 SCORE = "overall_precision"
 """Share of images whose predicted label is correct; equals exact match for single objects."""
-
-
-@dataclass(frozen=True)
-class SingleObjectConfig(GradientConfig):
-    """Settings of the fine-tuning (not from the paper)."""
-
-    backbone: str = option("resnet34", "activation model")
-    weights: str | None = option(None, "file of pretrained weights; none: from scratch")
-    precision: Precision = option("float32", "arithmetic of the convolutions")
-    input_size: int | None = option(
-        None, "pixels of the backbone's input; none: the default", omit_default=True
-    )
-
-
-class SingleObject(GradientMethod):
-    """Classify single-object images; with several objects, one label at random per draw (P§5)."""
-
-    Config: ClassVar[type] = SingleObjectConfig
-    inputs: ClassVar[Literal["images", "activations"]] = "images"
-    capturable: ClassVar[bool] = True
-    network: backbones.ActivationModel
-
-    def build_network(self) -> nn.Module:
-        """Return the activation model with its classifier."""
-        weights = Path(self.config.weights) if self.config.weights else None
-        channels, classes = self.task.input_shape[0], self.task.num_classes
-        config = self.config
-        size = config.input_size
-        model = backbones.build(config.backbone, channels, classes, weights, config.precision, size)
-        return model.to(memory_format=torch.channels_last)
-
-    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return the cross-entropy on the first label, a random one because labels are shuffled."""
-        _, labels = batch.truth()
-        scores = self.network(batch.inputs)
-        return {"loss": functional.cross_entropy(scores, labels[:, 0], ignore_index=-1)}
-
-    def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
-        """Predict one object of the likeliest class."""
-        self.network.eval()
-        with torch.no_grad():
-            confidence, label = self.network(batch.inputs).softmax(1).max(1)
-        return Prediction(counts_from_labels(label[:, None], self.task.num_classes), confidence)
 
 
 @dataclass(frozen=True)
@@ -137,7 +92,7 @@ class Tuning:
     def done(self) -> FrozenModel | None:
         """Return the model if it exists and is intact."""
         try:
-            return frozen.intact(self.folder / "model.pt")
+            return frozen.read_intact(self.folder / "model.pt")
         except UsageError:
             return None
 
@@ -163,7 +118,7 @@ def fine_tune(tuning: Tuning, device: torch.device) -> FrozenModel:
                 click.echo(f"{error}; starting over", err=True)
                 checkpoint.remove(folder)
                 _train_model(tuning, device)
-        return frozen.intact(folder / "model.pt")
+        return frozen.read_intact(folder / "model.pt")
 
 
 def _discard_damaged(folder: Path) -> None:
@@ -171,7 +126,7 @@ def _discard_damaged(folder: Path) -> None:
     description = folder / "model.json"
     if description.exists():
         try:
-            frozen.intact(folder / "model.pt")
+            frozen.read_intact(folder / "model.pt")
         except UsageError as error:
             click.echo(f"{error}: fine-tuning again", err=True)
             description.unlink()

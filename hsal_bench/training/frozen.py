@@ -116,7 +116,7 @@ def _digest(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def intact(weights: Path) -> FrozenModel:
+def read_intact(weights: Path) -> FrozenModel:
     """Return the model of the file `weights`, whose content was checked against its hash.
 
     Raises:
@@ -198,7 +198,7 @@ def load(model: FrozenModel, data: DataFile, device: torch.device) -> backbones.
     return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
-def given(text: str, backbone: str, data: DataFile, updates: Collection[int] = ()) -> FrozenModel:
+def find(text: str, backbone: str, data: DataFile, updates: Collection[int] = ()) -> FrozenModel:
     """Return the checked model that `--activation-model` names: PUBLISHED, a file or a folder.
 
     updates: those of the preset's fine-tuning, to choose among several published models.

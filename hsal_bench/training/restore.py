@@ -33,7 +33,7 @@ class Trained:
 
 
 @contextmanager
-def trained(
+def restore_method(
     record: Record, folder: Path, datasets: Path, device: torch.device
 ) -> Iterator[Trained]:
     """Yield the trained method of `record`.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from hsal_bench.comparison.grouping import caveats, unhelped
+from hsal_bench.comparison.grouping import caveats, untrained_warning
 from hsal_bench.record.external_entry import Statement
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
@@ -113,7 +113,7 @@ def _problems(row: Row) -> Iterator[str]:
             f"{'is' if len(row.missing) == 1 else 'are'} missing (other methods have "
             f"{'it' if len(row.missing) == 1 else 'them'})"
         )
-    yield from filter(None, [unhelped(row.good)])
+    yield from filter(None, [untrained_warning(row.good)])
     yield from dict.fromkeys(caveat for record in row.good for caveat in caveats(record))
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.data.file import DataFile
 from hsal_bench.metrics import scores as metrics
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.environment import utc_now
-from hsal_bench.record.record import DataSet, Record, pack_correct
+from hsal_bench.record.record import DataSet, Record
 from hsal_bench.text import shown
 
 from .entry import Opened, opened_entry
 from .files import Refused
-from .rules import LONGEST, RULES, lines
+from .rules import LONGEST, RULES, problem_text
 from .scores import Scored
 from .statement import Submission
 
@@ -48,7 +49,7 @@ def check(
     except Refused as error:
         first, *others = NAMES
         skipped = [Check(name, SKIPPED, "the files cannot be read") for name in others]
-        return Outcome([Check(first, FAILED, lines(error.problems)), *skipped])
+        return Outcome([Check(first, FAILED, problem_text(error.problems)), *skipped])
 
 
 def _outcome(entry: Opened) -> Outcome:

@@ -18,7 +18,7 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.record.record import Record
 
-from .files import STATEMENT, Files, Refused, opened
+from .files import STATEMENT, Files, Refused, open_submission
 from .scores import Scored, score
 from .statement import Parsed, files_of, parse, unread
 
@@ -116,7 +116,7 @@ def opened_entry(
         UsageError: there is no such submission, or `open_intact` refuses the dataset file.
         Refused: none of its files can be read.
     """
-    with opened(path) as files:
+    with open_submission(path) as files:
         stated = _stated(files)
         data_file, not_found = (file, "") if file else _data_file(stated.data_set, find)
         if data_file is None:

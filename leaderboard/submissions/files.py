@@ -105,7 +105,7 @@ class Files:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Files]:
+def open_submission(path: Path) -> Iterator[Files]:
     """Yield the files of the submission `path`, a folder or a zip.
 
     Raises:

@@ -19,7 +19,7 @@ from hsal_bench.text import shown
 
 from .entry import Opened
 from .files import STATEMENT
-from .scores import Scored, comparable, copies, predictions_files, twins, undecided
+from .scores import Scored, comparable, copies, duplicate_seeds, predictions_files, undecided
 from .statement import files_of
 
 LONGEST = 500
@@ -29,7 +29,7 @@ _EXACT = 1e-9
 _BELOW = "\n" + " " * 9
 
 
-def lines(problems: Sequence[str]) -> str:
+def problem_text(problems: Sequence[str]) -> str:
     """Return problems as text, below each other if there are several."""
     texts = [shown(problem, LONGEST) for problem in problems]
     return _BELOW.join([f"{len(texts)} problems", *texts] if len(texts) > 1 else texts)
@@ -38,7 +38,7 @@ def lines(problems: Sequence[str]) -> str:
 def _refuse(problems: Sequence[str]) -> None:
     """Raise Failed with all problems, if there are any."""
     if problems:
-        raise Failed(lines(problems))
+        raise Failed(problem_text(problems))
 
 
 def _files(entry: Opened) -> str:
@@ -131,7 +131,7 @@ def _wrong_claims(claimed: Mapping[str, Decimal], seeds: Mapping[int, Scored]) -
 def _copies(entry: Opened) -> str:
     """The predictions are not those of another seed or method."""
     seeds = entry.seeds()
-    _refuse(list(twins(seeds)))
+    _refuse(list(duplicate_seeds(seeds)))
     others = comparable(
         entry.field("method"), seeds, entry.predicted().header.content_sha256, entry.known
     )

@@ -16,8 +16,9 @@ import numpy as np
 from hsal_bench.checking import LISTED
 from hsal_bench.data.file import DataFile
 from hsal_bench.metrics import scores as metrics
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.predictions import BadPredictions, counts_sha256, parse_predictions
-from hsal_bench.record.record import Record, pack_correct
+from hsal_bench.record.record import Record
 
 from .files import STATEMENT, Files, Refused
 
@@ -79,7 +80,7 @@ def comparable(
     }
 
 
-def twins(seeds: Mapping[int, Scored]) -> Iterator[str]:
+def duplicate_seeds(seeds: Mapping[int, Scored]) -> Iterator[str]:
     """Yield a problem for each seed with the same predictions as an earlier seed."""
     first: dict[str, int] = {}
     for seed, scored in seeds.items():

@@ -15,14 +15,8 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.record.record import (
-    Activation,
-    Correct,
-    DataSet,
-    Environment,
-    Record,
-    write_record,
-)
+from hsal_bench.record.correct import Correct
+from hsal_bench.record.record import Activation, DataSet, Environment, Record, write_record
 
 MODEL, CONTENT = "cd" * 32, "ab" * 32
 

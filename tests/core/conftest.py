@@ -27,9 +27,10 @@ from hsal_bench.data.schema import (
 )
 from hsal_bench.errors import UsageError
 from hsal_bench.options import as_json, option
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.environment import Environment
 from hsal_bench.record.external_entry import Statement
-from hsal_bench.record.record import Activation, DataSet, Record, pack_correct
+from hsal_bench.record.record import Activation, DataSet, Record
 
 SIDE, K, CLASSES = 12, 3, 3
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")

@@ -20,7 +20,7 @@ from hsal_bench import registry
 from hsal_bench.method.contract import Batch, Setup, Task
 from hsal_bench.method.cuda_graph import WARM_UP
 from hsal_bench.method.load import load_method
-from hsal_bench.training import activations, backbones
+from hsal_bench.training import backbones, single_object
 
 CLASSES, OBJECTS, SIZE = 4, 2, 8
 SHAPES = {"activations": (6, 3, 3), "images": (3, 32, 32)}
@@ -34,8 +34,8 @@ def subjects() -> Iterator[tuple[str, Any, Any]]:
             yield name, cls, cls.Config()
     for backbone in backbones.BACKBONES:
         for precision in ("float32", "bfloat16"):
-            config = activations.SingleObjectConfig(backbone=backbone, precision=precision)
-            yield f"{backbone} {precision}", activations.SingleObject, config
+            config = single_object.SingleObjectConfig(backbone=backbone, precision=precision)
+            yield f"{backbone} {precision}", single_object.SingleObject, config
 
 
 def batch(inputs: str, device: str, *, labelled: bool = True) -> Batch:

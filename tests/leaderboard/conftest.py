@@ -13,9 +13,10 @@ import pytest
 from hsal_bench.cli import main as cli
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout
 from hsal_bench.leaderboard.page.sections import Entry
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.environment import Environment, Git
 from hsal_bench.record.external_entry import Statement
-from hsal_bench.record.record import Activation, DataSet, Record, pack_correct
+from hsal_bench.record.record import Activation, DataSet, Record
 
 IMAGES = 400
 ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")

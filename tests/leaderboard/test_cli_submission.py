@@ -9,7 +9,8 @@ import zipfile
 import pytest
 
 from hsal_bench.leaderboard.submissions import scores
-from hsal_bench.record.record import read_record, unpack_correct, write_record
+from hsal_bench.record.correct import unpack_correct
+from hsal_bench.record.record import read_record, write_record
 from hsal_bench.report import metric_table
 
 IMAGES = 20

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from hsal_bench.data import fingerprints, leaks
 from hsal_bench.data import names as dataset_names
-from hsal_bench.data.cards import provenance
+from hsal_bench.data.cards import provenance as provenances
 from hsal_bench.data.cards.composition import compositions
-from hsal_bench.data.cards.provenance import Background
+from hsal_bench.data.cards.provenance import Provenance
 from hsal_bench.data.cards.sections import findings, tables
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.generator import About, load_generator
@@ -43,24 +43,24 @@ def card(data: DataFile) -> str:
     Raises:
         UsageError: an array cannot be decoded.
     """
-    header, background = data.header, provenance.of_config(data.header.config)
+    header, provenance = data.header, provenances.of_config(data.header.config)
     measured = compositions(data)
     return document(
         f"# {header.name}",
-        summary(data, background.about),
-        _facts(data, background.about),
+        description(data, provenance.about),
+        _facts(data, provenance.about),
         section("What it is for", USE),
-        _creation(background, header.notes),
-        *tables(measured, header.class_names, leaks.summary(data)),
+        _creation(provenance, header.notes),
+        *tables(measured, header.class_names, leaks.statement(data)),
         section("Measured biases", "Of `train`:", bullets(findings(measured, header.class_names))),
-        *_about(background.about),
-        section("Licence", _licence(header.license, background.about)),
+        *_about(provenance.about),
+        section("Licence", _licence(header.license, provenance.about)),
         section("Citation", header.citation),
         section("Reading the file", _reading(data)),
     )
 
 
-def outline(name: str, path: Path) -> str:
+def unbuilt_card(name: str, path: Path) -> str:
     """Return the card of a dataset whose file does not exist yet, without the measured part.
 
     name: a generator's or one of its variations'. path: where the file would be.
@@ -73,14 +73,14 @@ def outline(name: str, path: Path) -> str:
         raise UsageError(f"no dataset {name!r}: {dataset_names.unknown(name)}")
     own, spec = match
     generator = load_generator(own)
-    background = provenance.of_spec(own, spec)
-    about = background.about
-    build = shlex.join([*shlex.split(background.command), "--out", str(path.parent)])
+    provenance = provenances.of_spec(own, spec)
+    about = provenance.about
+    build = shlex.join([*shlex.split(provenance.command), "--out", str(path.parent)])
     return document(
         f"# {path.stem}",
         about.summary if about else f"{generator.summary}.",
         section("What it is for", USE),
-        _creation(background, ()),
+        _creation(provenance, ()),
         section(
             "Composition",
             f"This is measured from the file {path}, which does not exist yet. Run `{build}` to "
@@ -91,7 +91,7 @@ def outline(name: str, path: Path) -> str:
     )
 
 
-def summary(data: DataFile, about: About | None) -> str:
+def description(data: DataFile, about: About | None) -> str:
     """Return a paragraph that describes the dataset."""
     sizes = data.layout.sizes
     each = ", ".join(f"{sizes[split]:,} {split}" for split in SPLITS)
@@ -123,13 +123,13 @@ def _texts(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return table(header, rows, left=header)
 
 
-def _creation(background: Background, notes: Sequence[str]) -> str:
+def _creation(provenance: Provenance, notes: Sequence[str]) -> str:
     return section(
         "How it was created",
-        f"```sh\n{background.command}\n```" if background.command else "",
-        f"Only its options are known: {background.missing}." if background.missing else "",
-        numbered(background.about.made) if background.about else "",
-        _texts(("option", "value", "meaning"), background.options),
+        f"```sh\n{provenance.command}\n```" if provenance.command else "",
+        f"Only its options are known: {provenance.missing}." if provenance.missing else "",
+        numbered(provenance.about.made) if provenance.about else "",
+        _texts(("option", "value", "meaning"), provenance.options),
         f"Notes from its creation:\n\n{bullets(notes)}" if notes else "",
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from hsal_bench.data import leaks
 from hsal_bench.data.cards import provenance
-from hsal_bench.data.cards.card import ARRAYS, USE, summary
+from hsal_bench.data.cards.card import ARRAYS, USE, description
 from hsal_bench.data.cards.composition import compositions
 from hsal_bench.data.cards.sections import findings
 from hsal_bench.data.file import DataFile
@@ -93,7 +93,7 @@ def _document(
         "@type": "sc:Dataset",
         "conformsTo": list(_VERSIONS),
         "name": header.name,
-        "description": summary(data, about),
+        "description": description(data, about),
         "license": about.license_url if about and about.license_url else header.license,
         **published,
         "creator": {"@type": "sc:Organization", "name": "hsal-bench"},

@@ -19,7 +19,7 @@ from hsal_bench.options import as_text, from_json
 
 
 @dataclass(frozen=True)
-class Background:
+class Provenance:
     """The provenance of one dataset.
 
     command: generates it, "" if its generator is not installed. options: (name, value, meaning).
@@ -32,23 +32,23 @@ class Background:
     about: About | None = None
 
 
-def of_config(config: Mapping[str, Any]) -> Background:
-    """Return the background of a dataset file whose header has `config`."""
+def of_config(config: Mapping[str, Any]) -> Provenance:
+    """Return the provenance of a dataset file whose header has `config`."""
     fields = dict(config)
     name = fields.pop("generator", None)
     options = tuple((field, _plain(value), "") for field, value in fields.items())
     if name is None:
-        return Background("", options, "its config names no generator")
+        return Provenance("", options, "its config names no generator")
     if name not in registry.names(registry.GENERATORS):
-        return Background("", options, f"its generator {name!r} is not installed")
+        return Provenance("", options, f"its generator {name!r} is not installed")
     try:
         return of_spec(name, from_json(type(load_generator(name).defaults), fields, name))
     except UsageError as error:
-        return Background("", options, f"its generator {name!r} failed ({error})")
+        return Provenance("", options, f"its generator {name!r} failed ({error})")
 
 
-def of_spec(name: str, spec: Any) -> Background:
-    """Return the background of the dataset `spec` of the generator `name`.
+def of_spec(name: str, spec: Any) -> Provenance:
+    """Return the provenance of the dataset `spec` of the generator `name`.
 
     Raises:
         UsageError: no such generator, or it cannot be imported.
@@ -59,7 +59,7 @@ def of_spec(name: str, spec: Any) -> Background:
         for field in dataclasses.fields(spec)
     )
     about = generator.about(spec) if hasattr(generator, "about") else None
-    return Background(_command(name, generator.defaults, spec), options, about=about)
+    return Provenance(_command(name, generator.defaults, spec), options, about=about)
 
 
 def _command(name: str, defaults: Any, spec: Any) -> str:

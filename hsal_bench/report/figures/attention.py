@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsal_bench.report.figures import style
-from hsal_bench.report.figures.glimpses import Looks
+from hsal_bench.report.figures.glimpses import Glimpses
 from hsal_bench.report.figures.style import FONT, SMALL, TWO_COLUMNS
 
 if TYPE_CHECKING:
@@ -79,28 +79,28 @@ class _Page:
         self.figure.text(x, y, text, **{"fontsize": FONT, "va": "top", **options})
 
 
-def attention_figure(looks: Looks, per_row: int = 3) -> Figure:
+def attention_figure(glimpses: Glimpses, per_row: int = 3) -> Figure:
     """Return a figure with one block per image: a column per meta-step, a row per map.
 
     It is two columns of a page wide, with at most `per_row` images side by side. The glimpses are
     marked on the priority map and on the image.
     """
-    blocks = [_block(looks, number) for number in range(len(looks.images))]
+    blocks = [_block(glimpses, number) for number in range(len(glimpses.images))]
     with style.drawing():
-        return _figure(blocks, looks.names, looks.trace.glimpses.shape[2], per_row)
+        return _figure(blocks, glimpses.names, glimpses.trace.glimpses.shape[2], per_row)
 
 
-def _block(looks: Looks, number: int) -> _Block:
-    labels, trace = looks.labels(number), looks.trace
+def _block(glimpses: Glimpses, number: int) -> _Block:
+    labels, trace = glimpses.labels(number), glimpses.trace
     steps = len(labels)
     maps = (trace.S_t, trace.masks, trace.priority)
     return _Block(
-        looks.images[number],
+        glimpses.images[number],
         labels,
         tuple(tuple(cells) for cells in trace.glimpses[number, :steps].tolist()),
         tuple(values[number, :steps].float().cpu().numpy() for values in maps),
-        f"true {style.multiset(looks.truths[number], looks.names)}",
-        looks.verdict(number),
+        f"true {style.multiset(glimpses.truths[number], glimpses.names)}",
+        glimpses.verdict(number),
     )
 
 
@@ -165,7 +165,7 @@ def _draw_block(
 
 
 def _show_image(axis: Axes, image: np.ndarray) -> None:
-    axis.imshow(style.shown(image), cmap="gray", vmin=0, vmax=255)
+    axis.imshow(style.as_pixels(image), cmap="gray", vmin=0, vmax=255)
 
 
 def _mark_glimpses(axis: Axes, shape: tuple[int, ...], block: _Block, t: int, cell: float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from hsal_bench.comparison import grouping
 from hsal_bench.record.record import Record
 from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY
-from hsal_bench.report.figures.glimpses import Looks
+from hsal_bench.report.figures.glimpses import Glimpses
 from hsal_bench.report.figures.limits import Limit
 from hsal_bench.text import shown
 
@@ -39,23 +39,23 @@ def of_curves(metric: str, runs: Sequence[tuple[Record, Path]]) -> str:
     return " ".join(text) + "\n\n" + list_records(runs)
 
 
-def of_looks(
-    looks: Looks, rows: np.ndarray, run: tuple[Record, Path], seed: int, out_of: int
+def of_glimpses(
+    glimpses: Glimpses, rows: np.ndarray, run: tuple[Record, Path], seed: int, out_of: int
 ) -> str:
     """Return the caption of a picture of a method's glimpses of the test images `rows`.
 
     seed: of the choice of images. out_of: the number of runs to choose from.
     """
     record, _ = run
-    label, glimpses = grouping.label(record), looks.trace.glimpses.shape[2]
-    right = sum(looks.verdict(number) == "right" for number in range(len(rows)))
+    label, k = grouping.label(record), glimpses.trace.glimpses.shape[2]
+    right = sum(glimpses.verdict(number) == "right" for number in range(len(rows)))
     numbers = ", ".join(f"{row}" for row in rows)
     share = record.metrics["exact_match"]
     text = [
         f"How {label} (seed {record.seed}) looks at {len(rows)} test images of "
         f"{record.data_set.name}. Each column is a step: the remaining saliency map S_t, the "
         "attention mask M_t, the priority map P_t, the image, and the label predicted. The "
-        f"{'glimpsed cell is' if glimpses == 1 else f'{glimpses} glimpsed cells are'} marked on "
+        f"{'glimpsed cell is' if k == 1 else f'{k} glimpsed cells are'} marked on "
         "the priority map and on the image. All maps have the same scale, from 0 to 1.",
         f"The images are numbers {numbers} of the test split, in the order shown, chosen with seed "
         f"{seed} to have few to many objects and to show right and wrong predictions, not in "
@@ -66,7 +66,7 @@ def of_looks(
 
 
 def of_limit(limit: Limit, run: tuple[Record, Path], out_of: int) -> str:
-    """Return the caption of a picture of a limit of the saliency map; out_of: as in `of_looks`."""
+    """Return the caption of a picture of a limit of the saliency map; out_of: see `of_glimpses`."""
     record, _ = run
     numbers = ", ".join(f"{row}" for row in limit.rows)
     text = [

@@ -91,7 +91,7 @@ def save(sheet: Image.Image, path: Path, form: str) -> None:
 
 def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Image:
     _, height, width = example.image.shape
-    picture = Image.fromarray(style.shown(example.image)).convert("RGB")
+    picture = Image.fromarray(style.as_pixels(example.image)).convert("RGB")
     picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
     size = min(max(11, 7 * scale), 28)
     for label, box in zip(example.labels, example.boxes, strict=False):

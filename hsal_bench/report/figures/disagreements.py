@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from hsal_bench.comparison.pairwise import Comparison, SourceOutcome
+from hsal_bench.comparison.two_sources import Comparison, SourceOutcome
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.report.figures import style
@@ -38,7 +38,7 @@ def comparison_picture(comparison: Comparison, count: int) -> Image.Image:
             ]
             for row in rows
         ]
-        title = f"A: {a}   B: {b}   on {comparison.data_set}: {drawn(comparison, count)}"
+        title = f"A: {a}   B: {b}   on {comparison.data_set}: {describe_picture(comparison, count)}"
         return contact_sheet(data, comparison.split, rows.tolist(), title=title, lines=lines)
 
 
@@ -53,7 +53,7 @@ def differing(comparison: Comparison, count: int) -> np.ndarray:
     return np.sort(np.concatenate([only_a[: count - of_b], only_b[:of_b]]))
 
 
-def drawn(comparison: Comparison, count: int) -> str:
+def describe_picture(comparison: Comparison, count: int) -> str:
     """Return in words which images `comparison_picture` draws, and out of how many."""
     rows, result = differing(comparison, count), comparison.result
     of_a = int(comparison.outcomes[0].right[rows].sum())

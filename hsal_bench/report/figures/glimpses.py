@@ -19,7 +19,7 @@ PICTURED = 6
 
 
 @dataclass(frozen=True)
-class Looks:
+class Glimpses:
     """Some test images and a method's predictions for them.
 
     images: uint8 [B, C, H, W]. truths: the true labels of each. names: of the classes; the next
@@ -41,14 +41,16 @@ class Looks:
         return verdict(self.truths[number], predicted, self.names)
 
 
-def looks(method: Method, test: ExampleSet, data: DataFile, rows: np.ndarray) -> Looks | None:
+def glimpses_of(
+    method: Method, test: ExampleSet, data: DataFile, rows: np.ndarray
+) -> Glimpses | None:
     """Return the method's glimpses of the rows [B] of the test split; None without a trace."""
     batch = Batch(test.rows(torch.from_numpy(rows).to(test.inputs.device)))
     trace = method.predict(batch, trace=True).trace
     if trace is None:
         return None
     truths = [[int(y) for y in row if y >= 0] for row in data.rows("test", "labels", rows)]
-    return Looks(data.rows("test", "images", rows), truths, trace, data.header.class_names)
+    return Glimpses(data.rows("test", "images", rows), truths, trace, data.header.class_names)
 
 
 def verdict(truth: Iterable[int], predicted: Iterable[int], names: Sequence[str]) -> str:
@@ -56,12 +58,12 @@ def verdict(truth: Iterable[int], predicted: Iterable[int], names: Sequence[str]
     true, guessed = Counter(truth), Counter(predicted)
     parts = {"missing": true - guessed, "extra": guessed - true}
     differences = [
-        f"{word} {style.listed(rest.elements(), names)}" for word, rest in parts.items() if rest
+        f"{word} {style.label_list(rest.elements(), names)}" for word, rest in parts.items() if rest
     ]
     return "; ".join(differences) or "right"
 
 
-def pictured(objects: np.ndarray) -> np.ndarray:
+def rows_to_picture(objects: np.ndarray) -> np.ndarray:
     """Return at most six rows to picture, chosen by the numbers of objects [N].
 
     Cardinalities are spread from the fewest to the most objects, with the first image of each.
@@ -77,7 +79,9 @@ def pictured(objects: np.ndarray) -> np.ndarray:
     return np.array([*rows[::2], *rows[1::2]])
 
 
-def drawn(objects: np.ndarray, right: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+def choose_rows(
+    objects: np.ndarray, right: np.ndarray, wanted: np.ndarray, seed: int
+) -> np.ndarray:
     """Return random rows for the places of a grid, row by row, chosen with `seed`.
 
     objects: int [N]. right: bool [N]. wanted: bool [R, C], whether the image at that place should

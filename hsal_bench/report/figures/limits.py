@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,8 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The raw saliency S of a complete test split, the predicted counts, and the split."""
+class SplitPrediction:
+    """The raw saliency S of a test split, the predicted counts, and the split."""
 
     S: Float[Tensor, "images h w"]
     counts: Int[Tensor, "images classes"]
@@ -47,7 +48,11 @@ class Limit:
     extent: str
 
 
-def seen(method: Method, test: ExampleSet) -> Seen | None:
+Choice = Callable[[SplitPrediction], Limit]
+"""A limit: a function that chooses the images that show it."""
+
+
+def predict_split(method: Method, test: ExampleSet) -> SplitPrediction | None:
     """Return the saliency and predictions of a test split; None without a trace."""
     maps, counts = [], []
     for _, batch in evaluation_batches(test, BATCH_SIZE):
@@ -56,21 +61,21 @@ def seen(method: Method, test: ExampleSet) -> Seen | None:
             return None
         maps.append(prediction.trace.saliency.float())
         counts.append(prediction.counts)
-    return Seen(torch.cat(maps), torch.cat(counts), test)
+    return SplitPrediction(torch.cat(maps), torch.cat(counts), test)
 
 
-def crowded(seen: Seen) -> Limit:
+def crowded(prediction: SplitPrediction) -> Limit:
     """Return images with several objects in the cell of highest saliency (figure 3).
 
     An object is in a cell to the extent that its box covers it. Images are ranked by the second
     largest cover of that cell, ties by number.
     """
-    cover = _cover_of_top(seen)
+    cover = _cover_of_top(prediction)
     second = functional.pad(cover, (0, 1)).sort(1, descending=True)[0][:, 1]
     rows = _highest(second)
-    several, many = second > 0, seen.objects.sum(1) > 1
-    right = (seen.counts == seen.test.counts).all(1)
-    h, w = seen.S.shape[1:]
+    several, many = second > 0, prediction.objects.sum(1) > 1
+    right = (prediction.counts == prediction.test.counts).all(1)
+    h, w = prediction.S.shape[1:]
     return Limit(
         rows.cpu().numpy(),
         (cover[rows] > 0).cpu().numpy(),
@@ -84,16 +89,16 @@ def crowded(seen: Seen) -> Limit:
     )
 
 
-def faint(seen: Seen) -> Limit:
+def faint(prediction: SplitPrediction) -> Limit:
     """Return images with an object that is less salient than its surroundings (figure 4).
 
     The salience of an object is the highest S of the cells with their centre in its box; that of
     its surroundings is the highest S of the adjacent cells. Objects of a class that is predicted
     too rarely are shown, one per image, lowest ratio first.
     """
-    ratio, known = _relative_salience(seen)
-    lacking = (seen.test.counts - seen.counts).clamp_min(0)
-    missed = (lacking.gather(1, seen.test.labels.clamp_min(0)) > 0) & known
+    ratio, known = _relative_salience(prediction)
+    lacking = (prediction.test.counts - prediction.counts).clamp_min(0)
+    missed = (lacking.gather(1, prediction.test.labels.clamp_min(0)) > 0) & known
     low, high = known & (ratio < 1), known & (ratio >= 1)
     score, worst = torch.where(missed & low, 1 - ratio, 0.0).max(1)
     rows = _highest(score)
@@ -112,14 +117,14 @@ def faint(seen: Seen) -> Limit:
     )
 
 
-def _cover_of_top(seen: Seen) -> Float[Tensor, "images objects"]:
+def _cover_of_top(prediction: SplitPrediction) -> Float[Tensor, "images objects"]:
     """Return the share of the most salient cell that each object's box covers, in [0, 1]."""
-    (height, width), (h, w) = seen.test.image_size, seen.S.shape[1:]
-    top = seen.S.flatten(1).argmax(1)[:, None]
-    x0, y0, x1, y1 = seen.test.boxes.unbind(2)
+    (height, width), (h, w) = prediction.test.image_size, prediction.S.shape[1:]
+    top = prediction.S.flatten(1).argmax(1)[:, None]
+    x0, y0, x1, y1 = prediction.test.boxes.unbind(2)
     across = _overlap(x0 * w / width, x1 * w / width, top % w)
     down = _overlap(y0 * h / height, y1 * h / height, top // w)
-    return across * down * seen.objects
+    return across * down * prediction.objects
 
 
 def _overlap(start: Tensor, stop: Tensor, cell: Tensor) -> Tensor:
@@ -127,16 +132,16 @@ def _overlap(start: Tensor, stop: Tensor, cell: Tensor) -> Tensor:
 
 
 def _relative_salience(
-    seen: Seen,
+    prediction: SplitPrediction,
 ) -> tuple[Float[Tensor, "images objects"], Bool[Tensor, "images objects"]]:
     """Return each object's salience relative to its surroundings, and where it is defined."""
-    grid = seen.S.shape[1:]
-    inside = cells_in_boxes(seen.test.boxes, seen.test.image_size, (grid[0], grid[1]))
+    grid = prediction.S.shape[1:]
+    inside = cells_in_boxes(prediction.test.boxes, prediction.test.image_size, (grid[0], grid[1]))
     within = inside.unflatten(2, grid).float()
     around = (functional.max_pool2d(within, 3, 1, 1) - within).flatten(2) > 0
-    S = seen.S.flatten(1)[:, None]
+    S = prediction.S.flatten(1)[:, None]
     own, others = (torch.where(cells, S, 0.0).amax(2) for cells in (inside, around))
-    return own / others.clamp_min(1e-6), seen.objects & inside.any(2) & around.any(2)
+    return own / others.clamp_min(1e-6), prediction.objects & inside.any(2) & around.any(2)
 
 
 def _highest(scores: Float[Tensor, " images"]) -> Int[Tensor, " rows"]:

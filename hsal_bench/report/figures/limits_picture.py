@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hsal_bench.report.figures import style
-from hsal_bench.report.figures.glimpses import Looks
+from hsal_bench.report.figures.glimpses import Glimpses
 from hsal_bench.report.figures.limits import SHOWN
 from hsal_bench.report.figures.style import TWO_COLUMNS
 
@@ -24,7 +24,7 @@ _LETTERS = 34
 """Of a line above an image and its map."""
 
 
-def limits_figure(looks: Looks, boxes: np.ndarray, marked: np.ndarray) -> Figure:
+def limits_figure(glimpses: Glimpses, boxes: np.ndarray, marked: np.ndarray) -> Figure:
     """Return a figure of each image next to its saliency map, two columns of a page wide.
 
     boxes: int [B, K, 4] in pixels (x0, y0, x1, y1, half-open). marked: bool [B, K], the objects to
@@ -32,16 +32,16 @@ def limits_figure(looks: Looks, boxes: np.ndarray, marked: np.ndarray) -> Figure
     """
     from matplotlib.figure import Figure
 
-    saliency = looks.trace.saliency.float().cpu().numpy()
+    saliency = glimpses.trace.saliency.float().cpu().numpy()
     with style.drawing():
         figure = Figure(figsize=(TWO_COLUMNS, 1.75), layout="constrained")
         axes = figure.subplots(1, 3 * SHOWN - 1, width_ratios=[1, 1, 0.08] * (SHOWN - 1) + [1, 1])
         for axis in (*axes[2::3], *axes[3 * len(saliency) :]):
             axis.set_visible(False)
         for k, S in enumerate(saliency):
-            image, pair = looks.images[k], axes[3 * k : 3 * k + 2]
-            _heading(pair[0], looks, k)
-            pair[0].imshow(style.shown(image), cmap="gray", vmin=0, vmax=255)
+            image, pair = glimpses.images[k], axes[3 * k : 3 * k + 2]
+            _heading(pair[0], glimpses, k)
+            pair[0].imshow(style.as_pixels(image), cmap="gray", vmin=0, vmax=255)
             pair[1].imshow(S, cmap=style.MAP)
             sizes = np.array([image.shape[1:], S.shape])
             for axis, size in zip(pair, sizes, strict=True):
@@ -52,9 +52,9 @@ def limits_figure(looks: Looks, boxes: np.ndarray, marked: np.ndarray) -> Figure
     return figure
 
 
-def _heading(axis: Axes, looks: Looks, number: int) -> None:
-    verdict = looks.verdict(number)
-    truth = f"true {style.multiset(looks.truths[number], looks.names)}"
+def _heading(axis: Axes, glimpses: Glimpses, number: int) -> None:
+    verdict = glimpses.verdict(number)
+    truth = f"true {style.multiset(glimpses.truths[number], glimpses.names)}"
     texts = (truth, f"{style.MARKS[verdict == 'right']} {verdict}")
     lines = [line for text in texts for line in textwrap.wrap(text, _LETTERS)]
     axis.set_title("\n".join(lines), loc="left", pad=3)

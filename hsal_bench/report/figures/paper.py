@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,25 +14,29 @@ import torch
 
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder, write_text
-from hsal_bench.record.record import Record, unpack_correct
+from hsal_bench.record.correct import unpack_correct
+from hsal_bench.record.record import Record
 from hsal_bench.report.figures import captions, limits, style
 from hsal_bench.report.figures.attention import attention_figure
 from hsal_bench.report.figures.curves import MACRO_F1, SALIENCY, curves, curves_figure
-from hsal_bench.report.figures.glimpses import drawn, looks
+from hsal_bench.report.figures.glimpses import choose_rows, glimpses_of
 from hsal_bench.report.figures.limits_picture import limits_figure
 from hsal_bench.report.rows import digits
 from hsal_bench.text import one_line
 from hsal_bench.training import checkpoint
 from hsal_bench.training import train as training
-from hsal_bench.training.restore import Trained, trained
+from hsal_bench.training.restore import Trained, restore_method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVES = {5: SALIENCY, 6: MACRO_F1}
-LOOKS = {2: ((True, True, False),), 12: ((True,) * 4, (True,) * 4, (False,) * 4)}
+GLIMPSES = {2: ((True, True, False),), 12: ((True,) * 4, (True,) * 4, (False,) * 4)}
 """Whether the images in each row should be predicted right."""
-LIMITS: dict[int, Callable[[limits.Seen], limits.Limit]] = {3: limits.crowded, 4: limits.faint}
+LIMITS: dict[int, limits.Choice] = {
+    3: limits.crowded,
+    4: limits.faint,
+}
 
 T = TypeVar("T")
 RecordedRun = tuple[Record, Path]
@@ -51,7 +55,7 @@ class Wanted:
     seed: int
 
 
-def make(runs: Sequence[RecordedRun], wanted: Wanted) -> dict[int, list[Path]]:
+def draw_figures(runs: Sequence[RecordedRun], wanted: Wanted) -> dict[int, list[Path]]:
     """Write the figures of each dataset with captions; return the files of each number.
 
     FIGURE.txt is next to FIGURE.pdf. Figures that cannot be drawn are reported; the rest are drawn.
@@ -103,10 +107,10 @@ def _figure(number: int, runs: Sequence[RecordedRun], wanted: Wanted) -> tuple[F
     candidates = _with_states(runs)
     run = max(candidates, key=lambda run: _validated(run[0]))
     record, path = run
-    with trained(record, path.parent, wanted.datasets, wanted.device) as it:
+    with restore_method(record, path.parent, wanted.datasets, wanted.device) as it:
         if number in LIMITS:
             return _limit(LIMITS[number], it, run, len(candidates))
-        return _looks(np.array(LOOKS[number]), it, run, len(candidates), wanted.seed)
+        return _glimpses(np.array(GLIMPSES[number]), it, run, len(candidates), wanted.seed)
 
 
 def _curves(metric: str, runs: Sequence[RecordedRun]) -> tuple[Figure, str]:
@@ -114,25 +118,28 @@ def _curves(metric: str, runs: Sequence[RecordedRun]) -> tuple[Figure, str]:
     return figure, captions.of_curves(metric, [run for run in runs if curves([run[0]], metric)])
 
 
-def _looks(
+def _glimpses(
     places: np.ndarray, it: Trained, run: RecordedRun, out_of: int, seed: int
 ) -> tuple[Figure, str]:
     record, _ = run
     assert record.correct is not None
     objects = it.test.counts.sum(1).cpu().numpy()
-    rows = drawn(objects, unpack_correct(record.correct), places, seed)
-    glimpses = _traced(looks(it.method, it.test, it.data, rows), run)
-    caption = captions.of_looks(glimpses, rows, run, seed, out_of)
+    rows = choose_rows(objects, unpack_correct(record.correct), places, seed)
+    glimpses = _traced(glimpses_of(it.method, it.test, it.data, rows), run)
+    caption = captions.of_glimpses(glimpses, rows, run, seed, out_of)
     return attention_figure(glimpses, places.shape[1]), caption
 
 
 def _limit(
-    choose: Callable[[limits.Seen], limits.Limit], it: Trained, run: RecordedRun, out_of: int
+    choose: limits.Choice,
+    it: Trained,
+    run: RecordedRun,
+    out_of: int,
 ) -> tuple[Figure, str]:
-    limit = choose(_traced(limits.seen(it.method, it.test), run))
+    limit = choose(_traced(limits.predict_split(it.method, it.test), run))
     if not len(limit.rows):
         raise UsageError(f"no test image of {run[0].data_set.name} shows this limit")
-    glimpses = _traced(looks(it.method, it.test, it.data, limit.rows), run)
+    glimpses = _traced(glimpses_of(it.method, it.test, it.data, limit.rows), run)
     boxes = it.data.rows("test", "boxes", limit.rows)
     return limits_figure(glimpses, boxes, limit.marked), captions.of_limit(limit, run, out_of)
 

@@ -112,16 +112,16 @@ def ems(text: str) -> float:
     return font(100).getlength(text) / 100
 
 
-def shown(image: np.ndarray) -> np.ndarray:
+def as_pixels(image: np.ndarray) -> np.ndarray:
     """Return an image uint8 [C, H, W] for drawing: [H, W] if grey, else [H, W, C]."""
     return image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
 
 
 def multiset(labels: Iterable[int], names: Sequence[str]) -> str:
     """Return the text of a multiset: "{3, 3, 7}"."""
-    return f"{{{listed(labels, names)}}}"
+    return f"{{{label_list(labels, names)}}}"
 
 
-def listed(labels: Iterable[int], names: Sequence[str]) -> str:
+def label_list(labels: Iterable[int], names: Sequence[str]) -> str:
     """Return the names of the labels, sorted: "3, 3, 7"."""
     return ", ".join(names[label] for label in sorted(labels))

@@ -12,14 +12,15 @@ from click.testing import CliRunner
 from PIL import Image
 
 from hsal_bench.cli.compare import compare
-from hsal_bench.comparison.pairwise import compare_sources
+from hsal_bench.comparison.two_sources import compare_sources
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.metrics import scores as metrics
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.predictions import counts_sha256
-from hsal_bench.record.record import DataSet, pack_correct, read_record, write_record
+from hsal_bench.record.record import DataSet, read_record, write_record
 from hsal_bench.report.figures import style
-from hsal_bench.report.figures.disagreements import comparison_picture, differing, drawn
+from hsal_bench.report.figures.disagreements import comparison_picture, describe_picture, differing
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +160,7 @@ def test_predictions_of_another_split_are_told_apart_by_their_number(predict, to
         f"{file} has 60 lines: valid has 40 images, test has 60; did you mean --split test?"
     )
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
-    assert "has ids up to 59: valid ends at 39, test at 59; use --split test" in refused(
+    assert "has ids up to 59: valid ends at 39, test at 59; did you mean --split test?" in refused(
         file, file, "--dataset", toy_file, "--split", "valid"
     )
 
@@ -282,8 +283,8 @@ def test_the_images_that_are_drawn_are_of_both_kinds(run):
 def test_which_images_are_drawn_is_told(run):
     found = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
     told = "images that only A has right, 2 of 2, and only B, {} of 19: {}"
-    assert drawn(found, 5) == told.format(3, "the first of each")
-    assert drawn(found, 21) == told.format(19, "all of them")
+    assert describe_picture(found, 5) == told.format(3, "the first of each")
+    assert describe_picture(found, 21) == told.format(19, "all of them")
 
 
 def test_the_sheet_shows_them(run, tmp_path):

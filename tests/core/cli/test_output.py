@@ -16,8 +16,9 @@ from hsal_bench.cli.output import PAGE, TEXT, output_file
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics import scores as metrics
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.predictions import counts_sha256, write_predictions
-from hsal_bench.record.record import DataSet, pack_correct, write_record
+from hsal_bench.record.record import DataSet, write_record
 
 COMMANDS = {
     "table": ("table runs -o {}", "x.csv"),

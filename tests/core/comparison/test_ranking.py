@@ -9,7 +9,8 @@ from scipy import stats
 from hsal_bench.comparison import statistics
 from hsal_bench.comparison.ranking import few_seeds, ranking
 from hsal_bench.errors import UsageError
-from hsal_bench.record.record import DataSet, pack_correct
+from hsal_bench.record.correct import pack_correct
+from hsal_bench.record.record import DataSet
 
 
 @pytest.fixture

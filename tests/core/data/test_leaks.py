@@ -61,7 +61,7 @@ def test_a_file_without_hashes_is_compared_by_index_alone(toy_file: Path) -> Non
     assert "generate it again with --force" in check.detail
     with open_data(toy_file) as data:
         assert fingerprints.read_fingerprints(data) is None
-        assert leaks.summary(data) == (
+        assert leaks.statement(data) == (
             "Leak-free: no two splits share a glyph or photograph (compared by index, since the "
             "file has no hashes of their content)."
         )
@@ -167,7 +167,7 @@ def test_one_pool_without_a_shared_glyph_is_not_called_leak_free(
 ) -> None:
     set_config(glyph_pools="shared")
     with open_data(toy_file) as data:
-        assert leaks.summary(data) == "Not leak-free: all splits draw from one pool of glyphs."
+        assert leaks.statement(data) == "Not leak-free: all splits draw from one pool of glyphs."
 
 
 def test_what_is_written_is_read(toy_file: Path) -> None:
@@ -180,7 +180,7 @@ def test_what_is_written_is_read(toy_file: Path) -> None:
         for name, column in known.columns().items():
             np.testing.assert_array_equal(again.columns()[name], column)
         assert again.digest == known.digest
-        assert leaks.summary(data).endswith("(compared by content).")
+        assert leaks.statement(data).endswith("(compared by content).")
     # The hash of the dataset's arrays does not change.
     assert checked(toy_file)["content hash"].outcome == "passed"
 

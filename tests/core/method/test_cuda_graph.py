@@ -19,7 +19,7 @@ from hsal_bench.method.contract import Batch, Setup, Task
 from hsal_bench.method.cuda_graph import WARM_UP, CapturedStep
 from hsal_bench.method.load import load_method
 from hsal_bench.training import backbones
-from hsal_bench.training.activations import SingleObject, SingleObjectConfig
+from hsal_bench.training.single_object import SingleObject, SingleObjectConfig
 
 TASK = Task(4, 2, (6, 3, 3), class_objects=(4, 3, 2, 1))
 OURS = [

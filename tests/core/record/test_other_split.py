@@ -26,10 +26,10 @@ def _refusal(ids, split, sizes=SIZES):
 @pytest.mark.parametrize(
     ("ids", "split", "said"),
     [
-        (range(6), "valid", "p has 6 lines: valid has 4 images, test has 6; use"),
-        (range(4), "test", "p has 4 lines: test has 6 images, valid has 4; use"),
-        (range(1, 6), "valid", "p has ids up to 5: valid ends at 3, test at 5; use"),
-        ([0, 5, 5, 5, 1], "valid", "p has ids up to 5: valid ends at 3, test at 5; use"),
+        (range(6), "valid", "p has 6 lines: valid has 4 images, test has 6; did you mean"),
+        (range(4), "test", "p has 4 lines: test has 6 images, valid has 4; did you mean"),
+        (range(1, 6), "valid", "p has ids up to 5: valid ends at 3, test at 5; did you mean"),
+        ([0, 5, 5, 5, 1], "valid", "p has ids up to 5: valid ends at 3, test at 5; did you mean"),
         (range(5), "test", ""),  # ids that the split has, of a file that is not whole
         (range(5), "valid", ""),
         ([0, 1, 2, 5], "valid", ""),  # as many lines as images: one id is wrong

@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics import scores as metrics
+from hsal_bench.record.correct import Correct, pack_correct, unpack_correct
 from hsal_bench.record.external_entry import Statement
 from hsal_bench.record.record import (
     Activation,
-    Correct,
     DataSet,
     Environment,
     Record,
-    pack_correct,
     read_record,
-    unpack_correct,
     write_record,
 )
 from hsal_bench.record.validation import check_shares

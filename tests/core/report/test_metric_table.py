@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hsal_bench.comparison import grouping
 from hsal_bench.errors import UsageError
-from hsal_bench.record.record import Activation, DataSet, pack_correct
+from hsal_bench.record.correct import pack_correct
+from hsal_bench.record.record import Activation, DataSet
 from hsal_bench.report import metric_table
 
 

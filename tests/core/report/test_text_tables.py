@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from hsal_bench.cli.table import table
-from hsal_bench.record.record import DataSet, PeakMemory, pack_correct, write_record
+from hsal_bench.record.correct import pack_correct
+from hsal_bench.record.record import DataSet, PeakMemory, write_record
 from hsal_bench.report import columns, metric_table, text_tables
 from hsal_bench.text import escaped
 

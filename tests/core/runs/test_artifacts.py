@@ -6,15 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from hsal_bench.record.correct import pack_correct
 from hsal_bench.record.environment import utc_now
-from hsal_bench.record.record import (
-    DataSet,
-    Environment,
-    PeakMemory,
-    Record,
-    pack_correct,
-    write_record,
-)
+from hsal_bench.record.record import DataSet, Environment, PeakMemory, Record, write_record
 from hsal_bench.runs import artifacts
 
 PREDICTED = np.array([[2, 0, 0], [0, 0, 0], [0, 1, 0]])

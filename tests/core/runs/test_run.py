@@ -17,8 +17,9 @@ from hsal_bench.cli import main as cli
 from hsal_bench.data import locate
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.locks import locked
+from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.predictions import counts_sha256, read_predictions
-from hsal_bench.record.record import read_record, unpack_correct
+from hsal_bench.record.record import read_record
 from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
 from hsal_bench.training import activations, backbones, frozen, states
@@ -412,7 +413,7 @@ def test_slices_that_end_within_every_evaluation_give_the_same_record(bench, tmp
     line += ("--fine-tune-updates", "1")
     for name in ("BATCH_SIZE", "IMAGES"):
         monkeypatch.setattr(evaluation, name, 20)  # two batches of valid, three of test
-    monkeypatch.setattr(evaluation, "it takes a number of at least 0_AFTER", -1.0)
+    monkeypatch.setattr(evaluation, "KEEP_AFTER", -1.0)
     whole, sliced = tmp_path / "whole", tmp_path / "sliced"
 
     def command(folder):
@@ -459,7 +460,7 @@ def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, tm
     _, out, err = bench()
     assert "resuming from update 2 (trained on cuda): random numbers are reseeded, so" in err
     assert read_record(folder / "record.json").resumed_on == ("cuda", "cpu")
-    assert "trained on cuda, then cpu" in " ".join(out.split())
+    assert "changed device during training (cuda, then cpu)" in " ".join(out.split())
     # Where no update is left to make, nothing was trained on the second device.
     stopped_on_cuda(update=4)
     bench()

@@ -14,8 +14,9 @@ from hsal_bench.errors import UsageError
 from hsal_bench.locks import locked
 from hsal_bench.method.contract import Batch, Setup, Task
 from hsal_bench.training import activations, backbones, frozen
-from hsal_bench.training.activations import SingleObject, SingleObjectConfig, Tuning
+from hsal_bench.training.activations import Tuning
 from hsal_bench.training.presets import Budget
+from hsal_bench.training.single_object import SingleObject, SingleObjectConfig
 
 CPU = torch.device("cpu")
 CONFIG = SingleObjectConfig(backbone="small", learning_rate=0.01)

@@ -11,8 +11,9 @@ import torch
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.training import activations, frozen
-from hsal_bench.training.activations import SingleObjectConfig, Tuning
+from hsal_bench.training.activations import Tuning
 from hsal_bench.training.presets import PUBLISHED, Budget
+from hsal_bench.training.single_object import SingleObjectConfig
 
 CPU = torch.device("cpu")
 BUDGET = Budget(updates=4, batch_size=16, eval_every=2)
@@ -57,7 +58,7 @@ def _described(path, changes):
 def test_a_given_model_gives_identical_volumes(of, data, model, library, tmp_path):
     folder = _publish(model, library)
     text = {"folder": str(folder), "file": str(folder / "model.pt")}.get(of, PUBLISHED)
-    given = frozen.given(text, "small", data)
+    given = frozen.find(text, "small", data)
     assert given == replace(model, path=folder / "model.pt")
     made = [
         activations.volumes(one, data, tmp_path / name, CPU)
@@ -73,7 +74,7 @@ def test_tampered_weights_are_refused(data, model, library):
     torch.save(state, folder / "model.pt")
     for text in (str(folder), PUBLISHED):
         with pytest.raises(UsageError, match=f"but model.json states {model.sha256[:8]}: the file"):
-            frozen.given(text, "small", data)
+            frozen.find(text, "small", data)
 
 
 def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, model, library):
@@ -88,7 +89,7 @@ def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, m
     assert sha256 != model.sha256
     folder = _publish(model, library, sha256=sha256)
     torch.save(half, folder / "model.pt")
-    assert frozen.given(str(folder), "small", data).sha256 == sha256
+    assert frozen.find(str(folder), "small", data).sha256 == sha256
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, m
 )
 def test_a_model_that_does_not_fit_is_refused(changes, message, data, model, library):
     with pytest.raises(UsageError, match=message):
-        frozen.given(str(_publish(model, library, **changes)), "small", data)
+        frozen.find(str(_publish(model, library, **changes)), "small", data)
 
 
 def test_a_model_of_other_classes_is_refused(data, model, library):
@@ -114,19 +115,19 @@ def test_a_model_of_other_classes_is_refused(data, model, library):
         json.dumps(json.loads((folder / "model.json").read_text()) | {"sha256": sha256})
     )
     with pytest.raises(UsageError, match=r"toy has images of 1 channels and 3 classes \(Error"):
-        frozen.given(str(folder), "small", data)
+        frozen.find(str(folder), "small", data)
 
 
 def test_a_file_that_is_not_there_or_no_model_is_refused(data, model, library):
     folder = _publish(model, library)
     (folder / "model.pt").write_bytes(b"PK")
     with pytest.raises(UsageError, match=r"model\.pt is not a torch file"):
-        frozen.given(str(folder), "small", data)
+        frozen.find(str(folder), "small", data)
     (folder / "model.json").unlink()
     with pytest.raises(UsageError, match=r"no file .*one/model\.json; give a model\.pt with its"):
-        frozen.given(str(folder), "small", data)
+        frozen.find(str(folder), "small", data)
     with pytest.raises(UsageError, match=r"no file .*other; give a model\.pt with its"):
-        frozen.given(str(library / "other"), "small", data)
+        frozen.find(str(library / "other"), "small", data)
 
 
 @pytest.mark.parametrize(
@@ -138,15 +139,15 @@ def test_a_published_model_is_of_the_same_classes_image_size_and_glyphs(
 ):
     _publish(model, library, **other)
     with pytest.raises(UsageError, match=r"no published activation model small for toy .*small of"):
-        frozen.given(PUBLISHED, "small", data)
+        frozen.find(PUBLISHED, "small", data)
 
 
 def test_of_several_published_models_the_preset_s_number_of_updates_decides(data, model, library):
     _publish(model, library, name="a")
     folder = _publish(model, library, name="b", updates=8)
-    assert frozen.given(PUBLISHED, "small", data, [8]).path.parent == folder
+    assert frozen.find(PUBLISHED, "small", data, [8]).path.parent == folder
     with pytest.raises(UsageError, match="several published models match: activation model small"):
-        frozen.given(PUBLISHED, "small", data, [5])
+        frozen.find(PUBLISHED, "small", data, [5])
 
 
 def test_the_published_models_are_what_they_state(data):
@@ -195,13 +196,13 @@ def test_a_model_keeps_its_input_size(data, tmp_path):
     config = SingleObjectConfig(backbone="resnet34-layer3", input_size=64)
     tuning = Tuning(data, config, "from scratch", Budget(1, 2, 1), tmp_path / "m")
     made = activations.fine_tune(tuning, CPU)
-    given = frozen.given(str(made.path), "resnet34-layer3", data)
+    given = frozen.find(str(made.path), "resnet34-layer3", data)
     assert (given.input_size, given.sha256) == (64, made.sha256)
     volumes = activations.volumes(given, data, tmp_path / "volumes", CPU, ["test"])
     assert volumes["test"].shape == (60, 256, 4, 4)
     _change(made, input_size=96)
     with pytest.raises(UsageError, match=r"but model\.json states"):
-        frozen.given(str(made.path), "resnet34-layer3", data)
+        frozen.find(str(made.path), "resnet34-layer3", data)
 
 
 def _change(model, **changes):
@@ -246,7 +247,7 @@ def test_a_changed_description_is_noticed(damage, model):
     path = model.path.with_name("model.json")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UsageError, match=r"model\.json"):
-        frozen.intact(model.path)
+        frozen.read_intact(model.path)
     assert frozen.model_of(model.sha256, model.path.parents[1]) is None
 
 

@@ -164,7 +164,7 @@ def test_damaged_pictures_are_named(pictures, change, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--shares", "0.5,0.5"), "three numbers above 0"),
+        (("--shares", "0.5,0.5"), "must be three positive numbers that sum to 1"),
         (("--name", "../pets"), r"name is '../pets': at most \d+ letters, digits and"),
         (("--license", "x" * 10**6), "license"),
         (("--size", "0"), "must be 1 to 4096 pixels"),

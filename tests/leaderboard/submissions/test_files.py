@@ -12,7 +12,12 @@ import pytest
 
 from hsal_bench.errors import UsageError
 from hsal_bench.leaderboard.submissions import files as submission_files
-from hsal_bench.leaderboard.submissions.files import LARGEST_ARCHIVE, MOST_FILES, Refused, opened
+from hsal_bench.leaderboard.submissions.files import (
+    LARGEST_ARCHIVE,
+    MOST_FILES,
+    Refused,
+    open_submission,
+)
 
 LIMIT = 10**7
 REMEDY = "name a zip, or the folder of submission.json"
@@ -34,7 +39,7 @@ def packed(tmp_path):
 
 
 def contents(path, limit=LIMIT):
-    with opened(path) as files:
+    with open_submission(path) as files:
         if files.problems:
             raise Refused(files.problems)
         return {name: files.read(name, limit) for name in files.packed}
@@ -140,7 +145,7 @@ def test_a_file_that_becomes_a_link_or_a_pipe_is_not_read(tmp_path, swap):
     (tmp_path / "secret").write_text("secret")
     path = folder / "submission.json"
     path.write_text("{}")
-    with opened(folder) as files:
+    with open_submission(folder) as files:
         path.unlink()
         swap(path, tmp_path / "secret")
         with pytest.raises(Refused, match=r"submission.json cannot be read \("):

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from hsal_bench.data.cards.card import card, outline
+from hsal_bench.data.cards.card import card, unbuilt_card
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import About, load_generator
 from hsal_bench.text import table
@@ -100,7 +100,7 @@ def test_notes_of_the_making_are_told(toy_file: Path) -> None:
 @pytest.mark.usefixtures("told")
 def test_the_card_without_a_file_says_how_to_get_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "toy-x.h5"
-    text = outline("toy", path)
+    text = unbuilt_card("toy", path)
     assert headings(text) == [
         "toy-x",
         "What it is for",
@@ -119,7 +119,7 @@ def test_the_card_without_a_file_says_how_to_get_the_rest(tmp_path: Path) -> Non
 
 
 def test_the_card_without_a_file_of_a_generator_with_nothing_to_tell(tmp_path: Path) -> None:
-    text = outline("toy", tmp_path / "toy-x.h5")
+    text = unbuilt_card("toy", tmp_path / "toy-x.h5")
     assert headings(text) == ["toy-x", "What it is for", "How it was created", "Composition"]
     assert text.startswith("# toy-x\n\nsquares.\n")
 

@@ -6,7 +6,7 @@ import torch
 
 from hsal_bench.method.contract import Trace
 from hsal_bench.report.figures.attention import attention_figure
-from hsal_bench.report.figures.glimpses import Looks
+from hsal_bench.report.figures.glimpses import Glimpses
 from hsal_bench.report.figures.style import TWO_COLUMNS
 
 DIGITS = tuple("0123456789")
@@ -20,8 +20,8 @@ def _trace(labels, k=2) -> Trace:
     return Trace(maps[:, 0], maps, maps, maps, glimpses, labels)
 
 
-def _looks(trace, truths, names=DIGITS, image=(1, 14, 14)) -> Looks:
-    return Looks(np.full((len(truths), *image), 128, np.uint8), truths, trace, names)
+def _looks(trace, truths, names=DIGITS, image=(1, 14, 14)) -> Glimpses:
+    return Glimpses(np.full((len(truths), *image), 128, np.uint8), truths, trace, names)
 
 
 def _drawn(*arguments, per_row=3, **more):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hsal_bench.data.file import open_data
 from hsal_bench.method.contract import Prediction, Trace
 from hsal_bench.report.figures import glimpses as module
-from hsal_bench.report.figures.glimpses import drawn, looks, pictured, verdict
+from hsal_bench.report.figures.glimpses import choose_rows, glimpses_of, rows_to_picture, verdict
 from hsal_bench.training.batches import example_set
 
 DIGITS = tuple("0123456789")
@@ -32,7 +32,7 @@ def test_the_verdict_is_in_words(truth, predicted, told):
 
 def test_pictured_images_go_from_the_fewest_to_the_most_objects():
     objects = np.array([3, 3, 1, 2, 4, 4, 1, 2, 2, 3])
-    rows = pictured(objects)
+    rows = rows_to_picture(objects)
     assert objects[rows].tolist() == [1, 2, 3, 2, 3, 4]
     assert rows.tolist() == [2, 7, 1, 3, 0, 4]
 
@@ -40,7 +40,7 @@ def test_pictured_images_go_from_the_fewest_to_the_most_objects():
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=30))
 def test_pictured_images_are_different_and_span_the_cardinalities(numbers):
     objects = np.array(numbers)
-    rows = pictured(objects)
+    rows = rows_to_picture(objects)
     assert len(set(rows.tolist())) == len(rows) == min(module.PICTURED, len(objects))
     assert objects[rows].min() == objects.min()
     if len(rows) > 1:
@@ -51,7 +51,7 @@ def test_drawn_images_are_right_and_wrong_as_wanted_and_go_from_few_to_many():
     rng = np.random.default_rng(0)
     objects, right = rng.integers(1, 5, 500), rng.random(500) < 0.8
     wanted = np.array([[True] * 4, [True] * 4, [False] * 4])
-    rows = drawn(objects, right, wanted, seed=3)
+    rows = choose_rows(objects, right, wanted, seed=3)
     assert right[rows].reshape(3, 4).tolist() == wanted.tolist()
     assert objects[rows].reshape(3, 4).tolist() == [[1, 2, 3, 4]] * 3
 
@@ -59,7 +59,7 @@ def test_drawn_images_are_right_and_wrong_as_wanted_and_go_from_few_to_many():
 def test_the_seed_draws():
     objects, right = np.full(100, 2), np.ones(100, bool)
     wanted = np.array([[True, True, True]])
-    one, again, other = (drawn(objects, right, wanted, seed).tolist() for seed in (0, 0, 1))
+    one, again, other = (choose_rows(objects, right, wanted, seed).tolist() for seed in (0, 0, 1))
     assert one == again != other
 
 
@@ -70,7 +70,7 @@ def test_the_seed_draws():
 def test_no_image_is_drawn_twice_and_others_stand_in_for_what_there_is_not(images, seed):
     objects, right = (np.array(column) for column in zip(*images, strict=True))
     wanted = np.array([[True, False], [False, False]])
-    rows = drawn(objects, right, wanted, seed)
+    rows = choose_rows(objects, right, wanted, seed)
     assert len(set(rows.tolist())) == len(rows) == min(4, len(images))
     assert right[rows].sum() >= min(1, right.sum())
     assert (~right[rows]).sum() >= min(3, (~right).sum(), len(images))
@@ -81,7 +81,7 @@ def test_no_image_is_drawn_twice_and_others_stand_in_for_what_there_is_not(image
 def test_the_order_stands_above_the_place_of_an_outcome():
     # The one mistake has the fewest objects, and its place is the last one.
     objects, right = np.array([1, 2, 4, 4]), np.array([False, True, True, True])
-    rows = drawn(objects, right, np.array([[True, True, False]]), seed=0)
+    rows = choose_rows(objects, right, np.array([[True, True, False]]), seed=0)
     assert objects[rows].tolist() == [1, 2, 4]
     assert right[rows].tolist() == [False, True, True]
 
@@ -108,8 +108,8 @@ def test_looks_are_of_the_rows_asked_for(toy_file):
     rows = np.array([4, 0])
     with open_data(toy_file) as data:
         test = example_set(data, "test", torch.device("cpu"))
-        found = looks(_Looker(), test, data, rows)
-        assert looks(_Blind(), test, data, rows) is None
+        found = glimpses_of(_Looker(), test, data, rows)
+        assert glimpses_of(_Blind(), test, data, rows) is None
         images = data.read("test", "images")[rows]
         labels = [[y for y in row if y >= 0] for row in data.read("test", "labels")[rows].tolist()]
     assert np.array_equal(found.images, images)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from hsal_bench.method.contract import Prediction, Trace
-from hsal_bench.report.figures.glimpses import Looks
-from hsal_bench.report.figures.limits import Seen, crowded, faint, seen
+from hsal_bench.report.figures.glimpses import Glimpses
+from hsal_bench.report.figures.limits import SplitPrediction, crowded, faint, predict_split
 from hsal_bench.report.figures.limits_picture import limits_figure
 from hsal_bench.training.batches import ExampleSet
 
@@ -26,7 +26,7 @@ def _seen(S, objects, predicted, classes=3):
     )
     inputs = torch.zeros(len(objects), 1, 30, 30)
     test = ExampleSet(inputs, counts, labels, boxes, (30, 30))
-    return Seen(torch.tensor(np.array(S), dtype=torch.float32), guessed, test)
+    return SplitPrediction(torch.tensor(np.array(S), dtype=torch.float32), guessed, test)
 
 
 def _map(cell, value=9.0):
@@ -104,8 +104,8 @@ def test_a_whole_split_is_seen_in_its_order(monkeypatch):
     monkeypatch.setattr("hsal_bench.report.figures.limits.BATCH_SIZE", 2)
     test = _seen([_map(0)] * 5, [[(0, LEFT)]] * 5, [[]] * 5).test
     test.inputs[:] = torch.arange(5.0)[:, None, None, None]
-    assert seen(_Looker(True), test).S[:, 0, 1].tolist() == [0, 1, 2, 3, 4]
-    assert seen(_Looker(False), test) is None
+    assert predict_split(_Looker(True), test).S[:, 0, 1].tolist() == [0, 1, 2, 3, 4]
+    assert predict_split(_Looker(False), test) is None
 
 
 @pytest.mark.parametrize("images", [1, 3])
@@ -114,7 +114,7 @@ def test_the_cell_and_the_objects_are_outlined_on_image_and_map(images):
     steps = S[:, None]
     labels = torch.full((images, 1), 1)
     trace = Trace(S, steps, steps, steps, labels[..., None], labels)
-    found = Looks(np.zeros((images, 1, 30, 30), np.uint8), [[1]] * images, trace, "abc")
+    found = Glimpses(np.zeros((images, 1, 30, 30), np.uint8), [[1]] * images, trace, "abc")
     boxes = np.array([[LEFT, RIGHT]] * images)
     figure = limits_figure(found, boxes, np.array([[False, True]] * images))
     shown = [axis for axis in figure.axes if axis.get_visible()]

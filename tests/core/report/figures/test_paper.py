@@ -11,18 +11,12 @@ from hsal_bench.cli import figures as cli_figures
 from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
 from hsal_bench.method.contract import Prediction, Trace
-from hsal_bench.record.record import (
-    Activation,
-    DataSet,
-    Git,
-    pack_correct,
-    read_record,
-    write_record,
-)
+from hsal_bench.record.correct import pack_correct
+from hsal_bench.record.record import Activation, DataSet, Git, read_record, write_record
 from hsal_bench.report.figures import paper, style
 from hsal_bench.training import activations, frozen, states
 from hsal_bench.training.blocks import write_blocks
-from hsal_bench.training.restore import trained
+from hsal_bench.training.restore import restore_method
 
 CURVE = (
     {"update": 0, "valid_exact_match": 0.0, "valid_macro_f1": 0.1, "valid_attn_saliency": 5.0},
@@ -96,7 +90,7 @@ def of_toy(ok, toy_file, tmp_path, monkeypatch):
 def figures_command(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(style, "DPI", 50)
-    monkeypatch.setitem(paper.LOOKS, 12, ((True, False),))  # the whole grid takes seconds
+    monkeypatch.setitem(paper.GLIMPSES, 12, ((True, False),))  # the whole grid takes seconds
 
     def call(*arguments):
         line = ["hsal-bench", "figures", "--datasets", ".", "--device", "cpu", *arguments]
@@ -110,7 +104,7 @@ def figures_command(monkeypatch, capsys, tmp_path):
 
 
 def test_the_command_knows_the_figures_there_are():
-    known = {*paper.CURVES, *paper.LOOKS, *paper.LIMITS}
+    known = {*paper.CURVES, *paper.GLIMPSES, *paper.LIMITS}
     assert {int(number) for number in cli_figures.FIGURES} == known
 
 
@@ -348,7 +342,7 @@ def test_activations_are_those_of_the_record(of_toy, tmp_path):
         model = frozen.read(folder / "model.pt")
         identity = activations.identity(model, data, "test")
     write_blocks(volumes, 60, lambda start, stop: array[start:stop], identity)
-    with trained(record, path.parent, tmp_path, torch.device("cpu")) as it:
+    with restore_method(record, path.parent, tmp_path, torch.device("cpu")) as it:
         assert it.method.learnt == 0
         assert it.method.task.input_shape == (4, 3, 3)
         assert it.test.rows(torch.tensor([3])).unique().tolist() == [2.5]

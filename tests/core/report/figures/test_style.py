@@ -101,6 +101,6 @@ def test_a_multiset_is_written_in_the_order_of_the_classes():
 
 def test_an_image_is_shown_in_its_colours():
     image = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
-    assert style.shown(image).shape == (2, 4, 3)
-    assert style.shown(image)[1, 2].tolist() == image[:, 1, 2].tolist()
-    assert np.array_equal(style.shown(image[:1]), image[0])
+    assert style.as_pixels(image).shape == (2, 4, 3)
+    assert style.as_pixels(image)[1, 2].tolist() == image[:, 1, 2].tolist()
+    assert np.array_equal(style.as_pixels(image[:1]), image[0])

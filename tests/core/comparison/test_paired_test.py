@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from hsal_bench.comparison import paired
-from hsal_bench.comparison.paired import (
+from hsal_bench.comparison import paired_test
+from hsal_bench.comparison.paired_test import (
     Estimate,
     PairedScore,
     compare,
@@ -161,4 +161,4 @@ def test_p_values_have_two_digits():
 
 def test_the_same_resamples_every_time(predicted):
     truth, a, b = predicted
-    assert paired.compare(*rights(truth, a, b)) == paired.compare(*rights(truth, a, b))
+    assert paired_test.compare(*rights(truth, a, b)) == paired_test.compare(*rights(truth, a, b))

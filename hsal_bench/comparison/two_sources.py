@@ -11,15 +11,16 @@ import numpy as np
 from jaxtyping import Bool
 
 from hsal_bench.comparison.grouping import conditions, inequality
-from hsal_bench.comparison.paired import PairedResult, compare, verdict
+from hsal_bench.comparison.paired_test import PairedResult, compare, verdict
 from hsal_bench.comparison.sources import Source, read_sources
 from hsal_bench.data.content import open_intact
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import Counts, correct
+from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.other_split import refuse_other_split
 from hsal_bench.record.predictions import BadPredictions, counts_sha256, read_predictions
-from hsal_bench.record.record import Record, unpack_correct
+from hsal_bench.record.record import Record
 
 SPLIT = "test"
 """The split that records are scored on."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from hsal_bench.comparison.paired import Estimate, PairedScore
-from hsal_bench.comparison.pairwise import Comparison
+from hsal_bench.comparison.paired_test import Estimate, PairedScore
 from hsal_bench.comparison.sources import Source
+from hsal_bench.comparison.two_sources import Comparison
 from hsal_bench.jsonio import without_nan
 from hsal_bench.report.text_tables import TextTable
 from hsal_bench.text import shown
