@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
+LOWEST = .venv-lowest
 QUICK = quickstart
 
-.PHONY: quickstart test test-all browser copy lint types clean
+.PHONY: quickstart test test-lowest test-all browser copy lint types clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +26,14 @@ quickstart: $(INSTALLED)
 ## The fast tests.
 test: $(INSTALLED)
 	$(BIN)/pytest -m "not slow" --numprocesses auto
+
+## The fast tests with the lowest versions that pyproject.toml allows.
+test-lowest:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct \
+	    --editable '.[dev]'
+	$(LOWEST)/bin/pytest -m "not slow" --numprocesses auto
 
 ## All tests, including the slow ones on real input and on the built wheel.
 test-all: $(INSTALLED)
