@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
+_RUN_FIELDS = (
+    *("preset", "seed", "status", "reason"),
+    *("own_budget", "updates", "wall_s", "parameters"),
+)
 _FOLDERS = ("out", "datasets", "data_dir", "cache")
 
 
@@ -65,7 +69,8 @@ def records(paths: Paths = "runs") -> pd.DataFrame:
     """Return one row per record in the given files and folders, as `hsal-bench table` finds them.
 
     Columns: method, data_set, trained_on (if that is different), preset, seed, status, reason,
-    updates, wall_s, parameters, every metric, every config field as `config.NAME`, and path.
+    own_budget, updates, wall_s, parameters, every metric, every config field as `config.NAME`, and
+    path.
 
     Raises:
         UsageError: there is no record.
@@ -150,8 +155,7 @@ def _row(record: Record, path: Path) -> dict[str, Any]:
         "method": record.method,
         "data_set": record.data_set.name,
         "trained_on": trained_on.name if trained_on else None,
-        **{name: getattr(record, name) for name in ("preset", "seed", "status", "reason")},
-        **{name: getattr(record, name) for name in ("updates", "wall_s", "parameters")},
+        **{name: getattr(record, name) for name in _RUN_FIELDS},
         **record.metrics,
         **{f"config.{name}": value for name, value in record.config.items()},
         "path": str(path),

@@ -15,6 +15,7 @@ NONE = "—"
 LONGEST_LABEL, LONGEST_NAME = 160, 600
 """Letters of labels and full names that are shown."""
 _IMAGES = "none (images)"
+_BUDGET = "budget"
 _WORDS = {"budget_eval_every": "updates between validations"}
 
 
@@ -95,7 +96,9 @@ def seeds_asked(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[int]]:
 
 
 def caveats(record: Record) -> Iterator[str]:
-    """Yield warnings about a run: a weak activation model, a change of device."""
+    """Yield warnings about a run: its own budget, a weak activation model, a change of device."""
+    if record.own_budget:
+        yield "own budget: fitted without a limit on updates or time"
     model = record.activation
     if model is not None and model.weak:
         accuracy = 100 * (model.single_object_accuracy or 0.0)
@@ -123,9 +126,10 @@ def conditions(record: Record) -> dict[str, Any]:
     if record.stated is not None:
         return {}
     activation = record.activation
+    budget = {f"budget_{name}": value for name, value in record.budget.items()}
     return {
         "preset": record.preset or NONE,
-        **{f"budget_{name}": value for name, value in record.budget.items()},
+        **({_BUDGET: "own budget"} if record.own_budget else budget),
         "activations": f"{activation.backbone} {_key(activation)}" if activation else _IMAGES,
     }
 
@@ -146,7 +150,8 @@ def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
     unequal = [name for name in names if len({given.get(name) for given in rows.values()}) > 1]
     sides: dict[str, list[str]] = {}
     for row, given in rows.items():
-        values = ", ".join(_spoken(name, given.get(name, NONE)) for name in unequal)
+        applicable = [name for name in unequal if _applies(name, given)]
+        values = ", ".join(_spoken(name, given.get(name, NONE)) for name in applicable)
         sides.setdefault(values, []).append(row)
     against = " against ".join(f"{values} ({named(rows)})" for values, rows in sides.items())
     return f"Not under equal conditions: {against}" if unequal else ""
@@ -196,6 +201,14 @@ def _key(activation: Activation) -> str:
     return f"one per seed ({recipe[:8]})" if recipe else activation.sha256[:8]
 
 
+def _applies(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether a row can have a condition: updates do not limit a method with its own budget."""
+    own = given.get(_BUDGET, NONE) != NONE
+    return not name.startswith("budget_") if own else name != _BUDGET
+
+
 def _spoken(name: str, value: Any) -> str:
+    if name == _BUDGET:
+        return str(value)
     words = _WORDS.get(name, name.removeprefix("budget_").replace("_", " "))
     return f"{words} {value:,}" if isinstance(value, int) else f"{words} {value}"

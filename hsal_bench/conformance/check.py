@@ -19,12 +19,12 @@ import torch
 
 from hsal_bench import options
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
-from hsal_bench.conformance import prediction, training
+from hsal_bench.conformance import fitting, prediction, training
 from hsal_bench.conformance.labels import check_label_order
 from hsal_bench.conformance.messages import described
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS, tiny_task
 from hsal_bench.conformance.trial import Trial
-from hsal_bench.method.class_check import check_class
+from hsal_bench.method.class_check import check_class, is_fitted
 from hsal_bench.method.contract import Unsupported
 from hsal_bench.method.validate import Breach
 from hsal_bench.text import one_line
@@ -64,8 +64,26 @@ _STEPS = {
     "empty and full images": _Step(training.check_extreme_batches, ("update", "prediction")),
 }
 
+_FITTED_STEPS = {
+    "create": _STEPS["create"],
+    "fit": _Step(fitting.check_fit, ("create",)),
+    "learning": _Step(training.check_learning, ("fit",)),
+    "repeatable predictions": _Step(prediction.check_repeatable, ("fit",)),
+    **{name: _STEPS[name] for name in ("single images", "batch order", "labels unread")},
+    "more objects": _Step(prediction.check_more_objects, ("fit",)),
+    "trace": _STEPS["trace"],
+    "same seed": _Step(fitting.check_seed, ("fit",)),
+    "own random numbers": _STEPS["own random numbers"],
+    "save and restore": _Step(fitting.check_restore, ("fit",)),
+    "side effects": _Step(
+        fitting.check_side_effects, ("save and restore", "repeatable predictions")
+    ),
+    "empty and full images": _Step(fitting.check_extreme_images, ("fit",)),
+}
+"""The checks of a method with `fit` instead of `update`."""
+
 NAMES = ("class", *_STEPS)
-"""The checks in the order in which they run."""
+"""The checks of a method with `update`, in the order in which they run."""
 
 
 def check_method(
@@ -79,15 +97,20 @@ def check_method(
     Raises:
         UsageError: a setting does not exist, or its text is not a valid value.
     """
+    steps = _FITTED_STEPS if is_fitted(cls) else _STEPS
     try:
         checks = [Check("class", PASSED, check_class(cls))]
     except Exception as error:
         checks = [Check("class", FAILED, _detail(error))]
-        return checks + [_skipped(name, ["class"]) for name in _STEPS]
+        return checks + [_skipped(name, ["class"]) for name in steps]
     config = _config(cls, settings or {})
     trial = Trial(cls, config, device, tiny_task(cls.inputs, device))
-    for name, step in _STEPS.items():
-        checks.append(_outcome(name, step, trial, checks))
+    for name, step in steps.items():
+        passed = {check.name for check in checks if check.outcome == PASSED}
+        if causes := list(dict.fromkeys(_causes(step.needs, passed, steps))):
+            checks.append(_skipped(name, causes))
+        else:
+            checks.append(_outcome(name, step, trial))
     return checks
 
 
@@ -102,10 +125,7 @@ def _config(cls: Any, settings: Mapping[str, str]) -> Any:
     return options.replace(default, settings, cls.__name__)
 
 
-def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> Check:
-    passed = {check.name for check in before if check.outcome == PASSED}
-    if causes := list(dict.fromkeys(_causes(step.needs, passed))):
-        return _skipped(name, causes)
+def _outcome(name: str, step: _Step, trial: Trial) -> Check:
     try:
         with torch.random.fork_rng(devices=[]):
             return Check(name, PASSED, step.check(trial))
@@ -115,11 +135,11 @@ def _outcome(name: str, step: _Step, trial: Trial, before: Iterable[Check]) -> C
         return Check(name, FAILED, _detail(error))
 
 
-def _causes(needs: Iterable[str], passed: set[str]) -> Iterator[str]:
+def _causes(needs: Iterable[str], passed: set[str], steps: Mapping[str, _Step]) -> Iterator[str]:
     """Yield the first checks in the chain of needs that did not pass."""
     for need in needs:
         if need not in passed:
-            deeper = _causes(_STEPS[need].needs, passed) if need in _STEPS else iter(())
+            deeper = _causes(steps[need].needs, passed, steps) if need in steps else iter(())
             yield from list(deeper) or [need]
 
 

@@ -42,6 +42,7 @@ class TinyTask:
 
     task: Task
     train: ExampleSet
+    valid: ExampleSet
     test: ExampleSet
     chance: float
 
@@ -55,9 +56,7 @@ class TinyTask:
 
     def rows_with(self, objects: int, size: int) -> Batch:
         """Return a training batch of examples with that many objects each."""
-        rows = torch.nonzero(self.train.counts.sum(1) == objects)[:size, 0]
-        train = self.train
-        return Batch(train.rows(rows), train.counts[rows], train.labels[rows], train.boxes[rows])
+        return self.train[torch.nonzero(self.train.counts.sum(1) == objects)[:size, 0]]
 
     def score(self, counts: np.ndarray) -> float:
         """Return the multiset IoU of predicted counts [test examples, classes], int64."""
@@ -69,10 +68,11 @@ def tiny_task(inputs: Literal["images", "activations"], device: torch.device) ->
     """Return the task with the kind of inputs that a method needs."""
     train = _examples(inputs, _TRAIN, _SEED, device)
     test = _examples(inputs, _TEST, _SEED + 1, device)
+    valid = _examples(inputs, _TEST, _SEED + 2, device)
     shape = train.inputs.shape
     objects = tuple(train.counts.sum(0).tolist())
     task = Task(CLASSES, MAX_OBJECTS, (shape[1], shape[2], shape[3]), objects)
-    return TinyTask(task, train, test, _chance(test))
+    return TinyTask(task, train, valid, test, _chance(test))
 
 
 def _examples(inputs: str, number: int, seed: int, device: torch.device) -> ExampleSet:

@@ -49,12 +49,10 @@ def check_training(trial: Trial) -> str:
 def check_learning(trial: Trial) -> str:
     """Training clearly beats the best constant multiset."""
     learned, chance = trial.learned, trial.tiny.chance
-    detail = (
-        f"multiset IoU {learned.score:.3f} after {learned.updates} updates, best constant multiset "
-        f"{chance:.3f}"
-    )
+    after = "fit" if trial.fitted else f"{learned.updates} updates"
+    detail = f"multiset IoU {learned.score:.3f} after {after}, best constant multiset {chance:.3f}"
     if learned.score < chance + MARGIN:
-        places = f"{where(trial.cls, 'update')}; {where(trial.cls, 'predict')}"
+        places = f"{where(trial.cls, trial.call)}; {where(trial.cls, 'predict')}"
         raise Failed(f"{detail}, expected at least {chance + MARGIN:.3f} ({places})")
     return detail
 
@@ -69,7 +67,7 @@ def check_seed(trial: Trial) -> str:
 def check_randomness(trial: Trial) -> str:
     """A method neither reads nor changes torch's global random state."""
     message = f"runs with different global torch seeds differ ({_OWN_GENERATOR})"
-    trial.compare(trial.run(global_seed=1), trial.run(global_seed=2), "update", message)
+    trial.compare(trial.run(global_seed=1), trial.run(global_seed=2), trial.call, message)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     for call, action in _calls(trial):
@@ -83,7 +81,10 @@ def _calls(trial: Trial) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield every call that may draw random numbers, by name."""
     methods: list[Method] = []
     yield "__init__", lambda: methods.append(trial.create())
-    yield "update", lambda: trial.train(methods[0], trial.tiny.batches(1))
+    if trial.fitted:
+        yield "fit", lambda: trial.fit(methods[0])
+    else:
+        yield "update", lambda: trial.train(methods[0], trial.tiny.batches(1))
     yield "predict", lambda: trial.predict(methods[0], Batch(trial.tiny.inputs(PREDICTED)))
 
 
@@ -92,9 +93,7 @@ def check_resume(trial: Trial) -> str:
     saved: list[bytes] = []
 
     def save(method: Method) -> None:
-        buffer = io.BytesIO()
-        torch.save(trial.state(method), buffer)
-        saved.append(buffer.getvalue())
+        saved.append(written(trial, method))
         # Draws from the global generator are the subject of `check_randomness`.
         torch.manual_seed(len(saved))
 
@@ -108,11 +107,18 @@ def check_resume(trial: Trial) -> str:
     return f"resumed after {FEW - 1} and {FEW} of {2 * FEW} updates: same scalars and predictions"
 
 
+def written(trial: Trial, method: Method) -> bytes:
+    """Return the bytes of a file with a method's state."""
+    buffer = io.BytesIO()
+    torch.save(trial.state(method), buffer)
+    return buffer.getvalue()
+
+
 def _resume(trial: Trial, saved: bytes, done: int) -> ShortRun:
     """Load the state saved after `done` updates into a new instance, train on and predict."""
     method = trial.create()
     torch.manual_seed(done)
-    trial.load(method, _read(trial, saved))
+    trial.load(method, read(trial, saved))
     history = []
     for number, batch in enumerate(trial.tiny.batches(2 * FEW - done, done), done + 1):
         history += trial.train(method, [batch], number)
@@ -120,7 +126,8 @@ def _resume(trial: Trial, saved: bytes, done: int) -> ShortRun:
     return ShortRun(history, trial.predict(method, Batch(trial.tiny.inputs(PREDICTED))))
 
 
-def _read(trial: Trial, saved: bytes) -> Any:
+def read(trial: Trial, saved: bytes) -> Any:
+    """Return the state in the bytes of a file."""
     try:
         return torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -16,6 +16,7 @@ from hsal_bench.checking import Failed
 from hsal_bench.conformance.messages import described, own_line, where
 from hsal_bench.conformance.state import eval_hint
 from hsal_bench.conformance.tiny_task import TinyTask
+from hsal_bench.method.class_check import is_fitted
 from hsal_bench.method.contract import Batch, Method, Prediction, Setup, Task, Unsupported
 from hsal_bench.method.validate import (
     Breach,
@@ -24,6 +25,7 @@ from hsal_bench.method.validate import (
     check_prediction,
     check_scalars,
 )
+from hsal_bench.training.fit import learn
 
 UPDATES = 400
 """The most updates a method gets to learn the tiny task; most need far fewer."""
@@ -54,7 +56,7 @@ class ShortRun(NamedTuple):
 
 @dataclass(frozen=True)
 class Learned:
-    """A trained method, its number of updates and its score on the test examples."""
+    """A trained or fitted method, its number of updates and its score on the test examples."""
 
     method: Method
     updates: int
@@ -77,19 +79,45 @@ class Trial:
     def create(self, task: Task | None = None) -> Method:
         """Create an instance, for the tiny task unless another is given."""
         with self._call("__init__"):
-            return self.cls(task or self.tiny.task, self.config, Setup(self.device, 0, UPDATES))
+            setup = Setup(self.device, 0, 0 if self.fitted else UPDATES)
+            return self.cls(task or self.tiny.task, self.config, setup)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the method has `fit` instead of `update`."""
+        return is_fitted(self.cls)
+
+    @property
+    def call(self) -> str:
+        """The name of the call that learns."""
+        return "fit" if self.fitted else "update"
 
     @cached_property
     def learned(self) -> Learned:
-        """An instance trained until it clearly beats chance, for at most `UPDATES` updates."""
+        """An instance that is fitted, or trained until it clearly beats chance.
+
+        Training has at most `UPDATES` updates.
+        """
         method, score = self.create(), 0.0
+        if self.fitted:
+            self.fit(method)
+            return Learned(method, 0, self.score(method))
         for done in range(0, UPDATES, STEP):
             self.train(method, self.tiny.batches(STEP, done), done + 1)
-            test = self.predict(method, Batch(self.tiny.inputs(len(self.tiny.test))))
-            score = self.tiny.score(test.counts.numpy().astype(np.int64))
+            score = self.score(method)
             if score >= self.tiny.chance + MARGIN:
                 break
         return Learned(method, done + STEP, score)
+
+    def score(self, method: Method) -> float:
+        """Return the score of a method on the test examples."""
+        test = self.predict(method, Batch(self.tiny.inputs(len(self.tiny.test))))
+        return self.tiny.score(test.counts.numpy().astype(np.int64))
+
+    def fit(self, method: Method) -> None:
+        """Fit a method to the training examples."""
+        with self._call("fit"):
+            learn(method, self.tiny.train, self.tiny.valid, 0)
 
     def train(self, method: Method, batches: Iterable[Batch], first: int = 1) -> History:
         """Update a method with each batch; `first` is the number of the first update.
@@ -150,12 +178,15 @@ class Trial:
     def run(
         self, updates: int = FEW, *, global_seed: int = 1, between: _Action | None = None
     ) -> ShortRun:
-        """Train a new instance for a few updates, then predict.
+        """Fit a new instance, or train it for a few updates, then predict.
 
         `global_seed` seeds torch's global generator; `between` is called after every update.
         """
         torch.manual_seed(global_seed)
         method, history = self.create(), []
+        if self.fitted:
+            self.fit(method)
+            updates = 0
         for number, batch in enumerate(self.tiny.batches(updates), 1):
             history += self.train(method, [batch], number)
             if between:

@@ -19,8 +19,13 @@ from hsal_bench.errors import UsageError
 from hsal_bench.text import named, one_line
 
 INPUTS = ("images", "activations")
-_ATTRIBUTES = ("Config", "inputs", "update", "predict", "state_dict", "load_state_dict")
+_ATTRIBUTES = ("Config", "inputs", "predict", "state_dict", "load_state_dict")
 _CONFIG = "set it to a class under @dataclass(frozen=True), empty if there are no settings"
+
+
+def is_fitted(cls: Any) -> bool:
+    """Whether a method has `fit(train, valid)`, and thus its own budget, instead of `update`."""
+    return hasattr(cls, "fit") and not hasattr(cls, "update")
 
 
 def check_class(cls: Any) -> str:
@@ -32,7 +37,8 @@ def check_class(cls: Any) -> str:
     if not issubclass(kind := type(cls), type):
         raise Failed(f"expected a method's class, not an instance of {kind.__name__}")
     name = cls.__name__
-    missing = [f"`{attribute}`" for attribute in _ATTRIBUTES if not hasattr(cls, attribute)]
+    attributes = (*_ATTRIBUTES, "fit" if is_fitted(cls) else "update")
+    missing = [f"`{attribute}`" for attribute in attributes if not hasattr(cls, attribute)]
     missing += [f"`{method}`" for method in sorted(getattr(cls, "__abstractmethods__", ()))]
     if missing:
         raise Failed(f"{name} lacks {named(missing, len(missing))} (hsal_bench/method/contract.py)")

@@ -3,6 +3,9 @@
 A method owns its parameters, its optimiser and its update. The benchmark owns everything else:
 data order, label shuffling, budget, seeds, validation, model selection, checkpoints, logs and
 timing. Most methods derive from `hsal_bench.method.gradient.GradientMethod`.
+
+A method that is not trained by mini-batches has `fit(train, valid)` in the place of `update`, see
+`hsal_bench.method.fitted.Fitted`. It has its own budget, and tables say so.
 """
 
 from __future__ import annotations
@@ -42,7 +45,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Setup:
-    """Where and how long a method runs: device, seed, and the number of updates it will get."""
+    """Where and how long a method runs: device, seed, and the number of updates it will get.
+
+    updates: 0 for a method with `fit`.
+    """
 
     device: torch.device
     seed: int
@@ -73,6 +79,24 @@ class Batch:
         if self.counts is None or self.labels is None:
             raise ValueError("this batch has no labels: it is for predict")
         return self.counts, self.labels
+
+
+class Examples(Protocol):
+    """A split, as `fit` gets it: `examples[rows]` is a Batch with labels.
+
+    rows: a slice, or row numbers as a list, an array or a tensor. `examples[:]` holds all of them
+    as float32: a large split may not fit in memory. The labels of an image are in the order of the
+    dataset file, not shuffled.
+    """
+
+    @property
+    def counts(self) -> Int[Tensor, "examples classes"]:
+        """The counts of all examples, on the method's device."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any) -> Batch: ...
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,8 @@ def _methods_of(module: ModuleType) -> list[str]:
         for name, value in vars(module).items()
         if isinstance(value, type)
         and value.__module__ == module.__name__
-        and hasattr(value, "update")
         and hasattr(value, "predict")
+        and (hasattr(value, "update") or hasattr(value, "fit"))
     ]
 
 
@@ -82,7 +82,7 @@ def _other_kind(value: Any) -> str:
         return "a function"
     if not isinstance(value, type):
         return f"an instance of {type(value).__name__}"
-    if hasattr(value, "update") or hasattr(value, "predict"):
+    if any(hasattr(value, name) for name in ("update", "fit", "predict")):
         return ""
     return "a class without `update` and `predict`"
 

@@ -114,7 +114,9 @@ class Record:
     texts, and the activation model if it is not the preset's. `budget` holds "updates",
     "batch_size" and any other limit of the run; `updates` were made; `selected_update` scored best
     on the validation split and was tested. Each line of `curve` holds "update" and losses or
-    validation metrics by name. `wall_s` is the training time in seconds; throughputs are in
+    validation metrics by name. `own_budget` marks a method with `fit` instead of updates: `budget`
+    is empty, the numbers of updates are None, and the only line of `curve` is at update 0. `wall_s`
+    is the training time in seconds; throughputs are in
     examples per second; `started` is ISO 8601 with a time zone; `command` repeats the run.
 
     `resumed_on` lists the kinds of device ("cuda", "cpu"), in order, if training moved from one to
@@ -142,6 +144,7 @@ class Record:
     preset: str | None
     seed: int
     budget: Mapping[str, int]
+    own_budget: bool = False
     data_set: DataSet
     trained_on: DataSet | None = None
     activation: Activation | None
@@ -211,13 +214,17 @@ class Record:
     def _check_origin(self) -> None:
         """Refuse a run without the fields of a run, and an entry made elsewhere with them."""
         if self.stated is None:
-            if missing := {"updates", "batch_size"} - set(self.budget):
+            if self.own_budget and (self.budget or self.updates is not None):
+                raise ValueError("own_budget excludes budget and updates")
+            missing = {"updates", "batch_size"} - set(self.budget)
+            if missing and not self.own_budget:
                 raise ValueError(f"budget has no {sorted(missing)[0]}")
-            if None in (self.environment, self.updates, self.wall_s):
+            updates = 0 if self.own_budget else self.updates
+            if None in (self.environment, updates, self.wall_s):
                 raise ValueError("environment, updates and wall_s of a run must not be null")
             return
         known = (self.budget, self.environment, self.updates, self.wall_s, self.activation)
-        if any(value not in ({}, None) for value in known):
+        if self.own_budget or any(value not in ({}, None) for value in known):
             raise ValueError(
                 "stated excludes budget, environment, updates, wall_s and activation: they are "
                 "unknown for predictions made elsewhere"

@@ -42,7 +42,7 @@ def facts(records: Sequence[Record]) -> Iterator[Fact]:
         yield Fact("settings", _texts(first.settings) or {"": "none: the config of the preset"})
         yield Fact("preset", {"": first.preset or "none"})
         yield Fact("config", _texts(first.config) or {"": "none"})
-        yield Fact("budget", _texts(first.budget))
+        yield Fact("budget", {"": "its own"} if first.own_budget else _texts(first.budget))
     yield Fact("dataset", _data(first.data_set) | {"file": first.data_set.file})
     if source := first.trained_on:
         yield Fact("trained on", _data(source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from hsal_bench.data.file import DataFile
 from hsal_bench.files import writable_folder
 from hsal_bench.locks import locked
+from hsal_bench.method.class_check import is_fitted
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.progress import progress
 from hsal_bench.record import environment
@@ -27,6 +29,7 @@ from hsal_bench.runs.request import Request
 from hsal_bench.training import checkpoint
 from hsal_bench.training import device as devices
 from hsal_bench.training import evaluate as evaluation
+from hsal_bench.training import fit as fitting
 from hsal_bench.training import train as training
 from hsal_bench.training.batches import ExampleSet
 from hsal_bench.training.presets import Preset
@@ -67,14 +70,13 @@ class Bench:
             sets = inputs.splits(method_run.cls.inputs)
             self._announce(log)
             log.resident = devices.release_memory(self.device)
-            work = f"training with batches of {budget.batch_size}"
-            with devices.enough_memory(work, "use a smaller --batch-size, with --restart"):
-                setup = Setup(self.device, seed, budget.updates)
+            work, remedy = f"training with batches of {budget.batch_size}", "a smaller --batch-size"
+            if log.record.own_budget:
+                work, remedy = "fitting", "--device cpu"
+            with devices.enough_memory(work, f"use {remedy}, with --restart"):
+                setup = self._setup(method_run, seed)
                 method = method_run.cls(inputs.task(sets["train"]), method_run.config, setup)
-                identity = recording.identity(log.record)
-                with progress(log.title, budget.updates) as report:
-                    run = training.train(method, sets, budget, seed, log.folder, identity, report)
-                log.trained(run)
+                log.trained(self._learn(method, sets, log))
                 self._score(method, log, sets["test"], self.data)
         log.write()
         say(f"{log.title} ({place}): {recording.outcome(log.record)}")
@@ -104,7 +106,7 @@ class Bench:
             return done
         with log.catching():
             update, state = checkpoint.best_state(folder)
-            if update != trained.selected_update:
+            if trained.selected_update not in (None, update):
                 raise DamagedState(
                     f"{folder / checkpoint.BEST} is of update {update}, but {folder / RECORD} "
                     f"tested update {trained.selected_update}: delete the folder {folder} to train "
@@ -112,7 +114,7 @@ class Bench:
                 )
             inputs = self.inputs(method_run, trained.seed)
             test = inputs.test(method_run.cls.inputs, data)
-            setup = Setup(self.device, trained.seed, self.preset.train.updates)
+            setup = self._setup(method_run, trained.seed)
             log.resident = devices.release_memory(self.device)
             method = method_for(method_run, inputs.task(test), data, setup, state)
             self._score(method, log, test, data)
@@ -155,8 +157,27 @@ class Bench:
             start = dataclasses.replace(start, activation=activation)
         return RunLog(start, folder, f"{method_run.label} seed {seed}")
 
+    def _setup(self, method_run: MethodRun, seed: int) -> Setup:
+        updates = 0 if is_fitted(method_run.cls) else self.preset.train.updates
+        return Setup(self.device, seed, updates)
+
+    def _learn(
+        self, method: Method, sets: Mapping[str, ExampleSet], log: RunLog
+    ) -> checkpoint.Progression:
+        """Train or fit a method, or load its state if that is done."""
+        identity, seed = recording.identity(log.record), log.record.seed
+        if log.record.own_budget:
+            return fitting.fit(method, sets, seed, log.folder, identity)
+        budget = self.preset.train
+        with progress(log.title, budget.updates) as report:
+            return training.train(method, sets, budget, seed, log.folder, identity, report)
+
     def _announce(self, log: RunLog) -> None:
         budget, stopped = self.preset.train, checkpoint.find(log.folder)
+        if log.record.own_budget:
+            state = "fitted before" if stopped else "fitting, from the start if interrupted"
+            say(f"{log.title}: {state}, in {log.folder}")
+            return
         resuming = f", {stopped.resuming(self.device)}" if stopped else ""
         scale = f"{budget.updates:,} updates, batches of {budget.batch_size}"
         say(f"{log.title}: {scale}, in {log.folder}{resuming}")

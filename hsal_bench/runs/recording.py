@@ -18,6 +18,7 @@ import torch
 from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
+from hsal_bench.method.class_check import is_fitted
 from hsal_bench.method.contract import Method, Unsupported
 from hsal_bench.method.validate import Breach
 from hsal_bench.metrics.scores import METRICS_VERSION, correct
@@ -65,6 +66,7 @@ class Recorder:
         self, method: MethodRun, preset: str, budget: Budget, seed: int, data: DataFile
     ) -> Record:
         """Return the record of a run that is about to start, without its activation model."""
+        fitted = is_fitted(method.cls)
         return Record(
             method=method.name,
             method_sha256=method.sha256,
@@ -72,7 +74,9 @@ class Recorder:
             config=as_config(method.config),
             preset=preset,
             seed=seed,
-            budget=vars(budget),
+            budget={} if fitted else vars(budget),
+            own_budget=fitted,
+            updates=None if fitted else 0,
             data_set=DataSet.of(data),
             activation=None,
             **self._start(),
@@ -169,15 +173,15 @@ class RunLog:
     def trained(self, run: Progression) -> None:
         """Record the training."""
         seconds = max(run.seconds - run.validating, 1e-9)
-        self.record = dataclasses.replace(
-            self.record,
-            curve=tuple(run.curve),
-            updates=run.update,
-            selected_update=run.best_update,
-            wall_s=run.seconds,
-            throughput_train=run.update * self.record.budget["batch_size"] / seconds,
-            resumed_on=tuple(run.devices) if len(run.devices) > 1 else (),
-        )
+        self.record = dataclasses.replace(self.record, curve=tuple(run.curve), wall_s=run.seconds)
+        if not self.record.own_budget:
+            self.record = dataclasses.replace(
+                self.record,
+                updates=run.update,
+                selected_update=run.best_update,
+                throughput_train=run.update * self.record.budget["batch_size"] / seconds,
+                resumed_on=tuple(run.devices) if len(run.devices) > 1 else (),
+            )
 
     def scored(self, method: Method, result: Evaluation, test: ExampleSet) -> None:
         """Record the scores of the method on the test split `test`: the run succeeded."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +49,15 @@ class ExampleSet:
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    def __getitem__(self, rows: Any) -> Batch:
+        """Return some rows as a batch with labels. rows: as in `contract.Examples`."""
+        if isinstance(rows, slice):
+            return Batch(self.rows(rows), self.counts[rows], self.labels[rows], self.boxes[rows])
+        # In one dimension: a single row is a batch of one image.
+        numbers = torch.as_tensor(rows, device=self.device).reshape(-1)
+        inputs = self.rows(numbers.to(self.inputs.device))
+        return Batch(inputs, self.counts[numbers], self.labels[numbers], self.boxes[numbers])
 
     def rows(self, rows: Int[Tensor, " batch"] | slice) -> Tensor:
         """Return the inputs of some rows as float32 on the device; images in [0, 1].

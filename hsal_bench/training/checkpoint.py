@@ -68,13 +68,18 @@ class Checkpoint:
         )
 
 
+def exists(folder: Path) -> bool:
+    """Return whether a folder has a checkpoint."""
+    return (folder / CHECKPOINT).exists()
+
+
 def find(folder: Path) -> Checkpoint | None:
     """Return the checkpoint of a folder, or None.
 
     Raises:
         DamagedState: it cannot be read.
     """
-    if not (folder / CHECKPOINT).exists():
+    if not exists(folder):
         return None
     state = _load(folder, CHECKPOINT, "identity", "run")
     devices = state["run"].get("devices", [])
@@ -176,7 +181,7 @@ def best_state(folder: Path, run: Progression | None = None) -> tuple[int, dict[
         DamagedState: it is missing or damaged, or not the state that the training selected.
     """
     best, sha256 = _best(folder)
-    if run is None and (folder / CHECKPOINT).exists():
+    if run is None and exists(folder):
         run = Progression(**_load(folder, CHECKPOINT, "run")["run"])
     if run is not None:
         _require_own(folder, run, best, sha256)

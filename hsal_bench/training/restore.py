@@ -58,7 +58,8 @@ def restore_method(
         test = _test_split(record, cls.inputs, data, datasets, device)
         _, channels, height, width = test.inputs.shape
         task = activations.task_of(data, (channels, height, width))
-        method: Method = cls(task, config, Setup(device, record.seed, record.budget["updates"]))
+        setup = Setup(device, record.seed, record.budget.get("updates", 0))
+        method: Method = cls(task, config, setup)
         try:
             method.load_state_dict(state)
         except (RuntimeError, KeyError, ValueError) as error:

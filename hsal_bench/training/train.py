@@ -99,6 +99,13 @@ def train(
     return run
 
 
+def validation(scores: Mapping[str, float]) -> dict[str, float]:
+    """Return the scores of the validation split that a curve holds, by name."""
+    # Attention metrics are NaN without glimpses: JSON has no such number.
+    known = {name: scores[name] for name in _FOLLOWED if math.isfinite(scores.get(name, math.nan))}
+    return {f"valid_{name}": score for name, score in known.items()}
+
+
 def read_curve(folder: Path) -> list[dict[str, float]]:
     """Return the training curve in the folder of a run, finished or not; [] if it is damaged."""
     path = folder / checkpoint.CURVE
@@ -190,7 +197,7 @@ class _Training:
         with uninterrupted():
             self.whole = False
             self.sums.clear()
-            run.curve.append({"update": run.update, **losses, **_validation(scores)})
+            run.curve.append({"update": run.update, **losses, **validation(scores)})
             if scores[self.select_by] > run.best_score:
                 run.best_score, run.best_update = scores[self.select_by], run.update
                 checkpoint.save_best(self.method, run, self.folder, self.identity)
@@ -198,12 +205,6 @@ class _Training:
             lines = (json.dumps(line) + "\n" for line in run.curve)
             write_text(self.folder / checkpoint.CURVE, "".join(lines))
             self.whole = True
-
-
-def _validation(scores: Mapping[str, float]) -> dict[str, float]:
-    # Attention metrics are NaN without glimpses: JSON has no such number.
-    known = {name: scores[name] for name in _FOLLOWED if math.isfinite(scores.get(name, math.nan))}
-    return {f"valid_{name}": score for name, score in known.items()}
 
 
 def _add(sums: Sums, scalars: Mapping[str, Tensor]) -> None:

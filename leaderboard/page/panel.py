@@ -93,7 +93,9 @@ def panel(row: Row, page: Path) -> Panel:
 
 def _kind(record: Record) -> str:
     """Return "run here", or the kind of submission for predictions made elsewhere."""
-    return f"{record.stated.entry} submission" if record.stated else "run here"
+    if record.stated:
+        return f"{record.stated.entry} submission"
+    return "run here, own budget" if record.own_budget else "run here"
 
 
 def _summary(row: Row, first: Record) -> str:

@@ -44,10 +44,12 @@ class Curve:
 def curves(records: Sequence[Record], metric: str) -> list[Curve]:
     """Return a curve for each variant that has the validation `metric` at any update.
 
-    A curve starts at update 0, the untrained state. Only runs with the status "ok" have curves.
+    A curve starts at update 0, the untrained state. Only runs with the status "ok" have curves, and
+    methods with their own budget have none.
     """
     result = []
-    for name, runs in variants([record for record in records if record.status == "ok"]):
+    trained = [run for run in records if run.status == "ok" and not run.own_budget]
+    for name, runs in variants(trained):
         series = [points for run in runs if (points := _series(run, metric))]
         updates = sorted({update for points in series for update in points})
         if updates:
