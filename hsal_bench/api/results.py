@@ -40,7 +40,8 @@ def run(
     models: names, "path/to/file.py:ClassName", or classes, also those of a notebook; one or
     several. dataset: a name or a file. settings: values of config fields, by "KEY" for all methods
     or "METHOD:KEY" for one. choices: the other options of `hsal-bench run`, such as preset="quick",
-    device="cpu", updates=400, eval_on=["mnist-set"], out="runs", datasets="data", restart=True.
+    device="cpu", updates=400, eval_on=["mnist-set"], out="runs", datasets="data", tag="v2",
+    restart=True, or restart="MyMethod" to restart only its runs.
 
     Finished runs are read from `out`, interrupted ones resume. A run that fails has a record with
     the status "failed" and the reason; the other runs go on.
@@ -165,6 +166,8 @@ def _row(record: Record, path: Path) -> dict[str, Any]:
 def _choice(name: str, value: Any) -> Any:
     if name in _FOLDERS:
         return Path(value)
+    if name == "restart":
+        return requests.restart(value) if isinstance(value, str) else value
     return (value,) if name == "eval_on" and isinstance(value, str) else value
 
 

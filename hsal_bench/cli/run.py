@@ -118,7 +118,19 @@ from hsal_bench.training.presets import Precision
     type=click.IntRange(min=1),
     help="CPU threads; 1 is fastest on a busy machine.  [default: one per core]",
 )
-@click.option("--restart", is_flag=True, help="Start over: discard checkpoints and records.")
+@click.option(
+    "--tag",
+    metavar="[METHOD:]TEXT",
+    help="Name a variant of a method, to keep its runs next to those of an earlier version. METHOD "
+    "is needed if there are several.",
+)
+@click.option(
+    "--restart",
+    is_flag=False,
+    flag_value="all",
+    metavar="[METHOD,...]",
+    help="Start over: discard checkpoints and records, of all methods or only of those named.",
+)
 @no_wait_option
 @click.option("--json", "as_json", is_flag=True, help="Print the metric table as JSON.")
 def run(
@@ -126,6 +138,7 @@ def run(
     seeds: str,
     settings: tuple[str, ...],
     eval_on: str | None,
+    restart: str | None,
     as_json: bool,
     no_wait: bool,
     **options: Any,
@@ -145,6 +158,7 @@ def run(
         eval_on=requests.data_sets(eval_on),
         seeds=requests.seeds(seeds),
         settings=assignments(settings),
+        restart=requests.restart(restart),
         command=shlex.join(["hsal-bench", *sys.argv[1:]]),
         **options,
     )

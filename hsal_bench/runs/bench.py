@@ -146,7 +146,7 @@ class Bench:
 
     def _log(self, method_run: MethodRun, seed: int, folder: Path) -> RunLog:
         """Return the log of a run that is about to start; discard an earlier run for --restart."""
-        if self.request.restart:
+        if method_run.restarts(self.request):
             (folder / RECORD).unlink(missing_ok=True)
             checkpoint.remove(folder)
             # Else a failure before the first evaluation would record the earlier run's curve.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,26 +13,36 @@ import click
 
 from hsal_bench import options, registry
 from hsal_bench.checking import Failed
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import UsageError, suggest
 from hsal_bench.method.class_check import check_class
 from hsal_bench.method.code import class_sha256, file_sha256
 from hsal_bench.method.load import load_method
 from hsal_bench.record.validation import check_values
-from hsal_bench.runs.request import Model, Request, expanded, method_name, settings_of, split
+from hsal_bench.runs.request import (
+    Model,
+    Request,
+    all_settings,
+    expanded,
+    method_name,
+    settings_of,
+    split,
+)
 from hsal_bench.training import presets
 
 if TYPE_CHECKING:
     from hsal_bench.method.contract import Method
+
+_TAG = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
 @dataclass(frozen=True)
 class MethodRun:
     """A method and the config that it runs with.
 
-    settings: differences from the preset (config fields, backbone, input size). label: the name
-    with these settings. backbone: of the activation model. input_size: of the activation model's
-    images; None is the backbone's usual size. sha256: of the code (`hsal_bench.method.code`);
-    None for a registered method.
+    settings: the tag, and differences from the preset (config fields, backbone, input size). label:
+    the name with these settings. backbone: of the activation model. input_size: of the activation
+    model's images; None is the backbone's usual size. sha256: of the code
+    (`hsal_bench.method.code`); None for a registered method.
     """
 
     name: str
@@ -48,6 +59,12 @@ class MethodRun:
         """The label as the name of a folder."""
         return self.label.replace("/", "_")
 
+    def restarts(self, request: Request) -> bool:
+        """Whether the request discards earlier runs of the method."""
+        if isinstance(request.restart, bool):
+            return request.restart
+        return not {self.name, self.label}.isdisjoint(request.restart)
+
 
 def method_runs(request: Request, preset: str) -> list[MethodRun]:
     """Return the methods of a request, each variant once.
@@ -57,12 +74,11 @@ def method_runs(request: Request, preset: str) -> list[MethodRun]:
     Raises:
         UsageError: as `method_run`; two different methods with one label.
     """
+    settings = all_settings(request)
     by_folder: dict[str, tuple[Model, MethodRun]] = {}
     for model in expanded(request.models):
         try:
-            method = method_run(
-                model, preset, request.settings, request.backbone, request.input_size
-            )
+            method = method_run(model, preset, settings, request.backbone, request.input_size)
         except registry.Broken as error:
             if model in request.models:
                 raise
@@ -72,10 +88,12 @@ def method_runs(request: Request, preset: str) -> list[MethodRun]:
         first_source, first = by_folder.setdefault(method.folder, (source, method))
         if source != first_source and method.sha256 != first.sha256:
             raise UsageError(
-                f"--model {first_source} and {source} would share the folder {method.folder}: run "
-                "them separately, each with its own --out, or rename one of the classes"
+                f"--model {first_source} and {source} would share the folder {method.folder}: add "
+                "+tag=TEXT to one of them, or rename one of the classes"
             )
-    return [method for _, method in by_folder.values()]
+    methods = [method for _, method in by_folder.values()]
+    _check_restart(request, methods)
+    return methods
 
 
 def method_run(
@@ -87,7 +105,8 @@ def method_run(
 ) -> MethodRun:
     """Return the method `model` with its config: the preset's, changed by its settings.
 
-    The method's own settings override `settings`. `backbone` and `input_size` of the activation
+    The method's own settings override `settings`. The setting "tag" only names a variant, unless
+    the config has a field of this name. `backbone` and `input_size` of the activation
     model apply unless the method sets them; like a setting they name a variant if they differ from
     the preset's.
 
@@ -110,6 +129,7 @@ def method_run(
         backbone, input_size = usual, None
     default = dataclasses.replace(cls.Config(), **getattr(cls, "presets", {}).get(preset, {}))
     given = settings_of(name, settings) | own
+    tag = given.pop("tag", None) if "tag" not in fields else None
     config = options.replace(default, given, name)
     _check_recordable(config, name)
     # The config's values, and only those that differ: "true" and "yes" are one setting and one
@@ -123,9 +143,25 @@ def method_run(
         changed["backbone"] = backbone
     if input_size is not None:
         changed["input_size"] = str(input_size)
+    if tag is not None:
+        changed["tag"] = _checked_tag(tag)
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
     sha256 = _code_sha256(source)
     return MethodRun(name, cls, config, changed, label, backbone, input_size, sha256)
+
+
+def _checked_tag(tag: str) -> str:
+    if not _TAG.fullmatch(tag):
+        raise UsageError(f"tag {tag!r}: use 1 to 40 letters, digits, '.', '_' and '-'")
+    return tag
+
+
+def _check_restart(request: Request, methods: Sequence[MethodRun]) -> None:
+    """Refuse a method of --restart that is not in the request."""
+    known = {name for method in methods for name in (method.name, method.label)}
+    for name in () if isinstance(request.restart, bool) else request.restart:
+        if name not in known:
+            raise UsageError(f"--restart {name}: it is not in this run; {suggest(name, known)}")
 
 
 def _code_sha256(source: Model) -> str | None:

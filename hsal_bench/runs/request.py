@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
@@ -36,7 +36,8 @@ class Request:
 
     models: as `models` returns them, or classes. eval_on: names and files of datasets, or "all".
     cache: folder of activations; None is `datasets`. activation_model: "published", a file or a
-    folder; None fine-tunes one. settings: KEY or METHOD:KEY -> value.
+    folder; None fine-tunes one. settings: KEY or METHOD:KEY -> value. tag: [METHOD:]TEXT, the name
+    of a variant. restart: whether to start over, or the methods that do, by name or label.
     """
 
     models: tuple[Model, ...]
@@ -61,12 +62,13 @@ class Request:
     activation_model: str | None = None
     precision: Precision | None = None
     threads: int | None = None
-    restart: bool = False
+    tag: str | None = None
+    restart: bool | tuple[str, ...] = False
     command: str = ""
 
 
-def models(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the methods in the values of `--model`. The word "all" remains (see `expanded`).
+def models(texts: Iterable[str], option: str = "--model") -> tuple[str, ...]:
+    """Return the methods in the values of an option. The word "all" remains (see `expanded`).
 
     A method may have its own settings, NAME+KEY=VALUE+KEY=VALUE. Commas separate methods, and also
     the numbers of one value.
@@ -83,7 +85,22 @@ def models(texts: Iterable[str]) -> tuple[str, ...]:
             else:
                 names.append(piece.strip())
         named += names
-    return _once(named, "--model")
+    return _once(named, option)
+
+
+def restart(text: str | None) -> bool | tuple[str, ...]:
+    """Return the value of `--restart`: True for "all", or the names or labels of methods.
+
+    Raises:
+        UsageError: a method occurs twice.
+    """
+    if text in (None, ALL):
+        return text == ALL
+    # A method may be named as in --model, by its file.
+    return tuple(
+        method_name(name) if is_file(split(name)[0]) else name
+        for name in models([text], "--restart")
+    )
 
 
 def _is_method_file(text: str) -> bool:
@@ -165,6 +182,14 @@ def settings_of(method: str, settings: Mapping[str, str]) -> dict[str, str]:
     return for_all | own
 
 
+def all_settings(request: Request) -> dict[str, str]:
+    """Return the settings of a request; its tag is one of them, by the key "tag"."""
+    if request.tag is None:
+        return dict(request.settings)
+    owner, colon, text = request.tag.rpartition(":")
+    return {**request.settings, f"{owner}{colon}tag": text}
+
+
 def check_request(request: Request) -> None:
     """Check a request without importing a method, so that a typo fails at once.
 
@@ -195,6 +220,15 @@ def check_request(request: Request) -> None:
             raise UsageError(
                 f"--set {name}: {owner!r} is not in this run; {suggest(owner, methods)}"
             )
+    _check_tag(request.tag, methods)
+
+
+def _check_tag(tag: str | None, methods: Collection[str]) -> None:
+    owner, colon, text = (tag or "").rpartition(":")
+    if colon and owner not in methods:
+        raise UsageError(f"--tag {tag}: {owner!r} is not in this run; {suggest(owner, methods)}")
+    if tag is not None and not colon and len(methods) > 1:
+        raise UsageError(f"--tag {tag}: name the method, as in --tag {min(methods)}:{text}")
 
 
 def _check_activation_model(request: Request) -> None:

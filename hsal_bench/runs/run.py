@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -27,6 +28,8 @@ from hsal_bench.training import device as devices
 from hsal_bench.training.checkpoint import Checkpoint
 from hsal_bench.training.presets import Preset
 from hsal_bench.training.states import DamagedState
+
+_EARLIER = "an earlier version of"
 
 Run = tuple[MethodRun, int]
 """A method and a seed."""
@@ -137,10 +140,11 @@ def _refuse_other_runs(bench: Bench, runs: Iterable[Run]) -> None:
     Raises:
         UsageError: naming all such checkpoints and their differences.
     """
-    if bench.request.restart:
-        return
     paths_by_difference: dict[str, list[str]] = {}
+    concerned: dict[str, None] = {}
     for method, seed in runs:
+        if method.restarts(bench.request):
+            continue
         folder = bench.folder(method, seed)
         try:
             stopped = checkpoint.find(folder)
@@ -149,6 +153,7 @@ def _refuse_other_runs(bench: Bench, runs: Iterable[Run]) -> None:
         if stopped and (difference := _difference(bench, method, seed, stopped)):
             path = str(folder / CHECKPOINT)
             paths_by_difference.setdefault(difference, []).append(path)
+            concerned[method.label] = None
     if paths_by_difference:
         problems = "; ".join(
             f"{', '.join(paths)} "
@@ -156,7 +161,11 @@ def _refuse_other_runs(bench: Bench, runs: Iterable[Run]) -> None:
             f"({difference})"
             for difference, paths in paths_by_difference.items()
         )
-        raise UsageError(f"{problems}: use another --out, or --restart to start over")
+        every = {method.label for method, _ in runs} == concerned.keys()
+        restart = "--restart" if every else f"--restart {shlex.quote(','.join(concerned))}"
+        earlier = any(text.startswith(_EARLIER) for text in paths_by_difference)
+        both = "; --tag TEXT keeps both versions" if earlier else ""
+        raise UsageError(f"{problems}: use another --out, or {restart} to start over{both}")
 
 
 def _known_identity(bench: Bench, method: MethodRun, seed: int) -> dict[str, object]:
@@ -169,7 +178,7 @@ def _difference(bench: Bench, method: MethodRun, seed: int, stopped: Checkpoint)
     """Return the difference between a run and the run of a checkpoint; "" for the same run."""
     before = stopped.identity.get("method_sha256")
     if method.sha256 and before and before != method.sha256:
-        return f"an earlier version of {method.name}"
+        return f"{_EARLIER} {method.name}"
     known = _known_identity(bench, method, seed)
     difference = options.difference(stopped.identity, known, known)
     activation = stopped.identity.get("activation")
