@@ -28,13 +28,13 @@ class SmallCNN(GradientMethod):
         """Return the network with fresh weights."""
         channels, width = self.task.input_shape[0], self.config.width
         layers = []
-        for out in (width, 2 * width, 4 * width):
-            layers += [nn.Conv2d(channels, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU()]
-            layers.append(nn.MaxPool2d(2))
+        for out in (width, 2 * width, 4 * width, 4 * width):
+            layers += [nn.Conv2d(channels, out, 3, stride=2, padding=1), nn.BatchNorm2d(out)]
+            layers.append(nn.ReLU())
             channels = out
         outputs = self.task.num_classes * (self.task.max_objects + 1)
-        head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
-        return nn.Sequential(*layers, *head)
+        pool = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(channels))
+        return nn.Sequential(*layers, *pool, nn.Linear(channels, outputs))
 
     def loss(self, batch):
         """Return the loss to minimise."""

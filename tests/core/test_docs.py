@@ -9,14 +9,20 @@ from pathlib import Path
 
 import pytest
 
+import hsal_bench as hb
 from hsal_bench.cli import main as cli
 from hsal_bench.conformance import check as conformance
+from hsal_bench.method.load import load_method
 from hsal_bench.record.record import read_record
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = DOCS / "examples"
 PAGE = (DOCS / "add-a-method.md").read_text()
-FILES = ("my_counter.py", "toy-package/pyproject.toml", "toy-package/toy_attention.py")
+METHODS = ("my_counter.py:MyCounter", "small_cnn.py:SmallCNN", "neighbours.py:Neighbours")
+FILES = (
+    *(method.partition(":")[0] for method in METHODS),
+    *("toy-package/pyproject.toml", "toy-package/toy_attention.py"),
+)
 
 
 def _blocks(kind):
@@ -51,6 +57,20 @@ def test_the_file_trains_and_is_scored(tmp_path, toy_file, known_generators, mon
     (path,) = (tmp_path / "runs").rglob("record.json")
     assert path.parts[-4] == "MyCounter+hidden=16"
     assert read_record(path).metrics["exact_match"] >= 0.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_methods_keep_the_contract(method):
+    assert conformance.failures(conformance.check_method(load_method(f"{EXAMPLES}/{method}"))) == []
+
+
+def test_the_cnn_trains_on_the_images(tmp_path, toy_file, known_generators, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    choices = {"preset": "quick", "device": "cpu", "updates": 30, "settings": {"width": 4}}
+    (record,) = hb.run(f"{EXAMPLES}/small_cnn.py:SmallCNN", dataset=toy_file, **choices)
+    assert (record.status, record.activation) == ("ok", None), record.reason
+    first, *_, last = (line["loss"] for line in record.curve[1:])
+    assert last < first
 
 
 @pytest.fixture(scope="module")

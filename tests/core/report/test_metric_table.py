@@ -254,6 +254,14 @@ def test_of_many_rows_that_were_given_the_same_three_are_named(ok):
     )
 
 
+def test_a_method_with_its_own_budget_has_no_updates_to_compare(ok):
+    own = grouping.conditions(ok(own_budget=True, budget={}, updates=None))
+    assert grouping.inequality({"a": grouping.conditions(ok()), "b": own}) == (
+        "Not under equal conditions: updates 100, batch size 64 (a) against own budget (b)"
+    )
+    assert grouping.inequality({"a": own, "b": own}) == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -24,6 +24,7 @@ class Mean(Fitted):
     inputs = "images"
 
     def fit(self, train, valid):
+        assert self.setup.updates == 0
         self.mean = train.counts.double().mean(0).round().long()
 
     def predict(self, batch, *, trace=False):
