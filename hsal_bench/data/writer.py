@@ -5,10 +5,12 @@ The saved jobs lie in a folder next to the file, so that an interrupted build ca
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +21,7 @@ import numpy as np
 
 from hsal_bench.data.generator import Recipe
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout, content_sha256
+from hsal_bench.errors import UsageError
 from hsal_bench.files import read_bytes, replacing
 from hsal_bench.locks import locked
 
@@ -34,38 +37,41 @@ _DEFLATE = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 class Parts:
     """The folder `.NAME.h5.parts` next to the target `NAME.h5`: one file per finished job."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, identity: str) -> None:
+        self.folder, self.identity = folder, identity
 
     @classmethod
     @contextmanager
     def open(cls, recipe: Recipe, path: Path) -> Iterator[Parts]:
-        """Yield the parts of `path`, locked for this process; parts of another recipe are removed.
+        """Yield the parts of `path`, locked for this process; all that is not one is removed.
 
         Waits for another process that is building `path`.
 
         Raises:
             BusyError: there is one, within `refusing_to_wait`.
+            UsageError: a link is in the place of the folder.
         """
-        parts = cls(path.with_name(f".{path.name}.parts"))
+        parts = cls(path.with_name(f".{path.name}.parts"), _identity(recipe))
+        if parts.folder.is_symlink():
+            raise UsageError(f"{parts.folder} is a link, and files there are removed: remove it")
         with locked(parts.folder, f"building {path}"):
-            parts._keep_only(_identity(recipe))
+            parts._clear()
             yield parts
 
     def intact(self) -> set[str]:
-        """Return the names of the complete parts; damaged ones are removed."""
+        """Return the names of the complete parts; damaged ones and those of others are removed."""
         names = set()
         for file in self.folder.glob("*.npz"):
-            if _is_intact(file):
+            if _is_intact(file, self._label(file.stem)):
                 names.add(file.stem)
             else:
-                file.unlink()
+                _remove(file)
         return names
 
     def save(self, name: str, part: Part) -> None:
         """Write a part. It is complete once it has its name, unless the machine crashes."""
         buffer = io.BytesIO()
-        np.savez(buffer, **part)  # type: ignore[arg-type]
+        np.savez(buffer, label=self._label(name), **part)  # type: ignore[arg-type]
         temporary = self.folder / f"{name}.tmp"
         temporary.write_bytes(buffer.getbuffer())
         temporary.replace(self.folder / f"{name}.npz")
@@ -73,28 +79,34 @@ class Parts:
     def load(self, name: str) -> Part:
         """Return a part."""
         with np.load(self.folder / f"{name}.npz") as stored:
-            return dict(stored)
+            return {key: array for key, array in stored.items() if key != "label"}
 
     def remove(self) -> None:
         """Remove the folder with all parts, the lock last: a waiting process may recreate it."""
         for file in self.folder.iterdir():
             if file.name != "lock":
-                file.unlink(missing_ok=True)
+                _remove(file)
         with suppress(OSError):
             (self.folder / "lock").unlink(missing_ok=True)
             self.folder.rmdir()
 
-    def _keep_only(self, identity: str) -> None:
+    def _label(self, name: str) -> np.ndarray:
+        """Return the bytes in a part that say which recipe's it is, and which."""
+        return np.frombuffer(hashlib.sha256(f"{self.identity}\n{name}".encode()).digest(), np.uint8)
+
+    def _clear(self) -> None:
         stored = self.folder / "build.json"
         try:
-            known = read_bytes(stored) == identity.encode()
+            known = read_bytes(stored) == self.identity.encode()
         except OSError:
             known = False
+        kept = ["lock", "lock.txt", *(["build.json"] if known else [])]
+        for file in self.folder.iterdir():
+            if file.name not in kept and not (known and file.suffix == ".npz"):
+                _remove(file)
         if not known:
-            for file in self.folder.glob("*.npz"):
-                file.unlink()
             temporary = stored.with_suffix(".tmp")
-            temporary.write_text(identity, encoding="utf-8")
+            temporary.write_text(self.identity, encoding="utf-8")
             temporary.replace(stored)
 
 
@@ -192,10 +204,21 @@ def _identity(recipe: Recipe) -> str:
     )
 
 
-def _is_intact(file: Path) -> bool:
+def _is_intact(file: Path, label: np.ndarray) -> bool:
     try:
         # A pipe in its place would block. zipfile raises many kinds of errors on damaged files.
-        with zipfile.ZipFile(io.BytesIO(read_bytes(file))) as archive:
-            return archive.testzip() is None
+        content = io.BytesIO(read_bytes(file))
+        with zipfile.ZipFile(content) as archive:
+            complete = archive.testzip() is None
+        content.seek(0)
+        with np.load(content) as part:
+            return complete and np.array_equal(part["label"], label)
     except Exception:
         return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -78,6 +78,9 @@ def main() -> int:
     )
     parser.add_argument("--at-once", type=int, default=4, help="processes started together")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
+    parser.add_argument(
+        "--timeout", type=float, default=process.TIMEOUT, help="seconds that a command may take"
+    )
     parser.add_argument("--out", type=Path, help="write the table there as Markdown")
     parser.add_argument("--show", default=",".join(FAILURES), help="outcomes to print")
     args = parser.parse_args()
@@ -88,7 +91,10 @@ def main() -> int:
         groups = -(-args.starts // args.at_once)
         counts = {"damaged": args.damaged, "kills": args.kills, "starts": groups}
         wanted = [(kind, i) for kind, count in counts.items() for i in range(count)]
+        # A run that is stopped has its share of each kind.
+        wanted.sort(key=lambda trial: trial[1] / counts[trial[0]])
     process.load()
+    process.TIMEOUT = args.timeout
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as root:
         of = Worlds(Path(root))

@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import os
 import pkgutil
-import shutil
 import signal
 import sys
 import time
@@ -21,7 +20,7 @@ CRASHED = 99
 
 @dataclass(frozen=True)
 class Crash:
-    """End the child before a call of os.replace, os.unlink or shutil.rmtree for a file `suffix`.
+    """End the child before a call of os.replace or os.unlink for a file `suffix`.
 
     after: calls that still take place.
     """
@@ -105,14 +104,14 @@ def start(folder: Path, *arguments: str, output: str = "output", crash: Crash | 
         os._exit(code)
 
 
-def wait(child: int, folder: Path, output: str = "output", timeout: float = TIMEOUT) -> Ended:
+def wait(child: int, folder: Path, output: str = "output") -> Ended:
     """Wait for a started command; one that takes too long is killed."""
     started, status = time.monotonic(), None
     while status is None:
         ended, raw = os.waitpid(child, os.WNOHANG)
         if ended:
             status = os.waitstatus_to_exitcode(raw)
-        elif time.monotonic() - started > timeout:
+        elif time.monotonic() - started > TIMEOUT:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
             status = -signal.SIGKILL
@@ -152,8 +151,7 @@ def _unblock_after(module: Any, call: str) -> None:
 
 
 def _crash_in(crash: Crash) -> None:
-    module: Any = shutil if crash.call == "rmtree" else os
-    real, left = getattr(module, crash.call), [crash.after]
+    real, left = getattr(os, crash.call), [crash.after]
 
     def crashing(*arguments: Any, **options: Any) -> Any:
         if str(arguments[1 if crash.call == "replace" else 0]).endswith(crash.suffix):
@@ -162,4 +160,4 @@ def _crash_in(crash: Crash) -> None:
                 os._exit(CRASHED)
         return real(*arguments, **options)
 
-    setattr(module, crash.call, crashing)
+    setattr(os, crash.call, crashing)

@@ -93,9 +93,14 @@ def _replacements(folder: Path, file: Path) -> list[str]:
 
 def _replace(of: Worlds, folder: Path, file: Path, how: str) -> None:
     within = file.relative_to(folder)
-    sources = [of.early / within] if how == OLDER else of.other.rglob(file.name)
+    other = of.building_other if _in_parts(file) else of.other
+    sources = [of.early / within] if how == OLDER else other.rglob(file.name)
     if (source := next(iter(sources), None)) and source.is_file():
         shutil.copyfile(source, file)
+
+
+def _in_parts(file: Path) -> bool:
+    return file.parent.suffix == ".parts"
 
 
 def judged(

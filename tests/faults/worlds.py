@@ -90,11 +90,13 @@ class Worlds:
 
     @cached_property
     def building(self) -> Path:
-        """Killed in `generate`."""
-        crash = Crash("rmtree", "multiset.h5.parts", 0)
-        folder = self._crashed("building", ["data"], [*GENERATE, "1"], crash)
-        (folder / DATASET).unlink(missing_ok=True)
-        return folder
+        """Killed in `generate`, with all parts of the dataset."""
+        return self._building(self.done, "building")
+
+    @cached_property
+    def building_other(self) -> Path:
+        """As `building`, with other data."""
+        return self._building(self.other, "building-other", "--seed", "1")
 
     @cached_property
     def numbers(self) -> dict[str, Any]:
@@ -106,15 +108,24 @@ class Worlds:
         """The results in `seeds`."""
         return numbers(self.seeds)
 
+    def _building(self, done: Path, name: str, *options: str) -> Path:
+        crash = Crash("replace", "multiset.h5", 0)
+        return self._crashed(name, ["data"], [*GENERATE, "1", *options], crash, done)
+
     def _crashed(
-        self, name: str, removed: Sequence[str], arguments: Sequence[str], crash: Crash
+        self,
+        name: str,
+        removed: Sequence[str],
+        arguments: Sequence[str],
+        crash: Crash,
+        done: Path | None = None,
     ) -> Path:
-        folder = copy(self.done, self.root / name)
+        folder = copy(done or self.done, self.root / name)
         for part in removed:
             shutil.rmtree(folder / part)
         ended = process.call(folder, *arguments, crash=crash)
-        if ended.code not in (0, CRASHED):
-            raise RuntimeError(ended.text)
+        if ended.code != CRASHED:
+            raise RuntimeError(f"{name}: the command was not stopped: {ended.text}")
         return folder
 
 

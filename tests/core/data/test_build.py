@@ -13,7 +13,7 @@ from hsal_bench.data.build import JOB_ROWS, build_file, split_jobs
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Rows
 from hsal_bench.data.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.locks import BusyError, refusing_to_wait
 
 ARRAYS = ("images", "labels", "counts", "boxes", "source_index")
@@ -155,6 +155,42 @@ def test_parts_of_another_recipe_are_not_used(tmp_path: Path) -> None:
     build_file(again, path, workers=1)
     assert again.made[0] == ("train", 0, 512)
     assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
+
+
+@pytest.mark.parametrize("place", ["part", "build.json", "joined.h5"])
+def test_a_folder_in_the_place_of_a_file_is_removed(place: str, tmp_path: Path) -> None:
+    path, folder = tmp_path / "x.h5", tmp_path / ".x.h5.parts"
+    with pytest.raises(KeyboardInterrupt):
+        build_file(CountingRecipe(fail_at=2 * JOB_ROWS), path, workers=1)
+    file = min(folder.glob("*.npz")) if place == "part" else folder / place
+    file.unlink(missing_ok=True)
+    (file / "below").mkdir(parents=True)
+    build_file(CountingRecipe(), path, workers=1)
+    assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
+    assert not folder.exists()
+
+
+def test_an_intact_part_in_the_place_of_another_is_not_used(tmp_path: Path) -> None:
+    path, other = tmp_path / "x.h5", tmp_path / "other.h5"
+    for target, seed in ((path, 0), (other, 1)):
+        with pytest.raises(KeyboardInterrupt):
+            build_file(CountingRecipe(seed, fail_at=2 * JOB_ROWS), target, workers=1)
+    first, second = sorted((tmp_path / ".x.h5.parts").glob("*.npz"))
+    shutil.copy(tmp_path / ".other.h5.parts" / first.name, first)
+    shutil.copy(tmp_path / ".other.h5.parts" / first.name, second)
+    again = CountingRecipe()
+    build_file(again, path, workers=1)
+    assert {start for split, start, _ in again.made if split == "train"} >= {0, JOB_ROWS}
+    assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
+
+
+def test_a_link_in_the_place_of_the_parts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept.npz").touch()
+    (tmp_path / ".x.h5.parts").symlink_to(tmp_path / "mine")
+    with pytest.raises(UsageError, match="is a link"):
+        build_file(CountingRecipe(), tmp_path / "x.h5", workers=1)
+    assert (tmp_path / "mine" / "kept.npz").exists()
 
 
 def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
