@@ -22,8 +22,8 @@ _BATCH = 128
 _PICTURE = re.compile(r"([1-9][0-9]{0,8})\.png")
 
 
-Picture = tuple[int, tuple[int, int], bytes]
-"""A picture's number, width and height, and SHA-256."""
+Picture = tuple[int, tuple[int, int, str], bytes]
+"""A picture's number, width, height and fault ("": none), and SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,14 @@ class Index:
 
     digit_struct: content of digitStruct.mat. number: int32 [N]. size: int32 [N, 2], width and
     height in pixels, 0 for an unreadable picture. sha256: uint8 [N, 32], of the file's bytes.
+    fault: str [N], why a picture is unreadable, "" for others.
     """
 
     digit_struct: bytes
     number: np.ndarray
     size: np.ndarray
     sha256: np.ndarray
+    fault: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -182,10 +184,11 @@ def _folder_files(folder: Path, limit: Callable[[str], int | None]) -> Iterator[
 
 def _index(digit_struct: bytes, pictures: dict[int, Picture]) -> Index:
     numbers = sorted(pictures)
-    _, sizes, digests = zip(*(pictures[number] for number in numbers), strict=True)
+    _, measured, digests = zip(*(pictures[number] for number in numbers), strict=True)
     return Index(
         digit_struct,
         np.array(numbers, np.int32),
-        np.array(sizes, np.int32),
+        np.array([(width, height) for width, height, _ in measured], np.int32),
         np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+        np.array([fault for *_, fault in measured]),
     )

@@ -28,6 +28,7 @@ _MOST_DIGITS = 1_000
 _MOST_PICTURES = 10_000_000
 _LARGEST_NUMBER = 8
 _EMPTY = "MATLAB_empty"
+_PUBLISHED = "use the published file"
 _TEN = 10
 """The label of the digit 0."""
 
@@ -141,7 +142,11 @@ def _numbers(names: list[str], fields: _Fields, origin: str) -> Numbers:
     values = {field: np.concatenate(column) for field, column in fields.items()}
     labels, owner = values["label"], np.repeat(np.arange(len(names)), sizes)
     wrong = ~np.isin(labels, np.arange(1, _TEN + 1))
-    blame.entries(_marked(owner[wrong], names), "has a label that is not one of 1 to 10")
+    if wrong.any():
+        label = labels[wrong][0]
+        fault = f"has the label {label:g}, not one of 1 to 10 (10 is the digit 0)"
+        remedy = "write 10 for 0, as the published files do" if label == 0 else _PUBLISHED
+        blame.entries(_marked(owner[wrong], names), fault, remedy)
     boxes = np.stack([values[field] for field in ("left", "top", "width", "height")], 1)
     wrong = ~np.isfinite(boxes).all(1)
     blame.entries(_marked(owner[wrong], names), "has a box that is not finite")
@@ -170,11 +175,9 @@ class _Blame:
     names: list[str]
     origin: str
 
-    def entries(self, wrong: np.ndarray, fault: str) -> None:
+    def entries(self, wrong: np.ndarray, fault: str, remedy: str = _PUBLISHED) -> None:
         """Raise a UsageError that names the first entry that is `wrong`, bool [N], if any."""
         if wrong.any():
             entry = int(wrong.argmax())
             name = self.names[entry][:_LONGEST_NAME]
-            raise UsageError(
-                f"{self.origin}: entry {entry + 1} ({name!r}) {fault}: use the published file"
-            )
+            raise UsageError(f"{self.origin}: entry {entry + 1} ({name!r}) {fault}: {remedy}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hsal_bench.data.generator import About, Outline, Rows
-from hsal_bench.data.schema import PAD, SPLITS, Examples, Fingerprints, Header, Layout
+from hsal_bench.data.schema import MOST_OBJECTS, PAD, SPLITS, Examples, Fingerprints, Header, Layout
 from hsal_bench.errors import UsageError
 from hsal_bench.generators.streams import fixed_order
 from hsal_bench.options import as_config
@@ -22,8 +22,8 @@ from .about import about, licence
 from .album import Album, Index
 from .digit_struct import read_digit_struct
 from .files import find_albums, remarks
-from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256
-from .photographs import COLOURS, photograph
+from .house_numbers import HouseNumbers, Selection, house_numbers, source_sha256, too_many
+from .photographs import COLOURS, SIXTEEN_BITS, photograph
 from .spec import NumbersSpec
 
 VERSION = "1"
@@ -213,23 +213,39 @@ def _splits(selections: Mapping[str, Selection], spec: NumbersSpec) -> dict[str,
     splits = {}
     for split, (album, rows, offset, asked) in chosen.items():
         if len(rows) < (asked or 1):
-            raise UsageError(_too_few(spec, split, len(rows), selections[album].notes(album)))
+            raise UsageError(_too_few(spec, split, len(rows), album, selections[album]))
         splits[split] = Split(album, selections[album].numbers[rows[:asked]], offset)
     return splits
 
 
-def _too_few(spec: NumbersSpec, split: str, size: int, left_out: list[str]) -> str:
+def _too_few(spec: NumbersSpec, split: str, size: int, album: str, selection: Selection) -> str:
     """Return that a split has `size` images, the reasons for which pictures are left out, and what
     to do.
     """
+    notes = selection.notes(album)
+    reasons = f" ({'; '.join(notes)})" if notes else ""
+    smaller = [f"lower --{split}"] if size else []
+    remedies = _remedies(spec, selection)
+    remedies = [*remedies, *smaller] if remedies else [*smaller, "use a larger collection"]
     asked = getattr(spec, split) or 1
-    reasons = f" ({'; '.join(left_out)})" if left_out else ""
-    remedy = f"lower --{split}, or use a larger collection" if size else "use a larger collection"
-    if left_out:
-        remedy = "correct the pictures that are left out" + (
-            f", or lower --{split}" if size else ""
-        )
-    return f"{spec.collection} has {size} images for {split}, not {asked}{reasons}: {remedy}"
+    return (
+        f"{spec.collection} has {size} images for {split}, not {asked}{reasons}: "
+        f"{', or '.join(remedies)}"
+    )
+
+
+def _remedies(spec: NumbersSpec, selection: Selection) -> list[str]:
+    """Return what brings back the pictures that are left out."""
+    remedies, reasons = [], set(selection.left_out)
+    if (reason := too_many(spec.max_objects)) in reasons:
+        reasons.remove(reason)
+        remedies.append(f"use --max-objects {min(selection.most, MOST_OBJECTS)}")
+    if SIXTEEN_BITS in reasons:
+        reasons.remove(SIXTEEN_BITS)
+        remedies.append("convert the 16-bit pictures to 8 bits")
+    if reasons:
+        remedies.append(f"correct the {'other ' if remedies else ''}pictures that are left out")
+    return remedies
 
 
 def _pictures(indices: Mapping[str, Index], splits: Mapping[str, Split]) -> Fingerprints:

@@ -40,13 +40,15 @@ class Selection:
     """The pictures selected from an archive, and those left out: picture numbers by reason.
 
     pictures: int32 [N], the numbers of all pictures in the archive, ascending. known: the number of
-    house numbers that have a picture, an entry in digitStruct.mat, or both.
+    house numbers that have a picture, an entry in digitStruct.mat, or both. most: digits of the
+    picture with most.
     """
 
     numbers: HouseNumbers
     left_out: Mapping[str, np.ndarray]
     pictures: np.ndarray
     known: int
+    most: int
 
     def notes(self, archive: str) -> list[str]:
         """Return one line per reason for which pictures are left out."""
@@ -71,9 +73,9 @@ def house_numbers(
     labels, boxes, amount = _padded(index, digits, most)
     clipped, outside = clip_boxes(boxes, index.size)
     faults = {
-        "an unreadable PNG": (index.size == 0).any(axis=1),
+        **{str(fault): index.fault == fault for fault in np.unique(index.fault) if fault},
         "no digits": amount == 0,
-        f"more than {most} digits": amount > most,
+        too_many(most): amount > most,
         "a box without a pixel in the picture": outside.any(axis=1),
     }
     kept = np.ones(len(index.number), bool)
@@ -87,7 +89,13 @@ def house_numbers(
     crop = crops(clipped[kept], index.size[kept], grow)
     resized = resize_boxes(clipped[kept], crop, resolution)
     numbers = HouseNumbers(index.number[kept], labels[kept], resized, crop)
-    return Selection(numbers, left_out, index.number, len(index.number) + len(without))
+    known = len(index.number) + len(without)
+    return Selection(numbers, left_out, index.number, known, int(amount.max(initial=0)))
+
+
+def too_many(most: int) -> str:
+    """Return the reason for which pictures with more than `most` digits are left out."""
+    return f"more than {most} digit{'' if most == 1 else 's'}"
 
 
 def source_sha256(indices: Mapping[str, Index]) -> str:

@@ -21,12 +21,24 @@ MOST_PIXELS = 50_000_000
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
+UNREADABLE = "an unreadable PNG"
+SIXTEEN_BITS = "16-bit grey, which is not supported"
+
+
 class _UnreadableError(Exception):
-    """Pillow cannot decode a picture, or only into an unsupported mode."""
+    """Pillow cannot decode a picture, or only into an unsupported mode.
+
+    kind: what is wrong in a few words, the same for all such pictures.
+    """
+
+    def __init__(self, message: str, kind: str = UNREADABLE) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
-def measure(content: bytes, origin: str) -> tuple[int, int]:
-    """Return (width, height) of a PNG in pixels, or (0, 0) of one that `photograph` cannot read.
+def measure(content: bytes, origin: str) -> tuple[int, int, str]:
+    """Return (width, height, "") of a PNG in pixels, or of one that `photograph` cannot read 0, 0
+    and what is wrong with it.
 
     It is decoded completely: correct headers and checksums do not prove that this works. `origin`
     names the picture in errors.
@@ -35,9 +47,10 @@ def measure(content: bytes, origin: str) -> tuple[int, int]:
         UsageError: it has more than `MOST_PIXELS`; it was not decoded.
     """
     try:
-        return _decoded(content, origin).size
-    except _UnreadableError:
-        return 0, 0
+        width, height = _decoded(content, origin).size
+    except _UnreadableError as error:
+        return 0, 0, error.kind
+    return width, height, ""
 
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,9 +109,8 @@ def photograph(
     try:
         picture = _decoded(content, origin).convert(mode)
     except _UnreadableError as error:
-        raise UsageError(
-            f"{origin} cannot be decoded ({error}): use the published files"
-        ) from error
+        remedy = "convert it to 8 bits" if error.kind == SIXTEEN_BITS else "use the published files"
+        raise UsageError(f"{origin} cannot be decoded ({error}): {remedy}") from error
     x0, y0, x1, y1 = crop
     small = picture.crop((x0, y0, x1, y1)).resize((resolution,) * 2, Image.Resampling.BILINEAR)
     pixels = np.asarray(small).reshape(resolution, resolution, channels)
@@ -121,7 +133,8 @@ def _decoded(content: bytes, origin: str) -> Any:
     except Exception as error:  # Pillow raises many kinds of errors
         raise _UnreadableError(str(error)) from error
     if picture.mode not in _MODES:
-        raise _UnreadableError(f"its mode is {picture.mode}")
+        # Pillow reads 16 bits of colour as 8; of grey it keeps them, in the modes I and I;16.
+        raise _UnreadableError(SIXTEEN_BITS, SIXTEEN_BITS)
     picture.info.pop("transparency", None)
     return picture
 

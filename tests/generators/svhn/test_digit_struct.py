@@ -130,9 +130,16 @@ def refer_to_a_number(file: h5py.File) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (replace("#refs#/b0/label", [[11.0]]), r"entry 1 \('2.png'\) has a label that is not one"),
-        (replace("#refs#/b0/label", [[0.0]]), "has a label that is not one of 1 to 10"),
-        (replace("#refs#/1label1", [[1.5]]), r"entry 2 \('1.png'\) has a label that is not one"),
+        (
+            replace("#refs#/b0/label", [[0.0]]),
+            "has the label 0, not one of 1 to 10 .*: write 10 for",
+        ),
+        (
+            replace("#refs#/b0/label", [[11.0]]),
+            r"entry 1 \('2.png'\) has the label 11, not one .*use",
+        ),
+        (replace("#refs#/1label1", [[1.5]]), r"entry 2 \('1.png'\) has the label 1.5, not one"),
+        (replace("#refs#/b0/label", [[np.nan]]), "has the label nan, not one of 1 to 10"),
         (replace("#refs#/b0/top", [[np.nan]]), r"entry 1 \('2.png'\) has a box that is not finite"),
         (
             replace("#refs#/b0/top", [[1.0, 2.0]]),

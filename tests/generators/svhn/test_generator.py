@@ -254,6 +254,27 @@ def test_a_split_that_would_be_too_small_is_refused(collect):
         svhn_multiset.recipe(_spec(valid=7), collect())
 
 
+@pytest.mark.parametrize(
+    ("digits", "grey", "message"),
+    [
+        (
+            2,
+            False,
+            "doors has 0 images for train, not 1 .*more than 1 digit: .*: use --max-obj.* 2",
+        ),
+        (1, True, r"(\d+) of \1 left out, 16-bit grey, .*: convert the 16-bit pictures to 8 bits$"),
+    ],
+)
+def test_pictures_that_are_all_left_out_come_with_a_remedy(collect, digits, grey, message):
+    entries = {n: [(1, [3 * k, 4, 3, 9]) for k in range(digits)] for n in range(1, TRAIN + 1)}
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((20, 30), 300, np.uint16)).save(buffer, "PNG")
+    pictures = dict.fromkeys(entries, buffer.getvalue()) if grey else {}
+    data_dir = collect(entries=entries, pictures=pictures)
+    with pytest.raises(UsageError, match=message):
+        svhn_multiset.recipe(_spec(max_objects=1), data_dir)
+
+
 def test_a_collection_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SourceUnavailable, match=r"no collection .*doors has no train"):
         svhn_multiset.recipe(_spec(), tmp_path)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from hsal_bench.errors import UsageError
 from hsal_bench.generators.svhn.photographs import (
+    UNREADABLE,
     clip_boxes,
     crops,
     measure,
@@ -139,35 +140,35 @@ SMALL = _png(np.random.default_rng(0).integers(0, 255, (6, 5, 3), np.uint8))
 
 def test_a_picture_has_a_size_exactly_where_it_can_be_read():
     rng = np.random.default_rng(1)
-    assert measure(SMALL, "1.png") == (5, 6)
+    assert measure(SMALL, "1.png") == (5, 6, "")
     damaged = [SMALL[:size] for size in range(len(SMALL))]
     for at in range(len(SMALL)):
         changed = bytearray(SMALL)
         changed[at] ^= int(rng.integers(1, 256))
         damaged.append(bytes(changed))
     for content in damaged:
-        assert _is_readable(content) == (measure(content, "1.png") != (0, 0))
+        assert _is_readable(content) == (measure(content, "1.png")[:2] != (0, 0))
 
 
 def test_a_picture_whose_checksums_are_right_but_not_its_content_is_unreadable():
     for chunk in (_pixels(bytes(3)), _chunk(b"IDAT", b"not packed"), b""):
-        assert measure(_raw_png(9, 9, 8, 2, chunk), "1.png") == (0, 0)
-    assert measure(_raw_png(1, 2, 8, 2, _pixels(bytes(8))), "1.png") == (1, 2)
-    assert measure(_raw_png(2**31 - 1, 0, 8, 2, _pixels(b"")), "1.png") == (0, 0)
+        assert measure(_raw_png(9, 9, 8, 2, chunk), "1.png") == (0, 0, UNREADABLE)
+    assert measure(_raw_png(1, 2, 8, 2, _pixels(bytes(8))), "1.png") == (1, 2, "")
+    assert measure(_raw_png(2**31 - 1, 0, 8, 2, _pixels(b"")), "1.png") == (0, 0, UNREADABLE)
 
 
 def test_another_kind_of_picture_is_unreadable():
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4)).save(buffer, "GIF")
-    assert measure(buffer.getvalue(), "1.gif") == (0, 0)
+    assert measure(buffer.getvalue(), "1.gif") == (0, 0, UNREADABLE)
     with pytest.raises(UsageError, match=r"1.gif cannot be decoded"):
         photograph(buffer.getvalue(), (0, 0, 4, 4), 4, "rgb", "1.gif")
 
 
 def test_greys_of_16_bits_are_refused():
     content = _png(np.full((4, 4), 300, np.uint16))
-    assert measure(content, "1.png") == (0, 0)
-    with pytest.raises(UsageError, match=r"1\.png cannot be decoded \(its mode is I;16\)"):
+    assert measure(content, "1.png") == (0, 0, "16-bit grey, which is not supported")
+    with pytest.raises(UsageError, match=r"1\.png cannot be decoded \(16-bit .*: convert it to 8"):
         photograph(content, (0, 0, 4, 4), 4, "grey", "1.png")
 
 
@@ -205,4 +206,4 @@ def test_a_palette_that_is_missing_or_short_does_no_harm():
     row = _pixels(b"\0\0\1\2" * 2)
     for palette in (b"", _chunk(b"PLTE", b"\1"), _chunk(b"PLTE", bytes(4))):
         content = _raw_png(3, 2, 8, 3, palette, row)
-        assert _is_readable(content) == (measure(content, "1.png") != (0, 0))
+        assert _is_readable(content) == (measure(content, "1.png")[:2] != (0, 0))
