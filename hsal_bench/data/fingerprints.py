@@ -9,6 +9,7 @@ from __future__ import annotations
 import h5py
 
 from hsal_bench.data.file import DataFile
+from hsal_bench.data.opening import REMEDY, Refused, array_of, group_of
 from hsal_bench.data.schema import Fingerprints
 from hsal_bench.errors import UsageError
 
@@ -37,13 +38,15 @@ def read_fingerprints(data: DataFile) -> Fingerprints | None:
     Raises:
         UsageError: they are damaged.
     """
-    if GROUP not in data.file:
+    if data.file.get(GROUP, getlink=True) is None:  # a link that leads nowhere is not absent
         return None
     try:
-        group = data.file[GROUP]
-        fingerprints = Fingerprints(**{name: group[name][()] for name in group})
+        group = group_of(data.file, GROUP)
+        fingerprints = Fingerprints(**{name: array_of(group, name)[()] for name in group})
         stated = group.attrs["sha256"]
         intact = fingerprints.well_formed and fingerprints.digest == stated
+    except Refused as error:
+        raise UsageError(f"{data.path}: {error}: {REMEDY}") from error
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{data.path}: {GROUP} cannot be read ({error})") from error
     if not intact:

@@ -136,7 +136,7 @@ def read_layout(file: h5py.File, header: Header, path: Path) -> Layout:
             declares a size that its stored bytes cannot have.
     """
     try:
-        arrays = {split: _group(file, split) for split in SPLITS}
+        arrays = {split: group_of(file, split) for split in SPLITS}
         images, labels = (array_of(arrays["train"], name) for name in ("images", "labels"))
         sizes = {split: len(array_of(group, "labels")) for split, group in arrays.items()}
         layout = Layout(images.shape[1:], labels.shape[1], header.num_classes, sizes)
@@ -144,18 +144,19 @@ def read_layout(file: h5py.File, header: Header, path: Path) -> Layout:
         for split, group in arrays.items():
             for name, (dtype, row_shape) in layout.arrays().items():
                 _check_array(array_of(group, name), dtype, (sizes[split], *row_shape))
-    except _Refused as error:
+    except Refused as error:
         raise UsageError(f"{path}: {error}: {REMEDY}") from error
     except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{path} lacks an array ({error}): {REMEDY}") from error
     return layout
 
 
-class _Refused(Exception):  # noqa: N818 - a reason, not an error of the program
+class Refused(Exception):  # noqa: N818 - a reason, not an error of the program
     """What is wrong with an array."""
 
 
-def _group(file: h5py.File, name: str) -> h5py.Group:
+def group_of(file: h5py.File, name: str) -> h5py.Group:
+    """Return a group that lies in the file itself. Raises Refused: it is a link."""
     _refuse_link(file, name)
     return file[name]
 
@@ -164,27 +165,27 @@ def array_of(group: h5py.Group, name: str) -> h5py.Dataset:
     """Return an array whose content lies in the file itself, in a bounded layout.
 
     Raises:
-        _Refused: it is linked, virtual or external, or a size that it declares is impossible.
+        Refused: it is linked, virtual or external, or a size that it declares is impossible.
         AttributeError, KeyError, TypeError: there is no such array.
     """
     _refuse_link(group, name)
     array = group[name]
     where = array.name[1:]
     if array.is_virtual or array.external:
-        raise _Refused(f"{where} is stored in other files, which is not allowed")
+        raise Refused(f"{where} is stored in other files, which is not allowed")
     item = array.dtype.itemsize
     if array.chunks and int(np.prod(array.chunks, dtype=object)) * item > MOST_CHUNK_BYTES:
-        raise _Refused(f"{where} has chunks of more than {MOST_CHUNK_BYTES >> 20} MiB")
+        raise Refused(f"{where} has chunks of more than {MOST_CHUNK_BYTES >> 20} MiB")
     declared, stored = array.size * item, array.id.get_storage_size()
     if declared > max(_SMALL, _MOST_RATIO * stored):
-        raise _Refused(f"{where} declares {declared:,} bytes, but the file stores {stored:,} of it")
+        raise Refused(f"{where} declares {declared:,} bytes, but the file stores {stored:,} of it")
     return array
 
 
 def _refuse_link(group: h5py.Group, name: str) -> None:
     if isinstance(group.get(name, getlink=True), (h5py.SoftLink, h5py.ExternalLink)):
         where = f"{group.name}/{name}".lstrip("/")
-        raise _Refused(f"{where} is a link to another place, which is not allowed")
+        raise Refused(f"{where} is a link to another place, which is not allowed")
 
 
 def _check_sizes(layout: Layout) -> None:
@@ -198,9 +199,9 @@ def _check_sizes(layout: Layout) -> None:
     }
     for name, (value, most) in bounds.items():
         if value > most:
-            raise _Refused(f"{name} is {value:,}, more than {most:,}")
+            raise Refused(f"{name} is {value:,}, more than {most:,}")
 
 
 def _check_array(array: h5py.Dataset, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     if array.dtype != dtype or array.shape != shape:
-        raise _Refused(f"{array.name[1:]} is {array.dtype} {array.shape}, expected {dtype} {shape}")
+        raise Refused(f"{array.name[1:]} is {array.dtype} {array.shape}, expected {dtype} {shape}")

@@ -168,13 +168,11 @@ def _reading(data: DataFile) -> str:
 
 
 def _hashes(data: DataFile) -> str:
-    if fingerprints.GROUP not in data.file:
+    known = fingerprints.read_fingerprints(data)
+    if known is None:
         return ""
-    rows = [
-        (f"`{name}`", fingerprints.COLUMNS[name])
-        for name in fingerprints.COLUMNS
-        if name in data.file[fingerprints.GROUP]
-    ]
+    columns = known.columns()
+    rows = [(f"`{name}`", text) for name, text in fingerprints.COLUMNS.items() if name in columns]
     return document(
         f"The group `{fingerprints.GROUP}` has one row per glyph or photograph in use. It is not "
         "part of the content SHA-256.",

@@ -220,6 +220,21 @@ def test_damaged_hashes_fail(toy_file: Path, damage: Callable[[h5py.Group], None
         fingerprints.read_fingerprints(data)
 
 
+@pytest.mark.parametrize("name", ["sources", "sources/index"])
+@pytest.mark.parametrize("to", [h5py.SoftLink("/x"), h5py.ExternalLink("x.h5", "/x")])
+def test_linked_hashes_are_refused(
+    toy_file: Path, name: str, to: h5py.SoftLink | h5py.ExternalLink
+) -> None:
+    known = hashes(toy_file)
+    with h5py.File(toy_file, "r+") as file, h5py.File(toy_file.with_name("x.h5"), "w") as other:
+        fingerprints.write_fingerprints(file, known)
+        file.copy(name, other, "x")
+        file.move(name, "x")
+        file[name] = to
+    with open_data(toy_file) as data, pytest.raises(HsalBenchError, match=f"{name} is a link to"):
+        fingerprints.read_fingerprints(data)
+
+
 def test_a_glyph_without_a_hash_fails(toy_file: Path) -> None:
     known = hashes(toy_file)
     assert known.corner is not None
