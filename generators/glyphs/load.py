@@ -8,6 +8,7 @@ from the source's training split.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hsal_bench import comma_lists
+from hsal_bench.data.classes import check_class_names
 from hsal_bench.data.schema import Fingerprints
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.generators.streams import fixed_order
@@ -107,6 +109,22 @@ def load_glyphs(source: str, data_dir: Path) -> Glyphs:
     if name == SYNTHETIC:
         return _synthetic()
     return _published(name, IDX_SOURCES[name], data_dir)
+
+
+def renamed(glyphs: Glyphs, names: tuple[str, ...]) -> Glyphs:
+    """Return the glyphs with other names of their classes.
+
+    Raises:
+        UsageError: there are more or fewer names than classes, or a name is invalid or repeated.
+    """
+    classes = len(glyphs.class_names)
+    if len(names) != classes:
+        raise UsageError(
+            f"class_names has {len(names)} names, but the labels are 0 to {classes - 1}: give "
+            f"{classes} names, separated by commas"
+        )
+    check_class_names(names)
+    return dataclasses.replace(glyphs, class_names=names)
 
 
 def make_pools(glyphs: Glyphs, pools: GlyphPools = "disjoint") -> dict[str, Pool]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.data.schema import SPLITS
+from hsal_bench.data.classes import check_class_names
+from hsal_bench.data.schema import SPLITS, check_name
 from hsal_bench.errors import UsageError
+from hsal_bench.text import file_name, shown
 
 if TYPE_CHECKING:
     from hsal_bench.generators.own.pictures import Picture
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _TOLERANCE = 1e-9
+_MOST_TEXT = 1000
+"""Characters of a licence and a citation."""
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -40,6 +44,24 @@ def _shares(text: str) -> list[float]:
     if len(shares) != len(SPLITS) or min(shares) <= 0 or abs(sum(shares) - 1) > _TOLERANCE:
         raise UsageError(f"--shares {text}: must be three positive numbers that sum to 1")
     return shares
+
+
+def _check_texts(name: str, texts: Mapping[str, str]) -> None:
+    """Check a dataset's name, and one-line texts by their options, before any work.
+
+    Raises:
+        UsageError: one is too long, or has characters that it must not have.
+    """
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from error
+    for option, text in texts.items():
+        if len(text) > _MOST_TEXT or not text.isprintable():
+            raise UsageError(
+                f'{option} "{shown(text, 40)}": use one line of at most {_MOST_TEXT:,} printable '
+                "characters"
+            )
 
 
 @click.command("import")
@@ -105,6 +127,7 @@ def import_pictures(
 
     Boxes are in pixels of the picture. Without them, attention metrics mean nothing.
     """
+    _check_texts(name, {"--license": license, "--citation": citation})
     path = out / f"{name}.h5"
     if path.exists() and not force:
         raise UsageError(f"{path} exists: use --force to replace it, or another --name")
@@ -116,6 +139,7 @@ def import_pictures(
 
     pictures = _pictures(form, sources, images)
     names = tuple(class_names.split(",")) if class_names else classes_of(pictures)
+    check_class_names(names)
     facts = Imported(
         name=name,
         class_names=names,
@@ -123,7 +147,7 @@ def import_pictures(
         channels=1 if grey else 3,
         license=license,
         citation=citation,
-        source=", ".join(source.name for source in sources),
+        source=", ".join(file_name(source.name) for source in sources),
         config={"import": form, "size": size, "grey": grey, "shares": shares},
         seed=seed,
     )

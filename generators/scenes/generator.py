@@ -22,6 +22,7 @@ from hsal_bench.generators.glyphs.load import (
     known_classes,
     load_glyphs,
     make_pools,
+    renamed,
     source_name,
 )
 from hsal_bench.generators.glyphs.sources import IDX_SOURCES, SOURCES, SYNTHETIC, GlyphPools
@@ -148,6 +149,8 @@ class SceneGenerator:
                 f"source={_OWN_FILES} is a placeholder: give the paths of your own files"
             )
         glyphs = self._glyphs(spec.source, data_dir)
+        if spec.names is not None:
+            glyphs = renamed(glyphs, spec.names)
         pools = make_pools(glyphs, spec.glyph_pools)
         if spec.unique:
             _check_classes(spec, pools)
@@ -162,7 +165,7 @@ class SceneGenerator:
 
     def outline(self, spec: SceneSpec) -> Outline:
         """Return the shapes and classes of `spec`. Raises UsageError: unknown source."""
-        return Outline(_shape(spec), known_classes(spec.source))
+        return Outline(_shape(spec), spec.names or known_classes(spec.source))
 
     def companion(self, spec: SceneSpec) -> tuple[str, SceneSpec] | None:
         """Return the single-object dataset that shares source, options, sizes and seed with `spec`.
@@ -233,7 +236,8 @@ def _alike(spec: SceneSpec, like: SceneSpec) -> SceneSpec:
     shared = {field: getattr(like, field) for field in _SHARED}
     same_source = source_name(like.source) == source_name(spec.source)
     source = like.source if same_source else spec.source
-    return dataclasses.replace(spec, **shared, source=source)
+    names = like.class_names if same_source else None
+    return dataclasses.replace(spec, **shared, source=source, class_names=names)
 
 
 def _notes(glyphs: Glyphs, pools: Mapping[str, Pool]) -> list[str]:

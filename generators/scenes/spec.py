@@ -25,6 +25,11 @@ class SceneSpec:
         "mnist",
         f"glyphs: {', '.join(SOURCES)}, or IDX files IMAGES,LABELS[,TEST_IMAGES,TEST_LABELS]",
     )
+    class_names: str | None = option(
+        None,
+        "names of the classes of own IDX files, A,B,... for the labels 0,1,...; none: the labels",
+        omit_default=True,
+    )
     min_objects: int = option(1, "fewest objects per image", 0, MOST_OBJECTS)
     max_objects: int = option(4, "most objects per image", 1, MOST_OBJECTS)
     min_size: int = option(20, "smallest side of an object's square, pixels", 1, MOST_PIXELS)
@@ -48,8 +53,20 @@ class SceneSpec:
     seed: int = option(0, "random seed", 0, MOST_SEED)
 
     def __post_init__(self) -> None:
-        for check in (check_bounds, _check_choices, _check_order, _check_room, _check_clutter):
+        for check in (
+            check_bounds,
+            _check_choices,
+            _check_names,
+            _check_order,
+            _check_room,
+            _check_clutter,
+        ):
             check(self)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the classes of own IDX files; None: their labels."""
+        return tuple(self.class_names.split(",")) if self.class_names is not None else None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -61,6 +78,14 @@ def _check_choices(spec: SceneSpec) -> None:
     for field, choices in (("placement", Placement), ("glyph_pools", GlyphPools)):
         if (value := getattr(spec, field)) not in get_args(choices):
             raise UsageError(f"{field}={value!r}: use {' or '.join(get_args(choices))}")
+
+
+def _check_names(spec: SceneSpec) -> None:
+    if spec.class_names is not None and spec.source in SOURCES:
+        raise UsageError(
+            f"class_names={spec.class_names!r}, but the classes of source={spec.source} have "
+            "names: drop class_names, or give IDX files"
+        )
 
 
 def _check_order(spec: SceneSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import os
 import struct
@@ -15,6 +16,8 @@ from hsal_bench.generators.glyphs import idx
 from hsal_bench.generators.glyphs.download import read_or_download
 from hsal_bench.generators.glyphs.load import load_glyphs
 from hsal_bench.generators.glyphs.sources import PublishedFile
+from hsal_bench.generators.scenes.generator import mnist_multiset
+from hsal_bench.generators.scenes.spec import SceneSpec
 
 N = 60
 LABELS = np.arange(N) % 10
@@ -94,3 +97,36 @@ def test_other_spellings_of_published_files(tmp_path: Path, name: str) -> None:
     path.write_bytes(gzip.compress(IMAGES) if name.endswith(".gz") else IMAGES)
     found = read_or_download("", [tmp_path], PublishedFile("a-idx3-ubyte"))
     assert found == (path, IMAGES)
+
+
+def test_the_classes_of_own_files_can_be_named(folder: Path) -> None:
+    plain = SceneSpec(source=f"{folder / 'images'},{folder / 'labels'}")
+    named = dataclasses.replace(plain, class_names=",".join("abcdefghij"))
+    recipes = [mnist_multiset.recipe(spec, folder) for spec in (plain, named)]
+    assert [recipe.header.class_names for recipe in recipes] == [tuple("0123456789"), named.names]
+    assert mnist_multiset.outline(named).class_names == named.names
+    companion = mnist_multiset.companion(named)
+    assert companion is not None
+    assert companion[1].names == named.names
+    assert "class_names" not in recipes[0].header.config
+    assert recipes[1].header.config["class_names"] == named.class_names
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("a,b", "class_names has 2 names, but the labels are 0 to 9: give 10 names"),
+        ("a,b,c,d,e,f,g,h,i,a", 'class 9 has the name "a": give each class a different name'),
+        ("a,b,c,d,e,f,g,h,i,", 'class 9 has the name ""'),
+        ("a,b,c,d,e,f,g,h,i,\x1b", "class 9 has the name"),
+    ],
+)
+def test_wrong_names_of_classes_are_refused(folder: Path, names: str, message: str) -> None:
+    spec = SceneSpec(source=f"{folder / 'images'},{folder / 'labels'}", class_names=names)
+    with pytest.raises(UsageError, match=message):
+        mnist_multiset.recipe(spec, folder)
+
+
+def test_published_classes_keep_their_names() -> None:
+    with pytest.raises(UsageError, match="the classes of source=kmnist have names: drop"):
+        SceneSpec(source="kmnist", class_names="a,b")
