@@ -63,7 +63,10 @@ def generate(
     warn = None if datasets else functools.partial(click.echo, err=True)
     with refusing_to_wait(no_wait):
         for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
-            click.echo(generation.generate_file(job, recipe, workers))
+            text, warnings = generation.generate_file(job, recipe, workers)
+            click.echo(text)
+            for warning in warnings:
+                click.echo(warning, err=True)
 
 
 @click.command()

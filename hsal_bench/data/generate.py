@@ -16,6 +16,7 @@ from hsal_bench import registry
 from hsal_bench.data import leaks
 from hsal_bench.data import names as dataset_names
 from hsal_bench.data.build import build_file
+from hsal_bench.data.classes import WARNING
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Generator, Recipe, load_generator
 from hsal_bench.data.workers import worker_processes
@@ -104,8 +105,8 @@ def recipes(
     return pairs
 
 
-def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> str:
-    """Generate the file, showing progress; return a line about it, followed by its notes.
+def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> tuple[str, list[str]]:
+    """Generate the file, showing progress; return a text about it, and the warnings about it.
 
     Waits for another process that generates it, and then uses that file.
 
@@ -129,15 +130,17 @@ def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> str:
             is_done=is_done,
         )
     if existing:
-        return f"{job.path} is up to date"
+        return f"{job.path} is up to date", []
     seconds = time.monotonic() - started
     with open_data(job.path) as data:
-        header, warning = data.header, leaks.warning(data)
+        header, leak = data.header, leaks.warning(data)
     line = (
         f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
         f"{job.path.stat().st_size / 1e6:.1f} MB, content {header.content_sha256}"
     )
-    return "\n  ".join(filter(None, [line, *header.notes, warning]))
+    warnings = [note for note in header.notes if note.startswith(WARNING)]
+    notes = [note for note in header.notes if note not in warnings]
+    return "\n  ".join([line, *notes]), [*warnings, *([f"{WARNING}: {leak}"] if leak else [])]
 
 
 def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any] | None) -> Job:

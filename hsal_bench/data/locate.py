@@ -136,5 +136,6 @@ def _build(
     for planned, recipe in generation.recipes(jobs, data_dir):
         if check is not None:
             check(Outline(recipe.layout.image_shape, recipe.header.class_names))
-        click.echo(generation.generate_file(planned, recipe), err=True)
+        text, warnings = generation.generate_file(planned, recipe)
+        click.echo("\n".join([text, *warnings]), err=True)
     return job.path
