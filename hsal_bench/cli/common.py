@@ -38,6 +38,12 @@ no_wait_option = click.option(
     is_flag=True,
     help="Stop with an error instead of waiting for another process that makes the same files.",
 )
+cache_option = click.option(
+    "--cache",
+    type=FOLDER,
+    help="Folder for activations, and for activation models that --datasets does not have.  "
+    "[default: the folder of --datasets]",
+)
 format_option = click.option(
     "--format",
     "form",

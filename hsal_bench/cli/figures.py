@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.cli.common import FOLDER, datasets_option
+from hsal_bench.cli.common import FOLDER, cache_option, datasets_option
+from hsal_bench.cli.output import TEXT, force_option, output_file
 from hsal_bench.errors import UsageError
 from hsal_bench.options import split_list
 
 FIGURES = ("2", "3", "4", "5", "6", "12")
 FORMATS = ("pdf", "png")
+_KINDS = {".pdf": "PDF", ".png": "PNG", ".txt": TEXT}
 
 
 @click.command()
@@ -32,7 +34,9 @@ FORMATS = ("pdf", "png")
     metavar="pdf,png",
     help="File formats: pdf (vectors), png (300 dpi), or both.",
 )
+@force_option
 @datasets_option("Folder of the runs' datasets and activation models.")
+@cache_option
 @click.option(
     "--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]"
 )
@@ -48,7 +52,9 @@ def figures(
     out: Path,
     only: str | None,
     formats: str,
+    force: bool,
     datasets: Path,
+    cache: Path | None,
     device: str | None,
     seed: int,
 ) -> None:
@@ -75,7 +81,10 @@ def figures(
     from hsal_bench.report.figures.paper import Wanted, draw_figures
     from hsal_bench.training import device as devices
 
-    wanted = Wanted(numbers, suffixes, out, datasets, devices.resolve(device), seed)
+    def target(path: Path) -> Path:
+        return output_file(path, _KINDS, records, force=force)
+
+    wanted = Wanted(numbers, suffixes, out, datasets, devices.resolve(device), seed, cache, target)
     drawn = [bool(files) for files in draw_figures(runs, wanted).values()]
     if not any(drawn) or (only and not all(drawn)):
         sys.exit(1)

@@ -8,7 +8,13 @@ from typing import Any, get_args
 
 import click
 
-from hsal_bench.cli.common import FOLDER, data_dir_option, datasets_option, no_wait_option
+from hsal_bench.cli.common import (
+    FOLDER,
+    cache_option,
+    data_dir_option,
+    datasets_option,
+    no_wait_option,
+)
 from hsal_bench.training.presets import Precision
 
 
@@ -49,12 +55,7 @@ from hsal_bench.training.presets import Precision
     "--out", default="runs", show_default=True, type=FOLDER, help="Folder for the results."
 )
 @datasets_option("Folder of datasets, activation models and activations.")
-@click.option(
-    "--cache",
-    type=FOLDER,
-    help="Folder for activations, and for activation models that --datasets does not have.  "
-    "[default: the folder of --datasets]",
-)
+@cache_option
 @data_dir_option
 @click.option(
     "--set",

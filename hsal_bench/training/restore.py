@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +34,17 @@ class Trained:
 
 @contextmanager
 def restore_method(
-    record: Record, folder: Path, datasets: Path, device: torch.device
+    record: Record,
+    folder: Path,
+    datasets: Path,
+    device: torch.device,
+    cache: Path | None = None,
 ) -> Iterator[Trained]:
     """Yield the trained method of `record`.
 
-    folder: of the run. datasets: the folder of its dataset and activation model; missing
-    activations of the test split are computed there. No dataset is built, no model fine-tuned.
+    folder: of the run. datasets: the folder of its dataset. cache: that of activations, and of
+    activation models that `datasets` does not have; None: `datasets`. Missing activations of the
+    test split are computed there. No dataset is built, no model fine-tuned.
 
     Raises:
         UsageError: something is missing or does not match the record.
@@ -55,7 +60,8 @@ def restore_method(
                 f"{path} has content {content}, but the method was trained on {wanted}: name the "
                 "folder of that dataset with --datasets"
             )
-        test = _test_split(record, cls.inputs, data, datasets, device)
+        roots = list(dict.fromkeys((datasets, cache or datasets)))
+        test = _test_split(record, cls.inputs, data, roots, device)
         _, channels, height, width = test.inputs.shape
         task = activations.task_of(data, (channels, height, width))
         setup = Setup(device, record.seed, record.budget.get("updates", 0))
@@ -100,16 +106,17 @@ def _state(record: Record, folder: Path) -> dict[str, Any]:
 
 
 def _test_split(
-    record: Record, kind: str, data: DataFile, datasets: Path, device: torch.device
+    record: Record, kind: str, data: DataFile, roots: Sequence[Path], device: torch.device
 ) -> ExampleSet:
     if kind == "images" or record.activation is None:
         return example_set(data, "test", device)
-    sha256, models = record.activation.sha256, datasets / "activation-models"
-    model = frozen.model_of(sha256, models)
+    sha256, folders = record.activation.sha256, [root / "activation-models" for root in roots]
+    model = next(filter(None, (frozen.model_of(sha256, folder) for folder in folders)), None)
     if model is None:
         raise UsageError(
-            f"the activation model with sha256 {sha256[:8]} is not in {models}: name the "
-            "folder that `hsal-bench run` used with --datasets"
+            f"the activation model with sha256 {sha256[:8]} is not in "
+            f"{' or '.join(map(str, folders))}: name the folders that `hsal-bench run` used with "
+            "--datasets and --cache"
         )
-    volumes = activations.volumes(model, data, datasets / "activations", device, ["test"])
+    volumes = activations.volumes(model, data, roots[-1] / "activations", device, ["test"])
     return example_set(data, "test", device, volumes["test"])

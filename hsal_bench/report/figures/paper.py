@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -45,7 +46,10 @@ RecordedRun = tuple[Record, Path]
 
 @dataclass(frozen=True)
 class Wanted:
-    """The requested figures: numbers, formats, folders, and the seed for choosing images."""
+    """The requested figures: numbers, formats, folders, and the seed for choosing images.
+
+    cache: as for `trained`. target: returns the file to write for an output, or refuses it.
+    """
 
     numbers: Sequence[int]
     formats: Sequence[str]
@@ -53,12 +57,17 @@ class Wanted:
     datasets: Path
     device: torch.device
     seed: int
+    cache: Path | None = None
+    target: Callable[[Path], Path] = lambda path: path
 
 
 def draw_figures(runs: Sequence[RecordedRun], wanted: Wanted) -> dict[int, list[Path]]:
     """Write the figures of each dataset with captions; return the files of each number.
 
     FIGURE.txt is next to FIGURE.pdf. Figures that cannot be drawn are reported; the rest are drawn.
+
+    Raises:
+        UsageError: no run was trained, or a file of a figure must not be written.
     """
     trained_here = [run for run in runs if run[0].trained_on is None]
     if not trained_here:
@@ -68,21 +77,29 @@ def draw_figures(runs: Sequence[RecordedRun], wanted: Wanted) -> dict[int, list[
         )
     writable_folder(wanted.out)
     files: dict[int, list[Path]] = {number: [] for number in wanted.numbers}
-    for name, mine in _by_data_set(trained_here).items():
+    groups = _by_data_set(trained_here)
+    paths = {key: _paths(*key, wanted) for key in itertools.product(groups, wanted.numbers)}
+    targets = {path: wanted.target(path) for key in paths for path in paths[key]}
+    for name, mine in groups.items():
         for number in wanted.numbers:
-            stem = "-".join(filter(None, [f"figure-{number}", name]))
+            *pictures, text = paths[name, number]
             try:
                 figure, caption = _figure(number, mine, wanted)
             except Exception as error:  # a method can raise anything: draw the rest
-                click.echo(f"{stem} cannot be drawn: {_message(error)}", err=True)
+                click.echo(f"{text.stem} cannot be drawn: {_message(error)}", err=True)
                 continue
-            paths = [wanted.out / f"{stem}.{suffix}" for suffix in wanted.formats]
-            for path in paths:
-                style.save(figure, path)
-            write_text(wanted.out / f"{stem}.txt", caption)
-            click.echo(", ".join(map(str, paths)))
-            files[number] += paths
+            for path in pictures:
+                style.save(figure, targets[path])
+            write_text(targets[text], caption)
+            click.echo(", ".join(map(str, pictures)))
+            files[number] += pictures
     return files
+
+
+def _paths(name: str, number: int, wanted: Wanted) -> list[Path]:
+    """Return the files of a figure, its caption last."""
+    stem = "-".join(filter(None, [f"figure-{number}", name]))
+    return [wanted.out / f"{stem}.{suffix}" for suffix in (*wanted.formats, "txt")]
 
 
 def _by_data_set(runs: Sequence[RecordedRun]) -> dict[str, list[RecordedRun]]:
@@ -107,7 +124,8 @@ def _figure(number: int, runs: Sequence[RecordedRun], wanted: Wanted) -> tuple[F
     candidates = _with_states(runs)
     run = max(candidates, key=lambda run: _validated(run[0]))
     record, path = run
-    with restore_method(record, path.parent, wanted.datasets, wanted.device) as it:
+    folder = path.parent
+    with restore_method(record, folder, wanted.datasets, wanted.device, wanted.cache) as it:
         if number in LIMITS:
             return _limit(LIMITS[number], it, run, len(candidates))
         return _glimpses(np.array(GLIMPSES[number]), it, run, len(candidates), wanted.seed)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -560,12 +561,19 @@ def test_bad_requests_are_refused_in_one_line(bench, tmp_path, arguments, messag
     assert len(err.strip().splitlines()) == 1
 
 
-def test_an_out_that_is_a_file_is_refused(bench, tmp_path):
-    (tmp_path / "taken").write_text("x")
+@pytest.mark.parametrize("place", ["file", "FIFO", "link to nothing", "loop"])
+def test_an_out_that_cannot_be_a_folder_is_refused(place, bench, tmp_path):
+    out = tmp_path / "taken"
+    if place == "file":
+        out.write_text("x")
+    elif place == "FIFO":
+        os.mkfifo(out)
+    else:
+        out.symlink_to(out if place == "loop" else tmp_path / "nothing")
     code, _, err = bench("--out", "taken")
     assert code == 2
-    assert "taken" in err
-    assert (tmp_path / "taken").read_text() == "x"
+    assert err.count("error: ") == err.splitlines()[-1].count("taken") == 1
+    assert place != "file" or out.read_text() == "x"
 
 
 def test_a_data_set_whose_content_is_not_as_stated_is_refused(bench, toy_file):

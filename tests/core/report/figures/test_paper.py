@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -327,23 +328,63 @@ def test_a_method_that_fails_is_told_and_the_others_are_made(of_toy, figures_com
     assert err[0] == "figure-2 cannot be drawn: RuntimeError: no such \\x1b[2Jlook"
 
 
-def test_activations_are_those_of_the_record(of_toy, tmp_path):
+@pytest.mark.parametrize("cache", [".", "elsewhere"])
+def test_activations_are_those_of_the_record(of_toy, tmp_path, cache):
     path = of_toy(method="act", activation=Activation("small", "w", "ef" * 32))
     model = {"backbone": "small", "precision": "float32", "weights": "w", "trained_on": "toy"}
-    folder = tmp_path / "activation-models" / "one"
+    folder = tmp_path / cache / "activation-models" / "one"
     folder.mkdir(parents=True)
     (folder / "model.json").write_text(json.dumps(model | {"accuracy": 1.0, "sha256": "ef" * 32}))
     record = read_record(path)
     content = record.data_set.content_sha256[:8]
-    volumes = tmp_path / "activations" / f"toy-{content}--efefefef" / "test.npy"
+    volumes = tmp_path / cache / "activations" / f"toy-{content}--efefefef" / "test.npy"
     volumes.parent.mkdir(parents=True)
     array = np.full((60, 4, 3, 3), 2.5, np.float16)
     with open_data(tmp_path / "toy-x.h5") as data:
         model = frozen.read(folder / "model.pt")
         identity = activations.identity(model, data, "test")
     write_blocks(volumes, 60, lambda start, stop: array[start:stop], identity)
-    with restore_method(record, path.parent, tmp_path, torch.device("cpu")) as it:
+    with restore_method(record, path.parent, tmp_path, torch.device("cpu"), tmp_path / cache) as it:
         assert it.method.learnt == 0
         assert it.method.task.input_shape == (4, 3, 3)
         assert it.test.rows(torch.tensor([3])).unique().tolist() == [2.5]
         assert it.data.header.name == "toy"
+
+
+def test_no_other_file_is_replaced_by_a_figure(of_toy, figures_command, tmp_path):
+    of_toy()
+    (tmp_path / "figures").mkdir()
+    page = tmp_path / "figures" / "figure-5.png"
+    page.write_text("mine")
+    for more, code in ((), 2), (("--force",), 0):
+        ended, _, err = figures_command("--only", "5", "--format", "png", *more)
+        assert (ended, (page.read_bytes() == b"mine")) == (code, code == 2), err
+        assert bool(code) == ("is text, not PNG" in "".join(err))
+
+
+def test_the_links_of_figures_are_followed(of_toy, figures_command, tmp_path):
+    of_toy()
+    (tmp_path / "real").mkdir()
+    (tmp_path / "figures").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "figure-5.png").symlink_to(tmp_path / "picture.png")
+    assert figures_command("--only", "5", "--format", "png")[0] == 0
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "real" / "figure-5.txt").unlink()
+    (tmp_path / "real" / "figure-5.txt").mkdir()
+    code, _, (err,) = figures_command("--only", "5", "--format", "png")
+    assert (code, "is not a regular file" in err) == (2, True)
+
+
+@pytest.mark.parametrize("place", ["file", "FIFO", "link to nothing", "loop"])
+def test_an_out_that_cannot_be_a_folder_is_one_line(place, of_toy, figures_command, tmp_path):
+    of_toy()
+    out = tmp_path / "figures"
+    if place == "file":
+        out.touch()
+    elif place == "FIFO":
+        os.mkfifo(out)
+    else:
+        out.symlink_to(out if place == "loop" else tmp_path / "nothing")
+    code, _, err = figures_command("--only", "5", "--format", "png")
+    assert (code, len(err)) == (2, 1), err
+    assert "figures" in err[0]
