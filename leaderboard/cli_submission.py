@@ -104,7 +104,12 @@ def _files(submission: Path) -> list[Path]:
 def _write(
     records: Sequence[Record], output: Path, inputs: Sequence[Path], *, force: bool
 ) -> list[Path]:
-    """Write each record to the file, or to the folder under its name on the leaderboard."""
+    """Write each record to the file, or to the folder under its name on the leaderboard.
+
+    Raises:
+        UsageError: one file for several records, or a file that holds another submission's record
+            (without `force`) or that `output_file` refuses.
+    """
     from hsal_bench.record.record import write_record
 
     one_file = output.suffix == ".json"
@@ -113,8 +118,40 @@ def _write(
     paths = [output if one_file else output / _file_name(record) for record in records]
     files = [output_file(path, {".json": RECORD}, inputs, force=force) for path in paths]
     for record, file in zip(records, files, strict=True):
+        if not force and file.exists():
+            _refuse_another(record, file)
+    for record, file in zip(records, files, strict=True):
         write_record(record, file)
     return paths
+
+
+def _refuse_another(record: Record, file: Path) -> None:
+    """Refuse to replace a file unless it is the record of the same entry.
+
+    Raises:
+        UsageError: it is another one's, or cannot be read.
+    """
+    from hsal_bench.record.record import read_record
+
+    remedy = "use another file, or --force to replace it"
+    try:
+        before = read_record(file)
+    except UsageError as error:
+        raise UsageError(f"{error}: {remedy}") from error
+    if _entry(before) != _entry(record):
+        raise UsageError(
+            f"{file} is a record of {before.method} on {before.data_set.name}, seed {before.seed}, "
+            f"{_authors(before)}, not of this submission: {remedy}"
+        )
+
+
+def _entry(record: Record) -> tuple[str, ...]:
+    """Return what makes two records those of one entry on the leaderboard."""
+    return record.method, record.data_set.content_sha256, str(record.seed), _authors(record)
+
+
+def _authors(record: Record) -> str:
+    return f"by {', '.join(record.stated.authors)}" if record.stated else "trained by hsal-bench"
 
 
 def _file_name(record: Record) -> str:

@@ -242,6 +242,23 @@ def test_a_record_that_was_written_is_the_same_read_again(submit, hand_in, tmp_p
     assert read_record(tmp_path / "again.json") == record
 
 
+@pytest.mark.parametrize("changes", [{"authors": ["B. Other"]}, {"method": "another"}])
+def test_another_submissions_record_is_kept(submit, hand_in, tmp_path, changes):
+    hand_in()
+    submit("entry", "-o", "record.json")
+    assert submit("entry", "-o", "record.json")[0] == 0  # its own record is replaced
+    before = (tmp_path / "record.json").read_bytes()
+    shutil.rmtree("entry")
+    hand_in(**changes)
+    code, _, err = submit("entry", "-o", "record.json")
+    assert code == 2
+    assert "is a record of my-counter on toy, seed " in err
+    assert "--force to replace it" in err
+    assert (tmp_path / "record.json").read_bytes() == before
+    assert submit("entry", "-o", "record.json", "--force")[0] == 0
+    assert (tmp_path / "record.json").read_bytes() != before
+
+
 def test_checking_needs_no_torch(hand_in, data_file):
     code = (
         "import sys; from hsal_bench.cli import main as cli\n"
