@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,19 +170,21 @@ def volumes(
     folder = root / f"{header.name}-{header.content_sha256[:8]}--{model.sha256[:8]}"
     paths = {split: folder / f"{split}.npy" for split in splits}
 
-    def missing() -> dict[str, Path]:
-        return {
-            split: path
-            for split, path in paths.items()
-            if not is_intact(path, data.layout.sizes[split], identity(model, data, split))
-        }
+    def missing(among: Iterable[str]) -> list[str]:
+        sizes = data.layout.sizes
+        return [
+            split
+            for split in among
+            if not is_intact(paths[split], sizes[split], identity(model, data, split))
+        ]
 
-    if missing():
+    if absent := missing(splits):
         writable_folder(folder)
         work = f"computing activations in {folder}"
         with locked(folder, work, wait=True), devices.enough_memory(work, SMALLER):
             network = frozen.load(model, data, device)
-            for split, path in missing().items():
+            for split in missing(absent):  # another process may have written some meanwhile
+                path = paths[split]
                 if path.exists():
                     click.echo(f"{path} is damaged or has no hashes: computing it again", err=True)
                 _write_volumes(network, model, data, split, path, device)

@@ -169,7 +169,8 @@ def save_best(method: Method, run: Progression, folder: Path, identity: Mapping[
         try:
             method.load_state_dict(states.read(path)[0]["method"])
         except DamagedState as error:
-            raise Breach(_unreadable(method, state["method"], folder)) from error
+            path.unlink()
+            raise Breach(_unreadable(method, state["method"])) from error
 
 
 def best_state(folder: Path, run: Progression | None = None) -> tuple[int, dict[str, Any]]:
@@ -233,16 +234,13 @@ def _again(folder: Path) -> str:
     return f"delete the folder {folder} to train this run again"
 
 
-def _unreadable(method: Method, state: Mapping[str, Any], folder: Path) -> str:
+def _unreadable(method: Method, state: Mapping[str, Any]) -> str:
     """Return the message about a state that cannot be read back: it names the entries."""
-    entries = []
-    for name, value in state.items():
-        try:
-            states.write(folder / BEST, {name: value})
-            states.read(folder / BEST)
-        except Exception:
-            entries.append(f"{name!r} ({type(value).__name__})")
-    (folder / BEST).unlink(missing_ok=True)
+    entries = [
+        f"{name!r} ({type(value).__name__})"
+        for name, value in state.items()
+        if not states.is_plain(value)
+    ]
     return (
         f"{type(method).__name__}.state_dict returned {', '.join(entries)}, which "
         "torch.load(weights_only=True) does not read: use tensors, numbers, texts, lists and dicts"

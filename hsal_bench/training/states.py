@@ -46,6 +46,18 @@ def write(path: Path, state: Mapping[str, Any], *, sealed: bool = True) -> str:
     return digest.hexdigest()
 
 
+def is_plain(value: object) -> bool:
+    """Return whether a value in a state can be read back."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    buffer.seek(0)
+    try:
+        torch.load(buffer, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        return False
+    return True
+
+
 def read(path: Path) -> tuple[Any, str]:
     """Return the state in a file, its tensors on the CPU, and its SHA-256.
 

@@ -132,6 +132,18 @@ def test_volumes_are_computed_once_and_split_by_split(data, tmp_path, monkeypatc
     assert torch.equal(first["test"], again["test"])
 
 
+def test_an_intact_split_is_checked_once(data, tmp_path, monkeypatch):
+    model = _fine_tune(data, tmp_path)
+    activations.volumes(model, data, tmp_path / "volumes", CPU)
+    (tmp_path / "volumes").glob("*/test.npy").__next__().unlink()
+    checked, check = [], activations.is_intact
+    monkeypatch.setattr(
+        activations, "is_intact", lambda p, *a: checked.append(p.stem) or check(p, *a)
+    )
+    activations.volumes(model, data, tmp_path / "volumes", CPU)
+    assert checked == ["train", "valid", "test", "test"]
+
+
 def test_only_the_wanted_splits_are_computed(data, tmp_path):
     model = _fine_tune(data, tmp_path)
     volumes = activations.volumes(model, data, tmp_path / "volumes", CPU, ["test"])

@@ -365,6 +365,17 @@ def test_a_state_that_cannot_be_read_back_is_found_at_the_start(tmp_path):
     assert method.network is not None
 
 
+def test_the_best_state_is_written_once_or_not_at_all(tmp_path, monkeypatch):
+    method = _toy()
+    plain, written = method.state_dict, []
+    method.state_dict = lambda: plain() | {"step": np.float64(3)}
+    write = states.write
+    monkeypatch.setattr(states, "write", lambda *a: written.append(sorted(a[1])) or write(*a))
+    with pytest.raises(Breach):
+        training.train(method, DATA, BUDGET, 0, tmp_path, IDENTITY)
+    assert written == [["identity", "method", "score", "update"]]
+
+
 def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     with pytest.raises(training.Diverged, match="loss is nan between updates 4 and 8"):
         training.train(_toy(diverge_at=5), DATA, BUDGET, 0, tmp_path, IDENTITY)
