@@ -14,7 +14,7 @@ import click
 from filelock import FileLock, Timeout
 
 from hsal_bench.errors import HsalBenchError
-from hsal_bench.files import HOST
+from hsal_bench.files import HOST, read_bytes
 from hsal_bench.text import one_line
 
 _REFUSE: ContextVar[bool] = ContextVar("refuse", default=False)
@@ -61,6 +61,7 @@ def locked(folder: Path, work: str, *, wait: bool = True) -> Iterator[None]:
         return
     try:
         with suppress(OSError):
+            holder.unlink(missing_ok=True)  # a pipe would block, a link lead elsewhere
             holder.write_text(f"{work} (host {HOST}, process {os.getpid()}, since {_now()})")
         yield
     finally:
@@ -88,7 +89,7 @@ def _acquire(lock: FileLock, folder: Path, work: str, wait: bool) -> None:
 def _holder(folder: Path) -> str:
     """Return the work, host, process and start time of the process that works in `folder`."""
     try:
-        return one_line((folder / "lock.txt").read_text(encoding="utf-8")[:500])
+        return one_line(read_bytes(folder / "lock.txt").decode("utf-8")[:500])
     except (OSError, ValueError):
         return ""
 

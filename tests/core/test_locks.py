@@ -51,6 +51,25 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def test_a_pipe_or_link_in_the_place_of_the_holders_name_is_replaced(tmp_path: Path) -> None:
+    holder, mine = tmp_path / "lock.txt", tmp_path / "mine"
+    for make in (lambda: os.mkfifo(holder), lambda: holder.symlink_to(mine)):
+        mine.write_text("kept")
+        make()
+        with locked(tmp_path, "working"):
+            assert holder.read_text().startswith("working (host ")
+        assert mine.read_text() == "kept"
+
+
+def test_a_pipe_in_the_place_of_the_holders_name_does_not_block(tmp_path: Path) -> None:
+    with process(HOLD, tmp_path) as other:
+        assert other.stdout and other.stdout.readline()
+        (tmp_path / "lock.txt").unlink()
+        os.mkfifo(tmp_path / "lock.txt")
+        with refusing_to_wait(), pytest.raises(BusyError, match="more"), locked(tmp_path, "more"):
+            pass
+
+
 def test_another_process_is_refused_and_learns_who_works(tmp_path: Path) -> None:
     with process(HOLD, tmp_path) as other:
         assert other.stdout and other.stdout.readline()
