@@ -45,6 +45,10 @@ COMMANDS = {
     "export": Command("hsal_bench.cli.export:export", "Copy a dataset file into another format."),
     "card": Command("hsal_bench.cli.card:card", "Print a dataset's card."),
     "run": Command("hsal_bench.cli.run:run", "Train and evaluate methods."),
+    "prepare": Command("hsal_bench.cli.run:prepare", "Build what runs need, and run nothing."),
+    "status": Command(
+        "hsal_bench.cli.status:status", "Show which runs are done, running, missing."
+    ),
     "evaluate": Command("hsal_bench.cli.evaluate:evaluate", "Score a predictions file."),
     "compare": Command("hsal_bench.cli.compare:compare", "Compare A with B, image by image."),
     "table": Command("hsal_bench.cli.table:table", "Show the metrics and ranks of recorded runs."),

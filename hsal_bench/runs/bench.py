@@ -20,12 +20,14 @@ from hsal_bench.progress import progress
 from hsal_bench.record import environment
 from hsal_bench.record.predictions import write_predictions
 from hsal_bench.record.record import Record
-from hsal_bench.runs import artifacts, recording
+from hsal_bench.runs import artifacts, heartbeat, recording
 from hsal_bench.runs.eval_on import FOLDER, method_for
+from hsal_bench.runs.heartbeat import Beat
 from hsal_bench.runs.inputs import Inputs
 from hsal_bench.runs.methods import MethodRun
 from hsal_bench.runs.recording import RECORD, Recorder, RunLog
 from hsal_bench.runs.request import Request
+from hsal_bench.runs.requested import run_folder
 from hsal_bench.training import checkpoint
 from hsal_bench.training import device as devices
 from hsal_bench.training import evaluate as evaluation
@@ -55,9 +57,13 @@ class Bench:
         """
         folder = writable_folder(self.folder(method_run, seed))
         with locked(folder, f"training in {folder}"):
-            return self._train(method_run, seed, folder, place)
+            updates = self.preset.train.updates
+            with heartbeat.beating(folder, updates) as beat:
+                return self._train(method_run, seed, folder, place, beat)
 
-    def _train(self, method_run: MethodRun, seed: int, folder: Path, place: str) -> Record:
+    def _train(
+        self, method_run: MethodRun, seed: int, folder: Path, place: str, beat: Beat
+    ) -> Record:
         log = self._log(method_run, seed, folder)
         if done := log.done_before():
             say(f"{log.title}: done before, {log.path}")
@@ -76,7 +82,7 @@ class Bench:
             with devices.enough_memory(work, f"use {remedy}, with --restart"):
                 setup = self._setup(method_run, seed)
                 method = method_run.cls(inputs.task(sets["train"]), method_run.config, setup)
-                log.trained(self._learn(method, sets, log))
+                log.trained(self._learn(method, sets, log, beat))
                 self._score(method, log, sets["test"], self.data)
         log.write()
         say(f"{log.title} ({place}): {recording.outcome(log.record)}")
@@ -126,7 +132,7 @@ class Bench:
     def folder(self, method_run: MethodRun, seed: int) -> Path:
         """Return the folder of a run."""
         name = self.data.header.name
-        return self.request.out / name / method_run.folder / self.preset_name / f"seed-{seed}"
+        return run_folder(self.request.out, name, method_run, self.preset_name, seed)
 
     def inputs(self, method_run: MethodRun, seed: int = 0) -> Inputs:
         """Return the inputs of a run, under the activation model of its method and seed."""
@@ -162,14 +168,19 @@ class Bench:
         return Setup(self.device, seed, updates)
 
     def _learn(
-        self, method: Method, sets: Mapping[str, ExampleSet], log: RunLog
+        self, method: Method, sets: Mapping[str, ExampleSet], log: RunLog, beat: Beat
     ) -> checkpoint.Progression:
         """Train or fit a method, or load its state if that is done."""
         identity, seed = recording.identity(log.record), log.record.seed
         if log.record.own_budget:
             return fitting.fit(method, sets, seed, log.folder, identity)
         budget = self.preset.train
-        with progress(log.title, budget.updates) as report:
+        with progress(log.title, budget.updates) as advance:
+
+            def report(update: int, status: str) -> None:
+                advance(update, status)
+                beat(update, status)
+
             return training.train(method, sets, budget, seed, log.folder, identity, report)
 
     def _announce(self, log: RunLog) -> None:

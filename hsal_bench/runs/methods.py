@@ -39,12 +39,13 @@ _TAG = re.compile(r"[A-Za-z0-9._-]{1,40}")
 class MethodRun:
     """A method and the config that it runs with.
 
-    settings: the tag, and differences from the preset (config fields, backbone, input size). label:
-    the name with these settings. backbone: of the activation model. input_size: of the activation
-    model's images; None is the backbone's usual size. sha256: of the code
+    model: as the request names it. settings: the tag, and differences from the preset (config
+    fields, backbone, input size). label: the name with these settings. backbone: of the activation
+    model. input_size: of its images; None is the backbone's usual size. sha256: of the code
     (`hsal_bench.method.code`); None for a registered method.
     """
 
+    model: Model
     name: str
     cls: type[Method]
     config: Any
@@ -147,7 +148,7 @@ def method_run(
         changed["tag"] = _checked_tag(tag)
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
     sha256 = _code_sha256(source)
-    return MethodRun(name, cls, config, changed, label, backbone, input_size, sha256)
+    return MethodRun(model, name, cls, config, changed, label, backbone, input_size, sha256)
 
 
 def _checked_tag(tag: str) -> str:

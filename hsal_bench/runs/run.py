@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,8 +20,8 @@ from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.record.find import CHECKPOINT
-from hsal_bench.record.record import Record
-from hsal_bench.runs import recording
+from hsal_bench.record.record import Record, read_record
+from hsal_bench.runs import recording, requested
 from hsal_bench.runs import request as requests
 from hsal_bench.runs.bench import Bench, say
 from hsal_bench.runs.eval_on import open_datasets
@@ -25,7 +29,6 @@ from hsal_bench.runs.methods import MethodRun, method_runs
 from hsal_bench.runs.request import Request
 from hsal_bench.training import backbones, checkpoint, presets
 from hsal_bench.training import device as devices
-from hsal_bench.training.checkpoint import Checkpoint
 from hsal_bench.training.presets import Preset
 from hsal_bench.training.states import DamagedState
 
@@ -33,6 +36,15 @@ _EARLIER = "an earlier version of"
 
 Run = tuple[MethodRun, int]
 """A method and a seed."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The runs of a request, ready to start. others: the datasets of `--eval-on`."""
+
+    bench: Bench
+    runs: Sequence[Run]
+    others: Sequence[DataFile]
 
 
 def run(request: Request) -> list[Record]:
@@ -43,6 +55,54 @@ def run(request: Request) -> list[Record]:
     Raises:
         UsageError: something is missing or contradictory; before any work.
     """
+    with _opened(request) as grid:
+        requested.add(request.out, [grid.bench.folder(*run) for run in grid.runs])
+        return _run_all(grid)
+
+
+def prepare(request: Request) -> None:
+    """Make the datasets, activation models and activations of a request, and no run.
+
+    Raises:
+        UsageError: as `run`.
+    """
+    with _opened(request) as grid:
+        for method, seed in grid.runs:
+            inputs, kind = grid.bench.inputs(method, seed), method.cls.inputs
+            inputs.splits(kind)
+            for other in grid.others:
+                inputs.test(kind, other)
+
+
+def records_of_done(request: Request) -> dict[Path, Record]:
+    """Return the records of the runs that are done already, by their folders. Builds nothing."""
+    named = request.datasets / f"{request.dataset}.h5"
+    if request.eval_on or not (named.exists() or Path(request.dataset).exists()):
+        return {}  # the runs know whether their further evaluations are done
+    done = {}
+    with _opened(request) as grid:
+        for method, seed in grid.runs:
+            folder = grid.bench.folder(method, seed)
+            record = _done(grid.bench, method, seed, folder / recording.RECORD)
+            if record and not method.restarts(request):
+                done[folder] = record
+    return done
+
+
+def _done(bench: Bench, method: MethodRun, seed: int, path: Path) -> Record | None:
+    try:
+        record = read_record(path) if path.exists() else None
+    except UsageError:
+        return None  # damaged: the run scores it again
+    if record is None or record.status == "failed":
+        return None
+    identity = recording.identity(record)
+    return None if _difference(bench, method, seed, identity) else record
+
+
+@contextmanager
+def _opened(request: Request) -> Iterator[Grid]:
+    """Check a request, build its datasets and open them."""
     device = devices.resolve(request.device)
     if request.threads is not None:
         torch.set_num_threads(request.threads)
@@ -64,15 +124,16 @@ def run(request: Request) -> list[Record]:
         _refuse_other_runs(bench, runs)
         require_intact(data)
         with open_datasets(request, data) as others:
-            return _run_all(bench, runs, others)
+            yield Grid(bench, runs, others)
 
 
-def _run_all(bench: Bench, runs: Sequence[Run], others: Sequence[DataFile]) -> list[Record]:
+def _run_all(grid: Grid) -> list[Record]:
     """Run all; a run with a damaged state does not keep the others from running.
 
     Raises:
         DamagedState: after all the others, naming the damaged states.
     """
+    bench, runs, others = grid.bench, grid.runs, grid.others
     records: list[Record] = []
     damaged: list[str] = []
     for number, (method, seed) in enumerate(runs, 1):
@@ -150,7 +211,7 @@ def _refuse_other_runs(bench: Bench, runs: Iterable[Run]) -> None:
             stopped = checkpoint.find(folder)
         except DamagedState:
             continue  # reported when the run is due
-        if stopped and (difference := _difference(bench, method, seed, stopped)):
+        if stopped and (difference := _difference(bench, method, seed, stopped.identity)):
             path = str(folder / CHECKPOINT)
             paths_by_difference.setdefault(difference, []).append(path)
             concerned[method.label] = None
@@ -174,14 +235,14 @@ def _known_identity(bench: Bench, method: MethodRun, seed: int) -> dict[str, obj
     return {name: value for name, value in fields.items() if name != "activation"}
 
 
-def _difference(bench: Bench, method: MethodRun, seed: int, stopped: Checkpoint) -> str:
-    """Return the difference between a run and the run of a checkpoint; "" for the same run."""
-    before = stopped.identity.get("method_sha256")
+def _difference(bench: Bench, method: MethodRun, seed: int, identity: Mapping[str, Any]) -> str:
+    """Return the difference between a run and an earlier run's identity; "" for the same run."""
+    before = identity.get("method_sha256")
     if method.sha256 and before and before != method.sha256:
         return f"{_EARLIER} {method.name}"
     known = _known_identity(bench, method, seed)
-    difference = options.difference(stopped.identity, known, known)
-    activation = stopped.identity.get("activation")
+    difference = options.difference(identity, known, known)
+    activation = identity.get("activation")
     if difference or method.cls.inputs != "activations" or not activation:
         return difference
     return bench.inputs(method, seed).difference(activation)

@@ -1,0 +1,111 @@
+"""Units of work: one method with one seed, as a request of its own that any machine can run."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsal_bench.data.file import open_data
+from hsal_bench.errors import UsageError
+from hsal_bench.record.record import Record
+from hsal_bench.runs import requested
+from hsal_bench.runs import run as work
+from hsal_bench.runs.methods import MethodRun, method_runs
+from hsal_bench.runs.request import Request
+
+_OPTIONS = {"models": "model", "settings": "set"}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A request for one method and one seed, and its folder.
+
+    title: the folder in that of the results, "mnist-multiset/hsal-rl/quick/seed-0".
+    """
+
+    request: Request
+    title: str
+    folder: Path
+
+
+def units(request: Request) -> list[Unit]:
+    """Return the units of a request, a unit for each method and seed; note them as requested.
+
+    Raises:
+        UsageError: as `method_runs`; the request leaves the preset to the machine, and another
+            machine may choose differently.
+    """
+    if request.preset is None:
+        raise UsageError("--on: add --preset, because each machine has a default of its own")
+    name, out = _data_set_name(request), request.out
+    every = []
+    for method in method_runs(request, request.preset):
+        alone = _alone(request, method)
+        for seed in request.seeds:
+            own = dataclasses.replace(alone, seeds=(seed,))
+            folder = requested.run_folder(out, name, method, request.preset, seed)
+            every.append(Unit(own, str(folder.relative_to(out)), folder))
+    requested.add(out, [unit.folder for unit in every])
+    return every
+
+
+def _alone(request: Request, method: MethodRun) -> Request:
+    """Return the request for one of its methods, without what concerns others."""
+
+    def concerns(text: str) -> bool:
+        owner, colon, _ = text.rpartition(":")
+        return not colon or owner == method.name
+
+    return dataclasses.replace(
+        request,
+        models=(method.model,),
+        settings={key: text for key, text in request.settings.items() if concerns(key)},
+        tag=request.tag if request.tag and concerns(request.tag) else None,
+        restart=method.restarts(request),
+    )
+
+
+def run(request: Request) -> list[Record]:
+    """Run a unit; the job of every kind of cluster."""
+    return work.run(request)
+
+
+def prepare(request: Request) -> None:
+    """Make what all units need; a job that they wait for."""
+    work.prepare(request)
+
+
+def command(request: Request, name: str = "run") -> str:
+    """Return the command line of a request that names its methods by text."""
+    words = ["hsal-bench", name]
+    for field in dataclasses.fields(request):
+        value = getattr(request, field.name)
+        if value != field.default and field.name not in ("command", "seeds"):
+            option = "--" + _OPTIONS.get(field.name, field.name).replace("_", "-")
+            for text in _texts(value):
+                words += [option, text] if text else [option]
+    return shlex.join([*words, "--seeds", ",".join(map(str, request.seeds))])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield what follows an option, once for each time that it is given; "" for a flag."""
+    if isinstance(value, dict):
+        yield from (f"{key}={text}" for key, text in value.items())
+    elif isinstance(value, tuple):
+        yield ",".join(map(str, value))
+    else:
+        yield "" if value is True else str(value)
+
+
+def _data_set_name(request: Request) -> str:
+    """Return the name of the dataset to train on, which may not be built yet."""
+    named = request.datasets / f"{request.dataset}.h5"
+    path = named if named.exists() else Path(request.dataset)
+    if path.suffix != ".h5":
+        return request.dataset
+    with open_data(path) as data:
+        return data.header.name

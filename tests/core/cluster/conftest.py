@@ -1,0 +1,126 @@
+"""A small dataset, a slow method, and `hsal-bench` as a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+METHOD = '''
+"""A linear classifier of the counts. Its updates take a moment, so that a test can stop it."""
+import time
+import torch
+from torch import nn
+from hsal_bench.method.contract import Prediction
+from hsal_bench.method.gradient import GradientMethod
+
+class Slow(GradientMethod):
+    inputs = "images"
+
+    def build_network(self):
+        pixels = torch.Size(self.task.input_shape).numel()
+        outputs = self.task.num_classes * (self.task.max_objects + 1)
+        return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(pixels, outputs))
+
+    def loss(self, batch):
+        time.sleep(0.1)
+        counts, _ = batch.truth()
+        return {"loss": nn.functional.cross_entropy(self.scores(batch).transpose(1, 2), counts)}
+
+    def predict(self, batch, *, trace=False):
+        self.network.eval()
+        with torch.no_grad():
+            return Prediction(self.scores(batch).argmax(-1))
+
+    def scores(self, batch):
+        return self.network(batch.inputs.float()).unflatten(1, (self.task.num_classes, -1))
+
+class Failing(Slow):
+    def loss(self, batch):
+        raise RuntimeError("it fails")
+'''
+SPLITS = ["--train", "96", "--valid", "16", "--test", "32"]
+RUN = ["run", "--dataset", "synthetic-multiset", "--preset", "quick", "--device", "cpu"]
+RUN += ["--updates", "30", "--eval-every", "10", "--batch-size", "8", "--threads", "1"]
+
+
+class Bench:
+    """A folder with a dataset and methods, and the command there."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def start(self, *arguments, models="slow.py:Slow", seeds="0,1", out="runs", **environment):
+        command = [sys.executable, "-m", "hsal_bench", *RUN, "--model", models, "--seeds", seeds]
+        return subprocess.Popen(
+            [*command, "--out", out, *map(str, arguments)],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            # Started from a shell's background job, the tests ignore SIGINT, and so would it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    def run(self, *arguments, code=0, **options):
+        process = self.start(*arguments, **options)
+        text, _ = process.communicate(timeout=600)
+        assert process.returncode == code, text
+        return text
+
+    def results(self, out="runs"):
+        """The numbers of each run, without times."""
+        numbers = {}
+        for path in sorted((self.folder / out).glob("*/*/*/*/record.json")):
+            record = json.loads(path.read_text())
+            kept = ("status", "metrics", "curve", "predictions_sha256", "selected_update")
+            numbers[str(path.relative_to(self.folder / out))] = {
+                name: record[name] for name in kept
+            }
+        return numbers
+
+    def heartbeat(self, update=1, out="runs"):
+        """The first heartbeat at that update or later."""
+        for _ in range(6000):
+            for path in (self.folder / out).glob("*/*/*/*/heartbeat.json"):
+                try:
+                    beat = json.loads(path.read_text())
+                except (OSError, ValueError):
+                    continue
+                if beat["update"] >= update:
+                    return beat
+            time.sleep(0.05)
+        raise AssertionError("no run reaches that update")
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    command = [sys.executable, "-m", "hsal_bench", "generate", "synthetic-multiset", *SPLITS]
+    subprocess.run([*command, "--out", str(folder), "--workers", "1"], check=True)
+    return folder / "synthetic-multiset.h5"
+
+
+@pytest.fixture
+def bench(tmp_path, data):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / data.name).symlink_to(data)
+    (tmp_path / "slow.py").write_text(METHOD)
+    return Bench(Path(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory, data):
+    """The results of two seeds, run one after the other."""
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "data").mkdir()
+    (folder / "data" / data.name).symlink_to(data)
+    (folder / "slow.py").write_text(METHOD)
+    bench = Bench(folder)
+    bench.run()
+    return bench.results()

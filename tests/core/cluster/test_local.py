@@ -1,0 +1,45 @@
+"""`--on local:N`: the same records as one after another, whatever is killed."""
+
+import os
+import signal
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_processes_give_the_records_of_a_serial_run(bench, alone):
+    text = bench.run("--on", "local:2")
+    assert "2 of 2:" in text
+    assert bench.results() == alone
+    assert "2 done before, 0 to do" in bench.run("--on", "local:2")
+
+
+def test_a_killed_process_is_replaced(bench, alone):
+    command = bench.start("--on", "local:2")
+    os.kill(bench.heartbeat(update=12)["process"], signal.SIGKILL)
+    text, _ = command.communicate(timeout=600)
+    assert command.returncode == 0, text
+    assert bench.results() == alone
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_same_command_resumes_after_a_signal(bench, alone, number):
+    command = bench.start("--on", "local:2")
+    bench.heartbeat(update=12)
+    command.send_signal(number)
+    text, _ = command.communicate(timeout=600)
+    assert "Traceback" not in text
+    assert command.returncode == (-9 if number == signal.SIGKILL else 130), text
+    log = bench.folder / "runs/.grid/logs/synthetic-multiset/Slow/quick/seed-0.log"
+    bench.run("--on", "local:2")
+    assert "resuming from update" in log.read_text()
+    assert bench.results() == alone
+
+
+def test_a_failing_method_does_not_stop_the_others(bench, alone):
+    text = bench.run("--on", "local:2", models="slow.py:Failing,slow.py:Slow", code=1)
+    assert "RuntimeError: it fails" in text
+    results = bench.results()
+    assert alone.items() <= results.items()
+    assert {results[name]["status"] for name in results if "Failing" in name} == {"failed"}

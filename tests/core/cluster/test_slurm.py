@@ -1,0 +1,92 @@
+"""`--on slurm` on a real Slurm of one node; skipped without one."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from hsal_bench.cluster.slurm import minutes
+from hsal_bench.errors import UsageError
+
+REAL = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("sinfo") is None
+        or subprocess.run(["sinfo", "--noheader"], capture_output=True).returncode != 0,
+        reason="needs Slurm",
+    ),
+]
+
+
+def real(test):
+    for mark in REAL:
+        test = mark(test)
+    return test
+
+
+SLURM = ["--on", "slurm", "--slurm", "time=30"]
+
+
+def _squeue(*options):
+    listed = subprocess.run(["squeue", "-h", "--array", *options], capture_output=True, text=True)
+    return listed.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("90:30", 90), ("2:00:00", 120), ("1-12", 2160), ("1-12:30", 2190)],
+)
+def test_time_limits_as_slurm_writes_them(text, expected):
+    assert minutes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["2h", "", "0", "1:2:3:4"])
+def test_other_time_limits_are_refused(text):
+    with pytest.raises(UsageError, match=f"^--slurm time={text}: "):
+        minutes(text)
+
+
+@real
+def test_a_job_array_gives_the_records_of_a_serial_run(bench, alone):
+    text = bench.run(*SLURM, "--wait")
+    assert "submitted job" in text
+    assert bench.results() == alone
+
+
+@real
+def test_the_same_command_continues_what_is_missing(bench, alone):
+    bench.run(*SLURM)
+    bench.run(*SLURM)  # submits nothing twice
+    assert len(_squeue("--format=%i")) <= 3
+    bench.run(*SLURM, "--wait")
+    assert bench.results() == alone
+    assert "2 done before, 0 to do" in bench.run(*SLURM)
+
+
+@real
+def test_a_requeued_job_resumes_from_its_checkpoint(bench, alone):
+    command = bench.start(*SLURM, "--wait")
+    beat = bench.heartbeat(update=12)
+    os.kill(beat["process"], signal.SIGUSR2)  # as Slurm does before the time limit
+    text, _ = command.communicate(timeout=900)
+    assert command.returncode == 0, text
+    logs = (bench.folder / "runs/.grid/logs").rglob("seed-*.log")
+    assert any("resuming from update" in log.read_text() for log in logs)
+    assert bench.results() == alone
+
+
+@real
+def test_a_cancelled_job_is_reported_and_submitted_again(bench, alone):
+    command = bench.start(*SLURM, "--wait")
+    bench.heartbeat(update=12)
+    subprocess.run(["scancel", "--user", "root", "--name", "hsal-bench"], check=True)
+    text, _ = command.communicate(timeout=900)
+    assert command.returncode == 1
+    assert "ended without a result" in text
+    while _squeue("--format=%i"):
+        time.sleep(1)
+    bench.run(*SLURM, "--wait")
+    assert bench.results() == alone

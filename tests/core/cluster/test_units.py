@@ -1,0 +1,104 @@
+"""A request is split into units, each a command of its own; `status` knows what is missing."""
+
+import json
+import os
+import shlex
+import time
+
+import pytest
+
+from hsal_bench.cluster import grid, status, units
+from hsal_bench.errors import UsageError
+from hsal_bench.runs import request as requests
+from hsal_bench.runs.request import Request
+
+
+def _request(tmp_path, **changes):
+    fixed = {"models": ("cnn-rnn", "multiset-loss+hidden=8"), "seeds": (0, 1), "preset": "quick"}
+    return Request(**{**fixed, "out": tmp_path / "runs", "datasets": tmp_path / "data", **changes})
+
+
+def test_a_unit_is_a_method_and_a_seed(tmp_path):
+    every = units.units(_request(tmp_path))
+    assert [unit.title for unit in every] == [
+        "mnist-multiset/cnn-rnn/quick/seed-0",
+        "mnist-multiset/cnn-rnn/quick/seed-1",
+        "mnist-multiset/multiset-loss+hidden=8/quick/seed-0",
+        "mnist-multiset/multiset-loss+hidden=8/quick/seed-1",
+    ]
+    assert every[3].request.models == ("multiset-loss+hidden=8",)
+    assert every[3].request.seeds == (1,)
+
+
+def test_the_command_of_a_unit_reads_back_as_the_unit(tmp_path):
+    request = _request(
+        tmp_path, settings={"hidden": "4", "rl:hidden": "1,2"}, eval_on=("a", "b"), updates=5
+    )
+    words = shlex.split(units.command(request))
+    assert words[:2] == ["hsal-bench", "run"]
+    given = {}
+    for option, value in zip(words[2::2], words[3::2], strict=True):
+        given.setdefault(option, []).append(value)
+    assert requests.models(given.pop("--model")) == request.models
+    assert given == {
+        "--seeds": ["0,1"],
+        "--eval-on": ["a,b"],
+        "--preset": ["quick"],
+        "--out": [str(request.out)],
+        "--datasets": [str(request.datasets)],
+        "--set": ["hidden=4", "rl:hidden=1,2"],
+        "--updates": ["5"],
+    }
+
+
+def test_a_unit_has_only_what_concerns_its_method(tmp_path):
+    request = _request(
+        tmp_path,
+        models=("cnn-rnn", "rl"),
+        settings={"hidden": "4", "rl:hidden": "8"},
+        tag="rl:new",
+        restart=("rl",),
+    )
+    first, _, other, _ = (unit.request for unit in units.units(request))
+    assert (first.settings, first.tag, first.restart) == ({"hidden": "4"}, None, False)
+    assert (other.settings, other.tag, other.restart) == (request.settings, "rl:new", True)
+
+
+def test_the_preset_must_be_named_for_other_machines(tmp_path):
+    with pytest.raises(UsageError, match=r"^--on: add --preset"):
+        units.units(_request(tmp_path, preset=None))
+
+
+@pytest.mark.parametrize("where", ["local", "local:0", "slrum", "dask:8786", ""])
+def test_unknown_places_are_refused(tmp_path, where):
+    with pytest.raises(UsageError, match=f"^--on {where}: write local:N, slurm, dask or"):
+        grid.run(_request(tmp_path), where, {})
+
+
+def test_options_of_slurm_need_slurm(tmp_path):
+    with pytest.raises(UsageError, match=r"^--slurm applies to --on slurm"):
+        grid.run(_request(tmp_path), "local:2", {"time": "5"})
+
+
+def test_runs_are_missing_running_stalled_or_stopped(tmp_path):
+    folders = [unit.folder for unit in units.units(_request(tmp_path))]
+    beat = {"host": "a", "process": 7, "updates": 9, "update": 4, "status": ""}
+    for folder in folders[1:]:
+        folder.mkdir(parents=True)
+    for folder in folders[2:]:
+        (folder / "heartbeat.json").write_text(json.dumps(beat))
+    old = time.time() - 3600
+    os.utime(folders[3] / "heartbeat.json", (old, old))
+    (folders[1] / "checkpoint.pt").touch()
+    runs = status.statuses(tmp_path / "runs")
+    assert [run.state for run in runs] == ["missing", "stopped", "running", "stalled"]
+    assert (runs[2].update, runs[2].updates, runs[2].detail) == (4, 9, "host a, process 7")
+    assert runs[3].seconds >= 3600
+    assert status.summary(runs) == "4 runs: 1 missing, 1 stopped, 1 running, 1 stalled"
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no run in"):
+        status.statuses(tmp_path)
+    with pytest.raises(UsageError, match="no folder"):
+        status.statuses(tmp_path / "other")
