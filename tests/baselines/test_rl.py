@@ -60,7 +60,7 @@ def test_the_policy_shapes_the_decoder_and_the_value_baseline_itself_alone(
     assert found == set(reached)
 
 
-def test_samples_of_the_policy_are_fed_back_as_often_as_it_is_told(sequential, toy_batch):
+def test_samples_of_the_policy_are_fed_back_as_often_as_configured(sequential, toy_batch):
     method, seen = sequential(Rl, trajectories=3), []
     unroll = method.unroll
     method.unroll = lambda *args: seen.append((args, unroll(*args))) or seen[-1][1]

@@ -80,5 +80,5 @@ def test_a_letter_wider_than_the_line_stands_alone():
         ("abcdefg", "a, b, c and 4 more"),
     ],
 )
-def test_of_many_names_three_are_told(names, told):
+def test_of_many_names_three_are_reported(names, told):
     assert named(names) == told

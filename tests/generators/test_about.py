@@ -59,12 +59,12 @@ def test_single_objects_are_no_multiset_task() -> None:
     assert told not in " ".join(mnist_multiset.about(mnist_multiset.defaults).limits)
 
 
-def test_the_layout_that_data_sets_of_one_seed_share_is_told() -> None:
+def test_the_layout_that_data_sets_of_one_seed_share_is_reported() -> None:
     for scenes in (mnist_set, mnist_multiset):
         assert "not independent samples" in " ".join(scenes.about(scenes.defaults).limits)
 
 
-def test_the_unused_margin_is_told_of_the_grid_alone() -> None:
+def test_the_unused_margin_is_reported_of_the_grid_alone() -> None:
     def limits(placement: str) -> str:
         return " ".join(mnist_multiset.about(SceneSpec(placement=placement)).limits)
 
@@ -72,7 +72,7 @@ def test_the_unused_margin_is_told_of_the_grid_alone() -> None:
     assert "is never used" not in limits("uniform")
 
 
-def test_clutter_is_told_where_there_is_some() -> None:
+def test_clutter_is_reported_where_there_is_some() -> None:
     def told(clutter: int) -> bool:
         about = mnist_multiset.about(SceneSpec(clutter=clutter))
         return any("Clutter" in sentence for sentence in (*about.made, *about.limits))

@@ -26,7 +26,7 @@ def test_the_runs_in_runs_are_written_to_a_page(call, run, tmp_path):
     assert (done.exit_code, done.output) == (0, f"leaderboard.html: 2 runs, {size} kB\n")
 
 
-def test_pictures_that_are_left_out_are_told(call, run, tmp_path):
+def test_pictures_that_are_left_out_are_reported(call, run, tmp_path):
     entry = run("a")
     write_record(entry.record, tmp_path / entry.path)
     (tmp_path / entry.path).with_name("attention.png").write_bytes(b"no picture")
@@ -51,7 +51,7 @@ def test_a_folder_without_records_is_refused(call, tmp_path):
         call("empty")
 
 
-def test_without_any_runs_the_remedy_is_told(call):
+def test_without_any_runs_the_remedy_is_reported(call):
     with pytest.raises(UsageError, match="no folder or record runs: create a record with `hsal"):
         call()
 

@@ -77,7 +77,7 @@ def test_all_that_is_wrong_is_listed_and_nothing_is_written(submit, hand_in, tmp
     assert not (tmp_path / "record.json").exists()
 
 
-def test_a_data_set_that_is_misspelt_is_told_with_the_nearest_beside_all_else(submit, hand_in):
+def test_a_data_set_that_is_misspelt_is_reported_with_the_nearest_beside_all_else(submit, hand_in):
     hand_in(data_set={"name": "mnist-multiste", "content_sha256": CONTENT}, link="x")
     code, out, err = submit("entry")
     assert code == 1
@@ -98,7 +98,7 @@ def test_a_name_that_is_stated_is_not_taken_for_a_file(submit, hand_in, tmp_path
     assert "dataset: no dataset 'secret' and no file data/secret.h5" in submit("other")[1]
 
 
-def test_a_data_set_that_is_not_there_is_told_with_how_it_is_made(submit, hand_in):
+def test_a_data_set_that_is_not_there_is_reported_with_how_it_is_made(submit, hand_in):
     hand_in(data_set={"name": "mnist-multiset", "content_sha256": CONTENT})
     code, out, _ = submit("entry")
     assert code == 1
@@ -113,7 +113,7 @@ def test_predictions_are_checked_though_something_else_is_misstated(submit, hand
     assert "checks failed: submission.json, predictions" in err
 
 
-def test_of_a_file_that_cannot_be_read_the_others_are_told_too(submit, hand_in, lines):
+def test_of_a_file_that_cannot_be_read_the_others_are_reported_too(submit, hand_in, lines):
     files = {"seed-0.jsonl": " " * 11_000, "seed-1.jsonl": lines() + "[]\n"}
     folder = hand_in(files, seeds=[0, 1])
     with (folder / "submission.json").open("a") as stated:
@@ -126,7 +126,7 @@ def test_of_a_file_that_cannot_be_read_the_others_are_told_too(submit, hand_in, 
     assert "checks failed: submission.json, predictions" in err
 
 
-def test_a_file_too_many_is_told_beside_what_is_wrong_with_the_others(submit, hand_in, lines):
+def test_a_file_too_many_is_reported_beside_what_is_wrong_with_the_others(submit, hand_in, lines):
     folder = hand_in({"predictions.jsonl": lines() + "[]\n"}, link="x")
     (folder / ".DS_Store").touch()
     code, out, err = submit("entry")
@@ -135,7 +135,7 @@ def test_a_file_too_many_is_told_beside_what_is_wrong_with_the_others(submit, ha
     assert "checks failed: files, submission.json, predictions" in err
 
 
-def test_files_that_fit_no_seed_and_seeds_without_a_file_are_told(submit, hand_in, lines):
+def test_files_that_fit_no_seed_and_seeds_without_a_file_are_reported(submit, hand_in, lines):
     hand_in({"seed-0.jsonl": lines(), "seed-2.jsonl": lines()}, seeds=[0, 1])
     code, out, _ = submit("entry")
     assert code == 1

@@ -39,7 +39,7 @@ def test_a_name_without_a_file_gets_what_can_be_said(tmp_path: Path) -> None:
     assert f"`hsal-bench generate toy --out {tmp_path}` to build it" in result.output
 
 
-def test_croissant_is_written_and_what_it_lacks_is_told(toy_file: Path, tmp_path: Path) -> None:
+def test_croissant_is_written_and_what_it_lacks_is_reported(toy_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "croissant.json"
     result = call(toy_file, "--croissant", out)
     assert result.output == (

@@ -77,7 +77,7 @@ def command(*arguments):
     return CliRunner().invoke(compare, list(map(str, arguments)))
 
 
-def told(*arguments):
+def comparison(*arguments):
     """Return what --json prints."""
     done = command(*arguments, "--datasets", ".", "--json")
     assert done.exit_code == 0, done.exception
@@ -92,25 +92,25 @@ def refused(*arguments):
 
 def test_two_runs_in_full(run, truth):
     a, b = run("a", range(20)), run("b", [0, 30])
-    found = told(a, b)
-    assert [found[name] for name in ("both", "only_a", "only_b", "neither")] == [39, 1, 19, 1]
-    assert found["p"] == pytest.approx(2 * 21 / 2**20)
-    assert found["exact_match"]["difference"]["value"] == pytest.approx(18 / 60)
-    assert found["macro_f1"]["a"]["value"] < found["macro_f1"]["b"]["value"]
-    assert [kind["name"] for kind in found["kinds"]] == [
+    result = comparison(a, b)
+    assert [result[name] for name in ("both", "only_a", "only_b", "neither")] == [39, 1, 19, 1]
+    assert result["p"] == pytest.approx(2 * 21 / 2**20)
+    assert result["exact_match"]["difference"]["value"] == pytest.approx(18 / 60)
+    assert result["macro_f1"]["a"]["value"] < result["macro_f1"]["b"]["value"]
+    assert [kind["name"] for kind in result["kinds"]] == [
         "1 object",
         "2 objects",
         "3 objects",
         "no repeat",
     ]
-    assert found["verdict"].startswith(
+    assert result["verdict"].startswith(
         "For these two trained models, b is 30.0 points better (95 % CI 1"
     )
-    assert found["verdict"].endswith(
+    assert result["verdict"].endswith(
         " points would be detected with 80 % power. To compare the methods, train several seeds "
         "of each and use `hsal-bench table`."
     )
-    assert found["cautions"] == []
+    assert result["cautions"] == []
 
 
 def test_what_is_printed(run):
@@ -125,19 +125,19 @@ def test_what_is_printed(run):
 
 def test_a_predictions_file_against_a_run(run, predict, toy_file):
     file, _ = predict("elsewhere.jsonl", [1])
-    found = told(run("a", [0, 1]), file, "--dataset", toy_file)
-    assert (found["only_a"], found["only_b"]) == (0, 1)
-    assert found["b"]["name"] == "elsewhere.jsonl"
-    assert found["verdict"].endswith("This does not compare the methods.")
+    result = comparison(run("a", [0, 1]), file, "--dataset", toy_file)
+    assert (result["only_a"], result["only_b"]) == (0, 1)
+    assert result["b"]["name"] == "elsewhere.jsonl"
+    assert result["verdict"].endswith("This does not compare the methods.")
     assert refused(file, file) == f"{file} does not name its dataset: give it with --dataset"
 
 
 def test_files_are_named_without_what_does_not_print(run, predict, toy_file):
     a, (file, _) = run("a", [0, 1]), predict("else\u202ewhere.jsonl", [1])
-    found = told(a, file, "--dataset", toy_file)
-    assert found["b"]["name"] == "else\\u202ewhere.jsonl"
-    assert found["b"]["path"].endswith("/else\\u202ewhere.jsonl")
-    assert found["verdict"].isprintable()
+    result = comparison(a, file, "--dataset", toy_file)
+    assert result["b"]["name"] == "else\\u202ewhere.jsonl"
+    assert result["b"]["path"].endswith("/else\\u202ewhere.jsonl")
+    assert result["verdict"].isprintable()
     done = command(a, file, "--dataset", toy_file)
     assert done.exit_code == 0, done.exception
     assert all(line.isprintable() for line in done.output.splitlines())
@@ -146,7 +146,7 @@ def test_files_are_named_without_what_does_not_print(run, predict, toy_file):
 def test_a_record_tells_what_predictions_beside_it_are_of(run, predict, toy_file):
     a, (file, _) = run("a", [0, 1]), predict("elsewhere.jsonl", [1])
     for pair, alone in (((a, file), "only_b"), ((file, a), "only_a")):
-        assert told(*pair)[alone] == 1
+        assert comparison(*pair)[alone] == 1
     content = read_record(a / "record.json").data_set.content_sha256[:8]
     assert refused(a, file, "--datasets", "none") == (
         f"{file} needs its dataset, and no file in none has the content {content} "
@@ -168,16 +168,16 @@ def test_predictions_of_another_split_are_told_apart_by_their_number(predict, to
 def test_without_predictions_the_bits_of_the_records(run, toy_file):
     a, b = run("a", range(20)), run("b", [0, 30])
     (a / "predictions.jsonl").unlink()
-    found = told(a, b)
-    assert (found["only_b"], found["macro_f1"], len(found["kinds"])) == (19, None, 4)
-    assert found["cautions"][0] == (
+    result = comparison(a, b)
+    assert (result["only_b"], result["macro_f1"], len(result["kinds"])) == (19, None, 4)
+    assert result["cautions"][0] == (
         f"Left out: macro F1. There is no predictions.jsonl next to {a}."
     )
     toy_file.unlink()
-    found = told(a, b)
-    assert (found["only_b"], found["macro_f1"], found["kinds"]) == (19, None, [])
-    content = found["data_set"]["content_sha256"][:8]
-    assert found["cautions"][0] == (
+    result = comparison(a, b)
+    assert (result["only_b"], result["macro_f1"], result["kinds"]) == (19, None, [])
+    content = result["data_set"]["content_sha256"][:8]
+    assert result["cautions"][0] == (
         f"Left out: macro F1 and kinds of images. They need the dataset file with the content "
         f"{content} (toy): name it with --dataset, or its folder with --datasets."
     )
@@ -193,35 +193,35 @@ def test_the_data_set_is_found_by_its_content(run, toy_file, another_toy):
 
 def test_names_that_differ(run, predict, toy_file):
     a, b = run("a", [0], method="m"), run("b", [1], method="m", seed=1)
-    assert [told(a, b)[side]["name"] for side in "ab"] == ["m, seed 0", "m, seed 1"]
+    assert [comparison(a, b)[side]["name"] for side in "ab"] == ["m, seed 0", "m, seed 1"]
     one, other = run("x/quick/s", [0], method="m"), run("y/quick/s", [1], method="m")
-    assert [told(one, other)[side]["name"] for side in "ab"] == ["x", "y"]
-    assert [told(one, one)[side]["name"] for side in "ab"] == [str(one)] * 2
+    assert [comparison(one, other)[side]["name"] for side in "ab"] == ["x", "y"]
+    assert [comparison(one, one)[side]["name"] for side in "ab"] == [str(one)] * 2
     files = [predict(f"{name}/p.jsonl", [0])[0] for name in ("c", "c/d")]
-    found = told(*files, "--dataset", toy_file)
-    assert [found[side]["name"] for side in "ab"] == [str(file) for file in files]
+    result = comparison(*files, "--dataset", toy_file)
+    assert [result[side]["name"] for side in "ab"] == [str(file) for file in files]
 
 
 def test_long_variants_have_short_labels_and_full_names_in_a_note(run):
     shared = {"learning_rate": "0.003", "weight_decay": "0.01"}
     a = run("a", [0], method="m", settings={**shared, "hidden": "64"})
     b = run("b", [1], method="m", settings={**shared, "hidden": "128"})
-    found = told(a, b)
-    assert [found[side]["name"] for side in "ab"] == ["m+hidden=64", "m+hidden=128"]
+    result = comparison(a, b)
+    assert [result[side]["name"] for side in "ab"] == ["m+hidden=64", "m+hidden=128"]
     full = [f"m+hidden={n}+learning_rate=0.003+weight_decay=0.01" for n in (64, 128)]
-    assert [found[side]["full_name"] for side in "ab"] == full
+    assert [result[side]["full_name"] for side in "ab"] == full
     printed = " ".join(command(a, b, "--datasets", ".").output.split())
     assert f"full name of A: {full[0]} full name of B: {full[1]}" in printed
     assert printed.count("learning_rate") == 2
-    alone = told(a, run("c", [1], method="other", settings=shared))
+    alone = comparison(a, run("c", [1], method="other", settings=shared))
     assert [alone[side]["name"] for side in "ab"] == ["m", "other"]
 
 
-def test_conditions_that_differ_are_told(run):
+def test_conditions_that_differ_are_reported(run):
     short = run("short", [0], budget={"updates": 7, "batch_size": 64})
     other = DataSet("other", "ee" * 32, {"test": 60}, "o.h5")
-    found = told(run("a", [1], trained_on=other), short)
-    assert found["cautions"] == [
+    result = comparison(run("a", [1], trained_on=other), short)
+    assert result["cautions"] == [
         "Not trained on the same data: other (a) against toy (short)",
         "Not under equal conditions: updates 100 (a) against updates 7 (short)",
     ]
@@ -274,25 +274,25 @@ def test_folders_that_are_no_run_are_refused(run, tmp_path):
 
 
 def test_the_images_that_are_drawn_are_of_both_kinds(run):
-    found = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
-    assert differing(found, 4).tolist() == [1, 2, 30, 31]
-    assert differing(found, 6).tolist() == [1, 2, 3, 4, 30, 31]
-    assert len(differing(found, 99)) == 21
+    result = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+    assert differing(result, 4).tolist() == [1, 2, 30, 31]
+    assert differing(result, 6).tolist() == [1, 2, 3, 4, 30, 31]
+    assert len(differing(result, 99)) == 21
 
 
-def test_which_images_are_drawn_is_told(run):
-    found = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
-    told = "images that only A has right, 2 of 2, and only B, {} of 19: {}"
-    assert describe_picture(found, 5) == told.format(3, "the first of each")
-    assert describe_picture(found, 21) == told.format(19, "all of them")
+def test_which_images_are_drawn_is_reported(run):
+    result = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+    message = "images that only A has right, 2 of 2, and only B, {} of 19: {}"
+    assert describe_picture(result, 5) == message.format(3, "the first of each")
+    assert describe_picture(result, 21) == message.format(19, "all of them")
 
 
 def test_the_sheet_shows_them(run, tmp_path):
     a, b = run("a", range(20)), run("b", [0, 30])
     done = command(a, b, "--datasets", ".", "-o", "new/sheet.png", "--count", 4)
     assert done.exit_code == 0, done.exception
-    told = "images that only A has right, 1 of 1, and only B, 3 of 19: the first of each"
-    assert done.stderr == f"new/sheet.png: {told}\n"
+    message = "images that only A has right, 1 of 1, and only B, 3 of 19: the first of each"
+    assert done.stderr == f"new/sheet.png: {message}\n"
     with Image.open(tmp_path / "new/sheet.png") as sheet:
         seen = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.asarray(sheet).reshape(-1, 3)}
         # 4 pictures of 24 pixels in a row, each over three lines, under the title.
@@ -301,7 +301,7 @@ def test_the_sheet_shows_them(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "told"),
+    ("output", "message"),
     [
         (
             "sheet.txt",
@@ -311,11 +311,13 @@ def test_the_sheet_shows_them(run, tmp_path):
         ("file/sheet.png", "cannot write to file (File exists): use another folder"),
     ],
 )
-def test_a_picture_that_cannot_be_written_is_refused_before_the_work(run, tmp_path, output, told):
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
+    run, tmp_path, output, message
+):
     (tmp_path / "file").touch()
     a, b = run("a", [0]), run("b", [1])
     done = command(a, b, "--datasets", ".", "-o", output)
-    assert (str(done.exception), done.output) == (told, "")
+    assert (str(done.exception), done.output) == (message, "")
 
 
 def test_where_nothing_can_be_drawn(run, toy_file):

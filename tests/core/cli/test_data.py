@@ -88,7 +88,7 @@ def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
         (["toy", "--trian", "4"], "No such option"),
     ],
 )
-def test_what_is_wrong_is_told_before_any_work(
+def test_what_is_wrong_is_reported_before_any_work(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     result = call(cli_data.generate, *arguments, "--out", tmp_path / "out")

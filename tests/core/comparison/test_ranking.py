@@ -38,14 +38,14 @@ def test_methods_that_cannot_be_told_apart_share_a_rank(runs):
         "fair": runs(first(146)),
         "also bad": runs(first(42)),
     }
-    found = ranking(methods)
-    assert [(rank.name, rank.text, rank.as_best) for rank in found.ranks] == [
+    result = ranking(methods)
+    assert [(rank.name, rank.text, rank.as_best) for rank in result.ranks] == [
         ("good", "1–2", True),
         ("fair", "1–2", True),
         ("also bad", "3–4", False),
         ("bad", "3–4", False),
     ]
-    assert [rank.exact_match for rank in found.ranks] == [0.75, 0.73, 0.21, 0.2]
+    assert [rank.exact_match for rank in result.ranks] == [0.75, 0.73, 0.21, 0.2]
 
 
 def brute_force_p(a, b):
@@ -95,7 +95,7 @@ def test_all_pairs_at_once_are_the_tests_of_each_pair(runs, seeds, images):
         rng.random((n, images)) < skill for n, skill in zip(seeds, (0.5, 0.6, 0.7), strict=True)
     ]
     pairs = ranking({name: runs(*table) for name, table in zip("abc", tables, strict=True)}).pairs
-    found = sorted(pairs.p_images)
+    result = sorted(pairs.p_images)
     expected = []
     for a, b in itertools.combinations(tables, 2):
         if len(a) == len(b) == 1:
@@ -105,7 +105,7 @@ def test_all_pairs_at_once_are_the_tests_of_each_pair(runs, seeds, images):
             expected.append(statistics.paired_images(differences))
             if np.count_nonzero(differences) > statistics.FEW:
                 assert expected[-1] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
-    assert found == pytest.approx(sorted(expected))
+    assert result == pytest.approx(sorted(expected))
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -114,22 +114,22 @@ def test_ranks_are_those_of_the_brute_force(runs, seeds):
     for _ in range(10):
         skills = dict(zip("abcd", rng.random(4), strict=True))
         tables = {name: rng.random((seeds, 12)) < skill for name, skill in skills.items()}
-        found = ranking({name: runs(*table) for name, table in tables.items()})
+        result = ranking({name: runs(*table) for name, table in tables.items()})
         expected = brute_force_ranks(tables)
-        assert {rank.name: (rank.best, rank.worst) for rank in found.ranks} == expected
+        assert {rank.name: (rank.best, rank.worst) for rank in result.ranks} == expected
         several += len(set(expected.values())) > 1
     assert several >= 3
 
 
 def test_of_equal_exact_matches_macro_f1_orders_the_ranks_and_decides_none(runs):
     scores = {"a": {"macro_f1": 0.2}, "b": {"macro_f1": 0.3}, "c": {"macro_f1": 0.1}}
-    found = ranking({name: runs(first(50), metrics=told) for name, told in scores.items()})
-    assert [(rank.name, rank.text) for rank in found.ranks] == [
+    result = ranking({name: runs(first(50), metrics=metric) for name, metric in scores.items()})
+    assert [(rank.name, rank.text) for rank in result.ranks] == [
         ("b", "1–3"),
         ("a", "1–3"),
         ("c", "1–3"),
     ]
-    assert found.highest == ("b", "a", "c")
+    assert result.highest == ("b", "a", "c")
     assert ranking({"a": runs(first(50)), "b": runs(first(51))}).highest == ("b",)
     assert ranking({}).highest == ()
 
@@ -158,10 +158,10 @@ def test_seeds_that_scatter_explain_what_images_do_not(runs):
 
 
 def test_of_one_seed_against_several_the_images_alone_decide(runs):
-    found = ranking({"a": runs(first(150), first(152)), "b": runs(first(60))})
-    assert np.isnan(found.pairs.p_seeds)
-    assert found.pairs.significant
-    assert found.tests.endswith("; only one trained model of b")
+    result = ranking({"a": runs(first(150), first(152)), "b": runs(first(60))})
+    assert np.isnan(result.pairs.p_seeds)
+    assert result.pairs.significant
+    assert result.tests.endswith("; only one trained model of b")
 
 
 def test_any_number_of_seeds_is_tested_exactly(runs):
@@ -171,11 +171,11 @@ def test_any_number_of_seeds_is_tested_exactly(runs):
     pairs = ranking({"a": runs(*a, **at), "b": runs(*b, **at)}).pairs
     difference = b.mean(0) - a.mean(0)
     signs = 1 - 2 * (np.arange(2**12)[:, None] >> np.arange(12) & 1)
-    found = np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9
-    assert pairs.p_images == pytest.approx([found.mean()])
+    result = np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9
+    assert pairs.p_images == pytest.approx([result.mean()])
 
 
-def test_the_tests_are_told_in_words(runs):
+def test_the_tests_are_reported_in_words(runs):
     one = {"a": runs(first(9)), "b": runs(first(8))}
     assert ranking(one).tests == (
         "exact McNemar test over images, level 5 %; one seed: compares the trained models, not the "
@@ -187,7 +187,7 @@ def test_the_tests_are_told_in_words(runs):
     )
 
 
-def test_so_few_seeds_are_told_with_how_many_would_do(runs):
+def test_so_few_seeds_are_reported_with_how_many_would_do(runs):
     five = {name: runs(first(9), first(8)) for name in "abcde"}
     assert ranking(five).few_seeds == (
         "Few seeds: with 2 per method and Holm's correction over 10 pairs, the largest difference "
@@ -212,13 +212,13 @@ def test_of_one_seed_or_of_enough_nothing_is_said(runs):
 
 
 def test_one_method_has_the_first_rank(runs):
-    found = ranking({"a": runs(first(9))})
-    assert [(rank.text, rank.as_best) for rank in found.ranks] == [("1", True)]
-    assert len(found.pairs) == 0
+    result = ranking({"a": runs(first(9))})
+    assert [(rank.text, rank.as_best) for rank in result.ranks] == [("1", True)]
+    assert len(result.pairs) == 0
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
             {"data_set": DataSet("m", "ff" * 32, {"test": 200}, "m.h5")},
@@ -227,11 +227,12 @@ def test_one_method_has_the_first_rank(runs):
         ({"metrics_version": 2}, "b on content ab12ab12, 200 images, metrics 2"),
     ],
 )
-def test_other_data_or_metrics_are_refused(runs, changes, told):
+def test_other_data_or_metrics_are_refused(runs, changes, message):
     with pytest.raises(UsageError) as refused:
         ranking({"a": runs(first(9)), "b": runs(first(9), **changes)})
     assert str(refused.value) == (
-        "runs on different images or metrics: a on content ab12ab12, 200 images, metrics 1; " + told
+        "runs on different images or metrics: a on content ab12ab12, 200 images, metrics 1; "
+        + message
     )
 
 
@@ -261,9 +262,9 @@ def share_of_errors(runs, times, **how):
     errors = by_images = 0
     for _ in range(times):
         rows = simulated(rng, skills=[0.5] * 4, **how)
-        found = ranking({name: runs(*models) for name, models in zip("abcd", rows, strict=True)})
-        errors += found.pairs.significant.any()
-        by_images += statistics.holm(found.pairs.p_images).min() < statistics.LEVEL
+        result = ranking({name: runs(*models) for name, models in zip("abcd", rows, strict=True)})
+        errors += result.pairs.significant.any()
+        by_images += statistics.holm(result.pairs.p_images).min() < statistics.LEVEL
     return errors, by_images
 
 
@@ -291,11 +292,11 @@ def test_equal_methods_are_seldom_told_apart(runs):
 @pytest.mark.parametrize(("seeds", "skill"), [(1, 1.3), (3, 1.1)])
 def test_a_real_difference_is_found(runs, seeds, skill):
     rng = np.random.default_rng(1)
-    times = found = 0
+    times = detected = 0
     for _ in range(20):
         a, b = simulated(rng, [0.5, skill], seeds, scatter=0.0 if seeds == 1 else 0.05)
         order = ranking({"worse": runs(*a), "better": runs(*b)})
         times += 1
-        found += [rank.text for rank in order.ranks] == ["1", "2"]
+        detected += [rank.text for rank in order.ranks] == ["1", "2"]
         assert order.ranks[0].name == "better" or not order.pairs.significant.any()
-    assert found >= 0.8 * times
+    assert detected >= 0.8 * times

@@ -99,7 +99,7 @@ def test_makers_can_come_in_any_order(tmp_path: Path) -> None:
     assert content(backwards) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
-def test_a_recipe_that_stops_early_is_told(tmp_path: Path) -> None:
+def test_a_recipe_that_stops_early_is_reported(tmp_path: Path) -> None:
     class Short(CountingRecipe):
         def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, CountingRecipe]]:
             yield from ((rows, self) for rows in wanted[:2])
@@ -201,7 +201,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_full_disk_is_told_and_the_parts_stay(
+def test_a_full_disk_is_reported_and_the_parts_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = build_file(CountingRecipe(seed=1), tmp_path / "x.h5", workers=1)

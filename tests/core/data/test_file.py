@@ -176,7 +176,9 @@ def test_each_chunk_is_read_once(toy_file: Path) -> None:
         assert watched.slices == [slice(0, 256), slice(512, 768)]
 
 
-def test_what_cannot_be_decoded_is_told(toy_file: Path, damage: Callable[[str, int], None]) -> None:
+def test_what_cannot_be_decoded_is_reported(
+    toy_file: Path, damage: Callable[[str, int], None]
+) -> None:
     damage("test", 0)
     with (
         open_data(toy_file) as data,

@@ -88,7 +88,7 @@ def test_the_content_hash_is_that_of_the_header(toy_file: Path) -> None:
         ("ink", "test", "images", (4, 0, 9), 1, "ink outside boxes 16, allowed 4"),
     ],
 )
-def test_one_thing_wrong_is_told_with_its_row_and_values(
+def test_one_thing_wrong_is_reported_with_its_row_and_values(
     toy_file: Path, check: str, split: str, name: str, where: Any, value: Any, said: str
 ) -> None:
     put(toy_file, split, name, where, value)

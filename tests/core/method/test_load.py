@@ -105,7 +105,7 @@ def test_a_file_that_is_not_python(method_file: Path, monkeypatch: pytest.Monkey
     assert refusal("mine.py:A") == ("mine.py line 3: import failed (SyntaxError: invalid syntax)")
 
 
-def test_a_class_that_leaves_its_base_open_is_told_with_its_line(method_file: Path) -> None:
+def test_a_class_that_leaves_its_base_open_is_reported_with_its_line(method_file: Path) -> None:
     method_file.write_text(
         "from hsal_bench.method.gradient import GradientMethod\n\n"
         "class Half(GradientMethod):\n    def predict(self, batch, *, trace=False): ...\n"

@@ -47,7 +47,7 @@ def test_what_keeps_the_contract_comes_back(confidence):
         (_prediction(confidence=torch.ones(3)), r"float32 \[3\] as confidence, .* \[2\]"),
     ],
 )
-def test_a_prediction_of_another_shape_or_type_is_told(prediction, message):
+def test_a_prediction_of_another_shape_or_type_is_reported(prediction, message):
     with pytest.raises(Breach, match=message):
         check_prediction("m", prediction, 2, 3)
 
@@ -62,17 +62,17 @@ def test_a_prediction_of_another_shape_or_type_is_told(prediction, message):
         ({"loss": torch.ones(2)}, r"float32 \[2\] as 'loss'"),
     ],
 )
-def test_scalars_that_are_none_are_told(scalars, message):
+def test_scalars_that_are_none_are_reported(scalars, message):
     with pytest.raises(Breach, match=message):
         check_scalars("m", "loss", scalars)
 
 
-def test_a_negative_count_is_told_with_its_place():
+def test_a_negative_count_is_reported_with_its_place():
     with pytest.raises(Breach, match="count -2 for class 1 of image 3: counts must be at least 0"):
         check_counts("m", np.array([[0, 1], [0, 0], [1, 1], [0, -2]]))
 
 
-def test_a_confidence_that_is_not_finite_is_told_with_its_place():
+def test_a_confidence_that_is_not_finite_is_reported_with_its_place():
     sure = np.array([0.5, -3.0])
     assert check_confidence("m", sure) is sure
     with pytest.raises(

@@ -43,13 +43,13 @@ def test_texts_of_any_script_are_taken():
         ("link", "https://a/\n", "link contains unprintable characters"),
     ],
 )
-def test_what_is_wrong_is_told(name, value, said):
+def test_what_is_wrong_is_reported(name, value, said):
     assert any(told.startswith(said) for told in wrong(name, value))
     with pytest.raises(ValueError) as caught:
         Statement(**GOOD | {name: value})
     assert said in str(caught.value)
 
 
-def test_everything_that_is_wrong_is_told_at_once():
+def test_everything_that_is_wrong_is_reported_at_once():
     with pytest.raises(ValueError, match=r"authors is empty.*; link is not a web address"):
         Statement(**GOOD | {"authors": (), "link": "example.org"})

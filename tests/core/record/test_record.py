@@ -313,7 +313,7 @@ def test_a_hash_is_one_or_is_refused(place, field, text, tmp_path):
     )
 
 
-def test_names_in_a_file_are_told_without_what_does_not_print(tmp_path):
+def test_names_in_a_file_are_reported_without_what_does_not_print(tmp_path):
     for changes in ({"\x1b[2J": 1}, {"metrics": {"\x1b[2J": "high"}}, {"seed": "\u202e" * 99}):
         with pytest.raises(UsageError) as caught:
             read_record(edited(tmp_path / "record.json", **changes))

@@ -191,7 +191,7 @@ def test_runs_of_one_label_that_differ_all_the_same_are_told_apart(ok):
     ]
 
 
-def test_of_two_presets_only_the_names_are_told_and_what_differs_within_one(ok):
+def test_of_two_presets_only_the_names_are_reported_and_what_differs_within_one(ok):
     paper = {"preset": "paper", "config": {"learning_rate": 0.001, "hidden": 512}}
     slow = {"preset": "paper", "config": {"learning_rate": 0.0001, "hidden": 512}}
     assert set(metric_table.metric_table([ok(), ok(**paper)])["method"]) == {
@@ -237,7 +237,7 @@ def test_equal_conditions_need_no_word(ok):
     assert grouping.inequality({}) == ""
 
 
-def test_unequal_conditions_are_told_with_the_rows_they_concern(ok):
+def test_unequal_conditions_are_reported_with_the_rows_they_concern(ok):
     short = ok(budget={"updates": 6000, "batch_size": 32})
     rows = {"a": grouping.conditions(ok()), "b": grouping.conditions(ok())}
     assert grouping.inequality(rows | {"c": grouping.conditions(short)}) == (
@@ -385,7 +385,7 @@ def test_predictions_made_elsewhere_have_a_row_and_a_note(ok, elsewhere):
     assert (rows[0]["given_preset"], rows[2]["given_preset"]) == (grouping.NONE, "quick")
 
 
-def test_a_weak_activation_model_is_told_and_a_sound_one_is_not(ok):
+def test_a_weak_activation_model_is_reported_and_a_sound_one_is_not(ok):
     weak = dataclasses.replace(ok().activation, single_object_accuracy=0.45)
     rows = metric_table.metric_table([ok(), ok("rl", activation=weak)])
     notes = dict(zip(rows["method"], rows["note"], strict=True))

@@ -16,7 +16,7 @@ def test_libraries_that_differ_are_all_told(ok):
     assert "python=3.11.7" in found["environment"].split(", ")
 
 
-def test_activation_models_of_all_seeds_are_told(ok):
+def test_activation_models_of_all_seeds_are_reported(ok):
     models = [
         dataclasses.replace(ok().activation, seed=seed, sha256=f"{seed:064x}") for seed in (0, 1)
     ]

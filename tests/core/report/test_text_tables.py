@@ -142,7 +142,7 @@ def test_ranks_stand_beside_the_names_whatever_the_columns(ok, bad):
     assert table.bold == frozenset()
 
 
-def test_a_note_that_every_row_has_is_told_once_without_marks(ok):
+def test_a_note_that_every_row_has_is_reported_once_without_marks(ok):
     weak = dict.fromkeys(("single_object_accuracy",), 0.3)
     records = [ok(name, activation=replace(ok().activation, **weak)) for name in ("a", "b")]
     (table,) = text_tables.metric_tables(metric_table.metric_table(records))
@@ -166,7 +166,7 @@ def test_a_best_that_stands_alone_is_said_to(ok):
     assert table.notes[0] == "good is significantly better than all others in exact match"
 
 
-def test_so_few_seeds_are_told_below_the_table(ok):
+def test_so_few_seeds_are_reported_below_the_table(ok):
     records = [
         ok(name, seed, exact_match=number / 200, correct=pack_correct(np.arange(200) < number))
         for name, numbers in {"good": (150, 151), "poor": (1, 20)}.items()
@@ -240,7 +240,7 @@ def test_without_its_chance_level_a_metric_stands_alone(looking):
     assert text_tables.metric_tables(means)[0].columns[-1] == "pointing hit chance"
 
 
-def test_unequal_budgets_are_told_below_the_numbered_notes(ok, bad):
+def test_unequal_budgets_are_reported_below_the_numbered_notes(ok, bad):
     short = ok("short", budget={"updates": 7, "batch_size": 64})
     (table,) = text_tables.metric_tables(
         metric_table.metric_table([ok(), short, bad(method="broken")])

@@ -165,7 +165,7 @@ def test_a_renamed_data_set_is_the_same_run(bench, tmp_path, toy_file):
     assert "done before" in bench("--dataset", "other.h5")[2]
 
 
-def test_a_slip_in_a_name_is_told_without_importing_torch(tmp_path):
+def test_a_slip_in_a_name_is_reported_without_importing_torch(tmp_path):
     program = (
         "import sys; sys.argv = ['hsal-bench', 'run', '--model', 'hsal-rk']\n"
         "from hsal_bench.cli import main as cli\n"

@@ -535,7 +535,7 @@ def test_the_same_seed_gives_the_same_network_and_leaves_the_global_state_alone(
     assert torch.equal(state, torch.random.get_rng_state())
 
 
-def test_a_loss_too_large_for_a_record_is_told_as_diverged(tmp_path):
+def test_a_loss_too_large_for_a_record_is_reported_as_diverged(tmp_path):
     class Huge(Toy):
         def update(self, batch):
             return {"loss": torch.tensor(1e300, dtype=torch.float64)}

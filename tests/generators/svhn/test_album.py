@@ -49,18 +49,18 @@ def tar(files: Files, **changes: object) -> bytes:
 
 def packed(folder: Path, files: Files = FILES, **changes: object) -> Album:
     (folder / "train.tar.gz").write_bytes(gzip.compress(tar(files, **changes)))
-    found = Album.find(folder, "train")
-    assert found
-    return found
+    album = Album.find(folder, "train")
+    assert album
+    return album
 
 
 def unpacked(folder: Path, files: Files = FILES) -> Album:
     (folder / "train").mkdir()
     for name, content in files:
         (folder / name).write_bytes(content)
-    found = Album.find(folder, "train")
-    assert found
-    return found
+    album = Album.find(folder, "train")
+    assert album
+    return album
 
 
 def test_an_archive_and_its_folder_hold_the_same(tmp_path: Path) -> None:
@@ -86,20 +86,20 @@ def test_the_index_says_what_the_pictures_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [packed, unpacked])
 def test_only_the_wanted_pictures_come(make: Callable[[Path], Album], tmp_path: Path) -> None:
-    found = make(tmp_path)
-    assert [number for number, _ in found.pictures([10, 2])] == [2, 10]
-    assert [number for number, _ in found.pictures([])] == []
+    album = make(tmp_path)
+    assert [number for number, _ in album.pictures([10, 2])] == [2, 10]
+    assert [number for number, _ in album.pictures([])] == []
     with pytest.raises(UsageError, match=r"has no train/3.png: use the published pictures"):
-        list(found.pictures([1, 3]))
+        list(album.pictures([1, 3]))
 
 
 def test_an_archive_is_read_in_its_order_and_no_further(tmp_path: Path) -> None:
-    found = packed(tmp_path)
-    content = found.path.read_bytes()
-    found.path.write_bytes(content[: len(content) - 40])
-    assert [number for number, _ in found.pictures({1, 10, 2})] == [2, 10, 1]
+    album = packed(tmp_path)
+    content = album.path.read_bytes()
+    album.path.write_bytes(content[: len(content) - 40])
+    assert [number for number, _ in album.pictures({1, 10, 2})] == [2, 10, 1]
     with pytest.raises(UsageError, match="cannot read"):
-        found.index()
+        album.index()
 
 
 def test_nothing_there_is_no_album(tmp_path: Path) -> None:
@@ -130,11 +130,11 @@ def test_a_picture_that_cannot_be_read_has_no_size(damage: bytes, tmp_path: Path
 def test_odd_members_are_refused(
     name: str, changes: dict[str, object], fault: str, tmp_path: Path
 ) -> None:
-    found = packed(tmp_path, [*FILES, (name, b"")], **changes)
+    album = packed(tmp_path, [*FILES, (name, b"")], **changes)
     with pytest.raises(UsageError, match=fault) as caught:
-        found.index()
+        album.index()
     assert f"member {name!r}" in str(caught.value)
-    assert str(found.path) in str(caught.value)
+    assert str(album.path) in str(caught.value)
 
 
 def test_a_doubled_picture_is_refused(tmp_path: Path) -> None:
@@ -154,59 +154,59 @@ def test_what_is_missing_is_named(files: Files, missing: str, tmp_path: Path) ->
 def test_a_file_too_large_is_refused(
     make: Callable[[Path], Album], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = make(tmp_path)
+    album = make(tmp_path)
     most = max(len(content) for content in PICTURES.values()) - 1
     monkeypatch.setattr(albums, "MOST_PICTURE_BYTES", most)
     with pytest.raises(UsageError, match=rf"10.png has {most + 1:,} bytes, more than {most:,}"):
-        found.index()
+        album.index()
 
 
 def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
     header = b"IHDR" + (10_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
     checked = header + zlib.crc32(header).to_bytes(4, "big")
     large = PICTURES[1][:16].replace(b"IHDR", checked) + PICTURES[1][33:]
-    found = packed(tmp_path, [*FILES, ("train/3.png", large)])
+    album = packed(tmp_path, [*FILES, ("train/3.png", large)])
     message = r"train.tar.gz: 3.png has 10,000 x 10,000 pixels, more than 50,000,000"
     with pytest.raises(UsageError, match=message):
-        found.index()
+        album.index()
 
 
 def test_an_archive_cut_anywhere_is_refused(tmp_path: Path) -> None:
-    found = packed(tmp_path)
-    content = found.path.read_bytes()
+    album = packed(tmp_path)
+    content = album.path.read_bytes()
     for size in range(0, len(content), 37):
-        found.path.write_bytes(content[:size])
+        album.path.write_bytes(content[:size])
         with pytest.raises(
             UsageError, match=r"cannot read .*train.tar.gz \(.+\): use the complete"
         ):
-            found.index()
+            album.index()
 
 
 def test_a_tar_cut_before_it_was_packed_is_refused(tmp_path: Path) -> None:
-    found, content = packed(tmp_path), tar(FILES)
+    album, content = packed(tmp_path), tar(FILES)
     for size in (300, 512, 900, 1600, 4000):
-        found.path.write_bytes(gzip.compress(content[:size]))
+        album.path.write_bytes(gzip.compress(content[:size]))
         with pytest.raises(UsageError, match=r"train.tar.gz"):
-            found.index()
+            album.index()
 
 
 def test_changed_bytes_of_an_archive_are_refused(tmp_path: Path) -> None:
-    found = packed(tmp_path)
-    content = found.path.read_bytes()
+    album = packed(tmp_path)
+    content = album.path.read_bytes()
     for at in range(10, len(content), 97):  # the ten bytes before hold the time of packing
         damaged = bytearray(content)
         damaged[at] ^= 0x55
-        found.path.write_bytes(damaged)
+        album.path.write_bytes(damaged)
         with pytest.raises(UsageError, match=r"train.tar.gz"):
-            found.index()
+            album.index()
 
 
 def test_an_archive_packed_in_parts_or_padded_is_read(tmp_path: Path) -> None:
-    found, content = packed(tmp_path), tar(FILES)
-    whole = found.index()
+    album, content = packed(tmp_path), tar(FILES)
+    whole = album.index()
     parts = gzip.compress(content[:1000]) + gzip.compress(content[1000:]) + bytes(700)
-    found.path.write_bytes(parts)
-    for one, other in zip(vars(whole).values(), vars(found.index()).values(), strict=True):
+    album.path.write_bytes(parts)
+    for one, other in zip(vars(whole).values(), vars(album.index()).values(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

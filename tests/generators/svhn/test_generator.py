@@ -294,7 +294,7 @@ def test_svhn_that_is_not_there_is_downloaded(collect, tmp_path, monkeypatch):
     assert asked == [(url, tmp_path / "svhn" / "train.tar.gz", 404_141_560)]
 
 
-def test_what_is_not_svhn_as_published_is_told(collect):
+def test_what_is_not_svhn_as_published_is_reported(collect):
     data_dir = collect()
     (data_dir / "doors").rename(data_dir / "svhn")
     notes = svhn_multiset.recipe(NumbersSpec(resolution=16), data_dir).header.notes

@@ -30,7 +30,7 @@ def _png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_boxes_that_stick_out_are_clipped_and_those_outside_are_told():
+def test_boxes_that_stick_out_are_clipped_and_those_outside_are_reported():
     one = [[10, 5, 20, 10], [-4, -2, 10, 10], [50, 30, 20, 20], [60, 0, 5, 5], NONE]
     clipped, outside = clip_boxes(np.array([one], float), np.array([SIZE]))
     assert clipped[0, :3].tolist() == [[10, 5, 30, 15], [0, 0, 6, 8], [50, 30, 60, 40]]

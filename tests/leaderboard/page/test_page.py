@@ -55,7 +55,7 @@ class Parsed(HTMLParser):
         self.texts.append((self._open[-1] if self._open else "", data))
 
     def values(self, attribute):
-        return [found[attribute] for _, found in self.elements if attribute in found]
+        return [attributes[attribute] for _, attributes in self.elements if attribute in attributes]
 
 
 def parsed(entries, **options):
@@ -67,8 +67,13 @@ def hostile(run, bad, elsewhere):
     """The page of records that hold what would do harm in every place a text can be in."""
     entries = []
     for k, text in enumerate(HOSTILE):
-        told = {"config": {text: text}, "settings": {text: text}, "command": text, "device": text}
-        entry = run(text, k, right=10 * k, **told, metrics={"exact_match": 0.5, text: 0.25})
+        values = {
+            "config": {text: text},
+            "settings": {text: text},
+            "command": text,
+            "device": text,
+        }
+        entry = run(text, k, right=10 * k, **values, metrics={"exact_match": 0.5, text: 0.25})
         entries += [Entry(Path(f"{text}.json"), entry.record), bad(reason=text, method=f"b{text}")]
     stated = Statement(
         entry="official",
@@ -148,10 +153,10 @@ def test_it_refers_to_nothing_that_would_be_loaded(run):
 
 def test_every_record_is_named_and_every_number_leads_to_one(run, bad):
     entries = [run("a", seed) for seed in range(3)] + [run("b", right=1), bad(method="c")]
-    found = parsed(entries)
-    links = [href for href in found.values("href") if href.startswith("./")]
+    result = parsed(entries)
+    links = [href for href in result.values("href") if href.startswith("./")]
     assert sorted(links) == sorted(f"./{entry.path}" for entry in entries)
-    numbers = [link for tag, link in found.elements if tag == "a" and link.get("tabindex") == "-1"]
+    numbers = [link for tag, link in result.elements if tag == "a" and link.get("tabindex") == "-1"]
     assert len(numbers) == 6 * 3
 
 
@@ -162,27 +167,27 @@ def test_failures_are_shown_with_their_reason(run, bad):
 
 
 def test_the_highest_is_bold_and_what_cannot_be_told_from_it_has_a_dagger(run):
-    found = parsed([run("a", right=300), run("b", right=297), run("c", right=10)])
-    places = [link["class"] for tag, link in found.elements if "best" in link.get("class", "")]
+    result = parsed([run("a", right=300), run("b", right=297), run("c", right=10)])
+    places = [link["class"] for tag, link in result.elements if "best" in link.get("class", "")]
     assert places == ["number best"]
-    daggers = [link for tag, link in found.elements if tag == "span" and "title" in link]
+    daggers = [link for tag, link in result.elements if tag == "span" and "title" in link]
     assert daggers == [{"title": "not significantly different from the highest"}]
-    shown = [text.strip() for tag, text in found.texts if tag in ("a", "span")]
+    shown = [text.strip() for tag, text in result.texts if tag in ("a", "span")]
     assert shown[shown.index("0.743") :].index("†") < shown[shown.index("0.743") :].index("0.025")
 
 
 def test_those_with_the_same_highest_are_bold_alike_and_the_contents_say_how_many(run):
     low, high = ({"macro_f1": macro_f1} for macro_f1 in (0.2, 0.3))
-    found = parsed([run("a", metrics=low), run("b", metrics=high), run("c", right=199)])
-    assert [link["class"] for _, link in found.elements if "best" in link.get("class", "")] == [
+    result = parsed([run("a", metrics=low), run("b", metrics=high), run("c", right=199)])
+    assert [link["class"] for _, link in result.elements if "best" in link.get("class", "")] == [
         "number best"
     ] * 2
-    told = " ".join("".join(text for _, text in found.texts).split())
-    assert "highest exact match 0.500, b and 1 more" in told
-    assert told.count("†") == 2  # c, and what it means
+    words = " ".join("".join(text for _, text in result.texts).split())
+    assert "highest exact match 0.500, b and 1 more" in words
+    assert words.count("†") == 2  # c, and what it means
 
 
-def test_so_few_seeds_are_told(run):
+def test_so_few_seeds_are_reported(run):
     entries = [run(name, seed, right=100 + seed) for name in "ab" for seed in range(2)]
     shown = "".join(text for _, text in parsed(entries).texts)
     assert (
@@ -201,7 +206,7 @@ def test_means_over_several_seeds_have_an_interval(run):
     assert "95 % interval of the mean" not in texts([run()])
 
 
-def test_the_tests_behind_the_ranks_are_told_where_there_are_any(run, bad):
+def test_the_tests_behind_the_ranks_are_reported_where_there_are_any(run, bad):
     def about(entries):
         return "".join(text for _, text in parsed(entries).texts)
 
@@ -212,10 +217,10 @@ def test_the_tests_behind_the_ranks_are_told_where_there_are_any(run, bad):
 
 
 def test_the_columns_can_be_sorted_by_what_stands_in_them(run):
-    found = parsed([run("a", wall_s=0.0, parameters=None)])
-    values = found.values("data-value")
+    result = parsed([run("a", wall_s=0.0, parameters=None)])
+    values = result.values("data-value")
     assert values == ["a", "2", "0.5", "0.75", "0.9", "", "2000.0", "0.0", "1", "run here"]
-    sorts = found.values("aria-sort")
+    sorts = result.values("aria-sort")
     assert sorts == ["none", "ascending", *["none"] * 8]
 
 
@@ -290,8 +295,8 @@ def test_pictures_are_limited(run, tmp_path, monkeypatch):
     most = int(2.5 * one)
     monkeypatch.setattr(pictures, "LARGEST_ALL", most)
     assert len(parsed(entries, with_pictures=True).values("src")) == 2
-    told = f"method-0 {ON}: the pictures would exceed {most:,} bytes"
-    assert left_out(entries) == [told]
+    message = f"method-0 {ON}: the pictures would exceed {most:,} bytes"
+    assert left_out(entries) == [message]
     assert page(entries, FILE).left_out == ()
     monkeypatch.setattr(pictures, "LARGEST_FILE", 10)
     assert parsed(entries, with_pictures=True).values("src") == []
@@ -299,12 +304,12 @@ def test_pictures_are_limited(run, tmp_path, monkeypatch):
 
 
 def test_a_row_shows_its_short_label_and_its_panel_the_full_name(run):
-    found = parsed([run("a", settings={"rate": "0.1"}), run("b")])
-    shown = "".join(text for _, text in found.texts)
+    result = parsed([run("a", settings={"rate": "0.1"}), run("b")])
+    shown = "".join(text for _, text in result.texts)
     assert "Full name: a+rate=0.1" in shown
     labels = [
         attributes["data-value"]
-        for tag, attributes in found.elements
+        for tag, attributes in result.elements
         if tag == "th" and "data-value" in attributes
     ]
     assert sorted(labels) == ["a", "b"]

@@ -93,7 +93,7 @@ def test_a_method_is_drawn_alike_in_all_sections(run):
     assert inks == {("a", 0), ("b", 1)}
 
 
-def test_unequal_conditions_are_told(run):
+def test_unequal_conditions_are_reported(run):
     section = only([run("a"), run("b", budget={"updates": 900, "batch_size": 64})])
     assert (
         section.inequality == "Not under equal conditions: updates 100 (a) against updates 900 (b)"

@@ -38,7 +38,7 @@ def test_the_commands_are_commands():
             assert CliRunner().invoke(cli.hsal_bench, [command, "--help"]).exit_code == 0
 
 
-def test_every_check_is_explained_in_the_order_in_which_it_is_told():
+def test_every_check_is_explained_in_the_order_in_which_it_is_reported():
     (section,) = re.findall(r"^## What is checked\n(.*?)^##", PAGE, re.S | re.M)
     explained = re.findall(r"^- \*\*`(.*?)`\.\*\*", section, re.M)
     assert explained == list(rules.RULES)

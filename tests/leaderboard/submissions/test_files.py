@@ -92,11 +92,11 @@ def test_a_folder_and_its_zip_hold_the_same(packed, tmp_path, method):
     ],
 )
 def test_any_other_name_is_refused(packed, name):
-    told = refusal(packed([*GOOD.items(), (name, b"x")]))
-    assert "is not allowed: a submission contains submission.json and predictions.jso" in told
+    message = refusal(packed([*GOOD.items(), (name, b"x")]))
+    assert "is not allowed: a submission contains submission.json and predictions.jso" in message
 
 
-def test_a_packed_folder_is_told_in_a_line_how_to_be_packed(packed):
+def test_a_packed_folder_is_reported_in_a_line_how_to_be_packed(packed):
     files = [("mine/", b""), *((f"mine/{name}", content) for name, content in GOOD.items())]
     assert refusal(packed(files)) == (
         "all files are in the folder mine: pack the files without their folder"
@@ -123,8 +123,8 @@ def test_a_name_that_is_there_twice_is_refused(packed):
 def test_links_and_devices_in_a_zip_are_refused(packed, kind):
     member = zipfile.ZipInfo("submission.json")
     member.external_attr = (kind | 0o644) << 16
-    told = refusal(packed([(member, b"/etc/passwd")]))
-    assert told == "submission.json is a link, a folder or a device, not a file"
+    message = refusal(packed([(member, b"/etc/passwd")]))
+    assert message == "submission.json is a link, a folder or a device, not a file"
 
 
 def test_links_and_pipes_in_a_folder_are_refused(tmp_path):
@@ -135,9 +135,9 @@ def test_links_and_pipes_in_a_folder_are_refused(tmp_path):
     (folder / "submission.json").symlink_to(secret)
     os.mkfifo(folder / "predictions.jsonl")
     (folder / "seed-1.jsonl").mkdir()
-    told = refusal(folder)
+    message = refusal(folder)
     for name in ("submission.json", "predictions.jsonl", "seed-1.jsonl"):
-        assert f"{name} is a link, a folder or a device, not a file" in told
+        assert f"{name} is a link, a folder or a device, not a file" in message
 
 
 @pytest.mark.parametrize(
@@ -167,17 +167,19 @@ def test_an_encrypted_member_is_refused(packed):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_other_ways_of_packing_are_refused(packed, method):
-    told = refusal(packed(GOOD.items(), method))
-    assert f"submission.json is compressed with method {method}: use deflate, the default" in told
+    message = refusal(packed(GOOD.items(), method))
+    assert (
+        f"submission.json is compressed with method {method}: use deflate, the default" in message
+    )
 
 
 def test_a_bomb_is_stopped_at_the_ratio(packed):
     path = packed([("predictions.jsonl", b" " * 50_000_000)])
     tracemalloc.start()
-    told = refusal(path, limit=10**9)
+    message = refusal(path, limit=10**9)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert told == "predictions.jsonl has a compression ratio above 100: not accepted"
+    assert message == "predictions.jsonl has a compression ratio above 100: not accepted"
     assert most < 20_000_000
 
 
@@ -222,10 +224,10 @@ def test_a_hundred_thousand_members_are_refused_before_they_are_listed(packed, c
     path = packed([])
     path.write_bytes(data[:listed] + many + last)
     tracemalloc.start()
-    told = refusal(path)
+    message = refusal(path)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert told == (
+    assert message == (
         f"the file is not a readable zip (it lists far more than {MOST_FILES} files): {REMEDY}"
     )
     assert most < 20_000_000  # listed, they would take more than twice as much
@@ -233,16 +235,16 @@ def test_a_hundred_thousand_members_are_refused_before_they_are_listed(packed, c
 
 def test_a_few_members_too_many_are_refused(packed, tmp_path):
     names = [f"seed-{number}.jsonl" for number in range(MOST_FILES + 1)]
-    told = refusal(packed([(name, b"") for name in names]))
-    assert told.startswith(f"more than {MOST_FILES} files: a submission contains")
+    message = refusal(packed([(name, b"") for name in names]))
+    assert message.startswith(f"more than {MOST_FILES} files: a submission contains")
     folder = tmp_path / "s"
     folder.mkdir()
     for name in names:
         (folder / name).touch()
-    assert refusal(folder) == told
+    assert refusal(folder) == message
 
 
-def test_what_is_told_of_many_wrong_files_is_short(packed):
+def test_what_is_reported_of_many_wrong_files_is_short(packed):
     with pytest.raises(Refused) as caught:
         contents(packed([(f"{number}.txt", b"") for number in range(50)]))
     assert len(caught.value.problems) == 21

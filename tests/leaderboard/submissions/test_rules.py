@@ -37,7 +37,7 @@ def test_two_seeds_that_predict_the_same_are_one(submit, hand_in, lines):
     assert "skipped" not in out
 
 
-def test_of_a_record_without_a_hash_it_is_told_what_can_be(submit, hand_in, tmp_path, lines):
+def test_of_a_record_without_a_hash_it_is_reported_what_can_be(submit, hand_in, tmp_path, lines):
     hand_in()
     submit("entry", "-o", "records/a.json")
     values = json.loads((tmp_path / "records" / "a.json").read_text())
@@ -215,7 +215,7 @@ def test_what_else_is_wrong_beside_a_field_is_checked(submit, hand_in, changes, 
     assert (outcome, why[: len(said)]) == ("failed", said)
 
 
-def test_the_copy_of_another_seed_is_told_though_the_method_has_no_name(submit, hand_in, lines):
+def test_the_copy_of_another_seed_is_reported_though_the_method_has_no_name(submit, hand_in, lines):
     hand_in({"seed-0.jsonl": lines(), "seed-1.jsonl": lines()}, seeds=[0, 1], method="A")
     twins = "seeds 0 and 1 have identical predictions: submit only one of them"
     assert checked(submit, "entry")["copies"] == ("failed", twins)

@@ -97,12 +97,12 @@ def test_each_seed_has_a_file():
         ({"autors": ["Ada"]}, "unknown field 'autors': did you mean 'authors'?"),
     ],
 )
-def test_a_wrong_field_is_told(changes, said):
+def test_a_wrong_field_is_reported(changes, said):
     (problem,) = problems(json.dumps({**GOOD, **changes}))
     assert problem.startswith(said)
 
 
-def test_all_that_is_wrong_is_told_at_once():
+def test_all_that_is_wrong_is_reported_at_once():
     values = {**GOOD, "method": "A", "authors": ["", "x\n"], "links": "", "seeds": 3}
     del values["link"], values["entry"]
     assert [problem.partition(":")[0] for problem in problems(json.dumps(values))] == [
@@ -151,14 +151,14 @@ def test_the_data_set_is_named_though_all_else_is_wrong(data_set, named):
 
 @pytest.mark.parametrize("field", [*GOOD, "claimed"])
 @pytest.mark.parametrize("value", [None, "\x1b", ["\x1b"], {"\x1b": "\x1b"}])
-def test_a_field_is_told_whatever_is_wrong_with_another(field, value):
+def test_a_field_is_reported_whatever_is_wrong_with_another(field, value):
     right = parse(json.dumps(GOOD).encode()).fields
     found = parse(json.dumps({**GOOD, field: value}).encode())
     assert found.problems
     assert found.fields == {name: told for name, told in right.items() if name != field}
 
 
-def test_what_is_told_of_thousands_of_problems_is_short():
+def test_what_is_reported_of_thousands_of_problems_is_short():
     found = problems(json.dumps({**GOOD, "claimed": dict.fromkeys(map(str, range(5000)), 1)}))
     assert len(found) == 21
     assert found[-1] == "and more"

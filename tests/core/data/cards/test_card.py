@@ -81,7 +81,7 @@ def test_a_generator_with_nothing_to_tell_leaves_its_sections_out(toy_file: Path
     assert "## Licence\n\nCC0\n" in text
 
 
-def test_a_generator_that_is_not_here_is_told(
+def test_a_generator_that_is_not_here_is_reported(
     toy_file: Path, set_config: Callable[..., None]
 ) -> None:
     set_config(generator="squares")
@@ -90,7 +90,7 @@ def test_a_generator_that_is_not_here_is_told(
     assert "| clutter_size | 2 |  |" in text
 
 
-def test_notes_of_the_making_are_told(toy_file: Path) -> None:
+def test_notes_of_the_making_are_reported(toy_file: Path) -> None:
     assert "Notes from its creation" not in of(toy_file)
     with h5py.File(toy_file, "r+") as file:
         file.attrs["notes"] = '["3 squares were round"]'

@@ -58,7 +58,7 @@ def test_a_generator_is_asked_about_the_very_spec(monkeypatch: pytest.MonkeyPatc
         ({"new": 1}, "its generator 'toy' failed (toy"),
     ],
 )
-def test_what_is_not_known_is_told_and_the_options_stay(
+def test_what_is_not_known_is_reported_and_the_options_stay(
     changes: dict[str, object], missing: str
 ) -> None:
     stored = json.loads(json.dumps({**config(), **changes}))

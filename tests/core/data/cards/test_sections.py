@@ -36,7 +36,7 @@ EMPTY = dataclasses.replace(
 )
 
 
-def test_what_is_uneven_is_told_in_sentences() -> None:
+def test_what_is_uneven_is_reported_in_sentences() -> None:
     assert findings(FOUND, ("a", "b")) == [
         "Objects per image: 1 to 2, most often 2 (60.0 % of the images), least often 1 (40.0 %).",
         "Repeats: 25.0 % of the images have a class more than once.",
@@ -51,7 +51,7 @@ def test_what_is_uneven_is_told_in_sentences() -> None:
     ]
 
 
-def test_what_never_happens_is_told_so() -> None:
+def test_what_never_happens_is_reported_so() -> None:
     train = dataclasses.replace(
         EVEN, objects=np.array([0, 0, 200]), classes=np.array([9, 0]), repeated=0.0, overlapping=0.0
     )
@@ -64,7 +64,7 @@ def test_what_never_happens_is_told_so() -> None:
     assert told[-1] == "Overlap: no two boxes overlap."
 
 
-def test_a_split_without_objects_is_told_by_dashes() -> None:
+def test_a_split_without_objects_is_reported_by_dashes() -> None:
     found = {**FOUND, "train": EMPTY}
     assert findings(found, ("a", "b")) == [
         "Objects per image: always 0.",

@@ -123,7 +123,7 @@ def test_truth_and_verdict_stand_above_each_image():
     assert texts[second + 1] == "✗ missing 5; extra 7"
 
 
-def test_a_verdict_that_has_no_room_is_told_in_lines():
+def test_a_verdict_that_has_no_room_is_reported_in_lines():
     _, texts = _drawn(_trace([[3, 10]]), [[5]])
     assert texts[:3] == ["true {5}", "✗ missing 5", "extra 3"]
 

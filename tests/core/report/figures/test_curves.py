@@ -158,7 +158,7 @@ def test_the_legend_has_short_labels(run):
     assert [text.get_text() for text in legend.get_texts()] == ["hsal-rl+carry=no", "hsal-rl", "rl"]
 
 
-def test_no_glimpses_in_any_record_is_told_with_a_remedy(ok):
+def test_no_glimpses_in_any_record_is_reported_with_a_remedy(ok):
     blind = ok(curve=({"update": 0, "valid_macro_f1": 0.1},))
     with pytest.raises(UsageError, match=r"no record has a curve of the glimpses' saliency: name"):
         curves_figure([blind], [SALIENCY])

@@ -168,7 +168,7 @@ def test_the_captions_of_limits_say_the_rule_the_images_and_how_common_it_is(
     assert faint.endswith("- runs/seed-0/record.json: looker seed 0, not from a checkout\n")
 
 
-def test_a_limit_that_no_image_shows_is_told(of_toy, figures_command, monkeypatch):
+def test_a_limit_that_no_image_shows_is_reported(of_toy, figures_command, monkeypatch):
     of_toy()
     monkeypatch.setattr("hsal_bench.report.figures.limits.SHOWN", 0)
     told = "figure-3 cannot be drawn: no test image of toy shows this limit"
@@ -207,7 +207,7 @@ def test_a_single_seed_has_no_bands(of_toy, figures_command, tmp_path):
     assert "There is one seed per method, so no bands." in text
 
 
-def test_what_is_missing_is_told_and_the_others_are_made(of_toy, figures_command):
+def test_what_is_missing_is_reported_and_the_others_are_made(of_toy, figures_command):
     of_toy(state=False)
     code, out, err = figures_command("--format", "pdf")
     assert (code, out) == (0, ["figures/figure-5.pdf", "figures/figure-6.pdf"])
@@ -279,7 +279,7 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
         ((), "error: no record in runs: create one with `hsal-bench run`"),
     ],
 )
-def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
+def test_wrong_use_is_reported(figures_command, tmp_path, arguments, told):
     (tmp_path / "runs").mkdir()
     assert figures_command(*arguments) == (2, [], [told])
 
@@ -296,14 +296,16 @@ def test_wrong_use_is_told(figures_command, tmp_path, arguments, told):
         ({"method": "act"}, "the activation model with sha256 cdcdcdcd is not in activation-"),
     ],
 )
-def test_a_run_that_cannot_be_loaded_again_is_told(of_toy, figures_command, changes, told):
+def test_a_run_that_cannot_be_loaded_again_is_reported(of_toy, figures_command, changes, told):
     of_toy(**changes)
     code, _, (err,) = figures_command("--only", "2")
     assert code == 1
     assert told in err
 
 
-def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, another_toy, toy_file):
+def test_states_and_data_that_do_not_fit_are_reported(
+    of_toy, figures_command, another_toy, toy_file
+):
     best = of_toy().with_name("best.pt")
     states.write(best, {"update": 10, "score": 0.4, "method": {"weights": 1}})
     (err,) = figures_command("--only", "2")[2]
@@ -321,7 +323,7 @@ def test_states_and_data_that_do_not_fit_are_told(of_toy, figures_command, anoth
     assert "no dataset file toy-x.h5: build it with `hsal-bench generate`" in err
 
 
-def test_a_method_that_fails_is_told_and_the_others_are_made(of_toy, figures_command):
+def test_a_method_that_fails_is_reported_and_the_others_are_made(of_toy, figures_command):
     of_toy(config={"breaks": True})
     code, out, err = figures_command("--format", "png")
     assert (code, len(out)) == (0, 2)
