@@ -141,8 +141,8 @@ def test_another_split_has_other_images(call, perfect):
     assert call(*line) == (
         2,
         "",
-        f"error: {perfect} has 60 lines: valid has 40 images, test has 60; use --split test if "
-        "that is meant\n",
+        f"error: {perfect} has 60 lines: valid has 40 images, test has 60; did you mean "
+        "--split test?\n",
     )
     perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:50]))
     code, out, err = call(*line)
