@@ -19,7 +19,6 @@ from hsal_bench.errors import UsageError
 from hsal_bench.text import named, one_line
 
 INPUTS = ("images", "activations")
-_ATTRIBUTES = ("Config", "inputs", "predict", "state_dict", "load_state_dict")
 _CONFIG = "set it to a class under @dataclass(frozen=True), empty if there are no settings"
 
 
@@ -37,7 +36,8 @@ def check_class(cls: Any) -> str:
     if not issubclass(kind := type(cls), type):
         raise Failed(f"expected a method's class, not an instance of {kind.__name__}")
     name = cls.__name__
-    attributes = (*_ATTRIBUTES, "fit" if is_fitted(cls) else "update")
+    learns = "fit" if is_fitted(cls) else "update"
+    attributes = ("Config", "inputs", learns, "predict", "state_dict", "load_state_dict")
     missing = [f"`{attribute}`" for attribute in attributes if not hasattr(cls, attribute)]
     missing += [f"`{method}`" for method in sorted(getattr(cls, "__abstractmethods__", ()))]
     if missing:

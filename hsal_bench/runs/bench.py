@@ -76,10 +76,11 @@ class Bench:
             sets = inputs.splits(method_run.cls.inputs)
             self._announce(log)
             log.resident = devices.release_memory(self.device)
-            work, remedy = f"training with batches of {budget.batch_size}", "a smaller --batch-size"
+            work = f"training with batches of {budget.batch_size}"
+            remedy = "use a smaller --batch-size, with --restart"
             if log.record.own_budget:
-                work, remedy = "fitting", "--device cpu"
-            with devices.enough_memory(work, f"use {remedy}, with --restart"):
+                work, remedy = "fitting", "use --device cpu"
+            with devices.enough_memory(work, remedy):
                 setup = self._setup(method_run, seed)
                 method = method_run.cls(inputs.task(sets["train"]), method_run.config, setup)
                 log.trained(self._learn(method, sets, log, beat))

@@ -107,9 +107,9 @@ def method_run(
     """Return the method `model` with its config: the preset's, changed by its settings.
 
     The method's own settings override `settings`. The setting "tag" only names a variant, unless
-    the config has a field of this name. `backbone` and `input_size` of the activation
-    model apply unless the method sets them; like a setting they name a variant if they differ from
-    the preset's.
+    the config has a field of this name. `backbone` and `input_size` of the activation model apply
+    unless the method sets them; like a setting they name a variant if they differ from the
+    preset's.
 
     Raises:
         UsageError: unknown method or field, invalid value, or a class that is not a method.
