@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.data.classes import check_class_names
+from hsal_bench.data.classes import WARNING, check_class_names
 from hsal_bench.data.schema import SPLITS, check_name
 from hsal_bench.errors import UsageError
 from hsal_bench.text import file_name, shown
@@ -160,6 +160,9 @@ def import_pictures(
         f"{path}: {sizes} images ({', '.join(SPLITS)}) of {layout.image_shape[2]} x "
         f"{layout.image_shape[1]}, {len(names)} classes, at most {layout.max_objects} objects"
     )
+    for note in made.header.notes:
+        if note.startswith(WARNING):
+            click.echo(note, err=True)
 
 
 def _pictures(form: str, sources: Sequence[Path], images: Path | None) -> list[Picture]:

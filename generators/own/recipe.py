@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hsal_bench.data.classes import class_warnings
 from hsal_bench.data.generator import Rows
 from hsal_bench.data.schema import MOST_OBJECTS, PAD, SPLITS, Examples, Fingerprints, Header, Layout
 from hsal_bench.errors import UsageError
@@ -18,6 +19,8 @@ VERSION = "1"
 MOST_CLASSES = 127
 """Labels are int8."""
 _MODES = {1: "L", 3: "RGB"}
+_DEEP = ("I", "F")
+"""Modes of whole and real numbers: Pillow's conversion to 8 bits would cut them off."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ def recipe(splits: Mapping[str, Sequence[Picture]], facts: Imported) -> PictureR
     sizes = {split: len(splits[split]) for split in SPLITS}
     layout = Layout((facts.channels, height, width), most, len(facts.class_names), sizes)
     hashes = [hashlib.sha256(_content(picture)).digest() for picture in every]
-    known = any(picture.boxes for picture in every)
+    notes = _class_notes(splits, facts.class_names)
+    if not any(picture.boxes for picture in every):
+        notes.insert(0, "Boxes are unknown: each object has the box of the whole image.")
     header = Header(
         name=facts.name,
         version=VERSION,
@@ -123,7 +128,7 @@ def recipe(splits: Mapping[str, Sequence[Picture]], facts: Imported) -> PictureR
         generator_version=VERSION,
         license=facts.license,
         citation=facts.citation,
-        notes=() if known else ("Boxes are unknown: each object has the box of the whole image.",),
+        notes=tuple(notes),
     )
     ordered = {split: splits[split] for split in SPLITS}
     return PictureRecipe(
@@ -135,13 +140,18 @@ def load(picture: Picture, shape: tuple[int, int, int]) -> tuple[np.ndarray, tup
     """Return a picture's pixels, uint8 [C, H, W], and its scale (horizontal, vertical).
 
     Raises:
-        UsageError: it cannot be decoded.
+        UsageError: it cannot be decoded, or has more than 8 bits per channel.
     """
     from PIL import Image
 
     channels, height, width = shape
     try:
         with Image.open(picture.path) as file:
+            if file.mode.startswith(_DEEP):
+                raise UsageError(
+                    f"{picture.path} has more than 8 bits per channel (Pillow's mode {file.mode}), "
+                    "which is not supported: convert it to 8 bits"
+                )
             scale = width / file.width, height / file.height
             image = file.convert(_MODES[channels])
             if image.size != (width, height):
@@ -162,6 +172,16 @@ def _boxes(picture: Picture, scale: tuple[float, float], shape: tuple[int, int, 
     low = np.clip(np.floor(boxes[:, :2]), 0, limit - 1)
     high = np.clip(np.ceil(boxes[:, 2:]), low + 1, limit)
     return np.concatenate([low, high], 1).astype(np.int16)
+
+
+def _class_notes(splits: Mapping[str, Sequence[Picture]], class_names: Sequence[str]) -> list[str]:
+    """Return warnings about classes that are missing from all splits, or from train."""
+    number_of = {name: number for number, name in enumerate(class_names)}
+    occurring = {
+        split: {number_of[label] for picture in pictures for label in picture.labels}
+        for split, pictures in splits.items()
+    }
+    return class_warnings(occurring, class_names, "leave it out of --class-names")
 
 
 def _check(pictures: Sequence[Picture], facts: Imported) -> None:

@@ -27,19 +27,20 @@ def check_class_names(names: Sequence[str]) -> None:
 
 
 def class_warnings(
-    occurring: Mapping[str, Collection[int]], class_names: Sequence[str]
+    occurring: Mapping[str, Collection[int]],
+    class_names: Sequence[str],
+    remedy: str = "number the labels from 0 without gaps",
 ) -> list[str]:
     """Return a line for the classes that occur in no split, and for those that lack training.
 
-    occurring: the classes that occur in each split.
+    occurring: the classes that occur in each split. remedy: for classes that never occur.
     """
     classes = range(len(class_names))
     absent = [c for c in classes if not any(c in split for split in occurring.values())]
     warnings = []
     if absent:
         warnings.append(
-            f"{WARNING}: {_list(absent, class_names)} of {len(class_names)} never occurs: number "
-            "the labels from 0 without gaps"
+            f"{WARNING}: {_list(absent, class_names)} of {len(class_names)} never occurs: {remedy}"
         )
     for split in ("valid", "test"):
         untrained = [c for c in classes if c in occurring[split] and c not in occurring["train"]]

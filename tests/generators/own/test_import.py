@@ -149,6 +149,10 @@ def test_the_splits_depend_on_the_seed_alone():
         (lambda f: (f / "03.txt").write_text("cat\ndog 1 2 3 4"), "others have none"),
         (lambda f: (f / "03.png").write_bytes(b"no"), "03.png cannot be opened"),
         (
+            lambda f: Image.new("I;16", (20, 10), 300).save(f / "03.png"),
+            "03.png has more than 8 bits per channel .*: convert it to 8 bits",
+        ),
+        (
             lambda f: Image.new("RGB", (5, 5)).save(f / "03.png"),
             "03.png has 5 x 5 pixels, .*00.png has 20 x 10: give all images one size with --size",
         ),
@@ -183,6 +187,24 @@ def test_damaged_pictures_are_named(pictures, change, message):
 def test_wrong_options_are_refused(pictures, options, message):
     with pytest.raises(UsageError, match=message):
         run("folder", pictures / "pictures", pictures / "out", *options)
+
+
+def test_classes_without_training_are_warned_of(pictures):
+    path = pictures / "labels.csv"
+    splits = ["train"] * 30 + ["valid"] * 5 + ["test"] * 5
+    lines = [f"{n:02}.png,{'dog' if n > 34 else 'cat'},{split}" for n, split in enumerate(splits)]
+    path.write_text("\n".join(["image,labels,split", *lines]))
+    options = ("--images", pictures / "pictures", "--class-names", "cat,dog,emu")
+    arguments = ["csv", path, "--name", "pets", "--out", pictures / "out", *options]
+    result = CliRunner().invoke(import_pictures, list(map(str, arguments)))
+    assert result.exit_code == 0
+    warnings = [
+        "WARNING: class emu of 3 never occurs: leave it out of --class-names",
+        "WARNING: class dog occurs in test and never in train, so it cannot be learned",
+    ]
+    assert [line for line in result.stderr.splitlines() if "WARNING" in line] == warnings
+    with h5py.File(pictures / "out" / "pets.h5") as file:
+        assert json.loads(file.attrs["notes"])[1:] == warnings
 
 
 def test_an_existing_file_is_kept(pictures):
