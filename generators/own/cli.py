@@ -176,6 +176,10 @@ def _pictures(form: str, sources: Sequence[Path], images: Path | None) -> list[P
 
     if len(sources) not in (1, len(SPLITS)):
         raise UsageError(f"{len(sources)} sources: give one, or three for train, valid and test")
+    for source in sources:
+        if source.is_dir() != (form == "folder") or not (source.is_dir() or source.is_file()):
+            wanted = "a folder" if form == "folder" else "a regular file"
+            raise UsageError(f"{source} is not {wanted}, as {form} needs it: name another source")
     parts = [READERS[form](source, images or source.parent) for source in sources]
     if len(parts) > 1:
         parts = [with_split(part, split) for part, split in zip(parts, SPLITS, strict=True)]

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def read_csv(path: Path, images: Path) -> list[Picture]:
     Raises:
         UsageError: a column is missing, or a line is invalid.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with _text_of(path), path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
         if "image" not in columns or not {"label", "labels"} & set(columns):
@@ -96,6 +97,15 @@ READERS: Mapping[str, Callable[[Path, Path], list[Picture]]] = {
     "csv": read_csv,
     "folder": read_folder,
 }
+
+
+@contextmanager
+def _text_of(path: Path) -> Iterator[None]:
+    """Turn errors of reading a text file into one that names it."""
+    try:
+        yield
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is not a text file in UTF-8 ({error}): convert it") from error
 
 
 def _picture_line(path: Path, image: Path, lines: list[tuple[int, Mapping[str, str]]]) -> Picture:
@@ -169,4 +179,5 @@ def _with_objects(file: Path) -> Picture:
 
 
 def _lines(text: Path) -> Iterator[str]:
-    return filter(None, map(str.strip, text.read_text(encoding="utf-8").splitlines()))
+    with _text_of(text):
+        return filter(None, map(str.strip, text.read_text(encoding="utf-8").splitlines()))

@@ -189,6 +189,8 @@ def _check(pictures: Sequence[Picture], facts: Imported) -> None:
     if len(known) > MOST_CLASSES:
         raise UsageError(f"{len(known)} classes: a dataset file holds at most {MOST_CLASSES}")
     for picture in pictures:
+        if picture.path.exists() and not picture.path.is_file():  # a pipe would block
+            raise UsageError(f"{picture.path} is not a regular file: name a picture")
         if unknown := [label for label in picture.labels if label not in known]:
             raise UsageError(
                 f"{picture.path} has the class {unknown[0]!r}, which is not in --class-names"

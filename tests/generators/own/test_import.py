@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import h5py
 import numpy as np
@@ -148,6 +149,11 @@ def test_the_splits_depend_on_the_seed_alone():
         (lambda f: (f / "03.txt").write_text("cat 1 2 3 x"), "03.txt line 1: a box is x0 y0 x1 y1"),
         (lambda f: (f / "03.txt").write_text("cat\ndog 1 2 3 4"), "others have none"),
         (lambda f: (f / "03.png").write_bytes(b"no"), "03.png cannot be opened"),
+        (lambda f: (f / "03.txt").write_bytes(b"\xff\xfe"), "03.txt is not a text file in UTF-8"),
+        (
+            lambda f: (f / "03.png").unlink() or os.mkfifo(f / "03.png"),
+            "03.png is not a regular file",
+        ),
         (
             lambda f: Image.new("I;16", (20, 10), 300).save(f / "03.png"),
             "03.png has more than 8 bits per channel .*: convert it to 8 bits",
@@ -205,6 +211,19 @@ def test_classes_without_training_are_warned_of(pictures):
     assert [line for line in result.stderr.splitlines() if "WARNING" in line] == warnings
     with h5py.File(pictures / "out" / "pets.h5") as file:
         assert json.loads(file.attrs["notes"])[1:] == warnings
+
+
+def test_a_source_of_another_kind_is_refused(pictures):
+    os.mkfifo(pictures / "pipe.csv")
+    (pictures / "latin.csv").write_bytes(b"image,labels\nf\xfcr.png,cat\n")
+    for form, source, message in (
+        ("csv", "pipe.csv", "pipe.csv is not a regular file"),
+        ("coco", "pictures", "pictures is not a regular file"),
+        ("folder", "coco.json", "coco.json is not a folder"),
+        ("csv", "latin.csv", "latin.csv is not a text file in UTF-8"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            run(form, pictures / source, pictures / "out")
 
 
 def test_an_existing_file_is_kept(pictures):
