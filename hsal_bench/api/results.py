@@ -129,6 +129,7 @@ def figures(
     datasets: str | PathLike[str] = "data",
     device: str | None = None,
     seed: int = 0,
+    cache: str | PathLike[str] | None = None,
 ) -> dict[int, list[Path]]:
     """Draw the paper's figures, as `hsal-bench figures`; return the files of each number.
 
@@ -142,7 +143,10 @@ def figures(
 
     runs = [(record, file) for file, record in _read(paths).items()]
     place, images = Path(out), Path(datasets)
-    return draw_figures(runs, Wanted(only, formats, place, images, devices.resolve(device), seed))
+    kept = None if cache is None else Path(cache)
+    return draw_figures(
+        runs, Wanted(only, formats, place, images, devices.resolve(device), seed, kept)
+    )
 
 
 def _read(paths: Any) -> dict[Path, Record]:
