@@ -39,6 +39,17 @@ def test_damage_changes_the_file(tmp_path: Path) -> None:
         assert unreadable or not file.is_file() or file.read_bytes() != content, how
 
 
+def test_a_target_without_a_file_is_an_error(tmp_path: Path) -> None:
+    import trials
+    import worlds
+
+    of = worlds.Worlds(tmp_path)
+    of.building = tmp_path / "building"  # where all has been cleared
+    (of.building / "data").mkdir(parents=True)
+    with pytest.raises(RuntimeError, match="no file of the kind 'parts of generate'"):
+        trials.damaged(of, tmp_path / "trial", np.random.default_rng(0), "parts of generate")
+
+
 def test_table_counts_outcomes_by_row() -> None:
     import faults
     from process import Ended
@@ -106,7 +117,15 @@ def test_sample_of_damage() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trials", [["--damaged", "60"], ["--kills", "12"], ["--starts", "6"]])
+@pytest.mark.parametrize(
+    "trials",
+    [
+        ["--damaged", "60"],
+        ["--damaged", "12", "--target", "parts of generate"],
+        ["--kills", "12"],
+        ["--starts", "6"],
+    ],
+)
 def test_many(trials: list[str]) -> None:
     ended = _run(*trials)
     assert ended.returncode == 0, ended.stderr

@@ -21,7 +21,7 @@ from targets import COMMANDS, IDX_DATASET, TARGETS
 from worlds import DATASET, Worlds
 
 SKIPPED = "skipped"
-"""No trial: there is no such file, or it did not change."""
+"""No trial: the file did not change."""
 OUTCOMES = (
     "identical",
     "recomputed",
@@ -60,7 +60,7 @@ def damaged(of: Worlds, folder: Path, rng: np.random.Generator, only: str = "") 
     worlds.copy(world, folder)
     files = sorted(path for path in folder.glob(target.pattern) if path.is_file())
     if not (files := [file for file in files if file.name not in ("lock", "output")]):
-        return Result(kind, f"{kind}: no such file", SKIPPED, Ended(0, "", 0))
+        raise RuntimeError(f"no file of the kind {kind!r}: {target.pattern} in {world}")
     file = files[rng.integers(len(files))]
     if command in ("run", "from-idx", "generate"):
         removed = [*target.removed, *(target.half if rng.random() < 0.5 else ())]
