@@ -63,7 +63,10 @@ def all_results(
 
 
 def _in_pool(trial: Trial) -> tuple[Trial, list[Result]]:
-    return _task(trial)
+    try:
+        return _task(trial)
+    except KeyboardInterrupt:  # the pool ends its processes with SIGTERM
+        sys.exit(1)
 
 
 def main() -> int:

@@ -105,21 +105,29 @@ def start(folder: Path, *arguments: str, output: str = "output", crash: Crash | 
 
 
 def wait(child: int, folder: Path, output: str = "output") -> Ended:
-    """Wait for a started command; one that takes too long is killed."""
+    """Wait for a started command; one that takes too long, or outlives this process, is killed."""
     started, status = time.monotonic(), None
-    while status is None:
-        ended, raw = os.waitpid(child, os.WNOHANG)
-        if ended:
-            status = os.waitstatus_to_exitcode(raw)
-        elif time.monotonic() - started > TIMEOUT:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            status = -signal.SIGKILL
-        else:
-            time.sleep(0.005)
+    try:
+        while status is None:
+            ended, raw = os.waitpid(child, os.WNOHANG)
+            if ended:
+                status = os.waitstatus_to_exitcode(raw)
+            elif time.monotonic() - started > TIMEOUT:
+                status = _kill(child)
+            else:
+                time.sleep(0.005)
+    except KeyboardInterrupt:
+        _kill(child)
+        raise
     path = folder / output
     text = path.read_text(errors="replace") if path.exists() else ""
     return Ended(status, text, time.monotonic() - started)
+
+
+def _kill(child: int) -> int:
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -signal.SIGKILL
 
 
 def call(folder: Path, *arguments: str, crash: Crash | None = None) -> Ended:
