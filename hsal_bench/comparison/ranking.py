@@ -3,9 +3,13 @@
 Every pair is tested on the exact match of the same test images. Over images: McNemar's exact test
 for one seed each; for more seeds, a paired test of each image's share of seeds that have it right
 (`statistics.paired_images`). Over seeds, if both methods have two or more: Welch's t-test of
-their exact match. The larger p-value counts, so that neither the choice of images nor that of
-seeds alone explains a significant difference. Holm's correction covers all pairs. With one seed
-only the test over images is possible: it compares the trained models, not the methods.
+their exact match, with variances pooled over the methods if that is justified (`seeds.pooled`).
+The larger p-value counts, so that neither the choice of images nor that of seeds alone explains a
+significant difference. Holm's correction covers all pairs. With one seed only the test over images
+is possible: it compares the trained models, not the methods.
+
+Other methods affect the result of a pair in two ways only: through their number (Holm) and through
+the mean variance over seeds (pooling).
 """
 
 from __future__ import annotations
@@ -18,11 +22,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hsal_bench.comparison import seeds as over_seeds
 from hsal_bench.comparison import statistics
 from hsal_bench.errors import UsageError
 from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.record import Record
 
+TOO_FEW = "too few seeds"
 _BLOCK = 256  # pairs at a time: 20 MB for 10,000 images
 
 Right = Bool[np.ndarray, "seeds images"]
@@ -35,7 +41,7 @@ class Pairs:
 
     a, b: the methods' places in the ranking, a < b. difference: the exact match of b minus that of
     a. p_seeds: NaN if one of them has one seed. p: the larger of the two p-values. adjusted: p
-    after Holm's correction.
+    after Holm's correction. pooled: whether the test over seeds pools the variance.
     """
 
     a: Int[np.ndarray, " pairs"]
@@ -45,6 +51,7 @@ class Pairs:
     p_seeds: Float[np.ndarray, " pairs"]
     p: Float[np.ndarray, " pairs"]
     adjusted: Float[np.ndarray, " pairs"]
+    pooled: bool
 
     def __len__(self) -> int:
         return len(self.a)
@@ -60,7 +67,8 @@ class Rank:
     """A method's range of ranks: after all significantly better ones, before all worse ones.
 
     exact_match: the mean over its seeds. as_best: it has the highest exact match, or is not
-    significantly different from the method that has it.
+    significantly different from the method that has it. unknown: two seeds without pooling say
+    nothing: no difference from any method is significant.
     """
 
     name: str
@@ -69,11 +77,12 @@ class Rank:
     best: int
     worst: int
     as_best: bool
+    unknown: bool = False
 
     @property
     def text(self) -> str:
-        """The range of ranks, as "2" or "1–3"."""
-        return span(self.best, self.worst)
+        """The range of ranks, as "2" or "1–3"; "too few seeds" if it is unknown."""
+        return TOO_FEW if self.unknown else span(self.best, self.worst)
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,8 @@ class Ranking:
         images = "exact McNemar test" if max(seeds) == 1 else "paired test"
         over = [f"{images} over images"]
         if not np.isnan(self.pairs.p_seeds).all():
-            over.append("Welch's over seeds")
+            pooled = " with pooled variance" if self.pairs.pooled else ""
+            over.append(f"Welch's over seeds{pooled}")
         number = len(self.pairs)
         holm = f", Holm over {number} pairs" if number > 1 else ""
         tests = f"{' and '.join(over)}{holm}, level {100 * statistics.LEVEL:g} %"
@@ -125,12 +135,15 @@ def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:
     several = {name: number for name, number in seeds.items() if number > 1}
     if len(several) < 2:
         return ""
-    enough = statistics.seeds_that_show(pairs)
+    is_pooled = over_seeds.justified([number - 1 for number in several.values()])
+    enough = over_seeds.seeds_that_show(pairs, len(several))
     few = {name: number for name, number in several.items() if number < enough}
     if not few:
         return ""
     least = min(few.values())
-    gap, less = (statistics.gap_that_shows(n, pairs) for n in (least, enough))
+    gap = over_seeds.gap_that_shows(least, pairs, is_pooled=is_pooled)
+    will_be = over_seeds.justified([enough - 1] * len(several))
+    less = over_seeds.gap_that_shows(enough, pairs, is_pooled=will_be)
     gap_of = "the largest difference" if pairs > 1 else "the difference"
     holm = f" and Holm's correction over {pairs} pairs" if pairs > 1 else ""
     who = "" if len(few) == len(seeds) else f" ({', '.join(few)})"
@@ -167,12 +180,18 @@ def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
             1 + better[place],
             len(order) - worse[place],
             name not in below,
+            _unknown(len(rights[name]), pairs, better[place] + worse[place]),
         )
         for place, name in enumerate(order)
     )
     # Nobody here can train more seeds of predictions made elsewhere.
     seeds = {name: len(runs) for name, runs in methods.items() if runs[0].stated is None}
     return Ranking(tuple(ranks), pairs, few_seeds(seeds, len(pairs)))
+
+
+def _unknown(seeds: int, pairs: Pairs, differences: int) -> bool:
+    """Whether two seeds, not pooled, leave all pairs of a method open; given its differences."""
+    return seeds == 2 and len(pairs) > 0 and not pairs.pooled and differences == 0
 
 
 def _order(name: str, right: Right, runs: Sequence[Record]) -> tuple[float, float, str]:
@@ -188,10 +207,14 @@ def _pairs(rights: Sequence[Right]) -> Pairs:
     hits = np.array([int(right.sum()) for right in rights])
     means = hits / np.array([max(1, right.size) for right in rights])
     p_images = _over_images(rights, seeds, hits, a, b)
-    scores = _scores(rights)
-    p_seeds = statistics.welch(*(statistics.SeedScores(*(x[i] for x in scores)) for i in (a, b)))
+    scores = over_seeds.seed_scores([right.mean(1).tolist() for right in rights])
+    variance = over_seeds.mean_variance(scores)
+    scores = over_seeds.pooled(scores, variance)
+    of_a, of_b = (over_seeds.SeedScores(*(x[i] for x in scores)) for i in (a, b))
+    p_seeds = over_seeds.welch(of_a, of_b)
     p = np.fmax(p_images, p_seeds)
-    return Pairs(a, b, means[b] - means[a], p_images, p_seeds, p, statistics.holm(p))
+    adjusted, is_pooled = statistics.holm(p), not math.isnan(variance)
+    return Pairs(a, b, means[b] - means[a], p_images, p_seeds, p, adjusted, is_pooled)
 
 
 def _over_images(
@@ -248,14 +271,6 @@ def _equal_shares(
         at_level = (fractions == fractions.dtype.type(level)).astype(np.float32)
         equal += (at_level @ at_level.T).astype(np.int64)
     return equal
-
-
-def _scores(rights: Sequence[Right]) -> statistics.SeedScores:
-    """Return each method's exact match over seeds; the deviation of equal seeds is exactly 0."""
-    scores = [right.mean(1) for right in rights]
-    mean, std = np.array([statistics.mean_std(x) for x in scores]).reshape(-1, 2).T
-    std = np.where([np.ptp(x) == 0 and len(x) > 1 for x in scores], 0.0, std)
-    return statistics.SeedScores(mean, std, np.array([len(x) for x in scores], int))
 
 
 def _right(runs: Sequence[Record]) -> Right:

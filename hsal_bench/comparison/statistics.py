@@ -1,4 +1,4 @@
-"""Statistics over seeds, over test images, and between two methods.
+"""Statistics over test images, and corrections; `seeds` has those over seeds.
 
 The tests and quantiles are scipy's. The bootstrap resamples images: each resample draws as many as
 there are, with replacement (Efron & Tibshirani, An Introduction to the Bootstrap, 1993), and
@@ -8,7 +8,6 @@ the interval has no width.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,8 +20,6 @@ LEVEL = 0.05
 """Significance level of the tests."""
 POWER = 0.80
 RESAMPLES = 2_000
-CLEAR = 3.0
-"""A clear difference, in standard deviations over seeds: single seeds hardly overlap."""
 FEW = 100
 """Up to this many differing images, an exact sign-flip test replaces the normal limit."""
 
@@ -52,23 +49,6 @@ def mean_std(values: Sequence[float]) -> tuple[float, float]:
     if n == 1:
         return mean, math.nan
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-
-
-def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Return Student's t-interval of the mean of independent values, such as scores of seeds.
-
-    NaN for fewer than two values. It covers the mean over many seeds, not single seeds. For two
-    values it extends 12.7 standard errors to either side, so that it can exceed the range of a
-    score; it is not clipped.
-    """
-    mean, std = mean_std(values)
-    if math.isnan(std):
-        return Interval(math.nan, math.nan)
-    from scipy.special import stdtrit
-
-    n = len(values)
-    reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * std / math.sqrt(n)
-    return Interval(mean - reach, mean + reach)
 
 
 def resampled_sums(
@@ -217,46 +197,6 @@ def paired_t(
     with np.errstate(divide="ignore"):  # equal differences have no spread: p is 0
         t = np.abs(sums) * np.sqrt((images - 1) / spread)
     return 2 * stdtr(images - 1, -t)
-
-
-class SeedScores(NamedTuple):
-    """A method's scores over seeds, or those of many methods: mean, standard deviation, number."""
-
-    mean: Float[np.ndarray, "*methods"]
-    std: Float[np.ndarray, "*methods"]
-    seeds: Int[np.ndarray, "*methods"]
-
-
-def welch(a: SeedScores, b: SeedScores) -> Float[np.ndarray, "*methods"]:
-    """Return the two-sided p-value of Welch's t-test of two methods' scores over seeds.
-
-    If neither method's seeds differ: 1 for equal means, else 0. NaN if a method has one seed.
-    """
-    from scipy.special import stdtr
-
-    u, v = np.divide(a.std**2, a.seeds), np.divide(b.std**2, b.seeds)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(np.subtract(a.mean, b.mean)) / np.sqrt(u + v)
-        freedom = (u + v) ** 2 / (u**2 / np.subtract(a.seeds, 1) + v**2 / np.subtract(b.seeds, 1))
-    return np.where((a.std == 0) & (b.std == 0), np.equal(a.mean, b.mean), 2 * stdtr(freedom, -t))
-
-
-def gap_that_shows(seeds: int, pairs: int, *, level: float = LEVEL) -> float:
-    """Return the smallest significant gap of two means in `welch` after `holm`.
-
-    The gap is in standard deviations over seeds. seeds: per method, two or more, with equal
-    spread, so that Welch's test has 2 seeds - 2 degrees of freedom. pairs: covered by Holm's
-    correction; the largest difference has to pass level / pairs.
-    """
-    from scipy.special import stdtrit
-
-    t = float(stdtrit(2 * seeds - 2, 1 - level / (2 * pairs)))
-    return t * math.sqrt(2 / seeds)
-
-
-def seeds_that_show(pairs: int, *, gap: float = CLEAR, level: float = LEVEL) -> int:
-    """Return the fewest seeds per method with which a gap of that size is significant."""
-    return next(n for n in itertools.count(2) if gap_that_shows(n, pairs, level=level) <= gap)
 
 
 def holm(p: Sequence[float] | Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hsal_bench.comparison.ranking import TOO_FEW
 from hsal_bench.record.record import Record
 
 if TYPE_CHECKING:
@@ -126,16 +127,15 @@ def cell(name: str, mean: float, std: float = math.nan) -> str:
 
 
 def interval(name: str, mean: float, low: float, high: float) -> str:
-    """Return "0.871 to 0.929", in the unit and digits that `cell` uses for the mean.
+    """Return "0.871 to 0.929", in the digits that `cell` uses for the mean.
 
-    A dash if there is no interval, or if an integer is the same for all seeds.
+    "too few seeds" if there is no interval; a dash without a mean, and for numbers of the run,
+    which have none.
     """
-    if math.isnan(low):
+    if name in RUN_COLUMNS or math.isnan(mean):
         return _DASH
     form = _form(name, mean)
-    if form.digits == 0 and low == high:
-        return _DASH
-    return f"{form.text(low)} to {form.text(high)}{form.unit}"
+    return TOO_FEW if math.isnan(low) else f"{form.text(low)} to {form.text(high)}"
 
 
 def cell_with_unit(name: str, number: float) -> str:

@@ -36,7 +36,7 @@ HEADLINE = (
     "wall_s",
 )
 SORT_BY = "exact_match"
-_RANK = ("rank_best", "rank_worst", "as_best", "ranked_by", "few_seeds")
+_RANK = ("rank", "rank_best", "rank_worst", "as_best", "ranked_by", "few_seeds")
 
 
 def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -> pd.DataFrame:
@@ -44,9 +44,10 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
 
     Columns: data_set, method (the full name), label (short, unique within the dataset), n (seeds
     in the means), seeds (that the row should have), for each metric its mean over seeds,
-    `<metric>_std` (sample standard deviation) and `<metric>_low` to `<metric>_high` (95 %
-    t-interval of the mean, `statistics.mean_interval`; all three NaN for fewer than two seeds),
-    rank_best and rank_worst (the range of ranks by exact match that is consistent with the tests),
+    `<metric>_std` (sample standard deviation, NaN for one seed) and, except for numbers of the
+    run, `<metric>_low` to `<metric>_high` (95 % interval of the mean, `MethodRow.interval`; NaN for
+    too few seeds), rank (in words), rank_best and rank_worst (the range of ranks by exact match
+    that is consistent with the tests),
     as_best (the highest exact match, or not significantly different from it), ranked_by (the tests
     in words), few_seeds (`ranking.few_seeds`), note, activation_models ("one for all seeds", "one
     per seed", "" for images), and `given_*`: conditions that a fair comparison keeps equal. A mean
@@ -65,7 +66,7 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
         for group in dataset_rows(records)
         for row in group.rows
     ]
-    means = [f"{name}{of}" for name in metrics for of in ("", "_std", "_low", "_high")]
+    means = [f"{name}{of}" for name in metrics for of in _parts(name)]
     given = dict.fromkeys(f"given_{name}" for run in records for name in conditions(run))
     columns = [
         "data_set",
@@ -84,13 +85,19 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
     return table.astype({"rank_best": "Int64", "rank_worst": "Int64"})
 
 
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the endings of a metric's columns."""
+    return ("", "_std") if name in RUN_COLUMNS else ("", "_std", "_low", "_high")
+
+
 def _line(row: MethodRow, ranking: Ranking | None, metrics: Sequence[str]) -> dict[str, Any]:
     """Return the values of a row by column, without its dataset."""
     seeds = {run.seed for run in row.runs} | set(row.missing)
     line = {"method": row.name, "label": row.label, "n": len(row.good), "seeds": len(seeds)}
     for name in metrics:
         line[name], line[f"{name}_std"] = row.mean(name)
-        line[f"{name}_low"], line[f"{name}_high"] = row.interval(name)
+        if name not in RUN_COLUMNS:
+            line[f"{name}_low"], line[f"{name}_high"] = row.interval(name)
     first = row.runs[0]
     given = {f"given_{name}": value for name, value in conditions(first).items()}
     line |= {"note": _note(row, seeds), "activation_models": activation_models(first)}
@@ -101,9 +108,9 @@ def _rank(row: MethodRow, ranking: Ranking | None) -> dict[str, Any]:
     """Return the columns `_RANK`; empty for a row without a number."""
     rank = row.rank
     if rank is None or ranking is None:
-        return dict(zip(_RANK, (None, None, False, "", ""), strict=True))
+        return dict(zip(_RANK, (NONE, None, None, False, "", ""), strict=True))
     tests = ranking.tests if ranking.pairs else ""
-    values = (rank.best, rank.worst, rank.as_best, tests, ranking.few_seeds)
+    values = (rank.text, rank.best, rank.worst, rank.as_best, tests, ranking.few_seeds)
     return dict(zip(_RANK, values, strict=True))
 
 

@@ -7,6 +7,7 @@ in more than the seed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -22,13 +23,30 @@ from hsal_bench.comparison.grouping import (
     variants,
 )
 from hsal_bench.comparison.ranking import Rank, Ranking, ranking
-from hsal_bench.comparison.statistics import Interval, mean_interval, mean_std
+from hsal_bench.comparison.seeds import mean_interval, mean_variance, seed_scores
+from hsal_bench.comparison.statistics import Interval, mean_std
+from hsal_bench.metrics.scores import is_share
 from hsal_bench.record.record import Record
-from hsal_bench.report.columns import value
+from hsal_bench.report.columns import RUN_COLUMNS, value
 from hsal_bench.text import shown
 
 DIGITS = 8
 LONGEST_REASON = 1000
+
+
+class Spreads:
+    """The mean variance over seeds of each metric, over the methods of one dataset."""
+
+    def __init__(self, methods: Iterable[Sequence[Record]]) -> None:
+        self._methods = [[run for run in runs if run.status == "ok"] for runs in methods]
+        self._variances: dict[str, float] = {}
+
+    def variance(self, metric: str) -> float:
+        """Return `seeds.mean_variance` of a metric; methods that lack it do not count."""
+        if metric not in self._variances:
+            scores = [[value(run, metric) for run in runs] for runs in self._methods if runs]
+            self._variances[metric] = mean_variance(seed_scores(scores))
+        return self._variances[metric]
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,7 @@ class MethodRow:
     name: with all settings (`grouping.bounded`). label: short and unique among the rows
     (`grouping.short_labels`). runs: the latest run of each seed, failed ones included. superseded:
     earlier runs of the same seeds. missing: seeds that other rows have. rank: None without a
-    successful run.
+    successful run. spreads: of all rows of the dataset.
     """
 
     name: str
@@ -47,6 +65,7 @@ class MethodRow:
     superseded: tuple[Record, ...]
     missing: tuple[int, ...]
     rank: Rank | None
+    spreads: Spreads
 
     @property
     def good(self) -> list[Record]:
@@ -63,8 +82,18 @@ class MethodRow:
         return mean_std([value(run, metric) for run in self.good])
 
     def interval(self, metric: str) -> Interval:
-        """Return the 95 % t-interval of the mean over seeds; NaN for fewer than two seeds."""
-        return mean_interval([value(run, metric) for run in self.good])
+        """Return the 95 % interval of the mean over seeds (`seeds.mean_interval`).
+
+        Limited to [0, 1] for shares. NaN for too few seeds, and for numbers of the run: times and
+        updates depend on the machine and the budget, not on a draw of seeds.
+        """
+        if metric in RUN_COLUMNS:
+            return Interval(math.nan, math.nan)
+        values = [value(run, metric) for run in self.good]
+        low, high = mean_interval(values, self.spreads.variance(metric))
+        if is_share(metric) and low == low:
+            return Interval(max(low, 0.0), min(high, 1.0))
+        return Interval(low, high)
 
 
 @dataclass(frozen=True)
@@ -130,6 +159,7 @@ def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
     latest = {name: runs for name, (runs, _) in methods.items()}
     labels, seeds = short_labels(latest), seeds_asked(latest)
     ranks = _ranking({labels[name]: runs for name, runs in latest.items()})
+    spreads = Spreads(latest.values())
     by_label = {rank.name: rank for rank in ranks.ranks} if ranks else {}
     rows = {
         labels[name]: MethodRow(
@@ -139,6 +169,7 @@ def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
             superseded=tuple(superseded),
             missing=tuple(sorted(seeds[name] - {run.seed for run in runs})),
             rank=by_label.get(labels[name]),
+            spreads=spreads,
         )
         for name, (runs, superseded) in methods.items()
     }

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.comparison.grouping import NONE, inequality, label
-from hsal_bench.comparison.ranking import span
 from hsal_bench.record.external_entry import Statement
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import (
+    RUN_COLUMNS,
     cell,
     cell_with_unit,
     heading,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DAGGER = "†"
 _CHANCE, _GIVEN = "_chance", "given_"
-_INTERVALS = "[low to high]: 95 % t-interval of the mean over seeds"
+_INTERVALS = "[low to high]: 95 % interval of the mean over seeds"
 _NO_INTERVALS = "no intervals: no row has several seeds"
 _TEXTS = ("meaning", "content")
 """Text columns besides the first; all others hold numbers."""
@@ -58,10 +58,11 @@ def metric_tables(
 
     A cell holds "mean ± std (chance)", or "mean [low to high] (chance)" with `intervals`: a
     metric's chance level is in brackets if the data frame has both. A rank of "2–4" is the range
-    of ranks consistent with the tests. The highest exact match is bold; a dagger marks those not
-    significantly different from it. Rows have short labels, and a note gives the full names.
-    Further notes warn of few seeds and of unequal training conditions. Without `asked`, columns
-    in which no row of the dataset has a number are left out.
+    of ranks consistent with the tests. Numbers of the run have no intervals. The highest exact
+    match is bold; a dagger marks those not significantly different from it. Rows have short
+    labels, and a note gives the full names. Further notes warn of few seeds and of unequal
+    training conditions. Without `asked`, columns in which no row of the dataset has a number are
+    left out.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
     tables = []
@@ -106,15 +107,15 @@ def _metric_table(
     headings = (heading(name) + (" (chance)" if name in chances else "") for name in shown)
     columns = ("method", *(["rank"] if ranked else []), "seeds", *headings)
     marks, numbered = _numbered_notes(lines)
+    several = any(line["n"] > 1 for line in lines)
     rows = []
     for line, mark in zip(lines, marks, strict=True):
-        cells = [_cell(line, name, chances.get(name), intervals) for name in shown]
-        rank = [_rank(line)] if ranked else []
+        cells = [_cell(line, name, chances.get(name), intervals, several) for name in shown]
+        rank = [line["rank"]] if ranked else []
         rows.append((line["label"] + mark, *rank, _seeds(line), *cells))
     table = TextTable(title, columns, tuple(rows), tuple(numbered))
     if ranked and SORT_BY in shown:
         table = _marked(table, lines, len(columns) - len(shown) + shown.index(SORT_BY))
-    several = any(line["n"] > 1 for line in lines)
     notes = [
         *table.notes,
         _models(lines),
@@ -186,23 +187,20 @@ def _rank_notes(ranked: Sequence[Mapping[Any, Any]]) -> list[str]:
     return [meaning, ranked[0]["few_seeds"]]
 
 
-def _rank(line: Mapping[Any, Any]) -> str:
-    """Return the range of ranks of a row; a dash without a number."""
-    best, worst = line["rank_best"], line["rank_worst"]
-    return NONE if line["n"] == 0 else span(best, worst)
-
-
 def _seeds(line: Mapping[Any, Any]) -> str:
     """Return "5", or "3 of 5" if some failed or are missing."""
     complete = line["n"] == line["seeds"] or line["seeds"] == 1
     return str(line["n"]) if complete else f"{line['n']} of {line['seeds']}"
 
 
-def _cell(line: Mapping[Any, Any], name: str, chance: str | None, intervals: bool) -> str:
+def _cell(
+    line: Mapping[Any, Any], name: str, chance: str | None, intervals: bool, several: bool
+) -> str:
+    """Return the text of a cell; without `several` seeds in any row there are no intervals."""
     text = cell(name, line[name], math.nan if intervals else line[f"{name}_std"])
-    ends = interval(name, line[name], line[f"{name}_low"], line[f"{name}_high"])
-    if intervals and ends != NONE:
-        text += f" [{ends}]"
+    if intervals and several and name not in RUN_COLUMNS:
+        ends = interval(name, line[name], line[f"{name}_low"], line[f"{name}_high"])
+        text += f" [{ends}]" if ends != NONE else ""
     if chance is None or math.isnan(line[chance]):
         return text
     return f"{text} ({cell(chance, line[chance])})"

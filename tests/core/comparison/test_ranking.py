@@ -191,12 +191,39 @@ def test_so_few_seeds_are_reported_with_how_many_would_do(runs):
     five = {name: runs(first(9), first(8)) for name in "abcde"}
     assert ranking(five).few_seeds == (
         "Few seeds: with 2 per method and Holm's correction over 10 pairs, the largest difference "
-        "is significant only above about 14.1 standard deviations over seeds; with 5 per method "
-        "above 2.4. Train 5 or more: `hsal-bench run --seeds 0-4`"
+        "is significant only above about 14.1 standard deviations over seeds; with 4 per method "
+        "above 2.7. Train 4 or more: `hsal-bench run --seeds 0-3`"
     )
     assert few_seeds({"a": 2, "b": 2}, 1).startswith(
         "Few seeds: with 2 per method, the difference is significant only above about 4.3 "
     )
+
+
+def test_two_seeds_without_pooling_say_so_in_place_of_a_rank(runs):
+    methods = {name: runs(first(9 * k), first(8 * k)) for k, name in enumerate("abc", 1)}
+    assert [rank.text for rank in ranking(methods).ranks] == ["too few seeds"] * 3
+    three = {name: runs(first(9), first(8), first(9)) for name in "abc"}
+    assert [rank.text for rank in ranking(three).ranks] == ["1–3"] * 3
+    assert ranking({"a": runs(first(9), first(8))}).ranks[0].text == "1"
+
+
+def test_pooling_is_told_and_finds_a_gap_that_welch_does_not(runs):
+    methods = {name: runs(first(5), first(5 + k), first(4)) for k, name in enumerate("abcd", 1)}
+    methods["best"] = runs(first(40), first(60), first(50))
+    found = ranking(methods)
+    assert found.pairs.pooled and "over seeds with pooled variance" in found.tests
+    assert found.ranks[0].text == "1"
+
+
+def test_a_row_without_a_spread_changes_only_the_number_of_pairs(runs):
+    methods = {
+        name: runs(*(first(60 + 9 * k + s) for s in (0, 5, 9))) for k, name in enumerate("abcde")
+    }
+    alone = ranking(methods).pairs
+    more = ranking(methods | {"z": runs(*[first(0)] * 3)}).pairs
+    old = (more.a < 5) & (more.b < 5)
+    assert more.p[old] == pytest.approx(alone.p)
+    assert (len(more), len(alone)) == (15, 10)
 
 
 def test_who_has_few_seeds_is_named_where_others_have_enough():

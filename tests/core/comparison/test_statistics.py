@@ -15,22 +15,9 @@ from hsal_bench.comparison import statistics
 from hsal_bench.metrics import scores as metrics
 
 
-def test_a_t_interval_by_hand():
-    # Mean 3, deviation sqrt(2.5), t_(0.975, 4) = 2.7764.
-    low, high = statistics.mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert (low, high) == (pytest.approx(1.0367, abs=1e-4), pytest.approx(4.9633, abs=1e-4))
-
-
-def test_a_t_interval_is_scipys():
-    values = np.random.default_rng(0).normal(size=4).tolist()
-    expected = stats.t.interval(0.9, 3, loc=np.mean(values), scale=stats.sem(values))
-    assert statistics.mean_interval(values, 0.9) == pytest.approx(expected)
-
-
-def test_one_seed_has_neither_deviation_nor_interval():
+def test_one_seed_has_no_deviation():
     assert statistics.mean_std([0.5])[0] == 0.5
     assert math.isnan(statistics.mean_std([0.5])[1])
-    assert all(map(math.isnan, statistics.mean_interval([0.5])))
     assert all(map(math.isnan, statistics.mean_std([])))
 
 
@@ -112,19 +99,6 @@ def test_holm_with_ties_is_that_of_statsmodels():
     assert found == pytest.approx([0.05, 0.06, 0.06, 0.06, 0.05])
 
 
-def welch(a, b):
-    """The p-value of two methods' scores, one per seed."""
-    return float(
-        statistics.welch(*(statistics.SeedScores(*statistics.mean_std(x), len(x)) for x in (a, b)))
-    )
-
-
-def test_welch_and_t_of_three_seeds_are_those_of_statsmodels():
-    a, b = [0.41, 0.45, 0.52], [0.58, 0.55, 0.57]
-    assert welch(a, b) == pytest.approx(0.07098720796)
-    assert statistics.mean_interval(a) == pytest.approx((0.32168906576, 0.59831093424))
-
-
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_lies_between_each_p_and_bonferronis(p):
     adjusted = statistics.holm(p)
@@ -191,36 +165,6 @@ def test_images_without_a_difference_are_not_told_apart():
     assert statistics.paired_images(np.zeros(100, int)) == 1.0
     assert statistics.paired_images(np.full(3, 5)) == 2 / 8
     assert statistics.paired_images(np.full(500, 5)) == 0.0
-
-
-def test_welch_by_hand_and_without_spread():
-    # Variances 1 and 4, of three seeds each.
-    a, b = [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]
-    t = (2 - 4) / math.sqrt(1 / 3 + 4 / 3)
-    freedom = (1 / 3 + 4 / 3) ** 2 / ((1 / 3) ** 2 / 2 + (4 / 3) ** 2 / 2)
-    assert welch(a, b) == pytest.approx(2 * stats.t.sf(-t, freedom))
-    assert welch([0.5, 0.5], [0.5, 0.5]) == 1.0
-    assert welch([0.5, 0.5], [0.6, 0.6]) == 0.0
-
-
-@pytest.mark.parametrize(("seeds", "pairs"), [(2, 1), (2, 10), (3, 3), (5, 10), (7, 325)])
-def test_a_gap_shows_from_there_on_and_not_below(seeds, pairs):
-    a = stats.zscore(np.arange(seeds), ddof=1)
-    gap = statistics.gap_that_shows(seeds, pairs)
-    for times, shows in ((0.99, False), (1.01, True)):
-        p = welch(a, a + times * gap)
-        assert (statistics.holm([p] + [1.0] * (pairs - 1))[0] < statistics.LEVEL) == shows
-
-
-def test_how_many_seeds_show_three_deviations():
-    # t_(0.975, 2) = 4.303 of two seeds each, t_(0.9975, 2) = 14.089 over ten pairs.
-    assert statistics.gap_that_shows(2, 1) == pytest.approx(4.303, abs=1e-3)
-    assert statistics.gap_that_shows(2, 10) == pytest.approx(14.089, abs=1e-3)
-    assert [statistics.seeds_that_show(pairs) for pairs in (1, 10, 325)] == [3, 5, 7]
-    for pairs in (1, 10, 325):
-        enough = statistics.seeds_that_show(pairs)
-        assert statistics.gap_that_shows(enough, pairs) <= 3
-        assert statistics.gap_that_shows(enough - 1, pairs) > 3
 
 
 @pytest.mark.parametrize(("images", "psi"), [(10_000, 0.2), (10_000, 0.02), (1_000, 0.3)])

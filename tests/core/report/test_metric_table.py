@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from hsal_bench.comparison import grouping
 from hsal_bench.errors import UsageError
@@ -40,6 +41,30 @@ def test_a_mean_has_its_interval(ok):
     reach = 4.3027 * 0.1 / math.sqrt(3)
     found = row["exact_match_low"], row["exact_match_high"]
     assert found == pytest.approx((0.3 - reach, 0.3 + reach), abs=1e-5)
+
+
+@pytest.mark.parametrize("shares", [(0.0, 0.1, 0.0), (1.0, 0.8, 1.0)])
+def test_the_interval_of_a_share_stays_between_0_and_1(ok, shares):
+    records = [ok(seed=seed, metrics={"macro_f1": share}) for seed, share in enumerate(shares)]
+    (row,) = metric_table.metric_table(records, ["macro_f1"]).to_dict("records")
+    assert 0 <= row["macro_f1_low"] < row["macro_f1_high"] <= 1
+
+
+def test_numbers_of_the_run_have_no_interval(ok):
+    table = metric_table.metric_table([ok(seed=k) for k in range(3)], ["wall_s", "updates"])
+    assert not [name for name in table.columns if name.endswith(("_low", "_high"))]
+
+
+def test_intervals_are_pooled_over_the_methods_of_a_table(ok):
+    records = [
+        ok(name, seed, metrics={"macro_f1": 0.3 + (0.1 if name == "a" else 0.01) * seed})
+        for name in "abcde"
+        for seed in range(3)
+    ]
+    rows = metric_table.metric_table(records, ["macro_f1"]).set_index("method")
+    variance = (0.1**2 + 4 * 0.01**2) / 5
+    reach = stats.t.ppf(0.975, 3) * math.sqrt((variance + 2 * 0.01**2) / 3 / 3)
+    assert rows.loc["b", "macro_f1_high"] == pytest.approx(0.31 + reach)
 
 
 def test_best_method_first_and_failures_last(ok, bad):

@@ -310,17 +310,20 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(tmp_pat
     for seed, record in enumerate([looking(0), looking(1), ok("one")]):
         write_record(record, tmp_path / f"{seed}.json")
     shown = command(tmp_path, "--intervals", "--format", "markdown").output
-    # Deviation 0.0707 of two seeds: 12.706 * 0.0707 / sqrt(2) to either side.
-    assert "| 0.550 [-0.085 to 1.185] (0.175) |" in shown
-    assert "| 18,750 | 2.5 h [2.5 to 2.5 h] |" in shown
-    assert "| one (1) | 1–2 | 1 of 2 | **0.500** |" in shown
-    note = "\n[low to high]: 95 % t-interval of the mean over seeds\n"
+    # A t-interval of two seeds would go from -0.085 to 1.185. Times have no interval.
+    assert "| 0.550 [too few seeds] (0.175) |" in shown
+    assert "| 18,750 | 2.5 h |" in shown
+    assert "| one (1) | 1–2 | 1 of 2 | **0.500 [too few seeds]** |" in shown
+    note = "\n[low to high]: 95 % interval of the mean over seeds\n"
     assert note in shown
     assert "±" not in shown
     alone = command(tmp_path / "2.json", "--intervals", "--format", "markdown").output
     assert note not in alone
     assert "no intervals: no row has several seeds" in alone
-    assert "[-0.085" in command(tmp_path, "--intervals").output
+    write_record(looking(3), tmp_path / "3.json")
+    # Hits 0.5, 0.6 and 0.8: t_(0.975, 2) = 4.303 times 0.0882 to either side of their mean.
+    shown = command(tmp_path, "--intervals", "--format", "markdown").output
+    assert "| 0.633 [0.254 to 1.000] (0.175) |" in shown
 
 
 def test_memory_is_shown_in_mebibytes(ok):

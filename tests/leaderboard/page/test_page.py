@@ -202,7 +202,7 @@ def test_means_over_several_seeds_have_an_interval(run):
 
     several = texts([run(seed=0, right=100), run(seed=1, right=300)])
     assert "95 % interval of the mean" in several
-    assert "-2.677 to 3.677" in several
+    assert "too few seeds" in several
     assert "95 % interval of the mean" not in texts([run()])
 
 
