@@ -63,6 +63,14 @@
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   }
 
+  // A hint above each table that is wider than the window.
+  function hint() {
+    for (const line of all(".more-columns")) {
+      const table = line.nextElementSibling;
+      line.hidden = table.scrollWidth <= table.clientWidth;
+    }
+  }
+
   // A link to a row opens its panel, even if it was closed before.
   function open() {
     // Anchors of rows have no characters that a URL encodes as %xx: nothing to decode.
@@ -89,5 +97,7 @@
     form.addEventListener("submit", (event) => event.preventDefault());
   }
   addEventListener("hashchange", open);
+  addEventListener("resize", hint);
+  hint();
   open();
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-COLOURS = 7
+COLOURS = 12
 DASHES = (None, "7 2.5", "1.5 2.5", "7 2.5 1.5 2.5", "11 3 3 3")
 _SHAPES = ("circle", "square", "up", "diamond", "down")
 _STEPS = (1, 2, 5)
@@ -87,7 +87,7 @@ def colour(ink: int) -> str:
 
 
 def dash(ink: int) -> str | None:
-    """Return the dash pattern of a method's line; 7 colours x 5 patterns give 35 lines."""
+    """Return the dash pattern of a method's line; 12 colours x 5 patterns give 60 lines."""
     return DASHES[ink % len(DASHES)]
 
 

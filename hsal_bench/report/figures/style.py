@@ -26,10 +26,14 @@ FONT, SMALL = 7.0, 6.0
 """Font sizes in points at the final size of the figure."""
 DPI = 300
 
-LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+LINES = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"),
+    *("#7b3294", "#8c510a", "#c2183c", "#5c8a00", "#5a5fe0"),
+)
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2, 2, 2)))
-"""Colours of Okabe and Ito (https://jfly.uni-koeln.de/color/) and dashes of lines. 7 and
-5 have no common divisor, so that 35 lines differ, neighbours also in grey."""
+"""Colours of Okabe and Ito (https://jfly.uni-koeln.de/color/) and five more, which colour blindness
+can confuse; and dashes of lines. 12 and 5 have no common divisor, so that 60 lines differ,
+neighbours also in grey."""
 
 CLASSES = (
     "#E69F00",

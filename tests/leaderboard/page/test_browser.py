@@ -93,6 +93,79 @@ def test_nothing_is_wider_than_the_window(show, entries, viewport):
     assert max(widths) <= viewport["width"]
 
 
+WIDTHS = pytest.mark.parametrize("width", [360, 390, 768, 1280])
+LONG = ("distribution-matching", "one-step-matching", "count-classifier", "query-transformer")
+BROKEN_WORDS = """names => names.flatMap(name => {
+    const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT), broken = [];
+    for (let text = walker.nextNode(); text; text = walker.nextNode())
+        for (const word of text.data.matchAll(/[A-Za-z0-9]+-?/g)) {
+            const range = document.createRange();
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            const lines = new Set([...range.getClientRects()].map(box => box.top));
+            if (lines.size > 1) broken.push(word[0]);
+        }
+    return broken;
+})"""
+
+
+@pytest.fixture
+def wide(run, elsewhere):
+    """Methods with long names and wide numbers, one of them a submission."""
+    entries = [
+        run(name, seed, right=380 - 9 * k - seed, wall_s=2345.6 + 99 * seed, parameters=12_345_678)
+        for k, name in enumerate(LONG)
+        for seed in range(2)
+    ]
+    return [*entries, elsewhere(right=9)]
+
+
+@WIDTHS
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_column_is_cut_without_a_hint(show, wide, width, scheme):
+    shown = show(wide, {"width": width, "height": 800}, scheme)
+    board, line = shown.locator(".board"), shown.locator(".more-columns")
+    cut = board.evaluate("board => board.scrollWidth > board.clientWidth")
+    assert cut == (width < 1000)
+    assert line.is_visible() == cut
+    shadows = board.evaluate("board => getComputedStyle(board).backgroundAttachment")
+    assert shadows == "local, local, scroll, scroll"
+    shown.set_viewport_size({"width": 1600 - width if cut else 400, "height": 800})
+    now = board.evaluate("board => board.scrollWidth > board.clientWidth")
+    assert line.is_visible() == now
+
+
+@WIDTHS
+def test_names_break_only_after_hyphens_and_at_settings(show, wide, width):
+    shown = show(wide, {"width": width, "height": 800})
+    for place in (".sortable .main th", ".legend", ".sizes", ".main td", "h2"):
+        assert shown.eval_on_selector_all(place, BROKEN_WORDS) == [], place
+
+
+def test_a_name_without_breaks_leaves_room_for_numbers(show, run):
+    shown = show([run("x" * 150), run("b")], PHONE)
+    assert shown.locator(".main th").first.bounding_box()["width"] < 180
+    assert shown.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+def test_commands_in_notes_are_code(show, wide):
+    shown = show(wide)
+    command = shown.locator(".caution code").first.inner_text()
+    assert command.startswith("hsal-bench run --seeds 0-")
+    assert not set("`\\") & set(shown.locator("body").inner_text())
+
+
+def test_the_lines_of_fifteen_methods_differ(show, run):
+    shown = show([run(f"m{k}", right=300 - k) for k in range(15)])
+    looks = shown.eval_on_selector_all(
+        ".legend line",
+        "lines => lines.map(line => getComputedStyle(line).stroke + getComputedStyle(line)"
+        ".strokeDasharray)",
+    )
+    assert len(set(looks)) == len(looks) == 15
+    assert len({look.split(")")[0] for look in looks}) >= 12
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_can_be_read(show, entries, scheme):
     shown = show(entries, scheme=scheme)

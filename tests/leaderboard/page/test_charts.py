@@ -130,5 +130,5 @@ def test_a_name_stays_a_text(run):
 
 def test_the_legend_shows_line_and_mark():
     svg = ElementTree.fromstring(swatch(8))
-    assert svg.get("class") == "swatch k1"
+    assert svg.get("class") == "swatch k8"
     assert re.fullmatch(r"[\d. ]+", svg.find("line").get("stroke-dasharray"))

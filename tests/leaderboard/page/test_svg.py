@@ -1,8 +1,10 @@
 """Pieces of SVG: what is put in stays text, axes hold what they were made for."""
 
+import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,15 +57,34 @@ def test_numbers_are_short(value, told):
     assert number(value) == told
 
 
-def test_35_methods_differ_in_line_and_mark():
-    lines = {(svg.colour(ink), svg.dash(ink)) for ink in range(35)}
-    marks = {(svg.colour(ink), svg.mark(ink, 0, 0)) for ink in range(35)}
-    assert len(lines) == len(marks) == 35
+def test_60_methods_differ_in_line_and_mark():
+    lines = {(svg.colour(ink), svg.dash(ink)) for ink in range(60)}
+    marks = {(svg.colour(ink), svg.mark(ink, 0, 0)) for ink in range(60)}
+    assert len(lines) == len(marks) == 60
     assert len({svg.mark(ink, 0, 0) for ink in range(5)}) == 5
+
+
+def lab(colour):
+    """CIE L*a*b* of an sRGB colour, under D65."""
+    rgb = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    matrix = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(matrix @ linear / [0.9505, 1, 1.089]).tolist()
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_colours_are_distinct_from_each_other_and_from_the_paper(dark):
+    css = (Path(svg.__file__).parent / "page.css").read_text()
+    scheme = css.split("@media")[dark][:2000]
+    colours = re.findall(r"--(?:k\d+|paper): (#\w{6});", scheme)
+    assert len(colours) == svg.COLOURS + 1
+    for a, b in itertools.combinations(map(lab, colours), 2):
+        assert np.linalg.norm(a - b) > 20
 
 
 def test_methods_have_the_colours_of_the_figures():
     css = (Path(svg.__file__).parent / "page.css").read_text()
     light = css[: css.index("@media")]
-    assert tuple(re.findall(r"--k\d: (#\w{6});", light)) == style.LINES
+    assert tuple(re.findall(r"--k\d+: (#\w{6});", light)) == style.LINES
     assert len(style.LINES) == svg.COLOURS

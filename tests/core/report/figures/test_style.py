@@ -79,11 +79,11 @@ def test_a_map_is_white_for_nothing_and_darker_for_more_in_grey_too():
     assert grey[-1] < 0.05
 
 
-def test_35_lines_and_10_classes_differ():
+def test_60_lines_and_10_classes_differ():
     lines = {
-        (style.LINES[i % len(style.LINES)], style.DASHES[i % len(style.DASHES)]) for i in range(35)
+        (style.LINES[i % len(style.LINES)], style.DASHES[i % len(style.DASHES)]) for i in range(60)
     }
-    assert len(lines) == 35
+    assert len(lines) == 60
     assert len(set(style.CLASSES)) == 10
 
 
