@@ -129,12 +129,42 @@ def _neighbour(module: str | None) -> Path | None:
 
 def _source(value: Any) -> str:
     try:
+        # In a notebook, inspect finds the code of functions only.
+        in_notebook = hasattr(sys.modules["__main__"], "get_ipython")
+        if in_notebook and inspect.isclass(value):
+            return _cell_source(value)
         return textwrap.dedent(inspect.getsource(value))
     except (OSError, TypeError) as error:
         raise UsageError(
             f"the source of {value.__qualname__} is not available: define it in a file or a "
             "notebook"
         ) from error
+
+
+def _cell_source(cls: type) -> str:
+    """Return the code of a notebook's class, from the cell that one of its functions is in.
+
+    A class without functions of its own, such as a config, is described by its bases, annotations
+    and values.
+    """
+    for name, member in vars(cls).items():
+        function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+        generated = name.startswith("__") and _file(function) == "<string>"  # by @dataclass
+        if inspect.isfunction(function) and not generated:
+            lines, start = inspect.findsource(function)
+            for node in ast.walk(ast.parse("".join(lines))):
+                same_name = isinstance(node, ast.ClassDef) and node.name == cls.__name__
+                if same_name and node.lineno <= start + 1 <= (node.end_lineno or 0):
+                    return ast.unparse(node)
+    bases = ", ".join(base.__name__ for base in cls.__bases__)
+    values = {name: repr(value) for name, value in vars(cls).items() if not name.startswith("_")}
+    kinds = {name: str(kind) for name, kind in inspect.get_annotations(cls).items()}
+    return f"class {cls.__name__}({bases}):\n    {kinds!r}, {values!r}"
+
+
+def _file(function: Any) -> str | None:
+    code = getattr(function, "__code__", None)
+    return getattr(code, "co_filename", None)
 
 
 def _plain(source: str) -> str:

@@ -110,3 +110,44 @@ def test_a_file_that_exits_on_import_is_refused(tmp_path):
     (tmp_path / "method_exit.py").write_text("import sys\nsys.exit(0)\n")
     with pytest.raises(UsageError, match=r"line 2: import failed \(SystemExit: 0\)"):
         load_method(f"{tmp_path}/method_exit.py:Mine")
+
+
+CELLS = """
+from dataclasses import dataclass
+from hsal_bench.method.code import class_sha256
+@dataclass
+class Config:
+    width: int = {width}
+class Net:
+    def size(self):
+        return {size}
+class Mine:
+    Config = Config
+    def update(self):
+        return Net().size()  {comment}
+"""
+
+
+def notebook_hash(width=1, size=2, comment=""):
+    """Return the hash of a class that is defined and redefined in cells of a notebook."""
+    pytest.importorskip("IPython")
+    cells = [
+        CELLS.format(width=7, size=7, comment=""),
+        CELLS.format(width=width, size=size, comment=comment),
+        "print(class_sha256(Mine), class_sha256(Config))",
+    ]
+    program = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance(user_module=sys.modules['__main__'])\n"
+        f"for cell in {cells!r}: shell.run_cell(cell).raise_error()"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_a_notebook_counts_with_what_its_class_uses():
+    first = notebook_hash()
+    assert notebook_hash(comment="# the same") == first
+    assert notebook_hash(size=3).split()[0] != first.split()[0]
+    assert notebook_hash(width=3).split()[1] != first.split()[1]
