@@ -33,8 +33,9 @@ class Dataset(torch_data.Dataset[Example]):
     The split is decoded into memory once (uint8), and worker processes of a `DataLoader` share
     it. `name`, `class_names` and `content_sha256` are those of the dataset.
 
-    >>> train = hsal_bench.load("mnist-multiset", split="train")
-    >>> image, counts = train[0]  # float32 [1, 100, 100] in [0, 1], int64 [10]
+    Examples:
+        >>> train = hsal_bench.load("mnist-multiset", split="train")
+        >>> image, counts = train[0]  # float32 [1, 100, 100] in [0, 1], int64 [10]
     """
 
     def __init__(

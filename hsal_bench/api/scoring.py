@@ -33,10 +33,11 @@ def score(predicted: Any, true: Any, form: Form = "counts") -> dict[str, float]:
     lists, a NumPy array or a tensor, of integers or whole floats; or "labels", one list of labels
     per image, in any order; -1 pads. `hsal_bench.metrics.scores.MEANINGS` defines the metrics.
 
-    >>> hsal_bench.score([[1, 0, 2]], [[1, 0, 2]])["exact_match"]
-    1.0
-    >>> hsal_bench.score([[2, 0, 2]], [[0, 2, 1]], form="labels")["exact_match"]
-    0.0
+    Examples:
+        >>> hsal_bench.score([[1, 0, 2]], [[1, 0, 2]])["exact_match"]
+        1.0
+        >>> hsal_bench.score([[2, 0, 2]], [[0, 2, 1]], form="labels")["exact_match"]
+        0.0
 
     Raises:
         UsageError: the two are not in that form, or of different shapes.
@@ -52,10 +53,11 @@ def score(predicted: Any, true: Any, form: Form = "counts") -> dict[str, float]:
 class Evaluator:
     """Scores predictions for a split of a dataset, whose truth it reads from the file.
 
-    >>> evaluator = hsal_bench.Evaluator("mnist-multiset", split="test")
-    >>> evaluator.eval(counts)["exact_match"]
-
     name, root, data_dir: as in `hsal_bench.load`.
+
+    Examples:
+        >>> evaluator = hsal_bench.Evaluator("mnist-multiset", split="test")
+        >>> evaluator.eval(counts)["exact_match"]
 
     Raises:
         UsageError: there is no such dataset or split, or the file is damaged.
