@@ -7,11 +7,11 @@ INSTALLED = $(VENV)/.installed
 LOWEST = .venv-lowest
 QUICK = quickstart
 
-.PHONY: quickstart test test-lowest test-all browser copy lint types clean
+.PHONY: quickstart test test-lowest test-all browser copy lint types docs clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@
 
 ## Build small datasets from the embedded digits, train two methods, print the table.
@@ -61,6 +61,11 @@ lint: copy
 types: copy
 	MYPYPATH=.types $(BIN)/mypy -p hsal_bench
 
+## Build the documentation into site/ and run its notebooks. Fails if a link leads nowhere, or if a
+## page loads anything from the network.
+docs: $(INSTALLED)
+	PATH="$(abspath $(BIN)):$$PATH" mkdocs build --strict
+
 ## Remove everything that can be built again.
 clean:
-	rm -rf .types build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache $(QUICK)
+	rm -rf .types build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache $(QUICK)
