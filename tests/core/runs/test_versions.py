@@ -63,14 +63,14 @@ def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
     return run
 
 
-def _started(tmp_path):
-    """Return when the run of each label started."""
+def _written(tmp_path):
+    """Return when the record of each label was written."""
     paths = (tmp_path / "runs").rglob("record.json")
-    return {path.parts[-4]: read_record(path).started for path in paths}
+    return {path.parts[-4]: path.stat().st_mtime_ns for path in paths}
 
 
 def _changed(tmp_path, before):
-    after = _started(tmp_path)
+    after = _written(tmp_path)
     return {label for label in after if after[label] != before.get(label)}
 
 
@@ -88,7 +88,7 @@ def _changed(tmp_path, before):
 )
 def test_restart_discards_the_named_runs_alone(bench, tmp_path, given, restarted):
     assert bench()[0] == 0
-    before = _started(tmp_path)
+    before = _written(tmp_path)
     code, err = bench(*given)
     assert code == 0, err
     assert _changed(tmp_path, before) == restarted
@@ -98,7 +98,7 @@ def test_restart_discards_the_named_runs_alone(bench, tmp_path, given, restarted
     ("given", "message"),
     [
         (["--restart", "C"], "--restart C: it is not in this run; known: A, A+label=1, B"),
-        (["--restart", "A,A"], "--restart names A more than once"),
+        (["--restart", "A,A"], "duplicate A in --restart"),
         (["--tag", "v2"], "--tag v2: name the method, as in --tag A:v2"),
         (["--tag", "C:v2"], "--tag C:v2: 'C' is not in this run"),
         (["--tag", "A:v/2"], "tag 'v/2': use 1 to 40 letters, digits, '.', '_' and '-'"),
@@ -114,7 +114,7 @@ def test_a_wrong_name_is_refused_before_any_work(bench, tmp_path, given, message
 
 def test_a_new_version_is_refused_restarted_or_tagged(bench, tmp_path):
     assert bench()[0] == 0
-    before = _started(tmp_path)
+    before = _written(tmp_path)
     changed = METHOD.replace("class B(A):\n    pass", "class B(A):\n    inputs = 'images'")
     (tmp_path / "b.py").write_text(METHOD)
     (tmp_path / "a.py").write_text(changed)
@@ -131,7 +131,7 @@ def test_a_new_version_is_refused_restarted_or_tagged(bench, tmp_path):
     table = (tmp_path / "runs" / "table.md").read_text()
     assert "| A |" in table
     assert "| A+tag=v2 |" in table
-    before = _started(tmp_path)
+    before = _written(tmp_path)
     assert bench("--tag", "A:v2", model=models)[0] == 0
     assert _changed(tmp_path, before) == set()
     assert bench("--restart", "A", model=models)[0] == 0
@@ -165,7 +165,7 @@ def test_python_takes_both(toy_file, tmp_path, known_generators, monkeypatch):
     monkeypatch.chdir(tmp_path)
     choices = {"dataset": toy_file, "preset": "quick", "device": "cpu", "updates": 2}
     hb.run(["a.py:A", "a.py:B"], **choices)
-    before = _started(tmp_path)
+    before = _written(tmp_path)
     hb.run(["a.py:A", "a.py:B"], restart="B", **choices)
     assert _changed(tmp_path, before) == {"B"}
     hb.run("a.py:A", tag="v2", **choices)
