@@ -47,7 +47,8 @@ COMMANDS = {
     "run": Command("hsal_bench.cli.run:run", "Train and evaluate methods."),
     "prepare": Command("hsal_bench.cli.run:prepare", "Build what runs need, and run nothing."),
     "status": Command(
-        "hsal_bench.cli.status:status", "Show which runs are done, running, missing."
+        "hsal_bench.cli.status:status",
+        "Show the runs of a folder: done, running, stalled, failed or missing.",
     ),
     "evaluate": Command("hsal_bench.cli.evaluate:evaluate", "Score a predictions file."),
     "compare": Command("hsal_bench.cli.compare:compare", "Compare A with B, image by image."),
