@@ -48,7 +48,7 @@ COMMANDS = {
     "prepare": Command("hsal_bench.cli.run:prepare", "Build what runs need, and run nothing."),
     "status": Command(
         "hsal_bench.cli.status:status",
-        "Show the runs of a folder: done, running, stalled, failed or missing.",
+        "Show which runs are done, running or missing.",
     ),
     "evaluate": Command("hsal_bench.cli.evaluate:evaluate", "Score a predictions file."),
     "compare": Command("hsal_bench.cli.compare:compare", "Compare A with B, image by image."),

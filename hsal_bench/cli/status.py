@@ -28,7 +28,7 @@ _WATCH_EVERY = 5.0
 @click.option("--watch", is_flag=True, help="Show the table again every few seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON.")
 def status(folder: Path, watch: bool, as_json: bool) -> None:
-    """Show the runs of a folder: done, running, stalled, failed or missing.
+    """Show which runs are done, running or missing.
 
     FOLDER is the --out of `hsal-bench run`. A run is stalled if its process has given no sign of
     life for a minute: it was killed, and the same command resumes it.
