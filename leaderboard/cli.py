@@ -30,8 +30,8 @@ from hsal_bench.cli.output import OUTPUT_FILE, PAGE, force_option, output_file
 def leaderboard(paths: tuple[Path, ...], output: Path, force: bool, pictures: bool) -> None:
     """Write recorded runs as one HTML page.
 
-    PATH: record files or folders (default: runs). Of a folder, reads every record.json at any depth
-    and the .json files directly in it.
+    PATH: record files or folders (default: runs). Reads the records at any depth in a folder,
+    whatever their names.
 
     The page has one table per dataset, with ranks and charts, and links to the records. It needs no
     other file: open it from a disk, mail it, or put it on any server.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +18,14 @@ from hsal_bench.cli.common import (
     datasets_option,
     format_of,
     format_option,
-    output_option,
     table_file,
     write_output,
 )
-from hsal_bench.cli.output import SCORES, force_option, output_file
-from hsal_bench.data.schema import SPLITS
+from hsal_bench.cli.output import RECORD, SCORES, force_option, output_file, unless_standard
+from hsal_bench.data.schema import MOST_SEED, SPLITS
 from hsal_bench.errors import UsageError
 from hsal_bench.jsonio import without_nan
+from hsal_bench.text import shown
 
 if TYPE_CHECKING:
     from hsal_bench.data.file import DataFile
@@ -35,7 +36,13 @@ _STANDARD_INPUT = Path("-")
 
 @click.command()
 @click.argument("predictions", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--dataset", required=True, metavar="NAME|FILE", help="Dataset of the predictions.")
+@click.option(
+    "--dataset",
+    default="mnist-multiset",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Dataset of the predictions.",
+)
 @click.option(
     "--split",
     default="test",
@@ -46,8 +53,27 @@ _STANDARD_INPUT = Path("-")
 @datasets_option()
 @click.option("--all", "everything", is_flag=True, help="Show every metric, not only the headline.")
 @click.option("--json", "as_json", is_flag=True, help="Print every metric as JSON.")
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="Also write a record, with this name of the method, to the folder of --output: table, "
+    "leaderboard and compare then show it next to the runs.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MOST_SEED),
+    help="Seed of the training, for the record.  [default: 0]",
+)
 @format_option
-@output_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    callback=lambda _context, _option, path: unless_standard(path),
+    help="Write the scores to this file: .md, .csv, .tex, .json with --json, or .txt with "
+    "--format. With --as: the folder of the runs.  [default with --as: runs]",
+)
 @force_option
 def evaluate(
     predictions: Path,
@@ -56,6 +82,8 @@ def evaluate(
     datasets: Path,
     everything: bool,
     as_json: bool,
+    name: str | None,
+    seed: int | None,
     form: str | None,
     output: Path | None,
     force: bool,
@@ -66,6 +94,8 @@ def evaluate(
     image's row; "-" reads standard input. Invalid or incomplete files are rejected with exit code
     2; every problem is listed.
     """
+    runs = _runs(name, seed, split, output)
+    output = None if runs else output
     form = _form(form, as_json, output)
     path = data_set_path(dataset, datasets)
     if not path.exists():
@@ -80,7 +110,10 @@ def evaluate(
     with open_intact(path) as data:
         if not data.layout.sizes[split]:
             raise UsageError(f"{path} has no images in its {split} split: use another --split")
-        facts, scores = _facts(predictions, data, split), _scores(predictions, data, split)
+        predicted = _checked(predictions, data, split)
+        facts, scores = _facts(predictions, data, split), _scores(predicted, data, split)
+        if name and runs:
+            _write_record(name, seed or 0, data, predicted, scores, runs, force=force)
     if form == "json":
         write_output(json.dumps({**facts, "metrics": without_nan(scores)}, indent=1) + "\n", file)
     else:
@@ -116,22 +149,78 @@ def _predictions(path: Path, size: int, num_classes: int) -> Predictions:
     return read_predictions(path, size, num_classes)
 
 
-def _scores(path: Path, data: DataFile, split: str) -> dict[str, float]:
-    """Return every metric of a predictions file; print its problems, one per line."""
-    from hsal_bench.metrics import scores as metrics
+def _checked(path: Path, data: DataFile, split: str) -> Predictions:
+    """Return the content of a predictions file; print its problems, one per line."""
     from hsal_bench.record.other_split import refuse_other_split
     from hsal_bench.record.predictions import BadPredictions
 
     layout = data.layout
     try:
-        predicted, _ = _predictions(path, layout.sizes[split], layout.num_classes)
+        return _predictions(path, layout.sizes[split], layout.num_classes)
     except BadPredictions as error:
         refuse_other_split(error, layout.sizes, split)
         if len(error.problems) > 1:
             click.echo("\n".join(error.problems), err=True)
             raise UsageError(error.summary) from error
         raise
-    return metrics.score(data.read(split, "counts"), predicted, layout.max_objects)
+
+
+def _scores(predictions: Predictions, data: DataFile, split: str) -> dict[str, float]:
+    from hsal_bench.metrics import scores as metrics
+
+    return metrics.score(data.read(split, "counts"), predictions[0], data.layout.max_objects)
+
+
+def _runs(name: str | None, seed: int | None, split: str, output: Path | None) -> Path | None:
+    """Return the folder for the record; None without --as.
+
+    Raises:
+        UsageError: options contradict each other, or the name cannot be used.
+    """
+    if name is None:
+        if seed is not None:
+            raise UsageError(f"--seed {seed} is for a record: add --as NAME, or drop it")
+        return None
+    from hsal_bench.record.external_record import check_method_name
+
+    check_method_name(name)
+    if split != "test":
+        raise UsageError(f"--as records scores of the test split: drop --split {split}, or --as")
+    runs = output or Path("runs")
+    if runs.suffix.lower() in (*SUFFIXES, ".json", ".txt") or runs.is_file():
+        raise UsageError(f"--as writes a record: -o {runs} must be a folder, such as runs")
+    return runs
+
+
+def _write_record(
+    name: str,
+    seed: int,
+    data: DataFile,
+    predictions: Predictions,
+    scores: Mapping[str, float],
+    runs: Path,
+    *,
+    force: bool,
+) -> None:
+    """Write the record and, next to it, the predictions."""
+    from hsal_bench.metrics.scores import correct
+    from hsal_bench.record import external_record as external
+    from hsal_bench.record.predictions import counts_sha256, write_predictions
+    from hsal_bench.record.record import write_record
+
+    counts, confidence = predictions
+    right = correct(data.read("test", "counts"), counts)
+    command = shown(shlex.join(["hsal-bench", *sys.argv[1:]]))
+    record = external.external_record(
+        name, seed, data, scores, right, counts_sha256(counts), command=command
+    )
+    path = external.record_file(runs, record)
+    file = output_file(path, {".json": RECORD}, [data.path], force=force)
+    if not force:
+        external.refuse_other_predictions(record, file)
+    write_predictions(counts, confidence, file.with_name("predictions.jsonl"))
+    write_record(record, file)
+    click.echo(f"record written: {path}", err=True)
 
 
 def _facts(path: Path, data: DataFile, split: str) -> dict[str, Any]:

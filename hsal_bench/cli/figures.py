@@ -60,8 +60,8 @@ def figures(
 ) -> None:
     """Draw the paper's figures from recorded runs.
 
-    RUNS: record files or folders (default: runs). Of a folder, reads every record.json at any depth
-    and the .json files directly in it.
+    RUNS: record files or folders (default: runs). Reads the records at any depth in a folder,
+    whatever their names.
 
     Figures 2 and 12 show a trained method's glimpses, step by step; 3 and 4 errors of its saliency
     map; 5 and 6 the glimpses' saliency and the macro F1 during training. There is one figure per

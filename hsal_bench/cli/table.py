@@ -53,8 +53,8 @@ def table(
 ) -> None:
     """Show the metrics and ranks of recorded runs.
 
-    PATH: record files or folders (default: runs). Of a folder, reads every record.json at any depth
-    and the .json files directly in it.
+    PATH: record files or folders (default: runs). Reads the records at any depth in a folder,
+    whatever their names.
 
     Prints one table per dataset: means over seeds ± sample standard deviation. Names show only the
     settings in which rows differ; a note has the full names. A rank is a range: all ranks that the

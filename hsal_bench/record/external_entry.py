@@ -20,22 +20,28 @@ _NOT_IN_LINKS = set(' "<>\\^`{|}')
 class Statement:
     """The authors' statement about a method that was not trained here. None of it is measured.
 
-    `entry`: "official" if the method's own authors submitted it. `link`: a paper or code.
+    `entry`: "official" if the method's own authors submitted it; "local" for predictions that
+    nobody submitted, of which nothing is stated (`UNSTATED`). `link`: a paper or code.
     `extra_data`: training data besides the train and valid splits, including pretrained weights;
     empty if none. `training_compute`: in words.
 
     Raises:
-        ValueError: a text is empty, longer than `LONGEST` characters or unprintable; a list has
-            more than `MOST` texts; there is no author; `link` is not a web address.
+        ValueError: a "local" entry states something. Any other: a text is empty, longer than
+            `LONGEST` characters or unprintable; a list has more than `MOST` texts; there is no
+            author; `link` is not a web address.
     """
 
-    entry: Literal["official", "unofficial"]
+    entry: Literal["official", "unofficial", "local"]
     authors: tuple[str, ...]
     link: str
     extra_data: tuple[str, ...]
     training_compute: str
 
     def __post_init__(self) -> None:
+        if self.entry == "local":
+            if any(getattr(self, name) for name in RULES):
+                raise ValueError("a local entry states nothing: leave its other fields empty")
+            return
         problems = [problem for name in RULES for problem in wrong(name, getattr(self, name))]
         if problems:
             raise ValueError("; ".join(problems))
@@ -87,3 +93,6 @@ RULES: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "training_compute": _text,
 }
 """The rule of each field, besides its type."""
+
+UNSTATED = Statement(entry="local", authors=(), link="", extra_data=(), training_compute="")
+"""The statement about predictions that nobody submitted."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from hsal_bench import jsonio
 from hsal_bench.errors import UsageError
-from hsal_bench.record.record import Record, read_record
+from hsal_bench.record.record import LARGEST_FILE, Record, read_record
 from hsal_bench.text import named, shown
 
 UNFINISHED = "unfinished; repeat the same `hsal-bench run` command to resume"
@@ -30,7 +31,7 @@ def read_records(paths: Iterable[Path]) -> dict[Path, Record]:
     asked = list(paths)
     records, unfinished = find_records(asked), _unfinished(asked)
     if not records:
-        raise UsageError(f"no record in {', '.join(map(str, asked))}: {_remedy(asked, unfinished)}")
+        raise UsageError(f"no record in {', '.join(map(str, asked))}: {_remedy(unfinished)}")
     if unfinished:
         click.echo(shown(f"no record in {named(unfinished)}: {UNFINISHED}"), err=True)
     return records
@@ -64,9 +65,10 @@ def find_records(paths: Iterable[Path]) -> dict[Path, Record]:
 
 
 def record_paths(folder: Path) -> list[Path]:
-    """Return, sorted, every `record.json` below `folder` and every `.json` file directly in it.
+    """Return, sorted, the records at any depth below `folder`: every `.json` file there.
 
-    If `folder` is a file, return that file.
+    Except, in a subfolder, JSON of another kind, such as a `model.json`. If `folder` is a file,
+    return that file.
 
     Raises:
         UsageError: there is no such folder or file.
@@ -80,7 +82,22 @@ def record_paths(folder: Path) -> list[Path]:
         )
     if folder.is_file():
         return [folder]
-    return sorted({*folder.rglob("record.json"), *folder.glob("*.json")})
+    return sorted(
+        path
+        for path in folder.rglob("*.json")
+        if path.name == "record.json" or path.parent == folder or not _other_json(path)
+    )
+
+
+def _other_json(path: Path) -> bool:
+    """Whether a file is JSON, but no record of any version. A damaged file may be a record."""
+    if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        return True
+    try:
+        values = jsonio.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return not (isinstance(values, dict) and "record_version" in values)
 
 
 def _unfinished(paths: Iterable[Path]) -> list[str]:
@@ -89,11 +106,7 @@ def _unfinished(paths: Iterable[Path]) -> list[str]:
     return sorted(str(folder) for folder in folders if not (folder / "record.json").exists())
 
 
-def _remedy(paths: Iterable[Path], unfinished: Sequence[str]) -> str:
+def _remedy(unfinished: Sequence[str]) -> str:
     if unfinished:
         return f"{named(unfinished)}: {UNFINISHED}"
-    folders = {file.parent for path in paths for file in path.rglob("*.json")}
-    below = sorted(map(str, folders.difference(paths)))
-    if below:
-        return f"name the folder that contains the records (.json files are in {named(below)})"
     return "create one with `hsal-bench run`"

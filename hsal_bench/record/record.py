@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 RECORD_VERSION = 1
 _ROUNDING = 1e-9
-_LARGEST_FILE = 2**26
+LARGEST_FILE = 2**26
+"""Bytes; no record needs that many."""
 _HASHES = ("method_sha256", "predictions_sha256")
 
 
@@ -262,6 +263,6 @@ def read_record(path: Path) -> Record:
 def _text(path: Path) -> str:
     if path.exists() and not path.is_file():
         raise UsageError(f"cannot read the record {path} (it is a folder, a pipe or a device)")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise UsageError(f"{path} is too large: the limit is {_LARGEST_FILE:,} bytes")
+    if path.stat().st_size > LARGEST_FILE:
+        raise UsageError(f"{path} is too large: the limit is {LARGEST_FILE:,} bytes")
     return path.read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from hsal_bench.comparison.grouping import (
 from hsal_bench.comparison.ranking import Ranking
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics import scores
-from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.external_entry import UNSTATED, Statement
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import RUN_COLUMNS
 from hsal_bench.report.rows import MethodRow, dataset_rows, shown_reason
@@ -140,6 +140,8 @@ def _lacking(runs: Sequence[Record], seeds: set[int]) -> list[str]:
 
 def _origin(stated: Statement) -> str:
     """Return a note on numbers of a method that was not trained here."""
+    if stated == UNSTATED:
+        return "predictions made elsewhere; their training is not stated"
     data = " and ".join(["the train and valid splits", *stated.extra_data])
     return f"predictions made elsewhere, {stated.entry}; trained on {data}, as stated"
 

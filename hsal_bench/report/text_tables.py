@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench.comparison.grouping import NONE, inequality, label
-from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.external_entry import UNSTATED, Statement
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import (
     RUN_COLUMNS,
@@ -249,6 +249,9 @@ def _details(record: Record) -> Iterator[tuple[str, str]]:
 
 def _as_stated(stated: Statement) -> Iterator[tuple[str, str]]:
     """Yield the statement of the authors of predictions made elsewhere."""
+    if stated == UNSTATED:
+        yield "made", "elsewhere; the training is not stated"
+        return
     yield "made", f"elsewhere, {stated.entry} entry, as stated"
     yield "authors", ", ".join(stated.authors)
     yield "link", stated.link

@@ -9,26 +9,25 @@ import click
 from rich.console import Console
 
 from hsal_bench.data.file import DataFile
-from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.method.contract import Method
 from hsal_bench.metrics.scores import Counts, per_class
-from hsal_bench.record.record import Record, read_record
+from hsal_bench.record.find import find_records
+from hsal_bench.record.record import Record
 from hsal_bench.report import metric_table, text_tables
 from hsal_bench.report.csv_text import csv_text
 from hsal_bench.report.figures import style
 from hsal_bench.report.figures.attention import attention_figure
 from hsal_bench.report.figures.glimpses import glimpses_of, rows_to_picture
 from hsal_bench.report.terminal import terminal
-from hsal_bench.text import one_line
 from hsal_bench.training.batches import ExampleSet
 
 
 def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     """Print the table of these runs; write the tables of all runs in `out`.
 
-    `table.md` holds the headline metrics, `table.csv` every metric. Any other run's `record.json`
-    that cannot be read is left out with a warning.
+    `table.md` holds the headline metrics, `table.csv` every metric. Records that cannot
+    be read are skipped with a message.
     """
     means = metric_table.metric_table(records)
     if as_json:
@@ -36,7 +35,7 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
     else:
         console = Console(highlight=False)
         console.print(terminal(text_tables.metric_tables(means), console.width))
-    all_records = _readable_records(out)
+    all_records = list(find_records([out]).values())
     names = list(dict.fromkeys(name for record in all_records for name in record.metrics))
     headline = text_tables.metric_tables(metric_table.metric_table(all_records))
     write_text(out / "table.md", text_tables.markdown(headline))
@@ -60,13 +59,3 @@ def write_attention(method: Method, test: ExampleSet, data: DataFile, path: Path
     glimpses = glimpses_of(method, test, data, rows_to_picture(test.counts.sum(1).cpu().numpy()))
     if glimpses is not None:
         style.save(attention_figure(glimpses), path)
-
-
-def _readable_records(folder: Path) -> list[Record]:
-    records = []
-    for path in sorted(folder.rglob("record.json")):
-        try:
-            records.append(read_record(path))
-        except UsageError as error:
-            click.echo(f"warning: left out of the tables: {one_line(str(error))}", err=True)
-    return records

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hsal_bench.comparison.grouping import caveats, untrained_warning
-from hsal_bench.record.external_entry import Statement
+from hsal_bench.record.external_entry import UNSTATED, Statement
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import cell, cell_with_unit, interval, meaning, names_in, unit, value
 from hsal_bench.report.rows import shown_reason
@@ -92,7 +92,9 @@ def panel(row: Row, page: Path) -> Panel:
 
 
 def _kind(record: Record) -> str:
-    """Return "run here", or the kind of submission for predictions made elsewhere."""
+    """Return "run here"; for predictions made elsewhere "scored here", or what was submitted."""
+    if record.stated == UNSTATED:
+        return "scored here"
     if record.stated:
         return f"{record.stated.entry} submission"
     return "run here, own budget" if record.own_budget else "run here"

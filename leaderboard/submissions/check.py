@@ -8,10 +8,8 @@ from pathlib import Path
 
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.data.file import DataFile
-from hsal_bench.metrics import scores as metrics
-from hsal_bench.record.correct import pack_correct
-from hsal_bench.record.environment import utc_now
-from hsal_bench.record.record import DataSet, Record
+from hsal_bench.record.external_record import external_record
+from hsal_bench.record.record import Record
 from hsal_bench.text import shown
 
 from .entry import Opened, opened_entry
@@ -72,26 +70,13 @@ def _check(name: str, rule: Callable[[Opened], str], entry: Opened) -> Check:
 
 
 def _record(submission: Submission, seed: int, scored: Scored, data: DataFile) -> Record:
-    return Record(
-        status="ok",
-        method=submission.method,
-        config={},
-        preset=None,
-        seed=seed,
-        budget={},
-        data_set=DataSet.of(data),
-        activation=None,
-        metrics=scored.metrics,
-        correct=pack_correct(scored.correct),
-        predictions_sha256=scored.sha256,
-        updates=None,
-        wall_s=None,
-        parameters=submission.parameters,
-        device="",
-        environment=None,
-        git=None,
-        started=utc_now(),
-        command="",
-        stated=submission.statement,
-        metrics_version=metrics.METRICS_VERSION,
+    return external_record(
+        submission.method,
+        seed,
+        data,
+        scored.metrics,
+        scored.correct,
+        scored.sha256,
+        submission.statement,
+        submission.parameters,
     )

@@ -46,6 +46,7 @@ class Submission(Statement):
     over the seeds, with their digits as written; they are only compared with the recomputed ones.
     """
 
+    entry: Literal["official", "unofficial"]
     method: str
     data_set: Predicted
     split: Literal["test"]

@@ -5,12 +5,16 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import hsal_bench as hb
 from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
 from hsal_bench.metrics.scores import MEANINGS
+from hsal_bench.record.external_entry import UNSTATED
+from hsal_bench.record.predictions import read_predictions
 from hsal_bench.record.record import read_record
 
 METHOD = '''
@@ -190,7 +194,7 @@ def test_one_problem_is_one_line(call, perfect):
             "`hsal-bench generate toy-large --out data`",
         ),
         (["perfect.jsonl", "--dataset", "toy.h5"], "no dataset file toy.h5: build it with"),
-        (["perfect.jsonl"], "missing option '--dataset'"),
+        (["perfect.jsonl"], "no dataset 'mnist-multiset' and no file data/mnist-multiset.h5"),
         (["perfect.jsonl", "--dataset", "toy-x.h5", "-o", "x.txt"], "x.txt: unknown suffix"),
         (
             ["perfect.jsonl", "--dataset", "toy-x.h5", "--json", "--format", "csv"],
@@ -218,3 +222,51 @@ def test_scoring_needs_no_torch(perfect, toy_file):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "False False\n")
+
+
+def test_a_recorded_method_stands_next_to_the_runs(call, perfect, tmp_path):
+    line = ("evaluate", perfect, "--dataset", "toy", "--datasets", ".", "--as", "theirs")
+    path = Path("runs/toy/theirs/elsewhere/seed-0/record.json")
+    code, out, err = call(*line, "-o", "runs")
+    assert (code, err) == (0, f"record written: {path}\n")
+    assert out.lstrip().startswith("perfect.jsonl on toy, 60 images")
+    record = read_record(tmp_path / path)
+    assert (record.method, record.metrics["exact_match"], record.stated) == ("theirs", 1, UNSTATED)
+    assert read_predictions(path.with_name("predictions.jsonl"), 60, 3)[0].sum() == 120
+    assert call(*line, "--seed", 7, "--json")[0] == 0  # without -o, the folder is runs too
+    assert list(hb.records("runs").seed) == [0, 7]
+    code, out, _ = call("table", "runs", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (code, row["method"], row["n"], row["exact_match"]) == (0, "theirs", "2", "1.0")
+    assert row["note"] == "predictions made elsewhere; their training is not stated"
+    assert "elsewhere; the training is not stated" in call("table", path, "--all")[1]
+    assert call("leaderboard", "runs", "-o", "board.html")[0] == 0
+    assert "Their training is not stated." in (tmp_path / "board.html").read_text()
+    assert call("compare", path.parent, perfect, "--datasets", ".")[0] == 0
+
+
+def test_a_record_is_not_replaced_by_that_of_other_predictions(call, perfect, tmp_path):
+    line = ("evaluate", perfect, "--dataset", "toy-x.h5", "--as", "theirs")
+    assert call(*line)[0] == call(*line)[0] == 0  # the same predictions again
+    rows = perfect.read_text().splitlines()
+    perfect.write_text("\n".join(['{"id": 0, "labels": []}', *rows[1:]]))
+    code, _, err = call(*line)
+    assert (code, "records other predictions: use another --as" in err) == (2, True)
+    assert call(*line, "--force")[0] == 0
+    (path,) = (tmp_path / "runs").rglob("record.json")
+    assert read_record(path).metrics["exact_match"] < 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--as", "../x"], "--as is '../x': a name has"),
+        (["--as", "hsal-rl"], "--as hsal-rl: this is a method of hsal-bench; use another name"),
+        (["--as", "x", "--split", "valid"], "drop --split valid, or --as"),
+        (["--as", "x", "-o", "scores.md"], "-o scores.md must be a folder, such as runs"),
+        (["--seed", "1"], "--seed 1 is for a record: add --as NAME, or drop it"),
+    ],
+)
+def test_options_that_do_not_fit_a_record(call, perfect, options, problem):
+    code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5", *options)
+    assert (code, out, problem in err) == (2, "", True), err

@@ -60,14 +60,19 @@ def test_unfinished_runs_are_reported(ok, tmp_path, capsys):
     assert "a/\\x1b[2J: unfinished; repeat" in capsys.readouterr().err
 
 
-def test_records_that_lie_further_below_are_pointed_to(ok, tmp_path):
-    write_record(ok(), tmp_path / "kept" / "one.json")
-    with pytest.raises(UsageError) as refused:
-        read_records([tmp_path])
-    assert str(refused.value) == (
-        f"no record in {tmp_path}: name the folder that contains the records "
-        f"(.json files are in {tmp_path / 'kept'})"
-    )
+def test_records_of_any_name_are_found_at_any_depth(ok, tmp_path, capsys):
+    write_record(ok(), tmp_path / "entries" / "deep" / "one.json")
+    write_record(ok(seed=1), tmp_path / "seed-1" / "record.json")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.json").write_text('{"backbone": "small"}')
+    assert [record.seed for record in read_records([tmp_path]).values()] == [0, 1]
+    assert capsys.readouterr().err == ""
+    whole = (tmp_path / "entries" / "deep" / "one.json").read_text()
+    (tmp_path / "models" / "cut.json").write_text(whole[:90])
+    (tmp_path / "models" / "new.json").write_text('{"record_version": 9}')
+    assert len(read_records([tmp_path])) == 2
+    skipped = capsys.readouterr().err.splitlines()
+    assert [line.partition(".json ")[2][:6] for line in skipped] == ["is not", "has re"]
 
 
 def test_a_broken_record_in_a_folder_is_skipped_and_reported(ok, tmp_path, capsys):

@@ -65,10 +65,11 @@ def runs(tmp_path):
 def test_foreign_and_older_records_are_left_out_with_a_warning_each(runs, capsys):
     artifacts.report([_record(), _record(seed=1, rare=0.125)], runs, as_json=True)
     captured = capsys.readouterr()
-    warnings = [line for line in captured.err.splitlines() if line.startswith("warning: ")]
-    assert len(warnings) == 2
+    warnings = [line for line in captured.err.splitlines() if line.startswith("skipped: ")]
+    assert len(warnings) == 3
     assert f"{runs}/fore\\x1bign/record.json is not a result record" in warnings[0]
     assert "has record version 0" in warnings[1]
+    assert f"{runs}/settings.json is not a result record" in warnings[2]
     (row,) = json.loads(captured.out)
     assert (row["method"], row["n"], row["macro_f1"]) == ("constant", 2, 0.25)
 
