@@ -94,7 +94,7 @@ def _complete(url: str, path: Path, file: BinaryIO, most_bytes: int) -> None:
             raise SourceUnavailable(
                 f"{path.name} cannot be downloaded from {url} ({error}): run the same command "
                 f"again when online, put the file into {path.parent}, or use --data-dir to name "
-                "a folder that has it"
+                "another folder of sources"
             ) from error
 
 

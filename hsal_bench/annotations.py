@@ -100,7 +100,8 @@ def _parse_list(text: str, item: Any, where: str) -> tuple[Any, ...]:
     try:
         return tuple(parse(part, item, where) for part in texts)
     except UsageError as error:
-        raise UsageError(f"{error}; separate values with commas") from None
+        ranges = ", or write a range such as 0-3" if item is int else ""
+        raise UsageError(f"{error}; separate values with commas{ranges}") from None
 
 
 def _expanded(word: str, item: Any, where: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 
 class HsalBenchError(Exception):
@@ -22,12 +23,13 @@ class UsageError(HsalBenchError):
 class SourceUnavailable(UsageError):  # noqa: N818 - the name of the state
     """Raised by a generator whose source is not available.
 
-    reason: what is wrong with the source and how to fix it. instead: an alternative without it.
+    reason: what is wrong with the source and how to fix it. alternative: a spec of the same dataset
+    whose source is available. instead: in words, what to do with that.
     """
 
-    def __init__(self, reason: str, instead: str = "") -> None:
+    def __init__(self, reason: str, alternative: Any = None, instead: str = "") -> None:
         super().__init__(f"{reason}, or {instead}" if instead else reason)
-        self.reason = reason
+        self.reason, self.alternative = reason, alternative
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ characters do not print; `shown` escapes them.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Container, Iterable, Sequence
 
 _BREAKS = (r"(?<=[ /:])|(?=\+)", r"(?<=[-_=,])", r"(?s)(?<=.)")
@@ -35,6 +36,11 @@ def file_name(name: str) -> str:
 def one_line(text: str) -> str:
     """Return the text as `shown`, on one line: each run of white space becomes one space."""
     return shown(" ".join(text.split()))
+
+
+def shell_command(*words: str) -> str:
+    """Return a command in backticks, which can be pasted into a shell."""
+    return f"`{shlex.join(words)}`"
 
 
 def named(names: Sequence[str], most: int = 3) -> str:

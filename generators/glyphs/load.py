@@ -24,7 +24,7 @@ from hsal_bench.generators.streams import fixed_order
 
 from . import idx
 from .download import read_or_download
-from .sources import DIGITS, GLYPH_SIZE, IDX_SOURCES, SOURCES, SYNTHETIC, GlyphPools, IdxSource
+from .sources import DIGITS, GLYPH_SIZE, IDX_SOURCES, OWN, SOURCES, SYNTHETIC, GlyphPools, IdxSource
 
 _VALID_PART, _TEST_PART = 12, 7
 
@@ -70,13 +70,13 @@ class Pool:
 
 
 def source_name(source: str) -> str:
-    """Return the source's name in dataset names: its own, or "idx" for a user's own files.
+    """Return the source's name in dataset names: its own, or `OWN` for a user's own files.
 
     Raises:
         UsageError: unknown source.
     """
     if "," in source:
-        return "idx"
+        return OWN
     if source not in SOURCES:
         raise UsageError(
             f"no source {source!r}: {suggest(source, SOURCES)}; or give IDX files as IMAGES,LABELS"
@@ -104,7 +104,7 @@ def load_glyphs(source: str, data_dir: Path) -> Glyphs:
         SourceUnavailable: its files are not available.
     """
     name = source_name(source)
-    if name == "idx":
+    if name == OWN:
         return _own_files(_own_paths(source, data_dir))
     if name == SYNTHETIC:
         return _synthetic()
@@ -252,7 +252,7 @@ def _own_files(paths: list[Path]) -> Glyphs:
     highest = max((int(labels.max()) for _, labels in (train, test) if len(labels)), default=0)
     names = tuple(str(label) for label in range(highest + 1))
     text = f"glyphs from {', '.join(path.name for path in paths)}"
-    return Glyphs("idx", *train, *test, names, "unknown: that of the IDX files", text)
+    return Glyphs(OWN, *train, *test, names, "unknown: that of the IDX files", text)
 
 
 def _cut_test(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 GLYPH_SIZE = 28
 """Side of a glyph, pixels."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""The pattern of a name that becomes part of a dataset's name."""
+
+OWN = "idx"
+"""The name of own IDX files without a name."""
 
 GlyphPools = Literal["disjoint", "shared"]
 """Whether each split has glyphs of its own, or all splits share one pool."""
@@ -47,7 +54,7 @@ DIGITS = tuple("0123456789")
 IDX_SOURCES = {
     "mnist": IdxSource(
         title="MNIST",
-        folders=("MNIST/raw", "."),
+        folders=("MNIST/raw", "mnist", "."),
         url="https://ossci-datasets.s3.amazonaws.com/mnist/",
         files=(
             PublishedFile("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
@@ -63,7 +70,7 @@ IDX_SOURCES = {
     # The next two have the same file names as MNIST: they need folders of their own.
     "fashion-mnist": IdxSource(
         title="Fashion-MNIST",
-        folders=("FashionMNIST/raw",),
+        folders=("FashionMNIST/raw", "fashion-mnist"),
         url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         files=(
             PublishedFile("train-images-idx3-ubyte", packed_md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
@@ -92,7 +99,7 @@ IDX_SOURCES = {
     ),
     "kmnist": IdxSource(
         title="Kuzushiji-MNIST",
-        folders=("KMNIST/raw",),
+        folders=("KMNIST/raw", "kmnist"),
         url="http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         files=(
             PublishedFile("train-images-idx3-ubyte", packed_md5="bdb82020997e1d708af4cf47b453dcf7"),

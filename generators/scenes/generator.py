@@ -105,7 +105,7 @@ class SceneGenerator:
         implied = suffix and "placement" in self.variations[suffix].changes
         placed = _UNIFORM if spec.placement == "uniform" and not implied else ""
         pool = _SHARED_POOL if spec.glyph_pools == "shared" else ""
-        return source_name(spec.source) + self.name.removeprefix("mnist") + suffix + placed + pool
+        return _source_name(spec) + self.name.removeprefix("mnist") + suffix + placed + pool
 
     def spec_of(self, name: str, like: SceneSpec | None = None) -> SceneSpec | None:
         """Return the spec of the dataset `name`, or None if no dataset has that name.
@@ -115,15 +115,17 @@ class SceneGenerator:
         Raises:
             UsageError: `like` contradicts the name.
         """
-        for source, spec in product((*SOURCES, _OWN_FILES), self._named()):
-            named = dataclasses.replace(spec, source=source)
+        sources = [(source, None) for source in (*SOURCES, _OWN_FILES)]
+        sources += [(like.source, like.name)] if like and like.name else []
+        for (source, own_name), spec in product(sources, self._named()):
+            named = dataclasses.replace(spec, source=source, name=own_name)
             if self.data_set_name(named) == name:
                 return named if like is None else _alike(named, like)
         return None
 
     def family(self, spec: SceneSpec) -> dict[str, str]:
         """Return the names of all datasets of the source of `spec`, each with a description."""
-        plain = dataclasses.replace(self.defaults, source=spec.source)
+        plain = dataclasses.replace(self.defaults, source=spec.source, name=spec.name)
         family = {self.data_set_name(plain): self.summary}
         for variation in self.variations.values():
             varied = dataclasses.replace(plain, **variation.changes)
@@ -148,7 +150,7 @@ class SceneGenerator:
             raise UsageError(
                 f"source={_OWN_FILES} is a placeholder: give the paths of your own files"
             )
-        glyphs = self._glyphs(spec.source, data_dir)
+        glyphs = self._glyphs(spec, data_dir)
         if spec.names is not None:
             glyphs = renamed(glyphs, spec.names)
         pools = make_pools(glyphs, spec.glyph_pools)
@@ -193,14 +195,13 @@ class SceneGenerator:
             fields = {"placement": placement, "glyph_pools": pools, **changes}
             yield dataclasses.replace(self.defaults, **fields)
 
-    def _glyphs(self, source: str, data_dir: Path) -> Glyphs:
-        published = source_name(source) in IDX_SOURCES
+    def _glyphs(self, spec: SceneSpec, data_dir: Path) -> Glyphs:
+        published = source_name(spec.source) in IDX_SOURCES
         try:
-            return load_glyphs(source, data_dir)
+            return load_glyphs(spec.source, data_dir)
         except SourceUnavailable as error:
-            command = f"hsal-bench generate {self.name} --source {SYNTHETIC}"
-            instead = f"use drawn digits: {command}" if published else ""
-            raise SourceUnavailable(error.reason, instead) from error
+            alternative = dataclasses.replace(spec, source=SYNTHETIC) if published else None
+            raise SourceUnavailable(error.reason, alternative) from error
 
     def _header(self, spec: SceneSpec, glyphs: Glyphs, pools: Mapping[str, Pool]) -> Header:
         return Header(
@@ -228,13 +229,17 @@ class SceneGenerator:
                 raise UsageError(f"{self.name} {fact}: drop {option}, or use {other.name}")
 
 
+def _source_name(spec: SceneSpec) -> str:
+    return spec.name or source_name(spec.source)
+
+
 def _shape(spec: SceneSpec) -> tuple[int, int, int]:
     return 1, spec.canvas, spec.canvas
 
 
 def _alike(spec: SceneSpec, like: SceneSpec) -> SceneSpec:
     shared = {field: getattr(like, field) for field in _SHARED}
-    same_source = source_name(like.source) == source_name(spec.source)
+    same_source = _source_name(like) == _source_name(spec)
     source = like.source if same_source else spec.source
     names = like.class_names if same_source else None
     return dataclasses.replace(spec, **shared, source=source, class_names=names)

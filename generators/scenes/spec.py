@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from hsal_bench.data.schema import MOST_IMAGES, MOST_OBJECTS, MOST_PIXELS, MOST_SEED
 from hsal_bench.errors import UsageError
-from hsal_bench.generators.glyphs.sources import GLYPH_SIZE, SOURCES, GlyphPools
+from hsal_bench.generators.glyphs.sources import GLYPH_SIZE, NAME, OWN, SOURCES, GlyphPools
 from hsal_bench.options import check_bounds, option
 
 Placement = Literal["grid", "uniform"]
@@ -28,6 +28,11 @@ class SceneSpec:
     class_names: str | None = option(
         None,
         "names of the classes of own IDX files, A,B,... for the labels 0,1,...; none: the labels",
+        omit_default=True,
+    )
+    name: str | None = option(
+        None,
+        "name of own IDX files: the dataset is NAME-multiset, not idx-multiset",
         omit_default=True,
     )
     min_objects: int = option(1, "fewest objects per image", 0, MOST_OBJECTS)
@@ -55,6 +60,7 @@ class SceneSpec:
     def __post_init__(self) -> None:
         for check in (
             check_bounds,
+            _check_name,
             _check_choices,
             _check_names,
             _check_order,
@@ -72,6 +78,21 @@ class SceneSpec:
     def sizes(self) -> dict[str, int]:
         """Number of images of each split."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+
+def _check_name(spec: SceneSpec) -> None:
+    if spec.name is None:
+        return
+    if "," not in spec.source:
+        raise UsageError(
+            f"name={spec.name} names own IDX files, but source={spec.source} has a name: drop one "
+            "of the two"
+        )
+    if spec.name in (*SOURCES, OWN) or not NAME.fullmatch(spec.name):
+        raise UsageError(
+            f"name={spec.name!r}: use letters, digits, '_', '.' and '-', and no source's name "
+            f"({', '.join((*SOURCES, OWN))})"
+        )
 
 
 def _check_choices(spec: SceneSpec) -> None:

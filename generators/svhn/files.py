@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hsal_bench.errors import SourceUnavailable, UsageError
 from hsal_bench.generators.download import check_sha256, download
-from hsal_bench.generators.glyphs.sources import SOURCES
+from hsal_bench.generators.glyphs.sources import NAME, SOURCES
 
 from .album import Album
 
 OFFICIAL = "svhn"
 ARCHIVES = ("train", "test")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _URL = "http://ufldl.stanford.edu/housenumbers/"
 
 
@@ -41,7 +39,7 @@ PUBLISHED = {
 
 def check_name(collection: str) -> None:
     """Check that a collection's name can be part of a dataset's name. Raises UsageError."""
-    if not _NAME.fullmatch(collection):
+    if not NAME.fullmatch(collection):
         raise UsageError(
             f"collection={collection!r} is not a valid name (letters, digits, '_', '.', '-'): put "
             "the folder into --data-dir and give its name"

@@ -31,7 +31,8 @@ data_dir_option = click.option(
     default="data",
     show_default=True,
     type=FOLDER,
-    help="Folder of the sources (such as MNIST's files); missing ones are downloaded there.",
+    help="Folder of the sources, each in a subfolder: mnist or MNIST/raw, svhn, ... Files of "
+    "MNIST and of SVHN may also be directly in it. Missing ones are downloaded there.",
 )
 no_wait_option = click.option(
     "--no-wait",
@@ -72,9 +73,16 @@ def data_set_path(data_set: str, datasets: Path) -> Path:
     """
     if data_set.endswith(".h5") or Path(data_set).is_file():
         if not Path(data_set).is_file():
-            raise UsageError(f"no dataset file {data_set}: build it with `hsal-bench generate`")
+            raise UsageError(f"no dataset file {data_set}: {build_remedy(Path(data_set))}")
         return Path(data_set)
     return named_path(data_set, datasets)
+
+
+def build_remedy(path: Path, name: str = "") -> str:
+    """Return how to build the missing file `path` of the dataset `name`."""
+    from hsal_bench.data import names as dataset_names
+
+    return dataset_names.build_remedy(path, name=name) or "name an existing file"
 
 
 def named_path(name: str, datasets: Path) -> Path:

@@ -21,6 +21,7 @@ from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.other_split import refuse_other_split
 from hsal_bench.record.predictions import BadPredictions, counts_sha256, read_predictions
 from hsal_bench.record.record import Record
+from hsal_bench.text import shell_command
 
 SPLIT = "test"
 """The split that records are scored on."""
@@ -58,9 +59,21 @@ class Comparison:
         if all(source.record and source.record.stated is None for source in self.sources):
             return (
                 f"For these two trained models, {text}. To compare the methods, train several "
-                "seeds of each and use `hsal-bench table`."
+                f"seeds of each and use {self._table}."
             )
         return f"For these two predictions, {text}. This does not compare the methods."
+
+    @property
+    def _table(self) -> str:
+        """The command for the table of all seeds of the two runs."""
+        folders = (
+            source.path if source.path.is_dir() else source.path.parent for source in self.sources
+        )
+        # A run's own folder lies next to those of its other seeds.
+        parents = (
+            folder.parent if (folder / "record.json").exists() else folder for folder in folders
+        )
+        return shell_command("hsal-bench", "table", *dict.fromkeys(map(str, parents)))
 
 
 def compare_sources(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hsal_bench.data.file import DataFile, open_data
+from hsal_bench.data.names import rebuild_remedy
 from hsal_bench.data.schema import HASH_ROWS, SPLITS, content_sha256, run_digests
 from hsal_bench.errors import UsageError
 
@@ -52,7 +53,7 @@ def require_intact(data: DataFile) -> None:
     if stored != actual:
         raise UsageError(
             f"{data.path} is damaged: its content has the hash {actual[:12]}, its header says "
-            f"{stored[:12]}; generate it again with `hsal-bench generate --force`"
+            f"{stored[:12]}; {rebuild_remedy(data.path, data.header.config)}"
         )
 
 

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 
 from hsal_bench.data.deflate import decompressed
-from hsal_bench.data.opening import REMEDY, open_hdf5, read_header, read_layout
+from hsal_bench.data.names import rebuild_remedy
+from hsal_bench.data.opening import open_hdf5, read_header, read_layout
 from hsal_bench.data.schema import Examples, Header, Layout
 from hsal_bench.errors import UsageError
 
@@ -81,7 +82,8 @@ class DataFile:
             yield
         except (OSError, RuntimeError, ValueError) as error:
             raise UsageError(
-                f"{self.path}: {dataset.name[1:]} cannot be decoded ({error}): {REMEDY}"
+                f"{self.path}: {dataset.name[1:]} cannot be decoded ({error}): "
+                f"{rebuild_remedy(self.path, self.header.config)}"
             ) from error
 
 

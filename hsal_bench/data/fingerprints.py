@@ -9,7 +9,7 @@ from __future__ import annotations
 import h5py
 
 from hsal_bench.data.file import DataFile
-from hsal_bench.data.opening import REMEDY, Refused, array_of, group_of
+from hsal_bench.data.opening import Refused, array_of, group_of, rebuild_remedy
 from hsal_bench.data.schema import Fingerprints
 from hsal_bench.errors import UsageError
 
@@ -46,7 +46,7 @@ def read_fingerprints(data: DataFile) -> Fingerprints | None:
         stated = group.attrs["sha256"]
         intact = fingerprints.well_formed and fingerprints.digest == stated
     except Refused as error:
-        raise UsageError(f"{data.path}: {error}: {REMEDY}") from error
+        raise UsageError(f"{data.path}: {error}: {rebuild_remedy(data.path)}") from error
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{data.path}: {GROUP} cannot be read ({error})") from error
     if not intact:

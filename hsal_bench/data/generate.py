@@ -99,9 +99,10 @@ def recipes(
                 pairs.append((job, job.generator.recipe(job.spec, data_dir)))
         except SourceUnavailable as error:
             left -= 1
+            explained = _with_alternative(job, error)
             if unavailable is None or not left:
-                raise
-            unavailable(f"{job.name} is skipped: {error}")
+                raise explained from error
+            unavailable(f"{job.name} is skipped: {explained}")
     return pairs
 
 
@@ -143,6 +144,14 @@ def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> tuple
     return "\n  ".join([line, *notes]), [*warnings, *([f"{WARNING}: {leak}"] if leak else [])]
 
 
+def _with_alternative(job: Job, error: SourceUnavailable) -> SourceUnavailable:
+    """Return the error with the command for the alternative, if there is one."""
+    if error.alternative is None:
+        return error
+    command = dataset_names.command(job.name, error.alternative, job.path.parent)
+    return SourceUnavailable(error.reason, error.alternative, f"use another source: {command}")
+
+
 def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any] | None) -> Job:
     match = dataset_names.find(name, like)
     if match is None:
@@ -158,7 +167,8 @@ def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any
         fixed = [f for f in changed if _names_another(generator, named_spec, spec, f)] or changed
         facts = ", ".join(f"{field}={as_text(getattr(named_spec, field))}" for field in fixed)
         options = ", ".join(f"--{field.replace('_', '-')}" for field in fixed)
-        raise UsageError(f"{name} fixes {facts}: drop {options}, or use {own}")
+        command = dataset_names.command(own, spec, out)
+        raise UsageError(f"{name} fixes {facts}: drop {options}, or use {command}")
     return Job(own, generator, spec, out / f"{full_name}.h5")
 
 

@@ -14,7 +14,7 @@ from hsal_bench.data import names as dataset_names
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.data.generator import Outline, load_generator
 from hsal_bench.data.schema import SPLITS
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import SourceUnavailable, UsageError
 
 MAY_DIFFER = ("source", "seed", *SPLITS)
 """Fields in which a companion may differ: its glyphs are compared by hash, not by name."""
@@ -41,7 +41,13 @@ def find_or_build(
     path = datasets / f"{name}.h5"
     if path.exists():
         return path
-    return _build(generation.plan([name], {}, datasets, like=like), data_dir, check)
+    jobs = generation.plan([name], {}, datasets, like=like)
+    try:
+        return _build(jobs, data_dir, check)
+    except SourceUnavailable as error:
+        # A companion of other data needs the source of those: nothing replaces it.
+        instead = "" if like or error.alternative is None else _instead(jobs[0], error.alternative)
+        raise SourceUnavailable(error.reason, instead=instead) from error
 
 
 def require_known(name: str, datasets: Path) -> None:
@@ -52,7 +58,8 @@ def require_known(name: str, datasets: Path) -> None:
     """
     if _is_file(name):
         if not Path(name).is_file():
-            raise UsageError(f"no dataset file {name}: build it with `hsal-bench generate`")
+            remedy = dataset_names.build_remedy(Path(name)) or "name an existing file"
+            raise UsageError(f"no dataset file {name}: {remedy}")
     elif Path(name).is_file():
         raise UsageError(f"{name} is not a dataset: give a file that ends with .h5")
     elif not (datasets / f"{name}.h5").exists() and dataset_names.find(name) is None:
@@ -90,7 +97,10 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
     if job is None:
         return None
     if not job.path.exists():
-        return _build([job], data_dir)
+        try:
+            return _build([job], data_dir)
+        except SourceUnavailable as error:
+            raise SourceUnavailable(error.reason) from error
     with open_data(job.path) as single:
         if single.header.source_sha256 != data.header.source_sha256:
             raise UsageError(
@@ -105,6 +115,10 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
                 "--datasets to name another folder (it is built there), or move it away"
             )
     return job.path
+
+
+def _instead(job: generation.Job, alternative: Any) -> str:
+    return f"use the dataset {job.generator.data_set_name(alternative)}"
 
 
 def _is_file(name: str) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.data.generator import leaks_by_design, load_generator
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.options import as_text, from_json
+from hsal_bench.text import shell_command
 
 
 def find(name: str, like: Mapping[str, Any] | None = None) -> tuple[str, Any] | None:
@@ -93,6 +95,51 @@ def flags(defaults: Any, spec: Any) -> list[str]:
         if getattr(spec, field.name) != getattr(defaults, field.name)
     }
     return [word for field, value in changed.items() for word in _flag(field, value)]
+
+
+def command(own: str, spec: Any, folder: Path, *more: str) -> str:
+    """Return, in backticks, the command that generates `spec` of the generator `own` in `folder`.
+
+    more: further options, such as "--force".
+    """
+    generator = load_generator(own)
+    full_name = generator.data_set_name(spec)
+    match = find(full_name)
+    name, named = (full_name, match[1]) if match else (own, generator.defaults)
+    return shell_command(
+        "hsal-bench", "generate", name, *flags(named, spec), "--out", str(folder), *more
+    )
+
+
+def build_remedy(path: Path, *more: str, name: str = "") -> str:
+    """Return how to build the dataset file `path`; "" if no generator has its name.
+
+    "build it with `hsal-bench generate NAME --out FOLDER`". more: further options. name: of the
+    dataset; by default that of the file.
+    """
+    try:
+        match = find(name or path.stem)
+    except UsageError:
+        return ""
+    if match is None or path.suffix != ".h5" or "," in str(getattr(match[1], "source", "")):
+        return ""  # the paths of own files are unknown
+    return f"build it with {command(*match, path.parent, *more)}"
+
+
+def rebuild_remedy(path: Path, config: Mapping[str, Any] | None = None) -> str:
+    """Return how to replace the damaged dataset file `path`: "generate it again with `...`".
+
+    config: of the file, if it is readable; without it the name of the file counts.
+    """
+    try:
+        spec = _spec(config) if config else None
+    except UsageError:
+        spec = None
+    if config and spec is not None:
+        again = command(config["generator"], spec, path.parent, "--force")
+        return f"generate it again with {again}"
+    remedy = build_remedy(path, "--force") or "build it"
+    return remedy.replace("build it", "generate it again", 1)
 
 
 def _loaded(own: str, *, required: bool = False) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hsal_bench.data.names import build_remedy, rebuild_remedy
 from hsal_bench.data.schema import (
     MOST_IMAGES,
     MOST_OBJECTS,
@@ -25,7 +26,6 @@ from hsal_bench.data.schema import (
 )
 from hsal_bench.errors import UsageError
 
-REMEDY = "generate it again with `hsal-bench generate`"
 MOST_CHUNK_BYTES = 2**28
 """Chunks are decompressed whole. The chunks of `generate` have about 1 MiB."""
 _MOST_RATIO = 1100
@@ -52,7 +52,7 @@ def open_hdf5(path: Path) -> h5py.File:
                 raise
             return h5py.File(path, "r", locking=False)
     except OSError as error:
-        raise UsageError(f"{path} {_cause(str(error))}") from error
+        raise UsageError(f"{path} {_cause(str(error), rebuild_remedy(path))}") from error
 
 
 def _check_regular(path: Path) -> None:
@@ -65,7 +65,8 @@ def _check_regular(path: Path) -> None:
         with path.open("rb"):
             pass
     except FileNotFoundError as error:
-        raise UsageError(f"no dataset file {path}: build it with `hsal-bench generate`") from error
+        remedy = build_remedy(path) or "name an existing file"
+        raise UsageError(f"no dataset file {path}: {remedy}") from error
     except PermissionError as error:
         raise UsageError(
             f"cannot read {path} (permission denied): ask its owner for access"
@@ -75,11 +76,11 @@ def _check_regular(path: Path) -> None:
         raise UsageError(f"{path} cannot be opened ({reason}): name another file") from error
 
 
-def _cause(reason: str) -> str:
+def _cause(reason: str, remedy: str) -> str:
     """Return the message for a file that HDF5 cannot open: the cause, HDF5's words, the remedy."""
     said = f"({_without_addresses(reason)})"
     if "truncated" in reason:
-        return f"is truncated: {REMEDY} {said}"
+        return f"is truncated: {remedy} {said}"
     if "unable to lock" in reason:
         return (
             f"is locked {said}: close the program that has it open, or set "
@@ -91,8 +92,8 @@ def _cause(reason: str) -> str:
             "open, run h5clear -s on the file"
         )
     if "signature not found" in reason:
-        return f"cannot be read as HDF5 {said}: name a dataset file, or {REMEDY}"
-    return f"cannot be read as HDF5 {said}: {REMEDY} if the file is damaged"
+        return f"cannot be read as HDF5 {said}: name a dataset file, or {remedy}"
+    return f"cannot be read as HDF5 {said}: {remedy} if the file is damaged"
 
 
 def _without_addresses(reason: str) -> str:
@@ -104,11 +105,13 @@ def read_header(file: h5py.File, path: Path) -> Header:
     try:
         version = _attribute(file, "schema_version")
         if version is None:
-            raise UsageError(f"{path} is HDF5 but not an hsal-bench dataset: {REMEDY}")
+            raise UsageError(
+                f"{path} is HDF5 but not an hsal-bench dataset: {rebuild_remedy(path)}"
+            )
         if version != SCHEMA_VERSION:
             raise UsageError(
                 f"{path} has schema version {version}, this hsal-bench reads {SCHEMA_VERSION}: "
-                f"{REMEDY}"
+                f"{rebuild_remedy(path)}"
             )
         names = (*Header.__dataclass_fields__, "num_classes")
         values = {name: _attribute(file, name) for name in names}
@@ -116,7 +119,9 @@ def read_header(file: h5py.File, path: Path) -> Header:
     except UsageError:
         raise
     except (KeyError, OSError, RecursionError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} has a damaged header ({error}): {REMEDY}") from error
+        raise UsageError(
+            f"{path} has a damaged header ({error}): {rebuild_remedy(path)}"
+        ) from error
 
 
 def _attribute(file: h5py.File, name: str) -> Any:
@@ -145,9 +150,9 @@ def read_layout(file: h5py.File, header: Header, path: Path) -> Layout:
             for name, (dtype, row_shape) in layout.arrays().items():
                 _check_array(array_of(group, name), dtype, (sizes[split], *row_shape))
     except Refused as error:
-        raise UsageError(f"{path}: {error}: {REMEDY}") from error
+        raise UsageError(f"{path}: {error}: {rebuild_remedy(path)}") from error
     except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} lacks an array ({error}): {REMEDY}") from error
+        raise UsageError(f"{path} lacks an array ({error}): {rebuild_remedy(path)}") from error
     return layout
 
 

@@ -10,9 +10,9 @@ import click
 from hsal_bench import jsonio
 from hsal_bench.errors import UsageError
 from hsal_bench.record.record import LARGEST_FILE, Record, read_record
-from hsal_bench.text import named, shown
+from hsal_bench.text import named, shell_command, shown
 
-UNFINISHED = "unfinished; repeat the same `hsal-bench run` command to resume"
+UNFINISHED = "unfinished; repeat the command that started it to resume"
 """Describes a folder with a checkpoint and no record."""
 MOST_NAMED = 5
 """Broken files that are named one by one."""
@@ -31,7 +31,7 @@ def read_records(paths: Iterable[Path]) -> dict[Path, Record]:
     asked = list(paths)
     records, unfinished = find_records(asked), _unfinished(asked)
     if not records:
-        raise UsageError(f"no record in {', '.join(map(str, asked))}: {_remedy(unfinished)}")
+        raise UsageError(f"no record in {', '.join(map(str, asked))}: {_remedy(asked, unfinished)}")
     if unfinished:
         click.echo(shown(f"no record in {named(unfinished)}: {UNFINISHED}"), err=True)
     return records
@@ -74,11 +74,11 @@ def record_paths(folder: Path) -> list[Path]:
         UsageError: there is no such folder or file.
     """
     if not folder.exists():
-        raise UsageError(f"no folder or record {folder}: create a record with `hsal-bench run`")
+        raise UsageError(f"no folder or record {folder}: {_create_in(folder)}")
     if folder.suffix == ".jsonl":
         raise UsageError(
             f"{folder} contains predictions or a curve, not a record: score predictions with "
-            f"`hsal-bench evaluate {folder}`"
+            f"{shell_command('hsal-bench', 'evaluate', str(folder))}"
         )
     if folder.is_file():
         return [folder]
@@ -106,7 +106,13 @@ def _unfinished(paths: Iterable[Path]) -> list[str]:
     return sorted(str(folder) for folder in folders if not (folder / "record.json").exists())
 
 
-def _remedy(unfinished: Sequence[str]) -> str:
+def _create_in(folder: Path) -> str:
+    file = folder.is_file() or folder.suffix == ".json"
+    out = [] if file or folder == Path("runs") else ["--out", str(folder)]
+    return f"create one with {shell_command('hsal-bench', 'run', '--model', 'hsal-rl', *out)}"
+
+
+def _remedy(paths: Sequence[Path], unfinished: Sequence[str]) -> str:
     if unfinished:
         return f"{named(unfinished)}: {UNFINISHED}"
-    return "create one with `hsal-bench run`"
+    return _create_in(paths[0] if paths else Path("runs"))

@@ -190,7 +190,7 @@ class Inputs:
                 raise
             click.echo(
                 f"warning: cannot keep a copy of {model.path} in {root} ({error.strerror}): "
-                "`hsal-bench figures` needs one there",
+                "figures of these runs need one there",
                 err=True,
             )
 

@@ -17,6 +17,7 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.method.load import load_method
+from hsal_bench.record.commands import train_again
 from hsal_bench.record.record import Record
 from hsal_bench.training import activations, checkpoint, frozen
 from hsal_bench.training.batches import ExampleSet, example_set
@@ -71,7 +72,7 @@ def restore_method(
         except (RuntimeError, KeyError, ValueError) as error:
             raise UsageError(
                 f"{folder / 'best.pt'} does not fit the current {record.method} "
-                f"({textwrap.shorten(str(error), 120)}): train again, `hsal-bench run --restart`"
+                f"({textwrap.shorten(str(error), 120)}): {train_again(record)}"
             ) from error
         yield Trained(method, data, test)
 
@@ -90,8 +91,7 @@ def _config(cls: Any, record: Record, folder: Path) -> Any:
         return options.from_json(cls.Config, record.config, f"the config in {folder}")
     except UsageError as error:
         raise UsageError(
-            f"{error}; the config of {record.method} has changed: train again with `hsal-bench run "
-            "--restart`"
+            f"{error}; the config of {record.method} has changed: {train_again(record)}"
         ) from error
 
 
@@ -100,7 +100,7 @@ def _state(record: Record, folder: Path) -> dict[str, Any]:
     if record.selected_update not in (None, update):
         raise DamagedState(
             f"{folder / 'best.pt'} is of update {update}, but the record tested update "
-            f"{record.selected_update}: train again with `hsal-bench run --restart`"
+            f"{record.selected_update}: {train_again(record)}"
         )
     return state
 
@@ -115,7 +115,7 @@ def _test_split(
     if model is None:
         raise UsageError(
             f"the activation model with sha256 {sha256[:8]} is not in "
-            f"{' or '.join(map(str, folders))}: name the folders that `hsal-bench run` used with "
+            f"{' or '.join(map(str, folders))}: name the folders that the run used with "
             "--datasets and --cache"
         )
     volumes = activations.volumes(model, data, roots[-1] / "activations", device, ["test"])

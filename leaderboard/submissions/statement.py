@@ -163,8 +163,8 @@ def _data_set(predicted: Predicted) -> Iterator[str]:
         yield f"data_set.name is {predicted.name[:LONGEST_NAME]!r}: it must be a dataset's name"
     if not is_sha256(predicted.content_sha256):
         yield (
-            "data_set.content_sha256 is not a SHA-256: copy the 64 digits that `hsal-bench card` "
-            "prints"
+            "data_set.content_sha256 is not a SHA-256: copy the 64 digits on the dataset's card, "
+            "which hsal-bench card NAME prints"
         )
 
 

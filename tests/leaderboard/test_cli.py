@@ -47,12 +47,15 @@ def test_links_hold_from_where_the_page_is(call, run, tmp_path):
 
 def test_a_folder_without_records_is_refused(call, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match=r"^no record in empty: create one with `hsal-bench run`$"):
+    with pytest.raises(
+        UsageError,
+        match=r"^no record in empty: create one with `hsal-bench run --model hsal-rl --out empty`$",
+    ):
         call("empty")
 
 
 def test_without_any_runs_the_remedy_is_reported(call):
-    with pytest.raises(UsageError, match="no folder or record runs: create a record with `hsal"):
+    with pytest.raises(UsageError, match="no folder or record runs: create one with `hsal"):
         call()
 
 

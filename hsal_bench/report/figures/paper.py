@@ -15,6 +15,7 @@ import torch
 
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder, write_text
+from hsal_bench.record.commands import train_again
 from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.record import Record
 from hsal_bench.report.figures import captions, limits, style
@@ -183,7 +184,7 @@ def _with_states(runs: Sequence[RecordedRun]) -> list[RecordedRun]:
     if not stored:
         raise UsageError(
             f"{traced[0][1].parent / 'best.pt'}, the trained state, is missing: name the folder "
-            "that `hsal-bench run` left it in, or train again with --restart"
+            f"where the run left it, or {train_again(traced[0][0])}"
         )
     return stored
 

@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "toy.h5"
     assert refusal(call(path)) == (
         2,
-        f"no dataset file {path}: build it with `hsal-bench generate`",
+        f"no dataset file {path}: build it with `hsal-bench generate toy --out {tmp_path}`",
     )
 
 
@@ -110,7 +110,7 @@ def test_a_truncated_file_is_refused(toy_file: Path, tmp_path: Path, croissant: 
     code, message = refusal(call(toy_file, *(["--croissant", out] if croissant else [])))
     assert (code, message.partition(" (")[0]) == (
         2,
-        f"{toy_file} is truncated: generate it again with `hsal-bench generate`",
+        f"{toy_file} is truncated: generate it again",
     )
     assert not out.exists()
 

@@ -90,7 +90,7 @@ def refused(*arguments):
     return str(done.exception)
 
 
-def test_two_runs_in_full(run, truth):
+def test_two_runs_in_full(run, truth, tmp_path):
     a, b = run("a", range(20)), run("b", [0, 30])
     result = comparison(a, b)
     assert [result[name] for name in ("both", "only_a", "only_b", "neither")] == [39, 1, 19, 1]
@@ -108,7 +108,7 @@ def test_two_runs_in_full(run, truth):
     )
     assert result["verdict"].endswith(
         " points would be detected with 80 % power. To compare the methods, train several seeds "
-        "of each and use `hsal-bench table`."
+        f"of each and use `hsal-bench table {tmp_path}`."
     )
     assert result["cautions"] == []
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -118,7 +119,8 @@ def test_a_name_that_other_options_give_is_made_with_them(toy_3: None, tmp_path:
 def test_options_that_contradict_a_name_are_refused(toy_3: None, tmp_path: Path) -> None:
     options = ("--train", "9", "--seed", "4", "--out", tmp_path)
     assert refusal(call(cli_data.generate, "toy-3", *options)) == (
-        "toy-3 fixes seed=3: drop --seed, or use toy"
+        "toy-3 fixes seed=3: drop --seed, or use "
+        f"`hsal-bench generate toy --train 9 --seed 4 --out {tmp_path}`"
     )
 
 
@@ -135,21 +137,24 @@ def test_two_data_sets_with_one_file_are_refused(
 def test_without_names_what_has_no_source_is_left_out_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unavailable(spec: object, data_dir: Path) -> None:
-        raise errors.SourceUnavailable("no squares here", "draw some")
-
     generator = load_generator("toy-large")
+    alternative = dataclasses.replace(generator.defaults, seed=9)
+    instead = f"or use another source: `hsal-bench generate toy-large --seed 9 --out {tmp_path}`"
+
+    def unavailable(spec: object, data_dir: Path) -> None:
+        raise errors.SourceUnavailable("no squares here", alternative)
+
     monkeypatch.setattr(generator, "recipe", unavailable)
     result = call(cli_data.generate, "--out", tmp_path, *SMALL)
     assert result.exit_code == 0
-    assert "toy-large is skipped: no squares here, or draw some" in result.stderr
+    assert f"toy-large is skipped: no squares here, {instead}" in result.stderr
     assert (tmp_path / "toy-x.h5").exists()
     assert refusal(call(cli_data.generate, "toy-large", "--out", tmp_path, *SMALL)) == (
-        "no squares here, or draw some"
+        f"no squares here, {instead}"
     )
     monkeypatch.setattr(load_generator("toy"), "recipe", unavailable)
     alone = call(cli_data.generate, "--out", tmp_path / "new", *SMALL)
-    assert refusal(alone) == "no squares here, or draw some"
+    assert refusal(alone).startswith("no squares here, or use another source: `hsal-bench gen")
 
 
 def test_help_has_the_options_of_the_named_data_set_with_defaults() -> None:

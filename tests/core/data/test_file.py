@@ -34,7 +34,7 @@ def test_header_layout_and_whole_arrays(toy_file: Path) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
-    assert refusal(path) == f"no dataset file {path}: build it with `hsal-bench generate`"
+    assert refusal(path) == f"no dataset file {path}: name an existing file"
 
 
 def test_a_truncated_file(toy_file: Path) -> None:

@@ -189,7 +189,7 @@ def test_what_needs_a_source_that_is_not_to_be_had_is_skipped(
     toy_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def recipe(spec: object, data_dir: Path) -> None:
-        raise SourceUnavailable(f"no glyphs in {data_dir}: name their folder", "draw some")
+        raise SourceUnavailable(f"no glyphs in {data_dir}: name their folder")
 
     monkeypatch.setattr(load_generator("toy"), "recipe", recipe, raising=False)
     *others, recipe_check, made_again = verify(toy_file, remake=1, data_dir=Path("nowhere"))
@@ -272,7 +272,7 @@ def test_content_that_is_about_to_be_used_is_whole(toy_file: Path) -> None:
     put(toy_file, "test", "counts", (3, 0), 9)
     with open_data(toy_file) as data, pytest.raises(UsageError) as caught:
         require_intact(data)
-    assert "; generate it again with `hsal-bench generate --force`" in str(caught.value)
+    assert "; generate it again with `hsal-bench generate toy --out" in str(caught.value)
 
 
 def test_the_choice_of_remade_examples_follows_the_seed(toy_file: Path) -> None:

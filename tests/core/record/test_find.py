@@ -38,7 +38,8 @@ def test_a_record_that_is_named_twice_is_read_once(ok, tmp_path):
 def test_no_record_at_all_is_an_error_where_one_is_needed(tmp_path):
     assert find_records([tmp_path]) == {}
     with pytest.raises(
-        UsageError, match=f"no record in {tmp_path}: create one with `hsal-bench run`"
+        UsageError,
+        match=f"no record in {tmp_path}: create one with `hsal-bench run --model hsal-rl --out ",
     ):
         read_records([tmp_path])
 
@@ -47,7 +48,7 @@ def test_unfinished_runs_are_reported(ok, tmp_path, capsys):
     stopped = tmp_path / "a" / "seed-0"
     stopped.mkdir(parents=True)
     (stopped / "checkpoint.pt").touch()
-    unfinished = "unfinished; repeat the same `hsal-bench run` command to resume"
+    unfinished = "unfinished; repeat the command that started it to resume"
     with pytest.raises(UsageError) as refused:
         read_records([tmp_path])
     assert str(refused.value) == f"no record in {tmp_path}: {stopped}: {unfinished}"

@@ -16,8 +16,9 @@ from hsal_bench.generators.glyphs import idx
 from hsal_bench.generators.glyphs.download import read_or_download
 from hsal_bench.generators.glyphs.load import load_glyphs
 from hsal_bench.generators.glyphs.sources import PublishedFile
-from hsal_bench.generators.scenes.generator import mnist_multiset
+from hsal_bench.generators.scenes.generator import mnist_multiset, mnist_single
 from hsal_bench.generators.scenes.spec import SceneSpec
+from hsal_bench.options import as_config
 
 N = 60
 LABELS = np.arange(N) % 10
@@ -130,3 +131,33 @@ def test_wrong_names_of_classes_are_refused(folder: Path, names: str, message: s
 def test_published_classes_keep_their_names() -> None:
     with pytest.raises(UsageError, match="the classes of source=kmnist have names: drop"):
         SceneSpec(source="kmnist", class_names="a,b")
+
+
+def test_own_files_have_the_name_that_the_user_gives(folder: Path) -> None:
+    files = f"{folder}/images,{folder}/labels"
+    spec = dataclasses.replace(mnist_multiset.defaults, source=files, name="kanji")
+    assert mnist_multiset.data_set_name(spec) == "kanji-multiset"
+    single, companion = mnist_multiset.companion(spec) or ("", None)
+    assert (single, mnist_single.data_set_name(companion)) == ("mnist-single", "kanji-single")
+    assert mnist_multiset.spec_of("kanji-multiset-5to8") is None
+    more = mnist_multiset.spec_of("kanji-multiset-5to8", spec)
+    assert more is not None
+    assert (more.source, more.name, more.min_objects) == (files, "kanji", 5)
+    assert "kanji-multiset-5to8" in mnist_multiset.family(spec)
+    assert "name" not in as_config(mnist_multiset.defaults)
+    small = dataclasses.replace(spec, train=12, valid=6, test=6)
+    assert mnist_multiset.recipe(small, folder).header.name == "kanji-multiset"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "problem"),
+    [
+        ("mnist", "kanji", "name=kanji names own IDX files, but source=mnist has a name"),
+        ("a,b", "kmnist", "name='kmnist': use letters"),
+        ("a,b", "idx", "name='idx': use letters"),
+        ("a,b", "../x", r"name='\.\./x': use letters"),
+    ],
+)
+def test_names_that_own_files_cannot_have(source: str, name: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        SceneSpec(source=source, name=name)

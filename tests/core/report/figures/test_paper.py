@@ -212,8 +212,8 @@ def test_what_is_missing_is_reported_and_the_others_are_made(of_toy, figures_com
     code, out, err = figures_command("--format", "pdf")
     assert (code, out) == (0, ["figures/figure-5.pdf", "figures/figure-6.pdf"])
     told = (
-        "cannot be drawn: runs/seed-0/best.pt, the trained state, is missing: name the folder that "
-        "`hsal-bench run` left it in, or train again with --restart"
+        "cannot be drawn: runs/seed-0/best.pt, the trained state, is missing: name the folder "
+        "where the run left it, or train it again: `hsal-bench run --model hsal-rl --restart`"
     )
     assert err == [f"figure-{number} {told}" for number in (2, 3, 4, 12)]
     assert figures_command("--only", "2,6", "--format", "pdf")[0] == 1
@@ -275,8 +275,12 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
         (("--only", ""), "error: --only is empty: choose from 2, 3, 4, 5, 6, 12"),
         (("--format", ","), "error: --format is empty: choose from pdf, png"),
         (("--format", "svg"), "error: --format svg: 'svg' is not one of pdf, png"),
-        (("nowhere",), "error: no folder or record nowhere: create a record with `hsal-bench run`"),
-        ((), "error: no record in runs: create one with `hsal-bench run`"),
+        (
+            ("nowhere",),
+            "error: no folder or record nowhere: create one with "
+            "`hsal-bench run --model hsal-rl --out nowhere`",
+        ),
+        ((), "error: no record in runs: create one with `hsal-bench run --model hsal-rl`"),
     ],
 )
 def test_wrong_use_is_reported(figures_command, tmp_path, arguments, told):
@@ -309,7 +313,9 @@ def test_states_and_data_that_do_not_fit_are_reported(
     best = of_toy().with_name("best.pt")
     states.write(best, {"update": 10, "score": 0.4, "method": {"weights": 1}})
     (err,) = figures_command("--only", "2")[2]
-    assert "best.pt does not fit the current looker ('learnt'): train again" in err
+    assert (
+        "best.pt does not fit the current looker ('learnt'): train it again: `hsal-bench run" in err
+    )
     states.write(best, {"network": 1})
     (err,) = figures_command("--only", "2")[2]
     assert "best.pt is not a state of a run: delete the folder" in err
@@ -320,7 +326,7 @@ def test_states_and_data_that_do_not_fit_are_reported(
     assert "name the folder of that dataset with --datasets" in err
     toy_file.unlink()
     (err,) = figures_command("--only", "2")[2]
-    assert "no dataset file toy-x.h5: build it with `hsal-bench generate`" in err
+    assert "no dataset file toy-x.h5: name an existing file" in err
 
 
 def test_a_method_that_fails_is_reported_and_the_others_are_made(of_toy, figures_command):
