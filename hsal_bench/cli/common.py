@@ -170,7 +170,7 @@ def as_text(sheets: list[TextTable], form: str) -> str:
 
     buffer, width = io.StringIO(), _width()
     console = Console(file=buffer, highlight=False, width=width, force_terminal=True)
-    console.print(terminal(sheets, width))
+    console.print(terminal(sheets, width), crop=False)
     return buffer.getvalue()
 
 

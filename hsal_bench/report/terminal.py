@@ -12,6 +12,7 @@ from hsal_bench.text import wrapped
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
 _LEAST = 14
 """Minimum width in letters of a line of a long name."""
@@ -38,7 +39,7 @@ def terminal(tables: Iterable[TextTable], width: int) -> Group:
 
     In a table that is too wide, deviations and chance levels go below their numbers, and names
     wrap; then the headline of `hsal-bench table` fits into 80 columns. Columns that still do not
-    fit follow below, with the names repeated.
+    fit follow below, with the names repeated. Print it with `crop=False`.
     """
     from rich.console import Group
     from rich.text import Text
@@ -48,8 +49,16 @@ def terminal(tables: Iterable[TextTable], width: int) -> Group:
         parts += [Text()] * (number > 0) + [Text(table.title, style="italic")]
         for block, columns in enumerate(_laid_out(_columns(table), width)):
             parts += [Text()] * (block > 0) + [_rich_table(columns)]
-        parts += map(Text, table.notes)
+        parts += map(_note, table.notes)
     return Group(*parts)
+
+
+def _note(text: str) -> Text:
+    """Return a note; one with a command is a single line, so that it can be copied as it is."""
+    from rich.text import Text
+
+    has_command = "`hsal-bench " in text
+    return Text(text, no_wrap=has_command, overflow="ignore" if has_command else None)
 
 
 def _columns(table: TextTable) -> list[Column]:

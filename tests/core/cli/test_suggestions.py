@@ -20,7 +20,7 @@ from hsal_bench.record.record import write_record
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("hsal_bench", "generators", "baselines", "leaderboard")
 SMALL = ("--train", "24", "--valid", "12", "--test", "12")
-COMMAND = re.compile(r"`(hsal-bench [^`]+)`")
+COMMAND = re.compile(r"`(hsal-bench [^`\n]+)`")
 
 
 def _docstrings(tree):
@@ -196,14 +196,15 @@ def test_a_run_is_trained_again_by_its_own_command(ok):
     _parse(again)
 
 
-def test_compare_names_the_table_of_all_seeds(call, ok, tmp_path):
+def test_compare_names_the_table_of_all_seeds(call, ok, tmp_path, monkeypatch):
     for name in "ab":
         for seed in (0, 1):
             exact_match = {"a": 0.5, "b": 0.75}[name]
             path = tmp_path / "my runs" / "d" / name / "quick" / f"seed-{seed}" / "record.json"
             write_record(ok(name, seed, exact_match), path)
     runs = [f"my runs/d/{name}/quick/seed-0" for name in "ab"]
-    (command,) = COMMAND.findall(json.loads(call("compare", *runs, "--json")[1])["verdict"])
+    monkeypatch.setenv("COLUMNS", "60")
+    (command,) = COMMAND.findall(call("compare", *runs)[1])
     words = shlex.split(command)[1:]
     assert words == ["table", "my runs/d/a/quick", "my runs/d/b/quick"]
     assert call(*words)[0] == 0
