@@ -13,8 +13,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 __all__ = (
+    "Callback",
     "Dataset",
     "Evaluator",
+    "TensorBoard",
+    "WandB",
     "collate",
     "compare",
     "figures",
@@ -26,9 +29,10 @@ __all__ = (
 )
 
 _MODULES = {
-    "datasets": ("Dataset", "collate", "load"),
-    "results": ("compare", "figures", "records", "run", "table"),
-    "scoring": ("Evaluator", "score"),
+    "api.datasets": ("Dataset", "collate", "load"),
+    "api.results": ("compare", "figures", "records", "run", "table"),
+    "api.scoring": ("Evaluator", "score"),
+    "runs.callbacks": ("Callback", "TensorBoard", "WandB"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -37,7 +41,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use: importing torch takes seconds."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"hsal_bench.api.{_MODULE_OF[name]}"), name)
+    value = getattr(importlib.import_module(f"hsal_bench.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

@@ -8,5 +8,8 @@ from hsal_bench.api.results import run as run
 from hsal_bench.api.results import table as table
 from hsal_bench.api.scoring import Evaluator as Evaluator
 from hsal_bench.api.scoring import score as score
+from hsal_bench.runs.callbacks import Callback as Callback
+from hsal_bench.runs.callbacks import TensorBoard as TensorBoard
+from hsal_bench.runs.callbacks import WandB as WandB
 
 __version__: str

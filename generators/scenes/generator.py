@@ -115,7 +115,9 @@ class SceneGenerator:
         Raises:
             UsageError: `like` contradicts the name.
         """
-        sources = [(source, None) for source in (*SOURCES, _OWN_FILES)]
+        sources: list[tuple[str, str | None]] = [
+            (source, None) for source in (*SOURCES, _OWN_FILES)
+        ]
         sources += [(like.source, like.name)] if like and like.name else []
         for (source, own_name), spec in product(sources, self._named()):
             named = dataclasses.replace(spec, source=source, name=own_name)

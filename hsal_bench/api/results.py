@@ -14,6 +14,7 @@ from hsal_bench.record.find import read_records
 from hsal_bench.record.record import Record
 from hsal_bench.runs import request as requests
 from hsal_bench.runs import run as work
+from hsal_bench.runs.callbacks import Callback
 from hsal_bench.runs.request import Request
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ def run(
     dataset: str | PathLike[str] = "mnist-multiset",
     seeds: Iterable[int] = (0,),
     settings: Mapping[str, Any] | None = None,
+    callbacks: Iterable[Callback] = (),
     **choices: Any,
 ) -> list[Record]:
     """Train and evaluate methods, as `hsal-bench run` does; return one record per run.
 
     models: names, "path/to/file.py:ClassName", or classes, also those of a notebook; one or
     several. dataset: a name or a file. settings: values of config fields, by "KEY" for all methods
-    or "METHOD:KEY" for one. choices: the other options of `hsal-bench run`, such as preset="quick",
+    or "METHOD:KEY" for one. callbacks: follow the runs, such as `TensorBoard()`, `WandB()`, or your
+    own `Callback`. choices: the other options of `hsal-bench run`, such as preset="quick",
     device="cpu", updates=400, eval_on=["mnist-set"], out="runs", datasets="data", tag="v2",
     restart=True, or restart="MyMethod" to restart only its runs.
 
@@ -59,6 +62,7 @@ def run(
         dataset=str(dataset),
         seeds=tuple(seeds),
         settings={key: options.as_text(value) for key, value in (settings or {}).items()},
+        callbacks=_callbacks(callbacks),
         command=_call(chosen, dataset, choices),
         **given,
     )
@@ -165,6 +169,14 @@ def _row(record: Record, path: Path) -> dict[str, Any]:
         **{f"config.{name}": value for name, value in record.config.items()},
         "path": str(path),
     }
+
+
+def _callbacks(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
+    given = tuple(callbacks)
+    for callback in given:
+        if not isinstance(callback, Callback):
+            raise UsageError(f"callbacks: {callback!r} is no object of a class from hb.Callback")
+    return given
 
 
 def _choice(name: str, value: Any) -> Any:

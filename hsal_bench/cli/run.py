@@ -128,6 +128,14 @@ _OPTIONS = (
         help="CPU threads; 1 is fastest on a busy machine.  [default: one per core]",
     ),
     click.option(
+        "--log",
+        "loggers",
+        multiple=True,
+        metavar="tensorboard|wandb",
+        help="Also log the training curves there: to the folder of each run, or to Weights & "
+        "Biases (offline without a login). Needs the package of that name.",
+    ),
+    click.option(
         "--tag",
         metavar="[METHOD:]TEXT",
         help="Name a variant of a method, to keep its runs next to those of an earlier version. "
@@ -156,13 +164,16 @@ def _request(
     settings: tuple[str, ...],
     eval_on: str | None,
     restart: str | None,
+    loggers: tuple[str, ...],
     **options: Any,
 ) -> Request:
     """Return the request of the options, checked without importing a method."""
-    from hsal_bench.options import assignments
+    from hsal_bench.options import assignments, split_list
+    from hsal_bench.runs import callbacks
     from hsal_bench.runs import request as requests
 
     request = requests.Request(
+        callbacks=callbacks.loggers(name for text in loggers for name in split_list(text)),
         models=requests.models(models),
         eval_on=requests.data_sets(eval_on),
         seeds=requests.seeds(seeds),

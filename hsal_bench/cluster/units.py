@@ -14,10 +14,11 @@ from hsal_bench.errors import UsageError
 from hsal_bench.record.record import Record
 from hsal_bench.runs import requested
 from hsal_bench.runs import run as work
+from hsal_bench.runs.callbacks import LOGGERS
 from hsal_bench.runs.methods import MethodRun, method_runs
 from hsal_bench.runs.request import Request
 
-_OPTIONS = {"models": "model", "settings": "set"}
+_OPTIONS = {"models": "model", "settings": "set", "callbacks": "log"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def command(request: Request, name: str = "run") -> str:
     words = ["hsal-bench", name]
     for field in dataclasses.fields(request):
         value = getattr(request, field.name)
+        if field.name == "callbacks":
+            value = tuple(name for name, kind in LOGGERS.items() if kind in map(type, value))
         if value != field.default and field.name not in ("command", "seeds"):
             option = "--" + _OPTIONS.get(field.name, field.name).replace("_", "-")
             for text in _texts(value):

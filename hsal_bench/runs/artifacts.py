@@ -34,7 +34,7 @@ def report(records: Sequence[Record], out: Path, *, as_json: bool) -> None:
         click.echo(means.to_json(orient="records", indent=1))
     else:
         console = Console(highlight=False)
-        console.print(terminal(text_tables.metric_tables(means), console.width))
+        console.print(terminal(text_tables.metric_tables(means), console.width), crop=False)
     all_records = list(find_records([out]).values())
     names = list(dict.fromkeys(name for record in all_records for name in record.metrics))
     headline = text_tables.metric_tables(metric_table.metric_table(all_records))

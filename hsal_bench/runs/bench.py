@@ -21,6 +21,7 @@ from hsal_bench.record import environment
 from hsal_bench.record.predictions import write_predictions
 from hsal_bench.record.record import Record
 from hsal_bench.runs import artifacts, heartbeat, recording
+from hsal_bench.runs.callbacks import Followers
 from hsal_bench.runs.eval_on import FOLDER, method_for
 from hsal_bench.runs.heartbeat import Beat
 from hsal_bench.runs.inputs import Inputs
@@ -83,9 +84,11 @@ class Bench:
             with devices.enough_memory(work, remedy):
                 setup = self._setup(method_run, seed)
                 method = method_run.cls(inputs.task(sets["train"]), method_run.config, setup)
+                self.followers.started(log.record, log.folder, _update(log.folder))
                 log.trained(self._learn(method, sets, log, beat))
                 self._score(method, log, sets["test"], self.data)
         log.write()
+        self.followers.ended(log.record)
         say(f"{log.title} ({place}): {recording.outcome(log.record)}")
         self._require_working_device(log)
         return log.record
@@ -176,13 +179,16 @@ class Bench:
         if log.record.own_budget:
             return fitting.fit(method, sets, seed, log.folder, identity)
         budget = self.preset.train
-        with progress(log.title, budget.updates) as advance:
+        with progress(log.title, budget.updates, of_grid=True) as advance:
 
-            def report(update: int, status: str) -> None:
-                advance(update, status)
+            def report(update: int, status: str, validated: bool) -> None:
+                advance(update, status, validated)
                 beat(update, status)
 
-            return training.train(method, sets, budget, seed, log.folder, identity, report)
+            return training.train(
+                *(method, sets, budget, seed, log.folder, identity, report),
+                on_validation=lambda line: self.followers.validated(log.record, line),
+            )
 
     def _announce(self, log: RunLog) -> None:
         budget, stopped = self.preset.train, checkpoint.find(log.folder)
@@ -212,9 +218,19 @@ class Bench:
             devices.require_working(self.device, log.title)
 
     @cached_property
+    def followers(self) -> Followers:
+        """The callbacks of the request."""
+        return Followers(self.request.callbacks)
+
+    @cached_property
     def _recorder(self) -> Recorder:
         # The checkout as it is now: the imported code does not change during the runs.
         return Recorder(self.device, self.request.command, environment.git_state())
+
+
+def _update(folder: Path) -> int:
+    stopped = checkpoint.find(folder)
+    return stopped.update if stopped else 0
 
 
 def say(text: str) -> None:

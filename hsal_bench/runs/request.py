@@ -38,6 +38,7 @@ class Request:
     cache: folder of activations; None is `datasets`. activation_model: "published", a file or a
     folder; None fine-tunes one. settings: KEY or METHOD:KEY -> value. tag: [METHOD:]TEXT, the name
     of a variant. restart: whether to start over, or the methods that do, by name or label.
+    callbacks: as in `hsal_bench.runs.callbacks`.
     """
 
     models: tuple[Model, ...]
@@ -64,6 +65,7 @@ class Request:
     threads: int | None = None
     tag: str | None = None
     restart: bool | tuple[str, ...] = False
+    callbacks: tuple[Any, ...] = ()
     command: str = ""
 
 

@@ -19,6 +19,7 @@ from hsal_bench.data.schema import SPLITS
 from hsal_bench.data.verify import require_intact
 from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
+from hsal_bench.progress import Grid, grid
 from hsal_bench.record.find import CHECKPOINT
 from hsal_bench.record.record import Record, read_record
 from hsal_bench.runs import recording, requested
@@ -39,7 +40,7 @@ Run = tuple[MethodRun, int]
 
 
 @dataclass(frozen=True)
-class Grid:
+class Prepared:
     """The runs of a request, ready to start. others: the datasets of `--eval-on`."""
 
     bench: Bench
@@ -55,9 +56,11 @@ def run(request: Request) -> list[Record]:
     Raises:
         UsageError: something is missing or contradictory; before any work.
     """
-    with _opened(request) as grid:
-        requested.add(request.out, [grid.bench.folder(*run) for run in grid.runs])
-        return _run_all(grid)
+    with _opened(request) as prepared:
+        bench, runs = prepared.bench, prepared.runs
+        requested.add(request.out, [bench.folder(*run) for run in runs])
+        with grid(len(runs), bench.preset.train.updates) as whole:
+            return _run_all(prepared, whole)
 
 
 def prepare(request: Request) -> None:
@@ -66,11 +69,11 @@ def prepare(request: Request) -> None:
     Raises:
         UsageError: as `run`.
     """
-    with _opened(request) as grid:
-        for method, seed in grid.runs:
-            inputs, kind = grid.bench.inputs(method, seed), method.cls.inputs
+    with _opened(request) as prepared:
+        for method, seed in prepared.runs:
+            inputs, kind = prepared.bench.inputs(method, seed), method.cls.inputs
             inputs.splits(kind)
-            for other in grid.others:
+            for other in prepared.others:
                 inputs.test(kind, other)
 
 
@@ -80,10 +83,10 @@ def records_of_done(request: Request) -> dict[Path, Record]:
     if request.eval_on or not (named.exists() or Path(request.dataset).exists()):
         return {}  # the runs know whether their further evaluations are done
     done = {}
-    with _opened(request) as grid:
-        for method, seed in grid.runs:
-            folder = grid.bench.folder(method, seed)
-            record = _done(grid.bench, method, seed, folder / recording.RECORD)
+    with _opened(request) as prepared:
+        for method, seed in prepared.runs:
+            folder = prepared.bench.folder(method, seed)
+            record = _done(prepared.bench, method, seed, folder / recording.RECORD)
             if record and not method.restarts(request):
                 done[folder] = record
     return done
@@ -101,7 +104,7 @@ def _done(bench: Bench, method: MethodRun, seed: int, path: Path) -> Record | No
 
 
 @contextmanager
-def _opened(request: Request) -> Iterator[Grid]:
+def _opened(request: Request) -> Iterator[Prepared]:
     """Check a request, build its datasets and open them."""
     device = devices.resolve(request.device)
     if request.threads is not None:
@@ -124,16 +127,16 @@ def _opened(request: Request) -> Iterator[Grid]:
         _refuse_other_runs(bench, runs)
         require_intact(data)
         with open_datasets(request, data) as others:
-            yield Grid(bench, runs, others)
+            yield Prepared(bench, runs, others)
 
 
-def _run_all(grid: Grid) -> list[Record]:
+def _run_all(prepared: Prepared, whole: Grid) -> list[Record]:
     """Run all; a run with a damaged state does not keep the others from running.
 
     Raises:
         DamagedState: after all the others, naming the damaged states.
     """
-    bench, runs, others = grid.bench, grid.runs, grid.others
+    bench, runs, others = prepared.bench, prepared.runs, prepared.others
     records: list[Record] = []
     damaged: list[str] = []
     for number, (method, seed) in enumerate(runs, 1):
@@ -148,6 +151,7 @@ def _run_all(grid: Grid) -> list[Record]:
         except DamagedState as error:
             say(f"{method.label} seed {seed}: {error}")
             damaged.append(f"{method.label} seed {seed}: {error}")
+        whole.next()
     if damaged:
         raise DamagedState(
             damaged[0]

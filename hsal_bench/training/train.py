@@ -48,7 +48,8 @@ _FOLLOWED = (
     "pointing_hit",
 )
 
-Progress = Callable[[int, str], None]
+Progress = Callable[[int, str, bool], None]
+"""Called with the update, a status, and whether this update was validated."""
 
 
 class Diverged(HsalBenchError):  # noqa: N818 - it names the state of the run
@@ -64,12 +65,14 @@ def train(
     identity: Mapping[str, Any],
     progress: Progress | None = None,
     select_by: str = SELECT_BY,
+    on_validation: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Progression:
     """Train `method` on data["train"]; leave it in the state that scored best on data["valid"].
 
     `select_by` is the metric of that score, one of those in the curve. `identity` is everything
     that determines the result (config, data, seed, budget), as plain JSON values by name: a
-    checkpoint with a different identity is refused.
+    checkpoint with a different identity is refused. `on_validation` is called with each new line of
+    the curve, outside the clock.
 
     Raises:
         UsageError: the folder holds a checkpoint of another run.
@@ -83,15 +86,20 @@ def train(
     if run.update < budget.updates and run.devices[-1:] != [device.type]:
         run.devices.append(device.type)
     training = _Training(method, data, budget, folder, identity, select_by, run, sums)
-    report = progress or (lambda update, status: None)
+    report = progress or (lambda update, status, validated: None)
+    follow = on_validation or (lambda line: None)
     try:
-        training.evaluate_if_due()
+        if training.evaluate_if_due():
+            training.outside_the_clock(follow, run.curve[-1])
+        report(run.update, _status(run, select_by), False)
         batches = training_batches(data["train"], budget.batch_size, seed, run.update)
         for batch in islice(batches, budget.updates - run.update):
             training.update(batch)
-            training.evaluate_if_due()
+            validated = training.evaluate_if_due()
             training.save_if_due()
-            report(run.update, _status(run, select_by))
+            report(run.update, _status(run, select_by), validated)
+            if validated:
+                training.outside_the_clock(follow, run.curve[-1])
     except KeyboardInterrupt as stop:
         training.save_at_stop()
         raise stop
@@ -143,11 +151,15 @@ class _Training:
             self.run.update += 1
             self.whole = True
 
-    def evaluate_if_due(self) -> None:
-        """Evaluate at update 0, every `eval_every` updates and at the end, unless done already."""
+    def evaluate_if_due(self) -> bool:
+        """Evaluate at update 0, every `eval_every` updates and at the end; return whether it did.
+
+        Not if a resumed run did so already.
+        """
         update, budget = self.run.update, self.budget
         evaluated = self.run.curve[-1]["update"] if self.run.curve else None
-        if update != evaluated and (update % budget.eval_every == 0 or update == budget.updates):
+        due = update % budget.eval_every == 0 or update == budget.updates
+        if due and update != evaluated:
             started = time.perf_counter()
             try:
                 self._evaluate()
@@ -155,6 +167,17 @@ class _Training:
                 self.run.validating += time.perf_counter() - started
             if update:
                 self.save()
+        return due and update != evaluated
+
+    def outside_the_clock(
+        self, follow: Callable[[Mapping[str, float]], None], line: Mapping[str, float]
+    ) -> None:
+        """Call `follow` with a line of the curve; its time is not training time."""
+        before = time.perf_counter()
+        try:
+            follow(line)
+        finally:
+            self.started += time.perf_counter() - before
 
     def save_if_due(self) -> None:
         """Save a checkpoint every now and then."""

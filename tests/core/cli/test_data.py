@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import h5py
 import pytest
 from click.testing import CliRunner, Result
 
-from hsal_bench import errors, progress
+from hsal_bench import errors
 from hsal_bench.cli import data as cli_data
 from hsal_bench.data import generate as generation
 from hsal_bench.data.file import open_data
@@ -263,34 +262,6 @@ def test_preview_writes_a_sheet(toy_file: Path, tmp_path: Path) -> None:
 def test_preview_beyond_the_end(toy_file: Path, tmp_path: Path) -> None:
     result = call(cli_data.preview, toy_file, "-o", tmp_path / "sheet.png", "--start", 60)
     assert refusal(result) == f"--start 60: {toy_file} has 60 images in test"
-
-
-def test_progress_in_a_log_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 1.0, 2.0, 6.0, 8.0, 12.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    log = io.StringIO()
-    with progress.progress("toy", 1000, stream=log) as advance:
-        for done in (100, 200, 700, 800):
-            advance(done)
-        advance(1000, "loss 0.31")
-    assert (
-        log.getvalue()
-        == "toy: 700/1000 (70 %), 100.0/s\ntoy: 1000/1000 (100 %), 75.0/s loss 0.31\n"
-    )
-
-
-def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setenv("TERM", "xterm")
-    screen = Terminal()
-    with progress.progress("toy", 10, stream=screen) as advance:
-        advance(10, "loss 0.31")
-    assert "toy" in screen.getvalue()
-    assert "10/10" in screen.getvalue()
-    assert "loss 0.31" in screen.getvalue()
 
 
 @pytest.mark.parametrize("command", ["generate", "verify", "preview"])

@@ -86,7 +86,7 @@ class KilledError(Exception):
 
 
 def _kill_at(update: int):
-    def report(done: int, status: str) -> None:
+    def report(done: int, status: str, validated: bool) -> None:
         if done == update:
             raise KilledError
 
@@ -234,7 +234,7 @@ def test_a_stop_stays_a_stop_if_nothing_can_be_saved(
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    def stop(done, status):
+    def stop(done, status, validated):
         if done == 6:
             monkeypatch.setattr(checkpoint, "save", fail)
             os.kill(os.getpid(), signal.SIGINT)
