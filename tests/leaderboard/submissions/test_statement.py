@@ -84,7 +84,7 @@ def test_each_seed_has_a_file():
         ),
         (
             {"data_set": {"name": "m", "content_sha256": "AB"}},
-            "data_set.content_sha256 is not a SHA-256: copy the 64 digits that `hsal-bench card`",
+            "data_set.content_sha256 is not a SHA-256: copy the 64 digits on the dataset's card",
         ),
         (
             {"claimed": {"accuracy": 1}},
