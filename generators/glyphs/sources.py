@@ -54,7 +54,7 @@ DIGITS = tuple("0123456789")
 IDX_SOURCES = {
     "mnist": IdxSource(
         title="MNIST",
-        folders=("MNIST/raw", "mnist", "."),
+        folders=("MNIST/raw", "mnist", "mnist/MNIST/raw", "."),
         url="https://ossci-datasets.s3.amazonaws.com/mnist/",
         files=(
             PublishedFile("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
@@ -70,7 +70,7 @@ IDX_SOURCES = {
     # The next two have the same file names as MNIST: they need folders of their own.
     "fashion-mnist": IdxSource(
         title="Fashion-MNIST",
-        folders=("FashionMNIST/raw", "fashion-mnist"),
+        folders=("FashionMNIST/raw", "fashion-mnist", "fashion-mnist/FashionMNIST/raw"),
         url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         files=(
             PublishedFile("train-images-idx3-ubyte", packed_md5="8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
@@ -99,7 +99,7 @@ IDX_SOURCES = {
     ),
     "kmnist": IdxSource(
         title="Kuzushiji-MNIST",
-        folders=("KMNIST/raw", "kmnist"),
+        folders=("KMNIST/raw", "kmnist", "kmnist/KMNIST/raw"),
         url="http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         files=(
             PublishedFile("train-images-idx3-ubyte", packed_md5="bdb82020997e1d708af4cf47b453dcf7"),
