@@ -12,7 +12,7 @@ import click
 from hsal_bench.data.classes import WARNING, check_class_names
 from hsal_bench.data.schema import SPLITS, check_name
 from hsal_bench.errors import UsageError
-from hsal_bench.text import file_name, shown
+from hsal_bench.text import file_name, named, shown
 
 if TYPE_CHECKING:
     from hsal_bench.generators.own.pictures import Picture
@@ -21,6 +21,8 @@ _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _TOLERANCE = 1e-9
 _MOST_TEXT = 1000
 """Characters of a licence and a citation."""
+_MOST_CLASSES = 20
+"""Class names that are printed."""
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -151,7 +153,8 @@ def import_pictures(
         config={"import": form, "size": size, "grey": grey, "shares": shares},
         seed=seed,
     )
-    made = recipe(divided(pictures, _shares(shares), seed), facts)
+    splits = divided(pictures, _shares(shares), seed)
+    made = recipe(splits, facts)
     with progress(name, len(pictures)) as report:
         build_file(made, path, workers=1, progress=lambda done, total: report(done))
     layout = made.layout
@@ -163,6 +166,13 @@ def import_pictures(
     for note in made.header.notes:
         if note.startswith(WARNING):
             click.echo(note, err=True)
+    given = pictures[0].split is not None
+    click.echo(
+        f"splits: {'given' if given else f'drawn at random, --shares {shares} --seed {seed}'}"
+    )
+    click.echo(f"classes: {named([shown(name) for name in names], _MOST_CLASSES)}")
+    if not any(picture.boxes for picture in pictures):
+        click.echo("no boxes: each object gets the box of the whole image")
 
 
 def _pictures(form: str, sources: Sequence[Path], images: Path | None) -> list[Picture]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ def read_coco(path: Path, images: Path) -> list[Picture]:
     Boxes are x, y, width, height there.
 
     Raises:
-        UsageError: it is not such a file.
+        UsageError: it is not such a file, or a picture is missing.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -38,7 +39,7 @@ def read_coco(path: Path, images: Path) -> list[Picture]:
                 objects[note["image_id"]].append((names[note["category_id"]], box))
         return [
             Picture(
-                images / picture["file_name"],
+                _file(images, picture["file_name"], str(path)),
                 tuple(label for label, _ in objects[picture["id"]]),
                 tuple(box for _, box in objects[picture["id"]]),
             )
@@ -58,7 +59,7 @@ def read_csv(path: Path, images: Path) -> list[Picture]:
     or test.
 
     Raises:
-        UsageError: a column is missing, or a line is invalid.
+        UsageError: a column or a picture is missing, or a line is invalid.
     """
     with _text_of(path), path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
@@ -74,15 +75,18 @@ def read_csv(path: Path, images: Path) -> list[Picture]:
         for row in reader:
             rows[row["image"]].append((reader.line_num, row))
     read = _picture_line if several else _object_lines
-    return [read(path, images / name, lines) for name, lines in rows.items()]
+    return [
+        read(path, _file(images, name, f"{path} line {lines[0][0]}"), lines)
+        for name, lines in rows.items()
+    ]
 
 
 def read_folder(path: Path, _: Path) -> list[Picture]:
     """Return the pictures of a folder: next to NAME.png, NAME.txt has one line per object.
 
-    A line is a label, or a label and x0 y0 x1 y1 in pixels. A picture without objects has an empty
-    file. Sub-folders train, valid and test are the splits; else all pictures below the folder are
-    one collection.
+    A line is a label, or a label and x0 y0 x1 y1 in pixels. A label of several words has no number
+    among them. A picture without objects has an empty file. Sub-folders train, valid and test are
+    the splits; else all pictures below the folder are one collection.
 
     Raises:
         UsageError: the folder has no pictures, a picture has no .txt, or a line is invalid.
@@ -106,6 +110,13 @@ def _text_of(path: Path) -> Iterator[None]:
         yield
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} is not a text file in UTF-8 ({error}): convert it") from error
+
+
+def _file(images: Path, name: str, where: str) -> Path:
+    file = images / name
+    if not file.is_file():
+        raise UsageError(f"{where}: no picture {file}; name the folder of the pictures by --images")
+    return file
 
 
 def _picture_line(path: Path, image: Path, lines: list[tuple[int, Mapping[str, str]]]) -> Picture:
@@ -143,11 +154,17 @@ def _corners(row: Mapping[str, str], where: str) -> Box | None:
 
 
 def _box(texts: list[str], where: str) -> Box:
-    try:
-        x0, y0, x1, y1 = map(float, texts)
-    except ValueError:
-        raise UsageError(f"{where}: a box is x0 y0 x1 y1 in pixels, not {texts}") from None
+    if not all(map(_is_number, texts)):
+        raise UsageError(f"{where}: a box is x0 y0 x1 y1 in pixels, not {texts}")
+    x0, y0, x1, y1 = map(float, texts)
     return x0, y0, x1, y1
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _all_or_none(boxes: tuple[Box | None, ...], where: str) -> tuple[Box, ...]:
@@ -171,13 +188,27 @@ def _with_objects(file: Path) -> Picture:
             f"label file {text} is missing: one label per line, or an empty file for no objects"
         )
     labels, boxes = [], []
-    for number, line in enumerate(_lines(text), 1):
-        words = line.split()
-        labels.append(words[0] if len(words) == 5 else line)
-        boxes.append(_box(words[1:], f"{text} line {number}") if len(words) == 5 else None)
+    for number, line in enumerate(text.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            label, box = _object(line, f"{text} line {number}")
+            labels.append(label)
+            boxes.append(box)
     return Picture(file, tuple(labels), _all_or_none(tuple(boxes), str(text)))
 
 
 def _lines(text: Path) -> Iterator[str]:
     with _text_of(text):
         return filter(None, map(str.strip, text.read_text(encoding="utf-8").splitlines()))
+
+
+def _object(line: str, where: str) -> tuple[str, Box | None]:
+    """Return the label and the box of a line. A number in a label of several words is a mistake."""
+    words = line.split()
+    corners = words[-4:] if len(words) > 4 and all(map(_is_number, words[-4:])) else []
+    label = words[: len(words) - len(corners)]
+    if len(label) > 1 and any(map(_is_number, label)):
+        raise UsageError(
+            f'{where}: "{shown(line.strip(), 40)}" is neither LABEL nor LABEL x0 y0 x1 y1 '
+            "(a label of several words has no number among them)"
+        )
+    return " ".join(label), _box(corners, where) if corners else None

@@ -146,7 +146,13 @@ def test_the_splits_depend_on_the_seed_alone():
     ("change", "message"),
     [
         (lambda f: (f / "03.txt").unlink(), "03.txt is missing: one label per line, or an empty"),
-        (lambda f: (f / "03.txt").write_text("cat 1 2 3 x"), "03.txt line 1: a box is x0 y0 x1 y1"),
+        (
+            lambda f: (f / "03.txt").write_text("cat 1 2 3 x"),
+            "03.txt line 1: .*is neither LABEL nor",
+        ),
+        (lambda f: (f / "03.txt").write_text("\ncat 1 2"), '03.txt line 2: "cat 1 2" is neither'),
+        (lambda f: (f / "03.txt").write_text("cat 1 2 3 4 5"), "x0 y0 x1 y1"),
+        (lambda f: (f / "03.txt").write_text("cat 1 2 3 nan"), "x0 y0 x1 y1"),
         (lambda f: (f / "03.txt").write_text("cat\ndog 1 2 3 4"), "others have none"),
         (lambda f: (f / "03.png").write_bytes(b"no"), "03.png cannot be opened"),
         (lambda f: (f / "03.txt").write_bytes(b"\xff\xfe"), "03.txt is not a text file in UTF-8"),
@@ -224,6 +230,38 @@ def test_a_source_of_another_kind_is_refused(pictures):
     ):
         with pytest.raises(UsageError, match=message):
             run(form, pictures / source, pictures / "out")
+
+
+def test_labels_can_have_several_words(pictures):
+    for text in (pictures / "pictures").glob("*.txt"):
+        text.write_text(text.read_text().replace("cat", "wild cat"))
+    with h5py.File(run("folder", pictures / "pictures", pictures / "out")) as file:
+        assert json.loads(file.attrs["class_names"]) == ["dog", "wild cat"]
+        assert not (file["train"]["boxes"][()] == [0, 0, 20, 10]).all(-1).any()
+
+
+def test_splits_classes_and_missing_boxes_are_reported(pictures):
+    def printed(form, source, *options):
+        arguments = [form, source, *options, "--name", "pets", "--out", pictures, "--force"]
+        return CliRunner().invoke(import_pictures, list(map(str, arguments))).output
+
+    text = printed("folder", pictures / "pictures")
+    assert "splits: drawn at random, --shares 0.8,0.1,0.1 --seed 0\nclasses: cat and dog\n" in text
+    assert "no boxes" not in text
+    (pictures / "labels.csv").write_text(
+        "image,labels,split\n00.png,a,train\n01.png,b,valid\n02.png,c,test\n"
+    )
+    text = printed("csv", pictures / "labels.csv", "--images", pictures / "pictures")
+    assert "splits: given\nclasses: a, b and c\nno boxes: " in text
+
+
+@pytest.mark.parametrize("header", ["image,label", "image,labels"])
+def test_a_missing_picture_is_named_with_its_line(pictures, header):
+    path = pictures / "labels.csv"
+    path.write_text(f"{header}\n00.png,cat\np00.png,dog\n")
+    message = r"labels.csv line 3: no picture .*p00.png; name the folder .* by --images"
+    with pytest.raises(UsageError, match=message):
+        run("csv", path, pictures / "out", "--images", pictures / "pictures")
 
 
 def test_an_existing_file_is_kept(pictures):
