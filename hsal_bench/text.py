@@ -33,6 +33,11 @@ def file_name(name: str) -> str:
     return "".join(c if c.isprintable() and c != "\\" else "_" for c in name)
 
 
+def file_size(size: int) -> str:
+    """Return a size in bytes as "12.3 MB", or as "4.5 kB" below one megabyte."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+
+
 def one_line(text: str) -> str:
     """Return the text as `shown`, on one line: each run of white space becomes one space."""
     return shown(" ".join(text.split()))

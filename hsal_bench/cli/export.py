@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from hsal_bench.errors import UsageError
+from hsal_bench.text import file_size
+
 FORMATS = ("parquet", "webdataset", "hf")
 
 
@@ -18,7 +21,8 @@ FORMATS = ("parquet", "webdataset", "hf")
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the copy.  [default: NAME-FORMAT next to FILE]",
 )
-def export(form: str, file: Path, out: Path | None) -> None:
+@click.option("--force", is_flag=True, help="Write into a folder that has files already.")
+def export(form: str, file: Path, out: Path | None, force: bool) -> None:
     """Copy a dataset file into another format.
 
     parquet: one file per split, with encoded images and Croissant metadata. webdataset: tar files
@@ -36,10 +40,15 @@ def export(form: str, file: Path, out: Path | None) -> None:
         "hf": hub.write_hub,
     }[form]
     folder = out or file.with_name(f"{file.stem}-{form}")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(
+            f"{folder} has files already: use --force to write into it and replace files of the "
+            "same name, or another folder with -o"
+        )
     with open_data(file) as data:
         require_intact(data)
         total = sum(data.layout.sizes.values())
         with progress(f"exporting {data.header.name}", total) as report:
             files = write(data, folder, report)
     size = sum(path.stat().st_size for path in files)
-    click.echo(f"{folder}: {len(files)} files, {size / 1e6:,.1f} MB, {total:,} images")
+    click.echo(f"{folder}: {len(files)} files, {file_size(size)}, {total:,} images")

@@ -21,7 +21,7 @@ _KINDS = {".pdf": "PDF", ".png": "PNG", ".txt": TEXT}
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[RUNS]...", type=click.Path(path_type=Path))
 @click.option(
-    "--out", default="figures", show_default=True, type=FOLDER, help="Folder for the figures."
+    "-o", "--out", default="figures", show_default=True, type=FOLDER, help="Folder for the figures."
 )
 @click.option(
     "--only", metavar="2,3,4,5,6,12", help="Numbers of the figures to draw.  [default: all]"

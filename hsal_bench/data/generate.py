@@ -24,6 +24,7 @@ from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
 from hsal_bench.options import as_config, as_text, difference, field_types, replace
 from hsal_bench.progress import progress
+from hsal_bench.text import file_size
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> tuple
         header, leak = data.header, leaks.warning(data)
     line = (
         f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
-        f"{job.path.stat().st_size / 1e6:.1f} MB, content {header.content_sha256}"
+        f"{file_size(job.path.stat().st_size)}, content {header.content_sha256}"
     )
     warnings = [note for note in header.notes if note.startswith(WARNING)]
     notes = [note for note in header.notes if note not in warnings]

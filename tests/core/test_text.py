@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsal_bench.text import file_name, named, one_line, shown, wrapped
+from hsal_bench.text import file_name, file_size, named, one_line, shown, wrapped
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,11 @@ from hsal_bench.text import file_name, named, one_line, shown, wrapped
 )
 def test_what_does_not_print_is_escaped(text, told):
     assert shown(text) == told
+
+
+def test_a_small_file_is_not_zero_megabytes():
+    sizes = [0, 940, 999_949, 1_000_000, 2_345_600_000]
+    assert list(map(file_size, sizes)) == ["0.0 kB", "0.9 kB", "999.9 kB", "1.0 MB", "2,345.6 MB"]
 
 
 def test_what_is_long_is_cut():

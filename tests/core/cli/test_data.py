@@ -37,7 +37,7 @@ def test_generate_makes_a_file_and_says_what_it_made(tmp_path: Path) -> None:
         content = data.header.content_sha256
     assert result.exit_code == 0
     assert result.output.startswith(f"{path}: 39 images in ")
-    assert result.output.endswith(f" MB, content {content}\n")
+    assert result.output.endswith(f" kB, content {content}\n")
     assert "images/s)" in result.output
 
 

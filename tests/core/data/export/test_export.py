@@ -107,3 +107,16 @@ def test_colours_survive(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (3, 5, 7), np.uint8)
     decoded = np.asarray(Image.open(io.BytesIO(encoded(image))))
     assert np.array_equal(decoded.transpose(2, 0, 1), image)
+
+
+def test_a_folder_with_files_is_kept_unless_forced(toy_file, tmp_path):
+    other = tmp_path / "notes" / "test-000000.tar"
+    other.parent.mkdir()
+    other.write_text("mine")
+    command = ["webdataset", str(toy_file), "-o", str(other.parent)]
+    result = CliRunner().invoke(export, command)
+    assert "has files already: use --force" in str(result.exception)
+    assert [path.name for path in other.parent.iterdir()] == ["test-000000.tar"]
+    assert other.read_text() == "mine"
+    assert CliRunner().invoke(export, [*command, "--force"]).exit_code == 0
+    assert len(list(other.parent.iterdir())) == 3

@@ -128,7 +128,7 @@ def test_vectors_and_pixels_unless_told(of_toy, figures_command, tmp_path):
 
 def test_one_figure_in_one_format_elsewhere(of_toy, figures_command, tmp_path):
     path = of_toy()
-    code, out, _ = figures_command(str(path), "--only", "6", "--format", "png", "--out", "there")
+    code, out, _ = figures_command(str(path), "--only", "6", "--format", "png", "-o", "there")
     assert (code, out) == (0, ["there/figure-6.png"])
     assert {path.name for path in (tmp_path / "there").iterdir()} == {
         "figure-6.png",
