@@ -12,14 +12,14 @@ from pathlib import Path
 from hsal_bench.data import fingerprints, leaks
 from hsal_bench.data import names as dataset_names
 from hsal_bench.data.cards import provenance as provenances
-from hsal_bench.data.cards.composition import compositions
+from hsal_bench.data.cards.composition import compositions, without_boxes
 from hsal_bench.data.cards.provenance import Provenance
 from hsal_bench.data.cards.sections import findings, tables
 from hsal_bench.data.file import DataFile
 from hsal_bench.data.generator import About, load_generator
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
-from hsal_bench.text import bullets, document, numbered, section, table
+from hsal_bench.text import bullets, document, file_size, numbered, section, table
 
 USE = (
     "Training and comparing methods that predict a multiset of labels from an image (how often "
@@ -48,7 +48,7 @@ def card(data: DataFile) -> str:
     return document(
         f"# {header.name}",
         description(data, provenance.about),
-        _facts(data, provenance.about),
+        _facts(data, provenance.about, boxes=not without_boxes(measured.values())),
         section("What it is for", USE),
         _creation(provenance, header.notes),
         *tables(measured, header.class_names, leaks.statement(data)),
@@ -102,18 +102,19 @@ def description(data: DataFile, about: About | None) -> str:
     return f"{text} {about.summary}" if about else text
 
 
-def _facts(data: DataFile, about: About | None) -> str:
+def _facts(data: DataFile, about: About | None, *, boxes: bool) -> str:
     header, layout = data.header, data.layout
     channels, height, width = layout.image_shape
+    known = "its class and box" if boxes else "its class; no boxes (each is the whole image)"
     rows = [
         ("Images", f"{height} x {width} pixels, {_COLOURS.get(channels, f'{channels} channels')}"),
         ("Classes", f"{header.num_classes}: {', '.join(header.class_names)}"),
-        ("Objects", f"at most {layout.max_objects} per image, each with its class and box"),
+        ("Objects", f"at most {layout.max_objects} per image, each with {known}"),
         ("Source", f"{header.source}, content SHA-256 `{header.source_sha256}`"),
         ("Licence", header.license),
         ("Personal data", about.personal if about else "unknown"),
         ("Version", f"{header.version}, generator version {header.generator_version}"),
-        ("File", f"`{data.path.name}`, HDF5, {data.path.stat().st_size / 1e6:.1f} MB"),
+        ("File", f"`{data.path.name}`, HDF5, {file_size(data.path.stat().st_size)}"),
         ("Content SHA-256", f"`{header.content_sha256}`"),
     ]
     return _texts(("", ""), rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,12 @@ def compositions(data: DataFile) -> dict[str, Composition]:
         UsageError: an array cannot be decoded.
     """
     return {split: _composition(data, split) for split in SPLITS}
+
+
+def without_boxes(splits: Iterable[Composition]) -> bool:
+    """Return whether every object has the box of the whole image: its place is unknown."""
+    smallest = [split.sizes[2, 0] for split in splits if split.classes.any()]
+    return bool(smallest) and min(smallest) == 1
 
 
 def _composition(data: DataFile, split: str) -> Composition:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hsal_bench.data.cards.composition import SIDES, Composition
+from hsal_bench.data.cards.composition import SIDES, Composition, without_boxes
 from hsal_bench.text import document, section, table
 
 Compositions = Mapping[str, Composition]
@@ -22,11 +22,19 @@ _NINTHS = (
 
 
 def tables(splits: Compositions, class_names: Sequence[str], leaks: str) -> list[str]:
-    """Return the sections on the composition of each split; leaks: a sentence on shared glyphs."""
-    return [
+    """Return the sections on the composition of each split, those on boxes only if there are any.
+
+    leaks: a sentence on shared glyphs.
+    """
+    sections = [
         section("Splits", _splits(splits), leaks),
         section("Objects per image", "Share of the images.", _objects(splits)),
         section("Classes", "Share of the objects.", _classes(splits, class_names)),
+    ]
+    if without_boxes(splits.values()):
+        return sections
+    return [
+        *sections,
         section(
             "Sizes", "Sizes of the objects' boxes: pixels, and share of the image.", _sizes(splits)
         ),
@@ -46,7 +54,11 @@ def findings(splits: Compositions, class_names: Sequence[str]) -> list[str]:
     train = splits["train"]
     sentences = [_say_objects(train), _say_repeats(train)]
     if train.classes.sum():
-        sentences += [_say_classes(train, class_names), _say_sizes(train), _say_places(train)]
+        sentences.append(_say_classes(train, class_names))
+    if without_boxes(splits.values()):
+        return sentences
+    if train.classes.sum():
+        sentences += [_say_sizes(train), _say_places(train)]
     if not math.isnan(train.overlapping):
         sentences.append(_say_overlap(train))
     return sentences
@@ -122,18 +134,19 @@ def _splits(splits: Compositions) -> str:
             "images with a repeated class",
             *(share(measured.repeated) for measured in splits.values()),
         ),
+        ("brightness (1)", *(f"{measured.brightness:.3f}" for measured in splits.values())),
+        ("contrast (1)", *(f"{measured.contrast:.3f}" for measured in splits.values())),
         (
-            "images with overlapping boxes (1)",
+            "images with overlapping boxes (2)",
             *(share(measured.overlapping) for measured in splits.values()),
         ),
-        ("brightness (2)", *(f"{measured.brightness:.3f}" for measured in splits.values())),
-        ("contrast (2)", *(f"{measured.contrast:.3f}" for measured in splits.values())),
     ]
+    boxes = not without_boxes(splits.values())
     sampled = ", ".join(f"{measured.sampled} of {split}" for split, measured in splits.items())
     return document(
-        table(("", *splits), rows),
-        "(1) Of the images with several objects. (2) Mean grey value and mean standard deviation "
-        f"within an image, from 0 to 1, in a sample ({sampled}).",
+        table(("", *splits), rows if boxes else rows[:-1]),
+        "(1) Mean grey value and mean standard deviation within an image, from 0 to 1, in a sample "
+        f"({sampled}).{' (2) Of the images with several objects.' if boxes else ''}",
     ).rstrip()
 
 

@@ -94,14 +94,18 @@ def _tile(example: _Example, class_names: Sequence[str], scale: int) -> Image.Im
     picture = Image.fromarray(style.as_pixels(example.image)).convert("RGB")
     picture = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
     size = min(max(11, 7 * scale), 28)
-    for label, box in zip(example.labels, example.boxes, strict=False):
+    for number, (label, box) in enumerate(zip(example.labels, example.boxes, strict=False)):
         colour = style.CLASSES[label % len(style.CLASSES)]
-        _draw_object(picture, box * scale, class_names[label], colour, size)
+        row = int((example.boxes[:number] == box).all(axis=1).sum())
+        _draw_object(picture, box * scale, class_names[label], colour, size, row)
     truth = f"{example.title}  {style.multiset(example.labels, class_names)}"
     return _caption(picture, [(truth, _TEXT), *example.lines])
 
 
-def _draw_object(picture: Image.Image, box: np.ndarray, name: str, colour: str, size: int) -> None:
+def _draw_object(
+    picture: Image.Image, box: np.ndarray, name: str, colour: str, size: int, row: int
+) -> None:
+    """Draw a box and its label; row: how many labels of the same box are above it."""
     draw, font = ImageDraw.Draw(picture), style.font(size)
     x0, y0, x1, y1 = (int(side) for side in box)
     # Just outside the half-open box, so that the line hides no pixel of the object.
@@ -112,6 +116,7 @@ def _draw_object(picture: Image.Image, box: np.ndarray, name: str, colour: str, 
         x, y = min(max(x0 - 1, 0), picture.width - width), y0 - height
     else:
         x, y = (x1 + 1 if x1 + 1 + width <= picture.width else max(x0 - 1 - width, 0)), y0
+    y += row * (size + 5)
     draw.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
     draw.text((x + 2 - left, y + 2 - top), name, fill="black", font=font)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from hsal_bench.data.file import open_data
 from hsal_bench.report.figures.contact_sheet import PICTURES, _Example, _tile, contact_sheet, save
@@ -58,6 +58,18 @@ def test_no_line_or_label_lies_on_the_ink_of_its_object() -> None:
         enlarged = image[0].repeat(3, axis=0).repeat(3, axis=1)
         inside = (slice(3 * y0, 3 * y1), slice(3 * x0, 3 * x1))
         np.testing.assert_array_equal(tile[inside], enlarged[inside])
+
+
+def test_labels_of_one_box_are_below_each_other() -> None:
+    image = np.zeros((1, 40, 60), np.uint8)
+    whole = np.array([[0, 0, 60, 40]] * 3)
+    tile = _tile(_Example("test 0", image, whole, [0, 1, 2]), ["a", "b", "c"], 3)
+    rows = [
+        np.flatnonzero((np.asarray(tile)[:120] == ImageColor.getrgb(CLASSES[label])).all(-1).any(1))
+        for label in range(3)
+    ]
+    assert all(len(row) > 8 for row in rows)
+    assert rows[0].max() < rows[1].min() <= rows[1].max() < rows[2].min()
 
 
 def test_colour_pictures_and_more_classes_than_colours() -> None:
