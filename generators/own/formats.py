@@ -188,17 +188,14 @@ def _with_objects(file: Path) -> Picture:
             f"label file {text} is missing: one label per line, or an empty file for no objects"
         )
     labels, boxes = [], []
-    for number, line in enumerate(text.read_text(encoding="utf-8").splitlines(), 1):
+    with _text_of(text):
+        lines = text.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
         if line.strip():
             label, box = _object(line, f"{text} line {number}")
             labels.append(label)
             boxes.append(box)
     return Picture(file, tuple(labels), _all_or_none(tuple(boxes), str(text)))
-
-
-def _lines(text: Path) -> Iterator[str]:
-    with _text_of(text):
-        return filter(None, map(str.strip, text.read_text(encoding="utf-8").splitlines()))
 
 
 def _object(line: str, where: str) -> tuple[str, Box | None]:

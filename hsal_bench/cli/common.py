@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FORMATS = ("terminal", "markdown", "csv", "latex")
 SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
+_NAMED_CHECKS = 3
+"""Checks skipped for one reason that are named; more are only counted."""
 _MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
@@ -132,7 +134,9 @@ def _grouped(checks: Sequence[Check]) -> Iterator[Check]:
     """Yield the checks; neighbours that are skipped for the same reason become one."""
     for _, group in groupby(enumerate(checks), _reason):
         same = [check for _, check in group]
-        yield dataclasses.replace(same[0], name=", ".join(check.name for check in same))
+        names = ", ".join(check.name for check in same)
+        name = names if len(same) <= _NAMED_CHECKS else f"{len(same)} more checks"
+        yield dataclasses.replace(same[0], name=name)
 
 
 def _reason(numbered: tuple[int, Check]) -> str | int:

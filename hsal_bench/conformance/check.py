@@ -21,11 +21,11 @@ from hsal_bench import options
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.conformance import fitting, prediction, training
 from hsal_bench.conformance.labels import check_label_order
-from hsal_bench.conformance.messages import described
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS, tiny_task
 from hsal_bench.conformance.trial import Trial
 from hsal_bench.method.class_check import check_class, is_fitted
 from hsal_bench.method.contract import Unsupported
+from hsal_bench.method.errors import described
 from hsal_bench.method.validate import Breach
 from hsal_bench.text import one_line
 
@@ -144,7 +144,7 @@ def _causes(needs: Iterable[str], passed: set[str], steps: Mapping[str, _Step]) 
 
 
 def _skipped(name: str, causes: Iterable[str]) -> Check:
-    return Check(name, SKIPPED, f"needs {' and '.join(map(repr, causes))} to pass")
+    return Check(name, SKIPPED, f"{' and '.join(map(repr, causes))} must pass first")
 
 
 def _detail(error: Exception) -> str:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from hsal_bench.checking import Failed
-from hsal_bench.conformance.messages import described, own_line, where
+from hsal_bench.conformance.messages import where
 from hsal_bench.conformance.state import eval_hint
 from hsal_bench.conformance.tiny_task import TinyTask
 from hsal_bench.method.class_check import is_fitted
 from hsal_bench.method.contract import Batch, Method, Prediction, Setup, Task, Unsupported
+from hsal_bench.method.errors import described, own_line
 from hsal_bench.method.validate import (
     Breach,
     check_confidence,

@@ -72,7 +72,7 @@ class Bench:
         for path in log.folder.glob(f"{FOLDER}/*/{RECORD}"):
             path.unlink()  # evaluations of an earlier state
         budget = self.preset.train
-        with log.catching():
+        with log.catching(method_run.cls):
             inputs = self.inputs(method_run, seed)
             sets = inputs.splits(method_run.cls.inputs)
             self._announce(log)
@@ -114,7 +114,7 @@ class Bench:
         if done and done.status == "ok":
             say(f"{log.title}: done before, {log.path}")
             return done
-        with log.catching():
+        with log.catching(method_run.cls):
             update, state = checkpoint.best_state(folder)
             if trained.selected_update not in (None, update):
                 raise DamagedState(

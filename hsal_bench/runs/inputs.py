@@ -28,6 +28,9 @@ from hsal_bench.training.frozen import FrozenModel
 from hsal_bench.training.presets import Preset
 from hsal_bench.training.single_object import SingleObjectConfig
 
+FEW_IMAGES = 100
+"""With fewer test images, the accuracy of an activation model is uncertain."""
+
 
 @dataclass
 class Inputs:
@@ -68,20 +71,25 @@ class Inputs:
     def frozen(self) -> FrozenModel:
         """The activation model: the given one, or one fine-tuned here."""
         model = self.given
-        if model:
+        tested = FEW_IMAGES
+        if model:  # its description does not say on how many images it was tested
             self._keep(model)
         else:
             with self._tuning() as tuning:
                 if not tuning.done():
                     writable_folder(tuning.root)
                 model = activations.fine_tune(tuning, self.device)
+                tested = tuning.single.layout.sizes["test"]
         seed = f", seed {model.seed}" if model.seed else ""
         size = f" at {model.input_size} px" if model.input_size else ""
         click.echo(
             f"activation model {model.backbone}{size} in {model.precision} ({model.weights}, "
-            f"fine-tuned on {model.trained_on}{seed}): {100 * model.accuracy:.1f} % test accuracy",
+            f"fine-tuned on {model.trained_on}{seed}): the label that it predicts "
+            f"is in {100 * model.accuracy:.1f} % of its test images",
             err=True,
         )
+        if tested < FEW_IMAGES:
+            click.echo(f"warning: it was tested on only {tested} images", err=True)
         if model.as_record().weak:
             click.echo(
                 "warning: weak activation model, methods cannot see the objects well: train it "

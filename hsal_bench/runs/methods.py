@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class MethodRun:
     (`hsal_bench.method.code`); None for a registered method.
     """
 
-    model: Model
+    model: Model = field(compare=False)  # spellings of one method are equal
     name: str
     cls: type[Method]
     config: Any

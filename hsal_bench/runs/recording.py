@@ -20,6 +20,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import write_text
 from hsal_bench.method.class_check import is_fitted
 from hsal_bench.method.contract import Method, Unsupported
+from hsal_bench.method.errors import described, own_line
 from hsal_bench.method.validate import Breach
 from hsal_bench.metrics.scores import METRICS_VERSION, correct
 from hsal_bench.options import as_config
@@ -141,8 +142,8 @@ class RunLog:
         return done if done.status != "failed" and same(done, self.start) else None
 
     @contextmanager
-    def catching(self) -> Iterator[None]:
-        """Record an error of the method as the end of the run; other errors are raised.
+    def catching(self, cls: Any) -> Iterator[None]:
+        """Record an error of the method `cls` as the end of the run; other errors are raised.
 
         The traceback of an unexpected exception is written to the folder.
         """
@@ -160,7 +161,8 @@ class RunLog:
             path = self.folder / "error.txt"
             write_text(path, traceback.format_exc())
             click.echo(f"{self.title}: failed, traceback in {path}", err=True)
-            self.failed(f"{type(error).__name__}: {one_line(str(error))[:LONGEST_REASON]}")
+            line = own_line(cls, error)
+            self.failed(described(error)[:LONGEST_REASON] + (f" ({line})" if line else ""))
 
     def failed(self, reason: str) -> None:
         """Record a failure, with the training curve so far."""

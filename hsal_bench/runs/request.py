@@ -234,7 +234,7 @@ def _check_tag(tag: str | None, methods: Collection[str]) -> None:
 
 
 def _check_activation_model(request: Request) -> None:
-    """Refuse options of fine-tuning together with --activation-model."""
+    """Refuse a missing --activation-model, and options of fine-tuning together with it."""
     file = request.activation_model != presets.PUBLISHED
     fine_tuning = {
         "--activation-seed per-seed": request.activation_seed == "per-seed",
@@ -249,6 +249,8 @@ def _check_activation_model(request: Request) -> None:
                 f"{option} applies to fine-tuning, but --activation-model replaces it: drop one of "
                 "the two"
             )
+    if file and request.activation_model is not None:
+        presets.weights_file(Path(request.activation_model))
 
 
 def scaled(preset: Preset, request: Request) -> Preset:

@@ -33,7 +33,7 @@ from hsal_bench.training import device as devices
 from hsal_bench.training.presets import Preset
 from hsal_bench.training.states import DamagedState
 
-_EARLIER = "an earlier version of"
+_OTHER_VERSION = "another version of"
 
 Run = tuple[MethodRun, int]
 """A method and a seed."""
@@ -228,7 +228,7 @@ def _refuse_other_runs(bench: Bench, runs: Iterable[Run]) -> None:
         )
         every = {method.label for method, _ in runs} == concerned.keys()
         restart = "--restart" if every else f"--restart {shlex.quote(','.join(concerned))}"
-        earlier = any(text.startswith(_EARLIER) for text in paths_by_difference)
+        earlier = any(text.startswith(_OTHER_VERSION) for text in paths_by_difference)
         both = "; --tag TEXT keeps both versions" if earlier else ""
         raise UsageError(f"{problems}: use another --out, or {restart} to start over{both}")
 
@@ -243,7 +243,7 @@ def _difference(bench: Bench, method: MethodRun, seed: int, identity: Mapping[st
     """Return the difference between a run and an earlier run's identity; "" for the same run."""
     before = identity.get("method_sha256")
     if method.sha256 and before and before != method.sha256:
-        return f"{_EARLIER} {method.name}"
+        return f"{_OTHER_VERSION} {method.name}"
     known = _known_identity(bench, method, seed)
     difference = options.difference(identity, known, known)
     activation = identity.get("activation")

@@ -26,11 +26,19 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import PACKAGE, replacing, write_text
 from hsal_bench.jsonio import typed
 from hsal_bench.record.record import Activation
-from hsal_bench.training import backbones, states
+from hsal_bench.text import named
+from hsal_bench.training import backbones, presets, states
 from hsal_bench.training.presets import PUBLISHED, Precision
 
 _DIGEST = "description_sha256"
 """The field of `model.json` with the hash of all others."""
+_PARTS = {
+    "backbone": "backbone",
+    "class_names": "classes",
+    "image_shape": "image size",
+    "source_sha256": "glyphs",
+}
+"""The fields in which a published model must be like the run, in words."""
 
 
 @dataclass(frozen=True)
@@ -233,13 +241,18 @@ def published() -> list[FrozenModel]:
 
 def _published(backbone: str, data: DataFile, updates: Collection[int]) -> FrozenModel:
     header, shape = data.header, data.layout.image_shape
-    wanted = backbone, tuple(header.class_names), tuple(shape), header.source_sha256
+    wanted = {
+        "backbone": backbone,
+        "class_names": tuple(header.class_names),
+        "image_shape": tuple(shape),
+        "source_sha256": header.source_sha256,
+    }
     every = published()
-    models = [
-        model
+    differences = [
+        [part for name, part in _PARTS.items() if getattr(model, name) != wanted[name]]
         for model in every
-        if (model.backbone, model.class_names, model.image_shape, model.source_sha256) == wanted
     ]
+    models = [model for model, parts in zip(every, differences, strict=True) if not parts]
     if len(models) > 1:
         models = [model for model in models if model.updates in updates] or models
     if len(models) == 1:
@@ -251,25 +264,26 @@ def _published(backbone: str, data: DataFile, updates: Collection[int]) -> Froze
             f"several published models match: {wanted_model}; choose one with "
             f"--activation-model {' or '.join(str(model.path.parent) for model in models)}"
         )
+    nearest = min(differences, key=len, default=[])
+    reason = f": other {named(nearest)}" if nearest else ""
     raise UsageError(
-        f"no published {wanted_model}; published: {_names(every)}. Drop --activation-model to "
-        "fine-tune one, or name a file"
+        f"no published {wanted_model}{reason}; published: {_names(every)}. Drop "
+        "--activation-model to fine-tune one, or name a file"
     )
 
 
 def _names(models: Sequence[FrozenModel]) -> str:
-    return ", ".join(f"{model.backbone} of {model.trained_on}" for model in models) or "none"
+    names = (
+        f"{model.backbone} of {model.trained_on}"
+        + (f" ({model.updates:,} updates)" if model.updates else "")
+        for model in models
+    )
+    return ", ".join(dict.fromkeys(names)) or "none"
 
 
 def _at(path: Path, backbone: str) -> FrozenModel:
-    weights = path / "model.pt" if path.is_dir() else path
-    model = read(weights)
-    if model is None or not weights.is_file():
-        missing = weights.with_name("model.json") if weights.is_file() else weights
-        raise UsageError(
-            f"--activation-model {path}: no file {missing}; give a model.pt with its model.json "
-            f"next to it, their folder, or '{PUBLISHED}'"
-        )
+    model = read(presets.weights_file(path))
+    assert model is not None  # weights_file has checked it
     if model.backbone != backbone:
         raise UsageError(
             f"--activation-model {path} is a {model.backbone}, but the run uses {backbone}: "

@@ -8,6 +8,7 @@ batch size and no number of updates) are marked in the comments.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from hsal_bench.errors import UsageError, suggest
@@ -71,6 +72,22 @@ PRESETS = {
         train=Budget(updates=400, batch_size=64, eval_every=50),
     ),
 }
+
+
+def weights_file(path: Path) -> Path:
+    """Return the model.pt that `--activation-model` names by its path or its folder.
+
+    Raises:
+        UsageError: it is missing, or model.json next to it.
+    """
+    weights = path / "model.pt" if path.is_dir() else path
+    for file in (weights, weights.with_name("model.json")):
+        if not file.is_file():
+            raise UsageError(
+                f"--activation-model {path}: no file {file}; give a model.pt with its model.json "
+                f"next to it, their folder, or '{PUBLISHED}'"
+            )
+    return weights
 
 
 def preset(name: str) -> Preset:

@@ -66,7 +66,7 @@ def test_a_sound_method_passes_every_check(outcomes, changes):
 
 def test_a_check_that_needs_a_failed_one_is_skipped(outcomes):
     checks = outcomes(NoLoss)
-    assert checks["training"].detail == "needs 'update' to pass"
+    assert checks["training"].detail == "'update' must pass first"
     assert checks["learning"].detail == checks["training"].detail
     assert checks["prediction"].outcome == "passed"
     assert [check.outcome for check in conformance.check_method(Open)] == [

@@ -12,6 +12,15 @@ from hsal_bench.record.record import read_record
 from hsal_bench.runs import methods
 from hsal_bench.training import activations, backbones, frozen
 
+
+def test_a_missing_activation_model_is_refused_before_the_data_set_is_built(bench, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, missing in (("publishd", "publishd"), ("empty", "empty/model.pt")):
+        code, _, err = bench("--activation-model", name, "--datasets", "new")
+        assert (code, f"--activation-model {name}: no file {missing}; give" in err) == (2, True)
+    assert not (tmp_path / "new").exists()
+
+
 SHORT = ("--fine-tune-updates", "1")
 PER_SEED = (*SHORT, "--activation-seed", "per-seed")
 

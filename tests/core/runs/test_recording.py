@@ -31,7 +31,7 @@ def log(bad, tmp_path):
     ],
 )
 def test_the_reason_of_a_failure_is_one_printable_line(log, error, status, reason):
-    with log.catching():
+    with log.catching(object):
         raise error
     log.write()
     record = read_record(log.path)
@@ -40,19 +40,31 @@ def test_the_reason_of_a_failure_is_one_printable_line(log, error, status, reaso
 
 @pytest.mark.parametrize("error", [UsageError("wrong file"), OSError("disk"), KeyboardInterrupt()])
 def test_an_error_that_is_not_the_methods_is_raised(log, error):
-    with pytest.raises(type(error)), log.catching():
+    with pytest.raises(type(error)), log.catching(object):
         raise error
     assert log.record is log.start
 
 
 def test_only_an_unexpected_error_leaves_a_traceback(log, capsys):
-    with log.catching():
+    with log.catching(object):
         raise Breach("counts are odd")
     assert not (log.folder / "error.txt").exists()
-    with log.catching():
+    with log.catching(object):
         raise ZeroDivisionError
     assert "ZeroDivisionError" in (log.folder / "error.txt").read_text()
     assert capsys.readouterr().err == f"it: failed, traceback in {log.folder / 'error.txt'}\n"
+
+
+def test_the_line_of_the_method_is_in_the_reason(log):
+    class Mine:
+        def predict(self):
+            return self.truht
+
+    line = Mine.predict.__code__.co_firstlineno + 1
+    with log.catching(Mine):
+        Mine().predict()
+    assert log.record.reason.startswith("AttributeError: 'Mine' object has no attribute 'truht'")
+    assert log.record.reason.endswith(f"(test_recording.py line {line})")
 
 
 def test_a_failed_record_is_not_done_before(log, ok):
@@ -83,7 +95,7 @@ def test_a_command_is_one_printable_line(bad, toy_file):
 def test_a_curve_that_no_record_can_hold_is_left_out(log):
     curve = log.folder / "metrics.jsonl"
     curve.write_text(json.dumps({"update": 7, "loss": 1e300}) + "\n")
-    with log.catching():
+    with log.catching(object):
         raise Breach("counts are odd")
     record = log.record
     assert (record.status, record.reason, record.updates) == ("failed", "counts are odd", 7)

@@ -122,7 +122,7 @@ def test_a_new_version_is_refused_restarted_or_tagged(bench, tmp_path):
     code, err = bench(model=models)
     assert code == 2
     assert err.splitlines()[-1].endswith(
-        "belongs to another run (an earlier version of A): use another --out, or --restart A to "
+        "belongs to another run (another version of A): use another --out, or --restart A to "
         "start over; --tag TEXT keeps both versions"
     )
     code, err = bench("--tag", "A:v2", model=models)

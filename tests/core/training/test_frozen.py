@@ -131,14 +131,24 @@ def test_a_file_that_is_not_there_or_no_model_is_refused(data, model, library):
 
 
 @pytest.mark.parametrize(
-    "other",
-    [{"class_names": ["x", "y", "z"]}, {"image_shape": [1, 9, 9]}, {"source_sha256": "ef" * 32}],
+    ("other", "words"),
+    [
+        ({"class_names": ["x", "y", "z"]}, "other classes"),
+        ({"image_shape": [1, 9, 9]}, "other image size"),
+        ({"source_sha256": "ef" * 32}, "other glyphs"),
+        ({"class_names": ["x"], "image_shape": [1, 9, 9]}, "other classes and image size"),
+    ],
 )
 def test_a_published_model_is_of_the_same_classes_image_size_and_glyphs(
-    other, data, model, library
+    other, words, data, model, library
 ):
-    _publish(model, library, **other)
-    with pytest.raises(UsageError, match=r"no published activation model small for toy .*small of"):
+    for name in "ab":
+        _publish(model, library, name=name, **other)
+    _publish(model, library, name="c", **other, updates=8000)
+    _publish(model, library, name="d", class_names=["x"], image_shape=[9], source_sha256="ef" * 32)
+    listed = r"published: small of toy \(4 updates\), small of toy \(8,000 updates\)\. Drop"
+    message = rf"no published activation model small for toy \(.*\): {words}; {listed}"
+    with pytest.raises(UsageError, match=message):
         frozen.find(PUBLISHED, "small", data)
 
 
