@@ -9,7 +9,8 @@ from __future__ import annotations
 import h5py
 
 from hsal_bench.data.file import DataFile
-from hsal_bench.data.opening import Refused, array_of, group_of, rebuild_remedy
+from hsal_bench.data.names import rebuild_remedy
+from hsal_bench.data.opening import Refused, array_of, group_of
 from hsal_bench.data.schema import Fingerprints
 from hsal_bench.errors import UsageError
 

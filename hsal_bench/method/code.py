@@ -152,9 +152,10 @@ def _cell_source(cls: type) -> str:
         generated = name.startswith("__") and _file(function) == "<string>"  # by @dataclass
         if inspect.isfunction(function) and not generated:
             lines, start = inspect.findsource(function)
-            for node in ast.walk(ast.parse("".join(lines))):
-                same_name = isinstance(node, ast.ClassDef) and node.name == cls.__name__
-                if same_name and node.lineno <= start + 1 <= (node.end_lineno or 0):
+            nodes = ast.walk(ast.parse("".join(lines)))
+            for node in (node for node in nodes if isinstance(node, ast.ClassDef)):
+                inside = node.lineno <= start + 1 <= (node.end_lineno or 0)
+                if inside and node.name == cls.__name__:
                     return ast.unparse(node)
     bases = ", ".join(base.__name__ for base in cls.__bases__)
     values = {name: repr(value) for name, value in vars(cls).items() if not name.startswith("_")}

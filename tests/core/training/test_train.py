@@ -520,7 +520,7 @@ def test_a_gradient_that_is_not_finite_is_noticed(tmp_path):
 
 def test_a_curve_without_a_number_stays_json(tmp_path, monkeypatch):
     scores = {"exact_match": 0.5, "macro_f1": 0.5, "attn_saliency": float("nan")}
-    assert training._validation(scores) == {"valid_exact_match": 0.5, "valid_macro_f1": 0.5}
+    assert training.validation(scores) == {"valid_exact_match": 0.5, "valid_macro_f1": 0.5}
 
 
 def test_cosine_falls_from_one_to_zero():
