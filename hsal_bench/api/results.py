@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsal_bench import options
+from hsal_bench.cluster import grid
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.record.find import read_records
 from hsal_bench.record.record import Record
@@ -35,6 +36,8 @@ def run(
     seeds: Iterable[int] = (0,),
     settings: Mapping[str, Any] | None = None,
     callbacks: Iterable[Callback] = (),
+    on: str | None = None,
+    slurm: Mapping[str, str] | None = None,
     **choices: Any,
 ) -> list[Record]:
     """Train and evaluate methods, as `hsal-bench run` does; return one record per run.
@@ -42,9 +45,10 @@ def run(
     models: names, "path/to/file.py:ClassName", or classes, also those of a notebook; one or
     several. dataset: a name or a file. settings: values of config fields, by "KEY" for all methods
     or "METHOD:KEY" for one. callbacks: follow the runs, such as `TensorBoard()`, `WandB()`, or your
-    own `Callback`. choices: the other options of `hsal-bench run`, such as preset="quick",
-    device="cpu", updates=400, eval_on=["mnist-set"], out="runs", datasets="data", tag="v2",
-    restart=True, or restart="MyMethod" to restart only its runs.
+    own `Callback`. on: run elsewhere and wait, as `--on`: "local:4", "slurm" (slurm: options of
+    sbatch), "dask" or "dask://HOST:PORT". choices: the other options of `hsal-bench run`, such as
+    preset="quick", device="cpu", updates=400, eval_on=["mnist-set"], out="runs", datasets="data",
+    tag="v2", restart=True, or restart="MyMethod" to restart only its runs.
 
     Finished runs are read from `out`, interrupted ones resume. A run that fails has a record with
     the status "failed" and the reason; the other runs go on.
@@ -67,7 +71,9 @@ def run(
         **given,
     )
     requests.check_request(request)
-    return work.run(request)
+    if on is None:
+        return work.run(request)
+    return grid.run(request, on, slurm or {}) or []
 
 
 def records(paths: Paths = "runs") -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -43,3 +45,16 @@ def test_a_failing_method_does_not_stop_the_others(bench, alone):
     results = bench.results()
     assert alone.items() <= results.items()
     assert {results[name]["status"] for name in results if "Failing" in name} == {"failed"}
+
+
+def test_classes_of_a_script_run_in_other_processes(bench, alone):
+    method = (bench.folder / "slow.py").read_text()
+    (bench.folder / "script.py").write_text(
+        f"{method}\n"
+        "if __name__ == '__main__':\n"
+        "    import hsal_bench as hb\n"
+        "    choices = dict(preset='quick', device='cpu', updates=30, eval_every=10, batch_size=8)\n"
+        "    hb.run(Slow, 'synthetic-multiset', seeds=[0, 1], threads=1, on='local:2', **choices)\n"
+    )
+    subprocess.run([sys.executable, "script.py"], cwd=bench.folder, check=True)
+    assert bench.results() == alone
