@@ -27,6 +27,7 @@ _RUN_FIELDS = (
     *("preset", "seed", "status", "reason"),
     *("own_budget", "updates", "wall_s", "parameters"),
 )
+_FIRST_COLUMNS = ("method", "data_set", "rank_best", "rank_worst", "n", "seeds")
 _FOLDERS = ("out", "datasets", "data_dir", "cache")
 
 
@@ -98,7 +99,7 @@ def table(
 
     results: files and folders of records, or records, such as `run` returns. metrics: names of
     metrics or of facts of a run; by default the headline. The columns are those of
-    `hsal_bench.report.metric_table.metric_table`.
+    `hsal_bench.report.metric_table.metric_table`: first method, dataset, ranks, seeds and means.
 
     Raises:
         UsageError: there is no record, or no such metric.
@@ -108,7 +109,9 @@ def table(
     given = [] if isinstance(results, str | PathLike) else list(results)
     found = [result for result in given if isinstance(result, Record)]
     every = found if found and len(found) == len(given) else list(_read(results).values())
-    return metric_table(every, HEADLINE if metrics is None else metrics)
+    chosen = HEADLINE if metrics is None else tuple(metrics)
+    frame = metric_table(every, chosen)
+    return frame[list(dict.fromkeys((*_FIRST_COLUMNS, *chosen, *frame.columns)))]
 
 
 def compare(

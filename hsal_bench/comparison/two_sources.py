@@ -18,6 +18,7 @@ from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.metrics.scores import Counts, correct
 from hsal_bench.record.correct import unpack_correct
+from hsal_bench.record.find import stated_datasets
 from hsal_bench.record.other_split import refuse_other_split
 from hsal_bench.record.predictions import BadPredictions, counts_sha256, read_predictions
 from hsal_bench.record.record import Record
@@ -199,7 +200,8 @@ def _search(two: tuple[Source, Source], records: Sequence[Record], folder: Path)
     """Return the dataset file in `folder` of the records; refuse predictions alone without one."""
     if not records:
         raise UsageError(f"{two[0].path} does not name its dataset: give it with --dataset")
-    file = _with_content(records[0], folder)
+    stated = stated_datasets(records[0])
+    file = _with_content(records[0], folder) or (stated and _with_content(records[0], stated))
     alone = [source.path for source in two if source.record is None]
     if alone and file is None:
         of = records[0].data_set

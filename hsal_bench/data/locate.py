@@ -63,8 +63,11 @@ def require_known(name: str, datasets: Path) -> None:
     elif Path(name).is_file():
         raise UsageError(f"{name} is not a dataset: give a file that ends with .h5")
     elif not (datasets / f"{name}.h5").exists() and dataset_names.find(name) is None:
-        built = [file.stem for file in datasets.glob("*.h5")]
-        raise UsageError(f"no dataset {name!r} in {datasets}: {dataset_names.unknown(name, built)}")
+        built = {file.stem for file in datasets.glob("*.h5")}
+        own = sorted(built.difference(dataset_names.all_names()))
+        files = f" (only as files in {datasets}: {', '.join(own)})" if own else ""
+        remedy = dataset_names.unknown(name, built)
+        raise UsageError(f"no dataset {name!r} in {datasets}: {remedy}{files}")
 
 
 def outline(name: str, datasets: Path, like: Mapping[str, Any]) -> Outline:

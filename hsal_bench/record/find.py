@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -98,6 +99,14 @@ def _other_json(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return not (isinstance(values, dict) and "record_version" in values)
+
+
+def stated_datasets(record: Record) -> Path | None:
+    """Return the folder of `--datasets` in a record's command; None if it states none."""
+    match = re.search(
+        r"--datasets[ =](?:'([^']+)'|(\S+))|\bdatasets=\w*\(?'([^']+)'", record.command
+    )
+    return Path(next(filter(None, match.groups()))) if match else None
 
 
 def _unfinished(paths: Iterable[Path]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +182,13 @@ class Record:
             raise ValueError("trained_on excludes a curve, which belongs to the training dataset")
         self._check_origin()
         validation.check_time(self.started, "started")
+
+    def __repr__(self) -> str:
+        outcome = f"{self.status}: {self.reason}"
+        if self.status == "ok":
+            exact, f1 = (self.metrics.get(name, math.nan) for name in ("exact_match", "macro_f1"))
+            outcome = f"ok, exact match {exact:.3f}, macro F1 {f1:.3f}"
+        return f"<Record {self.method} on {self.data_set.name}, seed {self.seed}: {outcome}>"
 
     def _check_values(self) -> None:
         """Refuse values that cannot be computed with or displayed."""

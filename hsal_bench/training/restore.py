@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ import torch
 
 from hsal_bench import options
 from hsal_bench.data.content import open_intact
-from hsal_bench.data.file import DataFile
+from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Method, Setup
 from hsal_bench.method.load import load_method
 from hsal_bench.record.commands import train_again
+from hsal_bench.record.find import stated_datasets
 from hsal_bench.record.record import Record
 from hsal_bench.training import activations, checkpoint, frozen
 from hsal_bench.training.batches import ExampleSet, example_set
@@ -43,7 +44,8 @@ def restore_method(
 ) -> Iterator[Trained]:
     """Yield the trained method of `record`.
 
-    folder: of the run. datasets: the folder of its dataset. cache: that of activations, and of
+    folder: of the run. datasets: the folder of its dataset; if it does not have that, the folder
+    that the record's command states. cache: that of activations, and of
     activation models that `datasets` does not have; None: `datasets`. Missing activations of the
     test split are computed there. No dataset is built, no model fine-tuned.
 
@@ -53,6 +55,7 @@ def restore_method(
     cls = _class_of(record, folder)
     config = _config(cls, record, folder)
     state = _state(record, folder)
+    datasets = _folder(record, datasets)
     path = datasets / record.data_set.file
     with open_intact(path) as data:
         content, wanted = data.header.content_sha256[:8], record.data_set.content_sha256[:8]
@@ -75,6 +78,25 @@ def restore_method(
                 f"({textwrap.shorten(str(error), 120)}): {train_again(record)}"
             ) from error
         yield Trained(method, data, test)
+
+
+def _folder(record: Record, datasets: Path) -> Path:
+    """Return the folder of the record's dataset; `datasets` if it is in no known folder.
+
+    Raises:
+        UsageError: there is no file of its name.
+    """
+    wanted, folders = record.data_set, [datasets, *filter(None, [stated_datasets(record)])]
+    for folder in folders:
+        with suppress(UsageError), open_data(folder / wanted.file) as data:
+            if data.header.content_sha256 == wanted.content_sha256:
+                return folder
+    if not (datasets / wanted.file).is_file():
+        raise UsageError(
+            f"no dataset file {datasets / wanted.file}: name the folder that `hsal-bench run` used "
+            "with --datasets"
+        )
+    return datasets
 
 
 def _class_of(record: Record, folder: Path) -> Any:

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,6 +190,15 @@ def test_the_data_set_is_found_by_its_content(run, toy_file, another_toy):
     another_toy("toy-x")
     assert compare_sources(a, b, None, toy_file.parent).file.name == "renamed.h5"
     assert "toy-x.h5 has the content" in refused(a, b, "--dataset", "toy-x.h5")
+
+
+def test_the_data_set_is_found_where_the_run_had_it(run, toy_file, tmp_path):
+    (tmp_path / "my sets").mkdir()
+    toy_file.rename(tmp_path / "my sets" / "moved.h5")
+    command = "hsal-bench run --model a --datasets 'my sets'"
+    a, b = run("a", [0], command=command), run("b", [1])
+    assert compare_sources(a, b, None, tmp_path / "data").file == Path("my sets/moved.h5")
+    assert compare_sources(b, a, None, tmp_path / "data").file is None
 
 
 def test_names_that_differ(run, predict, toy_file):

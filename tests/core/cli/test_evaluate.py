@@ -137,7 +137,7 @@ def test_predictions_from_standard_input(call, perfect, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}\n")))
     code, _, err = call("evaluate", "-", "--dataset", "toy-x.h5")
     assert code == 2
-    assert err.endswith("error: standard input: not scored, 2 problems\n")
+    assert err.endswith("error: standard input: not scored, 2 problems, for toy-x.h5\n")
 
 
 def test_another_split_has_other_images(call, perfect):
@@ -169,7 +169,7 @@ def test_problems_stand_on_lines_of_their_own(call, perfect):
         "",
         "line 1: the key 'id' is missing\n"
         'line 2: [] is not an object: write {"id": 0, "labels": [...]}\n'
-        f"error: {perfect}: not scored, 2 problems\n",
+        f"error: {perfect}: not scored, 2 problems, for toy-x.h5\n",
     )
 
 
@@ -179,7 +179,7 @@ def test_one_problem_is_one_line(call, perfect):
     assert (code, out) == (2, "")
     assert err == (
         f"error: {perfect}: not scored, 1 problem: "
-        'line 8: unknown key "x": known: id, labels, confidence\n'
+        'line 8: unknown key "x": known: id, labels, confidence (for toy-x.h5)\n'
     )
 
 

@@ -53,8 +53,9 @@ def test_classes_of_a_script_run_in_other_processes(bench, alone):
         f"{method}\n"
         "if __name__ == '__main__':\n"
         "    import hsal_bench as hb\n"
-        "    choices = dict(preset='quick', device='cpu', updates=30, eval_every=10, batch_size=8)\n"
-        "    hb.run(Slow, 'synthetic-multiset', seeds=[0, 1], threads=1, on='local:2', **choices)\n"
+        "    choices = dict(preset='quick', device='cpu', threads=1, on='local:2')\n"
+        "    choices |= dict(updates=30, eval_every=10, batch_size=8)\n"
+        "    hb.run(Slow, 'synthetic-multiset', seeds=[0, 1], **choices)\n"
     )
     subprocess.run([sys.executable, "script.py"], cwd=bench.folder, check=True)
     assert bench.results() == alone

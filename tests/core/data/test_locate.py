@@ -117,7 +117,7 @@ def test_names_and_files(tmp_path: Path, toy_file: Path) -> None:
         find_or_build("toy-y", toy_file.parent, tmp_path)
     assert str(caught.value) == (
         f"no dataset 'toy-y' in {toy_file.parent}: did you mean 'toy-x'? known: toy, toy-large, "
-        "toy-x"
+        f"toy-x (only as files in {toy_file.parent}: toy-x)"
     )
 
 
@@ -126,7 +126,11 @@ def test_what_is_neither_a_file_nor_a_name_is_reported_before_it_is_wanted(toy_f
         require_known(name, toy_file.parent)
     with pytest.raises(UsageError, match=r"no dataset file x\.h5: name an existing file"):
         require_known("x.h5", toy_file.parent)
-    with pytest.raises(UsageError, match=r"no dataset 'toy-y' in .*: did you mean 'toy-x'"):
+    toy_file.with_name("own-x.h5").touch()
+    files = r"\(only as files in .*: own-x, toy-x\)"
+    with pytest.raises(
+        UsageError, match=rf"no dataset 'toy-y' in .*: did you mean 'toy-x'.*{files}"
+    ):
         require_known("toy-y", toy_file.parent)
 
 

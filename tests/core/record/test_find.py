@@ -7,7 +7,7 @@ import pytest
 
 from hsal_bench.cli import main as cli
 from hsal_bench.errors import UsageError
-from hsal_bench.record.find import find_records, read_records, record_paths
+from hsal_bench.record.find import find_records, read_records, record_paths, stated_datasets
 from hsal_bench.record.record import read_record, write_record
 
 
@@ -18,6 +18,21 @@ def test_a_folder_of_runs_and_a_flat_folder(ok, tmp_path):
     found = [read_record(path).command for path in record_paths(tmp_path)]
     assert found == ["a/deep/record.json", "b/record.json", "flat.json"]
     assert len(record_paths(tmp_path / "flat.json")) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [
+        ("hsal-bench run --model rl --datasets elsewhere --seeds 0", "elsewhere"),
+        ("hsal-bench run --datasets=/data/sets", "/data/sets"),
+        ("hsal-bench run --datasets 'my sets' --model rl", "my sets"),
+        ("hsal_bench.run(models=['A'], datasets='here', out='runs')", "here"),
+        ("hsal_bench.run(models=['A'], datasets=PosixPath('here/too'))", "here/too"),
+        ("hsal-bench run --dataset data/few.h5", None),
+    ],
+)
+def test_the_folder_of_the_datasets_is_in_the_command(ok, command, folder):
+    assert stated_datasets(ok(command=command)) == (folder and Path(folder))
 
 
 def test_a_missing_folder_is_said():

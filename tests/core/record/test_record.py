@@ -65,6 +65,16 @@ STATED = Statement(
 )
 
 
+def test_a_record_prints_as_one_short_line():
+    run = make_record(metrics={**make_record().metrics, "macro_f1": 0.75})
+    exact = run.metrics["exact_match"]
+    assert repr(run) == (
+        f"<Record {run.method} on {run.data_set.name}, seed {run.seed}: "
+        f"ok, exact match {exact:.3f}, macro F1 0.750>"
+    )
+    assert repr(failed()).endswith(": failed: the loss is nan>")
+
+
 @pytest.mark.parametrize(
     "record",
     [

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -326,7 +327,7 @@ def test_states_and_data_that_do_not_fit_are_reported(
     assert "name the folder of that dataset with --datasets" in err
     toy_file.unlink()
     (err,) = figures_command("--only", "2")[2]
-    assert "no dataset file toy-x.h5: name an existing file" in err
+    assert "no dataset file toy-x.h5: name the folder that `hsal-bench run` used" in err
 
 
 def test_a_method_that_fails_is_reported_and_the_others_are_made(of_toy, figures_command):
@@ -334,6 +335,15 @@ def test_a_method_that_fails_is_reported_and_the_others_are_made(of_toy, figures
     code, out, err = figures_command("--format", "png")
     assert (code, len(out)) == (0, 2)
     assert err[0] == "figure-2 cannot be drawn: RuntimeError: no such \\x1b[2Jlook"
+
+
+def test_the_dataset_is_found_where_the_run_had_it(of_toy, toy_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = of_toy(command="hsal-bench run --model looker --datasets sets")
+    (tmp_path / "sets").mkdir()
+    toy_file.rename(tmp_path / "sets" / toy_file.name)
+    with restore_method(read_record(path), path.parent, Path(), torch.device("cpu")) as it:
+        assert it.data.path == Path("sets", toy_file.name)
 
 
 @pytest.mark.parametrize("cache", [".", "elsewhere"])
