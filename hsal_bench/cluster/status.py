@@ -51,12 +51,12 @@ def statuses(out: Path) -> list[RunStatus]:
         UsageError: there is no such folder, or no run in it.
     """
     if not out.is_dir():
-        raise UsageError(f"no folder {out}: name the --out of a `hsal-bench run`")
+        raise UsageError(f"no folder {out}: name the --out of a run")
     files = (RECORD, CHECKPOINT, heartbeat.FILE)
     started = {path.parent for file in files for path in out.glob(f"*/*/*/seed-*/{file}")}
     folders = list(dict.fromkeys([*requested.read(out), *sorted(started)]))
     if not folders:
-        raise UsageError(f"no run in {out}: start one with `hsal-bench run --out {out}`")
+        raise UsageError(f"no run in {out}: name the --out of a run")
     queue = slurm.queued_runs(out / requested.FOLDER / slurm.FOLDER)
     return [_queued(status(folder), queue.get(str(folder.relative_to(out)))) for folder in folders]
 

@@ -93,7 +93,7 @@ def _folder(record: Record, datasets: Path) -> Path:
                 return folder
     if not (datasets / wanted.file).is_file():
         raise UsageError(
-            f"no dataset file {datasets / wanted.file}: name the folder that `hsal-bench run` used "
+            f"no dataset file {datasets / wanted.file}: name the folder that the run used "
             "with --datasets"
         )
     return datasets

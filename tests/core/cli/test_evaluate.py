@@ -153,7 +153,7 @@ def test_another_split_has_other_images(call, perfect):
     assert (code, out) == (2, "")
     assert err == (
         f"error: {perfect}: not scored, 1 problem: line 41: id 40 is not in this split: ids go "
-        "from 0 to 39 (also lines 42-50)\n"
+        "from 0 to 39 (also lines 42-50) (for toy-x.h5)\n"
     )
     perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:40]))
     code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5")

@@ -101,7 +101,7 @@ def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_p
     for seed in (0, 1):
         folder = _folder(tmp_path, "Constant+breaks=yes", seed)
         record = read_record(folder / "record.json")
-        assert record.reason == "RuntimeError: out of memory (constant.py line 38)"
+        assert record.reason == "RuntimeError: out of memory (constant.py line 42)"
         assert "in predict" in (folder / "error.txt").read_text()
     assert "out of memory" in out + err
 
@@ -140,7 +140,7 @@ def test_a_method_that_ends_the_program_ends_its_own_run_alone(bench, tmp_path):
     assert code == 1
     assert read_record(_folder(tmp_path) / "record.json").status == "ok"
     record = read_record(_folder(tmp_path, "Constant+ends=yes") / "record.json")
-    assert record.reason == "SystemExit: enough (constant.py line 29)"
+    assert record.reason == "SystemExit: enough (constant.py line 33)"
 
 
 def test_it_says_what_it_does(bench):

@@ -327,7 +327,7 @@ def test_states_and_data_that_do_not_fit_are_reported(
     assert "name the folder of that dataset with --datasets" in err
     toy_file.unlink()
     (err,) = figures_command("--only", "2")[2]
-    assert "no dataset file toy-x.h5: name the folder that `hsal-bench run` used" in err
+    assert "no dataset file toy-x.h5: name the folder that the run used" in err
 
 
 def test_a_method_that_fails_is_reported_and_the_others_are_made(of_toy, figures_command):
