@@ -67,10 +67,11 @@ class DataSet:
 class Activation:
     """The frozen activation model. `weights` describes in words where its weights come from.
 
-    precision: of its arithmetic; seed: of its fine-tuning; both None in older records.
-    recipe_sha256: a hash of everything that determines the model except the seed, where each seed
-    of a run has its own model; None where all seeds share one. input_size: side in pixels to which
-    it resizes images; None: the backbone's default.
+    single_object_accuracy: share of the test images of its fine-tuning that contain an object of
+    the class it predicts. precision: of its arithmetic; seed: of its fine-tuning; both None in
+    older records. recipe_sha256: a hash of everything that determines the model except the seed,
+    where each seed of a run has its own model; None where all seeds share one. input_size: side in
+    pixels to which it resizes images; None: the backbone's default.
     """
 
     backbone: str
