@@ -89,7 +89,11 @@ class Inputs:
             err=True,
         )
         if tested < FEW_IMAGES:
-            click.echo(f"warning: it was tested on only {tested} images", err=True)
+            click.echo(
+                f"warning: the activation model was tested on only {tested} images: this share is "
+                "uncertain",
+                err=True,
+            )
         if model.as_record().weak:
             click.echo(
                 "warning: weak activation model, methods cannot see the objects well: train it "

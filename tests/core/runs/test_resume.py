@@ -1,6 +1,7 @@
 """Runs that were stopped, changed, or are in use: resumed or refused."""
 
 import json
+import re
 
 import torch
 
@@ -109,6 +110,8 @@ def test_the_precision_of_the_activation_model_is_printed_and_recorded(bench, tm
     code, _, err = bench(*arguments, model="hsal-rl")
     assert code == 0
     assert "activation model small in bfloat16 (from scratch" in err
+    assert re.search(r"the label that it predicts is in \d+\.\d % of its test images\n", err)
+    assert "warning: the activation model was tested on only 60 images" in err
     record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
     assert record.activation.precision == "bfloat16"
 
