@@ -16,6 +16,7 @@ from hsal_bench.cli.common import (
     datasets_option,
     no_wait_option,
 )
+from hsal_bench.errors import UsageError
 from hsal_bench.training.presets import Precision
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ def run(
     from hsal_bench.locks import refusing_to_wait
     from hsal_bench.options import assignments
 
+    if where != "slurm" and (wait or slurm_options):
+        raise UsageError(f"{'--wait' if wait else '--slurm'} needs --on slurm")
     request = _request(**options)
     # Here, because they import torch, which takes seconds.
     from hsal_bench.cluster import grid, units

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +16,11 @@ RETRIES = 2
 class Dask:
     """A Dask cluster. A job whose worker is lost resumes on another worker.
 
-    address: of the scheduler; None starts a cluster on this machine, with a worker for every
-    `threads` cores.
+    where: "dask://HOST:PORT" of the scheduler; "dask" starts a cluster on this machine, with a
+    worker for every `threads` cores.
     """
 
-    def __init__(self, address: str | None, threads: int | None = None) -> None:
+    def __init__(self, where: str, threads: int | None = None) -> None:
         self.threads = threads or 1
         try:
             import distributed
@@ -27,26 +28,29 @@ class Dask:
             raise UsageError(
                 "--on dask needs distributed: pip install 'hsal-bench[dask]'"
             ) from error
-        if address is None:
+        self._stack = contextlib.ExitStack()
+        address: Any = where.replace("dask://", "tcp://")
+        if where == "dask":
             number = max(1, cores() // self.threads)
-            local = distributed.LocalCluster(
-                n_workers=number, threads_per_worker=1, processes=True, dashboard_address=None
+            address = self._stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=number, threads_per_worker=1, processes=True, dashboard_address=None
+                )
             )
-            self._client = distributed.Client(local)
-        else:
-            try:
-                self._client = distributed.Client(address, timeout=20)
-            except OSError as error:
-                raise UsageError(f"--on {address}: no Dask scheduler answers there") from error
+        try:
+            self._client = self._stack.enter_context(distributed.Client(address, timeout=20))
+        except OSError as error:
+            raise UsageError(f"--on {where}: no Dask scheduler answers there") from error
 
     def start(self, prepare: Job, jobs: Sequence[Job]) -> list[Any]:
         """Submit the jobs; each takes one GPU of workers that have the resource GPU."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        client = self._client
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
         gpus = any("GPU" in worker["resources"] for worker in workers)
         options = {"retries": RETRIES, "pure": False, "resources": {"GPU": 1} if gpus else None}
-        prepared = self._client.submit(prepare, key=f"prepare-{id(prepare)}", **options)
-        return [self._client.submit(job, prepared, **options) for job in jobs]
+        prepared = client.submit(prepare, key=f"prepare-{id(prepare)}", **options)
+        return [client.submit(job, prepared, **options) for job in jobs]
 
     def stop(self) -> None:
         """Let go of the jobs: those that run end, the others do not start."""
-        self._client.close()
+        self._stack.close()

@@ -77,10 +77,8 @@ def _place(where: str, request: Request, options: Mapping[str, str]) -> Place:
         return slurm.Slurm(writable_folder(request.out / requested.FOLDER / slurm.FOLDER), options)
     if match := _LOCAL.fullmatch(where):
         return Local(int(match[1]))
-    if where == "dask":
-        return Dask(None, request.threads)
-    if where.startswith("dask://"):
-        return Dask(where.replace("dask://", "tcp://"), request.threads)
+    if where == "dask" or where.startswith("dask://"):
+        return Dask(where, request.threads)
     raise UsageError(f"--on {where}: write local:N, slurm, dask or dask://HOST:PORT")
 
 

@@ -41,7 +41,7 @@ def units(request: Request) -> list[Unit]:
             machine may choose differently.
     """
     if request.preset is None:
-        raise UsageError("--on: add --preset, because each machine has a default of its own")
+        raise UsageError("add --preset: without it each machine chooses by its own device")
     name, out = _data_set_name(request), request.out
     every = []
     for method in method_runs(request, request.preset):

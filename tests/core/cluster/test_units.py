@@ -65,7 +65,7 @@ def test_a_unit_has_only_what_concerns_its_method(tmp_path):
 
 
 def test_the_preset_must_be_named_for_other_machines(tmp_path):
-    with pytest.raises(UsageError, match=r"^--on: add --preset"):
+    with pytest.raises(UsageError, match=r"^add --preset: without it each machine"):
         units.units(_request(tmp_path, preset=None))
 
 
