@@ -15,8 +15,8 @@ def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
     (tmp_path / "constant.py").write_text(METHOD)
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments, model="constant.py:Constant"):
-        line = ["hsal-bench", "run", "--model", model, "--dataset", str(toy_file)]
+    def run(*arguments, model="constant.py:Constant", command="run"):
+        line = ["hsal-bench", command, "--model", model, "--dataset", str(toy_file)]
         line += ["--device", "cpu", "--preset", "quick", "--updates", "4", "--batch-size", "8"]
         monkeypatch.setattr("sys.argv", [*line, *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:

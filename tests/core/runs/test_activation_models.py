@@ -51,6 +51,15 @@ def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
     assert bench(*arguments, model="cross-entropy")[0] == 0
 
 
+def test_prepare_makes_what_a_run_needs_and_no_run(bench, tmp_path, monkeypatch):
+    code, out, _ = bench(*SHORT, model="count-classifier", command="prepare")
+    assert (code, out) == (0, "")
+    assert not list((tmp_path / "runs").rglob("record.json"))
+    monkeypatch.setattr(activations, "_train_model", None)
+    monkeypatch.setattr(activations, "_write_volumes", None)
+    assert bench(*SHORT, model="count-classifier")[0] == 0
+
+
 def test_another_fine_tuning_is_refused_before_it_is_done(bench, tmp_path, monkeypatch):
     assert bench("--fine-tune-updates", "1", "--set", "hidden=8", model="hsal-rl")[0] == 0
     monkeypatch.setattr(activations, "_train_model", None)

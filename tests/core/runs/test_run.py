@@ -264,6 +264,22 @@ def test_bad_requests_are_refused_in_one_line(bench, tmp_path, arguments, messag
     assert len(err.strip().splitlines()) == 1
 
 
+def test_a_dry_run_prints_a_command_for_each_run(bench, tmp_path):
+    code, out, _ = bench("--seeds", "0,1", "--set", "label=1", "--dry-run")
+    first, second = out.splitlines()
+    assert code == 0
+    assert first.startswith("hsal-bench run --model constant.py:Constant --dataset ")
+    assert first.endswith("--set label=1 --updates 4 --batch-size 8 --seeds 0")
+    assert second == first.removesuffix("0") + "1"
+    assert not list((tmp_path / "runs").rglob("record.json"))
+
+
+@pytest.mark.parametrize("options", [["--wait"], ["--slurm", "time=5"], ["--wait", "--on", "dask"]])
+def test_options_of_slurm_are_refused_elsewhere(bench, options):
+    code, _, err = bench(*options)
+    assert (code, err) == (2, f"error: {options[0]} needs --on slurm\n")
+
+
 @pytest.mark.parametrize("place", ["file", "FIFO", "link to nothing", "loop"])
 def test_an_out_that_cannot_be_a_folder_is_refused(place, bench, tmp_path):
     out = tmp_path / "taken"
