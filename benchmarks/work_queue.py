@@ -249,7 +249,7 @@ def _lives(pid: int) -> bool:
 
 def _become_a_job() -> None:
     """Run at low priority, and end if the queue is killed (Linux)."""
-    os.nice(19)
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
     if _prctl is not None:
         _prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
