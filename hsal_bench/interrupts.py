@@ -24,7 +24,7 @@ def terminate_like_ctrl_c() -> None:
 
     def send_again(dropped: sys.UnraisableHookArgs) -> None:
         if issubclass(dropped.exc_type, KeyboardInterrupt):
-            threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+            threading.Timer(0.01, signal.raise_signal, [signal.SIGTERM]).start()
         else:
             before(dropped)
 

@@ -64,7 +64,7 @@ def replace(config: Config, values: Mapping[str, str], owner: str) -> Config:
     return dataclasses.replace(config, **parsed)  # type: ignore[type-var]
 
 
-def assignments(texts: Iterable[str]) -> dict[str, str]:
+def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
     """Split texts `key=value` or `owner:key=value`; the last value of a key wins.
 
     Raises:
@@ -74,7 +74,7 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"--set {text}: write --set key=value")
+            raise UsageError(f"{option} {text}: write {option} key=value")
         owner, colon, field = key.strip().rpartition(":")
         pairs[owner + colon + field.replace("-", "_")] = value.strip()
     return pairs

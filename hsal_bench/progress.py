@@ -57,17 +57,22 @@ class Grid:
 
     def __init__(self, works: int, size: int) -> None:
         self.works, self.size, self.done, self.ended = works, size, 0, 0
+        self._begun = False
         self.time_left = TimeLeft(works * size)
         self.show: Callable[[int, str], None] = lambda done, eta: None
 
     def advance(self, done: int) -> None:
         """Show that `done` of the current work is done."""
+        if not self._begun and self.time_left.first:
+            self.time_left.skipped += done  # before an interruption
+        self._begun = True
         self.done = self.ended * self.size + done
         self.show(self.done, self.time_left.at(self.done))
 
     def next(self) -> None:
         """Go on to the next work; what the current one did not do is skipped."""
         self.ended += 1
+        self._begun = False
         if self.time_left.first:
             self.time_left.skipped += self.ended * self.size - self.done
         self.done = self.ended * self.size

@@ -140,17 +140,20 @@ def _refuse_another(record: Record, file: Path) -> None:
     if _entry(before) != _entry(record):
         raise UsageError(
             f"{file} is a record of {before.method} on {before.data_set.name}, seed {before.seed}, "
-            f"{_authors(before)}, not of this submission: {remedy}"
+            f"{_origin(before)}, not of this submission: {remedy}"
         )
 
 
 def _entry(record: Record) -> tuple[str, ...]:
     """Return what makes two records those of one entry on the leaderboard."""
-    return record.method, record.data_set.content_sha256, str(record.seed), _authors(record)
+    return record.method, record.data_set.content_sha256, str(record.seed), _origin(record)
 
 
-def _authors(record: Record) -> str:
-    return f"by {', '.join(record.stated.authors)}" if record.stated else "trained by hsal-bench"
+def _origin(record: Record) -> str:
+    if record.stated is None:
+        return "trained by hsal-bench"
+    authors = ", ".join(record.stated.authors)
+    return f"by {authors}" if authors else "predicted elsewhere"
 
 
 def _file_name(record: Record) -> str:

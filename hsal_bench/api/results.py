@@ -72,6 +72,8 @@ def run(
         **given,
     )
     requests.check_request(request)
+    if slurm and on != "slurm":
+        raise UsageError("slurm=... needs on='slurm'")
     if on is None:
         return work.run(request)
     return grid.run(request, on, slurm or {}) or []

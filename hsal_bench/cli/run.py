@@ -242,6 +242,8 @@ def run(
 
     if where != "slurm" and (wait or slurm_options):
         raise UsageError(f"{'--wait' if wait else '--slurm'} needs --on slurm")
+    if where is not None and no_wait:
+        raise UsageError("--no-wait does not apply to --on, whose runs wait for each other")
     request = _request(**options)
     # Here, because they import torch, which takes seconds.
     from hsal_bench.cluster import grid, units
@@ -256,7 +258,9 @@ def run(
         if where is None:
             records = work.run(request)
         else:
-            given = assignments(slurm_options.split(",") if slurm_options else ())
+            given = assignments(
+                (slurm_options or "").split(",") if slurm_options else (), "--slurm"
+            )
             follow = wait or where != "slurm"
             if (collected := grid.run(request, where, given, wait=follow)) is None:
                 return

@@ -43,12 +43,18 @@ class Dask:
             raise UsageError(f"--on {where}: no Dask scheduler answers there") from error
 
     def start(self, prepare: Job, jobs: Sequence[Job]) -> list[Any]:
-        """Submit the jobs; each takes one GPU of workers that have the resource GPU."""
+        """Submit the jobs; each takes one GPU of workers that have the resource GPU.
+
+        Raises:
+            UsageError: a worker has several threads, which would share one output and one folder.
+        """
         client = self._client
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        if any(worker["nthreads"] != 1 for worker in workers):
+            raise UsageError("Dask's workers must have one thread: start them with --nthreads 1")
         gpus = any("GPU" in worker["resources"] for worker in workers)
         options = {"retries": RETRIES, "pure": False, "resources": {"GPU": 1} if gpus else None}
-        prepared = client.submit(prepare, key=f"prepare-{id(prepare)}", **options)
+        prepared = client.submit(prepare, **options)
         return [client.submit(job, prepared, **options) for job in jobs]
 
     def stop(self) -> None:

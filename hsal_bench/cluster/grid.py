@@ -6,21 +6,20 @@ import dataclasses
 import re
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-import click
 
 from hsal_bench.cluster import slurm
-from hsal_bench.cluster import units as work
 from hsal_bench.cluster.dask import Dask
 from hsal_bench.cluster.jobs import Job, Place, Result
 from hsal_bench.cluster.local import Local
 from hsal_bench.cluster.status import status, summary
-from hsal_bench.cluster.units import Unit
+from hsal_bench.cluster.units import Unit, code_of, units
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder
+from hsal_bench.locks import locked, refusing_to_wait
 from hsal_bench.record.record import Record
 from hsal_bench.runs import requested
+from hsal_bench.runs import run as work
+from hsal_bench.runs.bench import discard_run, say
 from hsal_bench.runs.recording import outcome
 from hsal_bench.runs.request import Request
 from hsal_bench.runs.run import records_of_done
@@ -46,28 +45,43 @@ def run(
         HsalBenchError: at the end, if a run could not be made; the others have been.
     """
     place = _place(where, request, options)
-    request = dataclasses.replace(request, threads=request.threads or place.threads)
-    units = work.units(request)
-    done = records_of_done(request)
-    todo = [unit for unit in units if unit.folder not in done]
-    say(f"{len(units)} runs: {len(done)} done before, {len(todo)} to do")
-    logs = request.out / requested.FOLDER / "logs"
-    results: Sequence[Result] = []
     try:
-        if todo:
-            say(f"logs are in {logs}; `hsal-bench status {request.out}` shows the runs")
-            prepare = Job(work.prepare, request, "preparation", None)
-            results = place.start(prepare, [_job(unit, logs) for unit in todo])
+        request = dataclasses.replace(request, threads=request.threads or place.threads)
+        request = dataclasses.replace(request, code=code_of(request))
+        every = units(request)
+        requested.add(request.out, [unit.folder for unit in every])
+        done = records_of_done(request)
+        todo = [_without_old_states(unit) for unit in every if unit.folder not in done]
+        say(f"{len(every)} runs: {len(done)} done before, {len(todo)} to do")
+        results = _started(place, request, todo) if todo else []
         if not wait:
             return None
-        records = _followed(dict(zip([u.title for u in todo], results, strict=True)), units)
+        new = _followed(dict(zip([unit.title for unit in todo], results, strict=True)), every)
     finally:
         place.stop()
-    return [*done.values(), *records]
+    by_unit = {unit.title: [done[unit.folder]] for unit in every if unit.folder in done} | new
+    return [record for unit in every for record in by_unit[unit.title]]
 
 
-def _job(unit: Unit, logs: Path) -> Job:
-    return Job(work.run, unit.request, unit.title, logs / f"{unit.title}.log")
+def _started(place: Place, request: Request, todo: Sequence[Unit]) -> Sequence[Result]:
+    logs = request.out / requested.FOLDER / "logs"
+    say(f"logs are in {logs}; `hsal-bench status {request.out}` shows the runs")
+    prepare = Job(work.prepare, dataclasses.replace(request, restart=False), "preparation")
+    jobs = [Job(work.run, unit.request, unit.title, logs / f"{unit.title}.log") for unit in todo]
+    return place.start(prepare, jobs)
+
+
+def _without_old_states(unit: Unit) -> Unit:
+    """Discard the earlier run of a unit that restarts: once, and not each time that it resumes.
+
+    Raises:
+        BusyError: the run is under way.
+    """
+    if not unit.request.restart:
+        return unit
+    with refusing_to_wait(), locked(unit.folder, f"training in {unit.folder}"):
+        discard_run(unit.folder)
+    return dataclasses.replace(unit, request=dataclasses.replace(unit.request, restart=False))
 
 
 def _place(where: str, request: Request, options: Mapping[str, str]) -> Place:
@@ -82,31 +96,25 @@ def _place(where: str, request: Request, options: Mapping[str, str]) -> Place:
     raise UsageError(f"--on {where}: write local:N, slurm, dask or dask://HOST:PORT")
 
 
-def _followed(results: dict[str, Result], units: Sequence[Unit]) -> list[Record]:
+def _followed(results: dict[str, Result], every: Sequence[Unit]) -> dict[str, list[Record]]:
     """Wait for all results; print a line about each, and now and then about all runs."""
-    records: list[Record] = []
+    records: dict[str, list[Record]] = {}
     problems: list[str] = []
     number, due = len(results), time.monotonic() + SUMMARY_EVERY
     while results:
         for title in [title for title, result in results.items() if result.done()]:
             try:
-                new: list[Record] = results.pop(title).result()
-                records += new
-                text = outcome(new[0])
+                records[title] = results.pop(title).result()
+                text = outcome(records[title][0])
             except Exception as error:  # of any place; the other runs go on
                 text = one_line(str(error)) or type(error).__name__
                 problems.append(f"{title}: {text}")
             say(f"{number - len(results)} of {number}: {title}: {text}")
         if time.monotonic() >= due:
             due = time.monotonic() + SUMMARY_EVERY
-            say(summary([status(unit.folder) for unit in units]))
+            say(summary([status(unit.folder) for unit in every]))
         time.sleep(_POLL)
     if problems:
         first = problems[0] if len(problems) == 1 else f"{len(problems)} runs, see above"
         raise HsalBenchError(f"not done: {first}")
     return records
-
-
-def say(text: str) -> None:
-    """Print a line about the progress of the runs to standard error."""
-    click.echo(text, err=True)

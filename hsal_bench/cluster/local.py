@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -14,6 +16,7 @@ from joblib import wrap_non_picklable_objects
 
 from hsal_bench.cluster.jobs import Job
 from hsal_bench.data.workers import end_with
+from hsal_bench.errors import HsalBenchError
 from hsal_bench.interrupts import ignore_signals, terminate_like_ctrl_c
 
 MOST_ATTEMPTS = 3
@@ -24,61 +27,73 @@ class Local:
     """N processes of this machine. A job whose process is killed is started again."""
 
     def __init__(self, number: int) -> None:
-        self.number, self.threads = number, max(1, cores() // number)
-        self._context = multiprocessing.get_context("spawn")
-        self._pool = self._new_pool()
+        self.threads = max(1, cores() // number)
+        self._stopped = False
+        # A thread for each process waits for its jobs: a killed process costs one job an attempt.
+        self._waiting = ThreadPoolExecutor(number)
+        self._processes = [Process(index) for index in range(number)]
+        self._free: queue.SimpleQueue[Process] = queue.SimpleQueue()
+        for process in self._processes:
+            self._free.put(process)
 
-    def start(self, prepare: Job, jobs: Sequence[Job]) -> list[Attempts]:
+    def start(self, prepare: Job, jobs: Sequence[Job]) -> list[Future[Any]]:
         """Prepare, then start the jobs."""
-        Attempts(self, prepare).result()
-        return [Attempts(self, job) for job in jobs]
+        self._waiting.submit(self._attempt, prepare).result()
+        return [self._waiting.submit(self._attempt, job) for job in jobs]
 
     def stop(self) -> None:
         """Stop the processes. Each saves a checkpoint."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        self._pool.shutdown()
+        self._stopped = True
+        self._waiting.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.stop()
 
-    def submit(self, job: Job) -> Future[Any]:
-        """Queue a job, in a new pool if the old one lost a process."""
-        call = wrap_non_picklable_objects(job, keep_wrapper=False)  # also classes of a notebook
+    def _attempt(self, job: Job) -> Any:
+        process = self._free.get()
         try:
-            return self._pool.submit(_work, call)
+            for _ in range(MOST_ATTEMPTS):
+                with contextlib.suppress(BrokenProcessPool):
+                    return process.run(job)
+                if self._stopped:
+                    break
+        finally:
+            self._free.put(process)
+        raise HsalBenchError(f"its process was killed {MOST_ATTEMPTS} times")
+
+
+class Process:
+    """A worker process, replaced when it is killed."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+        self._pool: ProcessPoolExecutor | None = None
+        self._number: int | None = None
+
+    def run(self, job: Job) -> Any:
+        """Run a job to its end.
+
+        Raises:
+            BrokenProcessPool: the process was killed.
+        """
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            arguments = (os.getpid(), self._index)
+            self._pool = ProcessPoolExecutor(1, context, _begin, arguments)
+            self._number = self._pool.submit(os.getpid).result()
+        try:
+            call = wrap_non_picklable_objects(job, keep_wrapper=False)  # classes of a notebook
+            return self._pool.submit(_work, call).result()
         except BrokenProcessPool:
-            self._pool = self._new_pool()
-            return self._pool.submit(_work, call)
+            self._pool = self._number = None
+            raise
 
-    def _new_pool(self) -> ProcessPoolExecutor:
-        workers = self._context.Value("i", 0)
-        arguments = (os.getpid(), workers)
-        return ProcessPoolExecutor(self.number, self._context, _begin, arguments)
-
-
-class Attempts:
-    """The result of a job, which is started again if its process is killed."""
-
-    def __init__(self, place: Local, job: Job) -> None:
-        self._place, self._job, self._made = place, job, 1
-        self._future = place.submit(job)
-
-    def done(self) -> bool:
-        """Return whether the job has ended."""
-        if not self._future.done():
-            return False
-        lost = isinstance(self._future.exception(), BrokenProcessPool)
-        if lost and self._made < MOST_ATTEMPTS:
-            self._made += 1
-            self._future = self._place.submit(self._job)
-            return False
-        return True
-
-    def result(self) -> Any:
-        """Wait for the job; return its result or raise its error."""
-        while True:
-            self._future.exception()
-            if self.done():
-                return self._future.result()
+    def stop(self) -> None:
+        """Interrupt the job, and end the process."""
+        if self._number is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._number, signal.SIGTERM)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
 
 def cores() -> int:
@@ -88,13 +103,10 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _begin(parent: int, workers: Any) -> None:
+def _begin(parent: int, index: int) -> None:
     """Start a worker: it ends with its parent and sees one GPU, if there are several."""
     end_with(parent)
     ignore_signals()
-    with workers.get_lock():
-        index = workers.value
-        workers.value += 1
     if gpus := _gpus():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
 
@@ -108,8 +120,11 @@ def _gpus() -> list[str]:
 
 
 def _work(job: Job) -> Any:
-    """Do a job. A signal stops the job and not the worker, which would print a traceback."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Do a job. SIGTERM stops the job and not the worker, which would print a traceback.
+
+    SIGINT stays ignored: a terminal sends it to all processes, and this one's parent then sends
+    SIGTERM.
+    """
     terminate_like_ctrl_c()
     try:
         return job()

@@ -19,6 +19,7 @@ from hsal_bench.cluster.jobs import Job
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import read_bytes, write_text
 from hsal_bench.interrupts import terminate_like_ctrl_c
+from hsal_bench.locks import locked
 
 MOST_TIME_OUTS = 1_000
 POLL_EVERY = 5.0
@@ -45,9 +46,13 @@ class Slurm:
             raise UsageError(
                 "--on slurm needs submitit: pip install 'hsal-bench[slurm]'"
             ) from error
+        options = {str(name).replace("-", "_"): str(text) for name, text in options.items()}
         if "time" not in options:
             raise UsageError("--on slurm needs a time limit per run, such as --slurm time=2:00:00")
-        self.folder, self.threads = folder, int(options.get("cpus_per_task", "1"))
+        self.folder, cores = folder, options.get("cpus_per_task", "1")
+        if not cores.isdecimal():
+            raise UsageError(f"--slurm cpus-per-task={cores}: it must be a whole number")
+        self.threads = int(cores)
         try:
             self._executor = submitit.SlurmExecutor(folder, max_num_timeout=MOST_TIME_OUTS)
         except RuntimeError as error:
@@ -69,12 +74,14 @@ class Slurm:
         Raises:
             HsalBenchError: Slurm refuses them, with its reason.
         """
-        numbers, queue = _submitted(self.folder), queued()
-        new = [job for job in jobs if numbers.get(job.title) not in queue]
-        if new:
-            numbers |= self._submit(prepare, new)
-            write_text(self.folder / _SUBMITTED, json.dumps(numbers, indent=1))
+        with locked(self.folder, f"submitting jobs in {self.folder}"):
             _queued.cache_clear()
+            numbers, queue = _submitted(self.folder), queued()
+            new = [job for job in jobs if numbers.get(job.title) not in queue]
+            if new:
+                numbers |= self._submit(prepare, new)
+                write_text(self.folder / _SUBMITTED, json.dumps(numbers, indent=1))
+                _queued.cache_clear()
         return [JobResult(self.folder, numbers[job.title]) for job in jobs]
 
     def _submit(self, prepare: Job, jobs: Sequence[Job]) -> dict[str, str]:
@@ -140,7 +147,11 @@ class JobResult:
         """Return whether the job has ended; without Slurm's accounting, which may be off."""
         if self._job.paths.result_pickle.exists():
             return True
-        if self.number in queued():
+        try:
+            waiting = self.number in queued()
+        except HsalBenchError:
+            waiting = True  # Slurm does not answer now
+        if waiting:
             self._gone = None
             return False
         # A result may appear on a shared disk later than its job leaves the queue.
@@ -173,7 +184,7 @@ def queued_runs(folder: Path) -> dict[str, str]:
     numbers = _submitted(folder)
     try:
         queue = queued() if numbers else frozenset()
-    except (HsalBenchError, OSError):
+    except HsalBenchError:
         return {}  # on another machine
     return {title: number for title, number in numbers.items() if number in queue}
 
@@ -189,11 +200,12 @@ def queued() -> frozenset[str]:
 
 @functools.lru_cache(maxsize=1)
 def _queued(period: int) -> frozenset[str]:
-    command = ["squeue", "--noheader", "--array", "--format=%i"]
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
     try:
         listed = subprocess.run(command, capture_output=True, check=True, text=True)
-    except subprocess.CalledProcessError as error:
-        raise HsalBenchError(f"squeue failed: {error.stderr.strip()}") from error
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", "") or str(error)
+        raise HsalBenchError(f"squeue failed: {reason.strip()}") from error
     return frozenset(listed.stdout.split())
 
 

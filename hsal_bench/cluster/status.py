@@ -12,6 +12,7 @@ from typing import Literal
 
 from hsal_bench.cluster import slurm
 from hsal_bench.errors import UsageError
+from hsal_bench.record import external_record
 from hsal_bench.record.find import CHECKPOINT
 from hsal_bench.record.record import read_record
 from hsal_bench.runs import heartbeat, requested
@@ -54,7 +55,8 @@ def statuses(out: Path) -> list[RunStatus]:
         raise UsageError(f"no folder {out}: name the --out of a run")
     files = (RECORD, CHECKPOINT, heartbeat.FILE)
     started = {path.parent for file in files for path in out.glob(f"*/*/*/seed-*/{file}")}
-    folders = list(dict.fromkeys([*requested.read(out), *sorted(started)]))
+    here = {folder for folder in started if folder.parent.name != external_record.FOLDER}
+    folders = list(dict.fromkeys([*requested.read(out), *sorted(here)]))
     if not folders:
         raise UsageError(f"no run in {out}: name the --out of a run")
     queue = slurm.queued_runs(out / requested.FOLDER / slurm.FOLDER)
@@ -96,7 +98,7 @@ def _heartbeat(folder: Path, update: int, score: float | None) -> RunStatus | No
         seconds = max(0.0, time.time() - path.stat().st_mtime)
         facts = json.loads(path.read_bytes())
         state: State = "running" if seconds < SILENT_AFTER else "stalled"
-        reached, updates = max(update, int(facts["update"])), int(facts["updates"])
+        reached, updates = max(update, int(facts["update"])), facts["updates"]
         detail = f"host {facts['host']}, process {facts['process']}"
     except (OSError, ValueError, KeyError, TypeError):
         return None  # the run has just ended
@@ -109,5 +111,5 @@ def _ended(folder: Path, update: int, score: float | None) -> RunStatus:
     except UsageError as error:
         return RunStatus(folder, "failed", update, score=score, detail=str(error))
     state: State = "done" if record.status == "ok" else record.status
-    updates = int(record.budget["updates"])
+    updates = record.budget.get("updates")
     return RunStatus(folder, state, record.updates or 0, updates, score, detail=outcome(record))

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsal_bench.data.file import open_data
+from hsal_bench.data import locate
 from hsal_bench.errors import UsageError
-from hsal_bench.record.record import Record
 from hsal_bench.runs import requested
-from hsal_bench.runs import run as work
 from hsal_bench.runs.callbacks import LOGGERS
 from hsal_bench.runs.methods import MethodRun, method_runs
 from hsal_bench.runs.request import Request
@@ -34,7 +32,7 @@ class Unit:
 
 
 def units(request: Request) -> list[Unit]:
-    """Return the units of a request, a unit for each method and seed; note them as requested.
+    """Return the units of a request, a unit for each method and seed.
 
     Raises:
         UsageError: as `method_runs`; the request leaves the preset to the machine, and another
@@ -42,7 +40,7 @@ def units(request: Request) -> list[Unit]:
     """
     if request.preset is None:
         raise UsageError("add --preset: without it each machine chooses by its own device")
-    name, out = _data_set_name(request), request.out
+    name, out = locate.name_of(request.dataset, request.datasets), request.out
     every = []
     for method in method_runs(request, request.preset):
         alone = _alone(request, method)
@@ -50,8 +48,16 @@ def units(request: Request) -> list[Unit]:
             own = dataclasses.replace(alone, seeds=(seed,))
             folder = requested.run_folder(out, name, method, request.preset, seed)
             every.append(Unit(own, str(folder.relative_to(out)), folder))
-    requested.add(out, [unit.folder for unit in every])
     return every
+
+
+def code_of(request: Request) -> dict[str, str]:
+    """Return the hash of the code of each method that is not installed, by its name.
+
+    Another process cannot read the code of a notebook.
+    """
+    methods = method_runs(request, request.preset or "quick")
+    return {method.name: method.sha256 for method in methods if method.sha256}
 
 
 def _alone(request: Request, method: MethodRun) -> Request:
@@ -70,16 +76,6 @@ def _alone(request: Request, method: MethodRun) -> Request:
     )
 
 
-def run(request: Request) -> list[Record]:
-    """Run a unit; the job of every kind of cluster."""
-    return work.run(request)
-
-
-def prepare(request: Request) -> None:
-    """Make what all units need; a job that they wait for."""
-    work.prepare(request)
-
-
 def command(request: Request, name: str = "run") -> str:
     """Return the command line of a request that names its methods by text."""
     words = ["hsal-bench", name]
@@ -87,7 +83,7 @@ def command(request: Request, name: str = "run") -> str:
         value = getattr(request, field.name)
         if field.name == "callbacks":
             value = tuple(name for name, kind in LOGGERS.items() if kind in map(type, value))
-        if value != field.default and field.name not in ("command", "seeds"):
+        if value != field.default and field.name not in ("command", "seeds", "code"):
             option = "--" + _OPTIONS.get(field.name, field.name).replace("_", "-")
             for text in _texts(value):
                 words += [option, text] if text else [option]
@@ -102,13 +98,3 @@ def _texts(value: Any) -> Iterator[str]:
         yield ",".join(map(str, value))
     else:
         yield "" if value is True else str(value)
-
-
-def _data_set_name(request: Request) -> str:
-    """Return the name of the dataset to train on, which may not be built yet."""
-    named = request.datasets / f"{request.dataset}.h5"
-    path = named if named.exists() else Path(request.dataset)
-    if path.suffix != ".h5":
-        return request.dataset
-    with open_data(path) as data:
-        return data.header.name

@@ -50,6 +50,21 @@ def find_or_build(
         raise SourceUnavailable(error.reason, instead=instead) from error
 
 
+def existing(name: str, datasets: Path) -> Path | None:
+    """Return the file of a dataset as `find_or_build` finds it; None if it is not built yet."""
+    path = Path(name) if _is_file(name) else datasets / f"{name}.h5"
+    return path if path.is_file() else None
+
+
+def name_of(name: str, datasets: Path) -> str:
+    """Return the name of the dataset `name`, which may be a file or not built yet."""
+    path = existing(name, datasets)
+    if path is None:
+        return name
+    with open_data(path) as data:
+        return data.header.name
+
+
 def require_known(name: str, datasets: Path) -> None:
     """Check that a dataset is a file or can be built, without opening or building it.
 

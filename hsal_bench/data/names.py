@@ -131,6 +131,8 @@ def rebuild_remedy(path: Path, config: Mapping[str, Any] | None = None) -> str:
 
     config: of the file, if it is readable; without it the name of the file counts.
     """
+    if config and "import" in config:
+        return "import it again"
     try:
         spec = _spec(config) if config else None
     except UsageError:

@@ -58,13 +58,15 @@ class Bench:
         """
         folder = writable_folder(self.folder(method_run, seed))
         with locked(folder, f"training in {folder}"):
-            updates = self.preset.train.updates
+            fitted = is_fitted(method_run.cls)
+            updates = None if fitted else self.preset.train.updates
             with heartbeat.beating(folder, updates) as beat:
                 return self._train(method_run, seed, folder, place, beat)
 
     def _train(
         self, method_run: MethodRun, seed: int, folder: Path, place: str, beat: Beat
     ) -> Record:
+        self.followers.running = False  # an earlier run may have ended with an error
         log = self._log(method_run, seed, folder)
         if done := log.done_before():
             say(f"{log.title}: done before, {log.path}")
@@ -157,10 +159,7 @@ class Bench:
     def _log(self, method_run: MethodRun, seed: int, folder: Path) -> RunLog:
         """Return the log of a run that is about to start; discard an earlier run for --restart."""
         if method_run.restarts(self.request):
-            (folder / RECORD).unlink(missing_ok=True)
-            checkpoint.remove(folder)
-            # Else a failure before the first evaluation would record the earlier run's curve.
-            (folder / checkpoint.CURVE).unlink(missing_ok=True)
+            discard_run(folder)
         start = self.start(method_run, seed)
         if method_run.cls.inputs == "activations":
             activation = self.inputs(method_run, seed).as_record()
@@ -183,7 +182,7 @@ class Bench:
 
             def report(update: int, status: str, validated: bool) -> None:
                 advance(update, status, validated)
-                beat(update, status)
+                beat(update)
 
             return training.train(
                 *(method, sets, budget, seed, log.folder, identity, report),
@@ -226,6 +225,14 @@ class Bench:
     def _recorder(self) -> Recorder:
         # The checkout as it is now: the imported code does not change during the runs.
         return Recorder(self.device, self.request.command, environment.git_state())
+
+
+def discard_run(folder: Path) -> None:
+    """Remove the record and the state of a run, for --restart."""
+    (folder / RECORD).unlink(missing_ok=True)
+    checkpoint.remove(folder)
+    # Else a failure before the first evaluation would record the earlier run's curve.
+    (folder / checkpoint.CURVE).unlink(missing_ok=True)
 
 
 def _update(folder: Path) -> int:

@@ -13,22 +13,25 @@ from pathlib import Path
 
 from hsal_bench.files import write_text
 
-FILE = "heartbeat.json"
+FILE = "heartbeat"
+"""JSON; without .json, so that no command takes it for a record."""
 EVERY = 5.0
 """Seconds between two writes."""
 
-Beat = Callable[[int, str], None]
-"""Takes the update that a run has reached and its status: "valid exact match 0.412"."""
+Beat = Callable[[int], None]
+"""Takes the update that a run has reached."""
 
 
 @contextmanager
-def beating(folder: Path, updates: int) -> Iterator[Beat]:
-    """Write `heartbeat.json` in the folder of a run until the block ends; then remove it.
+def beating(folder: Path, updates: int | None) -> Iterator[Beat]:
+    """Write the file `heartbeat` in the folder of a run until the block ends; then remove it.
+
+    updates: of the whole run; None for a method with its own budget.
 
     A thread writes it, so that a run that is busy with a long step still shows that it is alive.
     """
     fact = {"host": platform.node(), "process": os.getpid(), "updates": updates}
-    latest: dict[str, int | str] = {"update": 0, "status": ""}
+    latest = {"update": 0}
     ended = threading.Event()
 
     def write() -> None:
@@ -38,8 +41,8 @@ def beating(folder: Path, updates: int) -> Iterator[Beat]:
             if ended.wait(EVERY):
                 return
 
-    def beat(update: int, status: str = "") -> None:
-        latest.update(update=update, status=status)
+    def beat(update: int) -> None:
+        latest["update"] = update
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()

@@ -79,7 +79,10 @@ def method_runs(request: Request, preset: str) -> list[MethodRun]:
     by_folder: dict[str, tuple[Model, MethodRun]] = {}
     for model in expanded(request.models):
         try:
-            method = method_run(model, preset, settings, request.backbone, request.input_size)
+            method = method_run(
+                *(model, preset, settings, request.backbone, request.input_size),
+                code_sha256=request.code.get(method_name(split(model)[0])),
+            )
         except registry.Broken as error:
             if model in request.models:
                 raise
@@ -103,13 +106,14 @@ def method_run(
     settings: Mapping[str, str],
     backbone: str | None = None,
     input_size: int | None = None,
+    code_sha256: str | None = None,
 ) -> MethodRun:
     """Return the method `model` with its config: the preset's, changed by its settings.
 
     The method's own settings override `settings`. The setting "tag" only names a variant, unless
     the config has a field of this name. `backbone` and `input_size` of the activation model apply
     unless the method sets them; like a setting they name a variant if they differ from the
-    preset's.
+    preset's. code_sha256: of the method's code, if it is known already.
 
     Raises:
         UsageError: unknown method or field, invalid value, or a class that is not a method.
@@ -147,7 +151,7 @@ def method_run(
     if tag is not None:
         changed["tag"] = _checked_tag(tag)
     label = "+".join([name, *(f"{key}={value}" for key, value in sorted(changed.items()))])
-    sha256 = _code_sha256(source)
+    sha256 = code_sha256 or _code_sha256(source)
     return MethodRun(model, name, cls, config, changed, label, backbone, input_size, sha256)
 
 

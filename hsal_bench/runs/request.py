@@ -38,7 +38,8 @@ class Request:
     cache: folder of activations; None is `datasets`. activation_model: "published", a file or a
     folder; None fine-tunes one. settings: KEY or METHOD:KEY -> value. tag: [METHOD:]TEXT, the name
     of a variant. restart: whether to start over, or the methods that do, by name or label.
-    callbacks: as in `hsal_bench.runs.callbacks`.
+    callbacks: as in `hsal_bench.runs.callbacks`. code: the hash of the code of methods, by
+    name, from the process that knows it.
     """
 
     models: tuple[Model, ...]
@@ -66,6 +67,7 @@ class Request:
     tag: str | None = None
     restart: bool | tuple[str, ...] = False
     callbacks: tuple[Any, ...] = ()
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict)
     command: str = ""
 
 

@@ -40,7 +40,9 @@ def read(out: Path) -> list[Path]:
     if not path.exists():
         return []
     try:
-        names = json.loads(read_bytes(path))
+        names = [Path(name) for name in json.loads(read_bytes(path))]
+        if any(name.is_absolute() or ".." in name.parts for name in names):
+            raise ValueError
         return [out / name for name in names]
     except (ValueError, TypeError) as error:
         raise UsageError(f"{path} is damaged: delete it, the next `run` writes it") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,11 +81,12 @@ def prepare(request: Request) -> None:
 
 def records_of_done(request: Request) -> dict[Path, Record]:
     """Return the records of the runs that are done already, by their folders. Builds nothing."""
-    named = request.datasets / f"{request.dataset}.h5"
-    if request.eval_on or not (named.exists() or Path(request.dataset).exists()):
+    if request.eval_on or not locate.existing(request.dataset, request.datasets):
         return {}  # the runs know whether their further evaluations are done
     done = {}
-    with _opened(request) as prepared:
+    # On the CPU, which every machine has, and without a line about it.
+    request = dataclasses.replace(request, device="cpu")
+    with contextlib.redirect_stderr(io.StringIO()), _opened(request) as prepared:
         for method, seed in prepared.runs:
             folder = prepared.bench.folder(method, seed)
             record = _done(prepared.bench, method, seed, folder / recording.RECORD)

@@ -118,8 +118,9 @@ def read_curve(folder: Path) -> list[dict[str, float]]:
     """Return the training curve in the folder of a run, finished or not; [] if it is damaged."""
     path = folder / checkpoint.CURVE
     try:
-        return [json.loads(line) for line in read_bytes(path).splitlines()]
-    except (OSError, ValueError):
+        lines = [json.loads(line) for line in read_bytes(path).splitlines()]
+        return lines if all(isinstance(line["update"], int) for line in lines) else []
+    except (OSError, ValueError, KeyError, TypeError):
         return []
 
 

@@ -12,6 +12,7 @@ import pytest
 
 METHOD = '''
 """A linear classifier of the counts. Its updates take a moment, so that a test can stop it."""
+import os
 import time
 import torch
 from torch import nn
@@ -38,6 +39,10 @@ class Slow(GradientMethod):
 
     def scores(self, batch):
         return self.network(batch.inputs.float()).unflatten(1, (self.task.num_classes, -1))
+
+class Killing(Slow):
+    def loss(self, batch):
+        os.kill(os.getpid(), 9)
 
 class Failing(Slow):
     def loss(self, batch):
@@ -87,7 +92,7 @@ class Bench:
     def heartbeat(self, update=1, out="runs"):
         """The first heartbeat at that update or later."""
         for _ in range(6000):
-            for path in (self.folder / out).glob("*/*/*/*/heartbeat.json"):
+            for path in (self.folder / out).glob("*/*/*/*/heartbeat"):
                 try:
                     beat = json.loads(path.read_text())
                 except (OSError, ValueError):

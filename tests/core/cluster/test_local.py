@@ -47,6 +47,24 @@ def test_a_failing_method_does_not_stop_the_others(bench, alone):
     assert {results[name]["status"] for name in results if "Failing" in name} == {"failed"}
 
 
+def test_a_method_that_kills_its_process_costs_only_its_own_runs(bench, alone):
+    models = "slow.py:Killing,slow.py:Slow"
+    text = bench.run("--on", "local:2", models=models, code=1)
+    assert text.count("its process was killed 3 times") == 2
+    assert bench.results() == alone
+
+
+def test_a_restart_discards_the_earlier_run_once(bench, alone):
+    bench.run()
+    command = bench.start("--on", "local:2", "--restart")
+    os.kill(bench.heartbeat(update=12)["process"], signal.SIGKILL)
+    text, _ = command.communicate(timeout=600)
+    assert command.returncode == 0, text
+    logs = (bench.folder / "runs/.grid/logs").rglob("seed-*.log")
+    assert any("resuming from update" in log.read_text() for log in logs)
+    assert bench.results() == alone
+
+
 def test_classes_of_a_script_run_in_other_processes(bench, alone):
     method = (bench.folder / "slow.py").read_text()
     (bench.folder / "script.py").write_text(

@@ -9,7 +9,9 @@ import pytest
 
 from hsal_bench.cluster import grid, status, units
 from hsal_bench.errors import UsageError
+from hsal_bench.record.record import write_record
 from hsal_bench.runs import request as requests
+from hsal_bench.runs import requested
 from hsal_bench.runs.request import Request
 
 
@@ -82,13 +84,14 @@ def test_options_of_slurm_need_slurm(tmp_path):
 
 def test_runs_are_missing_running_stalled_or_stopped(tmp_path):
     folders = [unit.folder for unit in units.units(_request(tmp_path))]
-    beat = {"host": "a", "process": 7, "updates": 9, "update": 4, "status": ""}
+    requested.add(tmp_path / "runs", folders)
+    beat = {"host": "a", "process": 7, "updates": 9, "update": 4}
     for folder in folders[1:]:
         folder.mkdir(parents=True)
     for folder in folders[2:]:
-        (folder / "heartbeat.json").write_text(json.dumps(beat))
+        (folder / "heartbeat").write_text(json.dumps(beat))
     old = time.time() - 3600
-    os.utime(folders[3] / "heartbeat.json", (old, old))
+    os.utime(folders[3] / "heartbeat", (old, old))
     (folders[1] / "checkpoint.pt").touch()
     runs = status.statuses(tmp_path / "runs")
     assert [run.state for run in runs] == ["missing", "stopped", "running", "stalled"]
@@ -102,3 +105,19 @@ def test_a_folder_without_runs_is_refused(tmp_path):
         status.statuses(tmp_path)
     with pytest.raises(UsageError, match="no folder"):
         status.statuses(tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["/etc", "../other"])
+def test_a_list_of_runs_that_leads_elsewhere_is_refused(tmp_path, name):
+    (tmp_path / ".grid").mkdir()
+    (tmp_path / ".grid" / "requested.json").write_text(json.dumps([name]))
+    with pytest.raises(UsageError, match=r"requested.json is damaged"):
+        status.statuses(tmp_path)
+
+
+def test_a_method_with_its_own_budget_has_no_updates(tmp_path, ok):
+    folder = tmp_path / "toy" / "Neighbours" / "quick" / "seed-0"
+    folder.mkdir(parents=True)
+    write_record(ok(own_budget=True, budget={}, updates=None), folder / "record.json")
+    (run,) = status.statuses(tmp_path)
+    assert (run.state, run.update, run.updates) == ("done", 0, None)
