@@ -80,6 +80,11 @@ def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
     return pairs
 
 
+def option_of(field: str, value: Any) -> str:
+    """Return the option of a field as `generate` takes it for that value: "--no-unique"."""
+    return f"--{'no-' if value is False else ''}{field.replace('_', '-')}"
+
+
 def split_list(text: str) -> list[str]:
     """Split a comma-separated list, without duplicates and empty parts."""
     return list(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))

@@ -26,7 +26,7 @@ from hsal_bench.generators.glyphs.load import (
     source_name,
 )
 from hsal_bench.generators.glyphs.sources import IDX_SOURCES, SOURCES, SYNTHETIC, GlyphPools
-from hsal_bench.options import as_config
+from hsal_bench.options import as_config, option_of
 
 from .about import about
 from .painting import paint
@@ -226,7 +226,7 @@ class SceneGenerator:
             if value != fixed:
                 repeats = field == "unique" and self.name == mnist_multiset.name
                 fact = "allows repeats" if repeats else f"fixes {field}={fixed}"
-                option = f"--{'no-' if value is False else ''}{field.replace('_', '-')}"
+                option = option_of(field, value)
                 other = mnist_set if field == "unique" and value else mnist_multiset
                 raise UsageError(f"{self.name} {fact}: drop {option}, or use {other.name}")
 

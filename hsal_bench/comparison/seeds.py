@@ -1,13 +1,12 @@
 """Statistics over the seeds of a table's methods: tests of two means, intervals of a mean.
 
-A few seeds estimate a variance badly: the deviation of two is below half of the
-true one in 38 % of cases. Methods
-of a table help each other: `pooled` averages each method's variance with the mean variance of all,
-as if that were one more seed, an inverse-gamma prior with one degree of freedom (G. K. Smyth,
-Linear models and empirical Bayes methods, Statistical Applications in Genetics and Molecular
-Biology 3, 2004). More weight would be wrong: methods differ in spread (by a factor of 26 in the
-committed records), and full pooling as in Tukey's and Dunnett's tests then finds differences that
-do not exist. `benchmarks/seed_tests.py` measures both.
+A few seeds estimate a variance badly: the deviation of two is below half of the true one in 38 % of
+cases. Methods of a table help each other: `pooled` averages each method's variance with the mean
+variance of all, as if that were one more seed, an inverse-gamma prior with one degree of freedom
+(G. K. Smyth, Linear models and empirical Bayes methods, Statistical Applications in Genetics and
+Molecular Biology 3, 2004). More weight would be wrong: methods differ in spread (by a factor of 26
+in the committed records), and full pooling as in Tukey's and Dunnett's tests then finds differences
+that do not exist. `benchmarks/seed_tests.py` measures both.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from hsal_bench.data.generator import Generator, Recipe, load_generator
 from hsal_bench.data.workers import worker_processes
 from hsal_bench.errors import SourceUnavailable, UsageError, suggest
 from hsal_bench.files import writable_folder
-from hsal_bench.options import as_config, as_text, difference, field_types, replace
+from hsal_bench.options import as_config, as_text, difference, field_types, option_of, replace
 from hsal_bench.progress import progress
 from hsal_bench.text import file_size
 
@@ -167,7 +167,7 @@ def _job(name: str, values: Mapping[str, str], out: Path, like: Mapping[str, Any
         changed = [field for field in values if getattr(spec, field) != getattr(named_spec, field)]
         fixed = [f for f in changed if _names_another(generator, named_spec, spec, f)] or changed
         facts = ", ".join(f"{field}={as_text(getattr(named_spec, field))}" for field in fixed)
-        options = ", ".join(f"--{field.replace('_', '-')}" for field in fixed)
+        options = ", ".join(option_of(field, getattr(spec, field)) for field in fixed)
         command = dataset_names.command(own, spec, out)
         raise UsageError(f"{name} fixes {facts}: drop {options}, or use {command}")
     return Job(own, generator, spec, out / f"{full_name}.h5")

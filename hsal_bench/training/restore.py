@@ -45,9 +45,9 @@ def restore_method(
     """Yield the trained method of `record`.
 
     folder: of the run. datasets: the folder of its dataset; if it does not have that, the folder
-    that the record's command states. cache: that of activations, and of
-    activation models that `datasets` does not have; None: `datasets`. Missing activations of the
-    test split are computed there. No dataset is built, no model fine-tuned.
+    that the record's command states. cache: the folder of activations, and of activation models
+    that `datasets` does not have; None: `datasets`. Missing activations of the test split are
+    computed there. No dataset is built, no model fine-tuned.
 
     Raises:
         UsageError: something is missing or does not match the record.

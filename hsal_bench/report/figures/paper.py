@@ -49,7 +49,7 @@ RecordedRun = tuple[Record, Path]
 class Wanted:
     """The requested figures: numbers, formats, folders, and the seed for choosing images.
 
-    cache: as for `trained`. target: returns the file to write for an output, or refuses it.
+    cache: as for `restore_method`. target: returns the file to write for an output, or refuses it.
     """
 
     numbers: Sequence[int]
