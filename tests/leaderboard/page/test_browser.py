@@ -151,7 +151,7 @@ def test_a_name_without_breaks_leaves_room_for_numbers(show, run):
 def test_commands_in_notes_are_code(show, wide):
     shown = show(wide)
     command = shown.locator(".caution code").first.inner_text()
-    assert command.startswith("hsal-bench run --seeds 0-")
+    assert command.startswith("hsal-bench run --model count-classifier --seeds 0-")
     assert not set("`\\") & set(shown.locator("body").inner_text())
 
 
