@@ -11,13 +11,19 @@ import pytest
 from hsal_bench.cluster.slurm import minutes
 from hsal_bench.errors import UsageError
 
+
+def _idle():
+    """Whether there is a Slurm with an idle node."""
+    if shutil.which("sinfo") is None:
+        return False
+    command = ["sinfo", "--noheader", "--states=idle"]
+    listed = subprocess.run(command, capture_output=True, text=True)
+    return listed.returncode == 0 and "idle" in listed.stdout
+
+
 REAL = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("sinfo") is None
-        or subprocess.run(["sinfo", "--noheader"], capture_output=True).returncode != 0,
-        reason="needs Slurm",
-    ),
+    pytest.mark.skipif(not _idle(), reason="needs Slurm with an idle node"),
 ]
 
 
