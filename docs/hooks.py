@@ -81,7 +81,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return markdown
     docs = Path(config.docs_dir)
 
-    def replaced(link: re.Match[str]) -> str:
+    def path_of(link: re.Match[str]) -> str:
         text, target = link.groups()
         path = (docs / page.file.src_uri).parent.joinpath(target).resolve()
         if path.is_relative_to(docs) and not path.is_dir():
@@ -91,7 +91,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             return f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{place})"
         return f"`{place}`" if text.strip("/`") == place else f"{text} (`{place}`)"
 
-    return re.sub(r"\[([^]\n]+)\]\((?!https?:|#)([^)#\s]+)\)", replaced, markdown)
+    return re.sub(r"\[([^]\n]+)\]\((?!https?:|#)([^)#\s]+)\)", path_of, markdown)
 
 
 def on_page_content(content: str, page: Any, config: Any, files: Files) -> str:

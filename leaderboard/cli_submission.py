@@ -145,7 +145,7 @@ def _refuse_another(record: Record, file: Path) -> None:
 
 
 def _entry(record: Record) -> tuple[str, ...]:
-    """Return what makes two records those of one entry on the leaderboard."""
+    """Return the identity of a leaderboard entry."""
     return record.method, record.data_set.content_sha256, str(record.seed), _origin(record)
 
 

@@ -15,6 +15,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.text import file_name, named, shown
 
 if TYPE_CHECKING:
+    from hsal_bench.data.schema import Layout
     from hsal_bench.generators.own.pictures import Picture
 
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
@@ -157,12 +158,7 @@ def import_pictures(
     made = recipe(splits, facts)
     with progress(name, len(pictures)) as report:
         build_file(made, path, workers=1, progress=lambda done, total: report(done))
-    layout = made.layout
-    sizes = " / ".join(f"{layout.sizes[split]:,}" for split in SPLITS)
-    click.echo(
-        f"{path}: {sizes} images ({', '.join(SPLITS)}) of {layout.image_shape[2]} x "
-        f"{layout.image_shape[1]}, {len(names)} classes, at most {layout.max_objects} objects"
-    )
+    click.echo(f"{path}: {_summary(made.layout, len(names))}")
     for note in made.header.notes:
         if note.startswith(WARNING):
             click.echo(note, err=True)
@@ -173,6 +169,15 @@ def import_pictures(
     click.echo(f"classes: {named([shown(name) for name in names], _MOST_CLASSES)}")
     if not any(picture.boxes for picture in pictures):
         click.echo("no boxes: each object gets the box of the whole image")
+
+
+def _summary(layout: Layout, classes: int) -> str:
+    """Return the sizes of a dataset in words."""
+    sizes = " / ".join(f"{layout.sizes[split]:,}" for split in SPLITS)
+    return (
+        f"{sizes} images ({', '.join(SPLITS)}) of {layout.image_shape[2]} x "
+        f"{layout.image_shape[1]}, {classes} classes, at most {layout.max_objects} objects"
+    )
 
 
 def _pictures(form: str, sources: Sequence[Path], images: Path | None) -> list[Picture]:

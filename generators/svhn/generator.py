@@ -235,7 +235,7 @@ def _too_few(spec: NumbersSpec, split: str, size: int, album: str, selection: Se
 
 
 def _remedies(spec: NumbersSpec, selection: Selection) -> list[str]:
-    """Return what brings back the pictures that are left out."""
+    """Return the option that keeps the pictures that are left out."""
     remedies, reasons = [], set(selection.left_out)
     if (reason := too_many(spec.max_objects)) in reasons:
         reasons.remove(reason)

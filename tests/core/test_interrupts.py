@@ -97,3 +97,4 @@ def test_a_process_that_is_about_to_end_ignores_signals():
     ignore_signals()
     for number in SIGNALS:
         _send(number)
+        assert signal.getsignal(number) is signal.SIG_IGN

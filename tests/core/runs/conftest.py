@@ -11,7 +11,7 @@ METHOD = Path(__file__).with_name("constant.py").read_text()
 
 @pytest.fixture
 def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
-    """Return a function that runs `hsal-bench run` on the toy data set: (code, out, err)."""
+    """Return a function that runs `hsal-bench run` on the toy dataset: (code, out, err)."""
     (tmp_path / "constant.py").write_text(METHOD)
     monkeypatch.chdir(tmp_path)
 

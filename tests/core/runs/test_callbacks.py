@@ -53,7 +53,7 @@ class Dice:
 
 
 class Meddler(hb.Callback):
-    """Tries to change everything, and notes what it is told."""
+    """Tries to change everything, and records its arguments."""
 
     def __init__(self):
         self.told = []
