@@ -6,21 +6,27 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 METHOD = '''
-"""A linear classifier of the counts. Its updates take a moment, so that a test can stop it."""
+"""A linear classifier of the counts. From its 12th update on, a test can slow it down."""
 import os
 import time
+from contextlib import contextmanager
+from pathlib import Path
 import torch
 from torch import nn
 from hsal_bench.method.contract import Prediction
 from hsal_bench.method.gradient import GradientMethod
 
+SLOW = Path(__file__).with_name("slow")
+
 class Slow(GradientMethod):
     inputs = "images"
+    calls = 0
 
     def build_network(self):
         pixels = torch.Size(self.task.input_shape).numel()
@@ -28,7 +34,10 @@ class Slow(GradientMethod):
         return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(pixels, outputs))
 
     def loss(self, batch):
-        time.sleep(0.1)
+        self.calls += 1
+        if self.calls >= 12 and SLOW.exists():
+            SLOW.with_name(f"process-{os.getpid()}").touch()
+            time.sleep(0.5)
         counts, _ = batch.truth()
         return {"loss": nn.functional.cross_entropy(self.scores(batch).transpose(1, 2), counts)}
 
@@ -89,18 +98,24 @@ class Bench:
             }
         return numbers
 
-    def heartbeat(self, update=1, out="runs"):
-        """The first heartbeat at that update or later."""
-        for _ in range(6000):
-            for path in (self.folder / out).glob("*/*/*/*/heartbeat"):
-                try:
-                    beat = json.loads(path.read_text())
-                except (OSError, ValueError):
-                    continue
-                if beat["update"] >= update:
-                    return beat
+    def resumed(self):
+        """Whether a run was resumed, by the logs."""
+        logs = (self.folder / "runs/.grid/logs").rglob("seed-*.log")
+        return any("resuming from update" in log.read_text() for log in logs)
+
+    @contextmanager
+    def slowed(self, *arguments):
+        """Start the command; yield it and a process of it that is past its first checkpoint.
+
+        The runs have seconds left until the block ends.
+        """
+        (self.folder / "slow").touch()
+        command = self.start(*arguments)
+        while not (found := list(self.folder.glob("process-*"))):
+            assert command.poll() is None, command.communicate()[0]
             time.sleep(0.05)
-        raise AssertionError("no run reaches that update")
+        yield command, int(found[0].name.removeprefix("process-"))
+        (self.folder / "slow").unlink()
 
 
 @pytest.fixture(scope="session")

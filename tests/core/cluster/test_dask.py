@@ -18,8 +18,8 @@ def test_workers_give_the_records_of_a_serial_run(bench, alone):
 
 
 def test_another_worker_resumes_the_run_of_a_killed_one(bench, alone):
-    command = bench.start("--on", "dask")
-    os.kill(bench.heartbeat(update=12)["process"], signal.SIGKILL)
+    with bench.slowed("--on", "dask") as (command, process):
+        os.kill(process, signal.SIGKILL)
     text, _ = command.communicate(timeout=900)
     assert command.returncode == 0, text
     assert bench.results() == alone

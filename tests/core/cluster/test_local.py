@@ -18,8 +18,8 @@ def test_processes_give_the_records_of_a_serial_run(bench, alone):
 
 
 def test_a_killed_process_is_replaced(bench, alone):
-    command = bench.start("--on", "local:2")
-    os.kill(bench.heartbeat(update=12)["process"], signal.SIGKILL)
+    with bench.slowed("--on", "local:2") as (command, process):
+        os.kill(process, signal.SIGKILL)
     text, _ = command.communicate(timeout=600)
     assert command.returncode == 0, text
     assert bench.results() == alone
@@ -27,15 +27,13 @@ def test_a_killed_process_is_replaced(bench, alone):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_same_command_resumes_after_a_signal(bench, alone, number):
-    command = bench.start("--on", "local:2")
-    bench.heartbeat(update=12)
-    command.send_signal(number)
-    text, _ = command.communicate(timeout=600)
+    with bench.slowed("--on", "local:2") as (command, _):
+        command.send_signal(number)
+        text, _ = command.communicate(timeout=600)
     assert "Traceback" not in text
     assert command.returncode == (-9 if number == signal.SIGKILL else 130), text
-    log = bench.folder / "runs/.grid/logs/synthetic-multiset/Slow/quick/seed-0.log"
     bench.run("--on", "local:2")
-    assert "resuming from update" in log.read_text()
+    assert bench.resumed()
     assert bench.results() == alone
 
 
@@ -56,12 +54,11 @@ def test_a_method_that_kills_its_process_costs_only_its_own_runs(bench, alone):
 
 def test_a_restart_discards_the_earlier_run_once(bench, alone):
     bench.run()
-    command = bench.start("--on", "local:2", "--restart")
-    os.kill(bench.heartbeat(update=12)["process"], signal.SIGKILL)
+    with bench.slowed("--on", "local:2", "--restart") as (command, process):
+        os.kill(process, signal.SIGKILL)
     text, _ = command.communicate(timeout=600)
     assert command.returncode == 0, text
-    logs = (bench.folder / "runs/.grid/logs").rglob("seed-*.log")
-    assert any("resuming from update" in log.read_text() for log in logs)
+    assert bench.resumed()
     assert bench.results() == alone
 
 

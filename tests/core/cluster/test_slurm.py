@@ -74,22 +74,19 @@ def test_the_same_command_continues_what_is_missing(bench, alone):
 
 @real
 def test_a_requeued_job_resumes_from_its_checkpoint(bench, alone):
-    command = bench.start(*SLURM, "--wait")
-    beat = bench.heartbeat(update=12)
-    os.kill(beat["process"], signal.SIGUSR2)  # as Slurm does before the time limit
+    with bench.slowed(*SLURM, "--wait") as (command, process):
+        os.kill(process, signal.SIGUSR2)  # as Slurm does before the time limit
     text, _ = command.communicate(timeout=900)
     assert command.returncode == 0, text
-    logs = (bench.folder / "runs/.grid/logs").rglob("seed-*.log")
-    assert any("resuming from update" in log.read_text() for log in logs)
+    assert bench.resumed()
     assert bench.results() == alone
 
 
 @real
 def test_a_cancelled_job_is_reported_and_submitted_again(bench, alone):
-    command = bench.start(*SLURM, "--wait")
-    bench.heartbeat(update=12)
-    subprocess.run(["scancel", "--user", "root", "--name", "hsal-bench"], check=True)
-    text, _ = command.communicate(timeout=900)
+    with bench.slowed(*SLURM, "--wait") as (command, _):
+        subprocess.run(["scancel", "--user", "root", "--name", "hsal-bench"], check=True)
+        text, _ = command.communicate(timeout=900)
     assert command.returncode == 1
     assert "ended without a result" in text
     while _squeue("--format=%i"):
