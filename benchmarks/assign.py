@@ -11,6 +11,7 @@ on a CPU, by subsets on a GPU). Costs and activations are random.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import torch
 from train import alternate
@@ -36,8 +37,8 @@ def main() -> None:
         for objects, queries in SIZES:
             cost = torch.rand(batch, objects, queries, device=device)
             subsets, scipy = alternate(
-                lambda cost=cost: assign_by_subsets(cost),
-                lambda cost=cost: assign_by_scipy(cost),
+                partial(assign_by_subsets, cost),
+                partial(assign_by_scipy, cost),
                 device,
                 args.repeats,
             )

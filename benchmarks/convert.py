@@ -43,8 +43,8 @@ def main() -> None:
             contents.add(content)
     print(f"{args.collection}, {images:,} images of {args.resolution} x {args.resolution}, whole")
     for workers in args.workers:
-        peak = f"largest process {peaks[workers] / 2**20:,.0f} MiB"
-        print(f"  {workers} workers: {summary(rates[workers])} images/s; {peak}")
+        mib = f"{peaks[workers] / 2**20:,.0f} MiB"
+        print(f"  {workers} workers: {summary(rates[workers])} images/s; largest process {mib}")
     first, *others = args.workers
     for workers in others:
         ratios = [a / b for a, b in zip(rates[workers], rates[first], strict=True)]
@@ -89,7 +89,11 @@ def print_shares(args: argparse.Namespace) -> None:
 
 def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
     """Add the seconds of each step for the complete dataset to `steps`."""
-    with Parts.open(recipe, path) as parts, file_writer(recipe.layout, path, JOB_ROWS) as writer:
+    temporary = path.with_suffix(".joined")
+    with (
+        Parts.open(recipe, path) as parts,
+        file_writer(recipe.layout, path, JOB_ROWS, temporary) as writer,
+    ):
         before = time.perf_counter()
         for job, maker in recipe.makers(split_jobs(recipe.layout)):
             steps["reading"] += time.perf_counter() - before

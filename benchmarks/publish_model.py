@@ -22,7 +22,7 @@ from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.method.contract import Setup
-from hsal_bench.training import activations, frozen, states
+from hsal_bench.training import activations, frozen, published, states
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training.activations import SCORE
 from hsal_bench.training.batches import example_set
@@ -60,7 +60,7 @@ def publish(source: FrozenModel, target: Path, data: DataFile, command: str | No
             fit half precision; or nothing says what made it.
     """
     _check_data(source, data)
-    model = frozen.find(str(source.path), source.backbone, data)
+    model = published.find(str(source.path), source.backbone, data)
     if not (command or model.command):
         raise UsageError(f"{model.path}: give the --command that created the model")
     state = torch.load(model.path, map_location="cpu", weights_only=True)
@@ -78,7 +78,7 @@ def publish(source: FrozenModel, target: Path, data: DataFile, command: str | No
         command=command or model.command,
     )
     frozen.write(rounded)
-    return frozen.find(str(folder), model.backbone, data)
+    return published.find(str(folder), model.backbone, data)
 
 
 def _dataset(model: FrozenModel) -> str:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from plain_networks import make_plain
@@ -35,9 +36,11 @@ from hsal_bench.method.load import load_method
 from hsal_bench.metrics.multiset import counts_from_labels
 from hsal_bench.training.backbones import ActivationModel
 from hsal_bench.training.device import describe, resolve
+from hsal_bench.training.presets import Precision
 from hsal_bench.training.single_object import SingleObject, SingleObjectConfig
 
 CLASSES, OBJECTS = 10, 4
+M = TypeVar("M", bound=GradientMethod)
 BYTES_PER_PARAMETER = 28
 """Adam's least: weight, two moments and gradient read, weight and two moments written, float32."""
 
@@ -147,7 +150,7 @@ def measure_rates(device: torch.device, side: int, precisions: set[torch.dtype])
     operations = {}
     for precision in sorted(precisions, key=str):
         a, b = (torch.randn(side, side, device=device, dtype=precision) for _ in range(2))
-        seconds, _ = alternate(lambda a=a, b=b: a @ b, None, device, 5)
+        seconds, _ = alternate(partial(torch.matmul, a, b), None, device, 5)
         operations[precision] = 2 * side**3 / seconds
     source = torch.randn(4 * side, side, device=device)
     target = torch.empty_like(source)
@@ -199,7 +202,7 @@ def count_operations(call: Callable[[], object]) -> float:
 
 def _single(args: argparse.Namespace, device: torch.device) -> tuple[SingleObject, SingleObject]:
     task, setup = Task(CLASSES, OBJECTS, (1, 100, 100)), Setup(device, 0, 10**9)
-    precision = "bfloat16" if args.backbone == "resnet34" else "float32"
+    precision: Precision = "bfloat16" if args.backbone == "resnet34" else "float32"
     ours = SingleObject(
         task, SingleObjectConfig(backbone=args.backbone, precision=precision), setup
     )
@@ -208,7 +211,7 @@ def _single(args: argparse.Namespace, device: torch.device) -> tuple[SingleObjec
     return ours, plain
 
 
-def _uncaptured(kind: type[GradientMethod]) -> type[GradientMethod]:
+def _uncaptured(kind: type[M]) -> type[M]:
     return type(f"Plain{kind.__name__}", (kind,), {"capturable": False})
 
 

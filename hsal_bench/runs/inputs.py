@@ -21,7 +21,7 @@ from hsal_bench.files import writable_folder
 from hsal_bench.method.contract import Task
 from hsal_bench.record.record import Activation
 from hsal_bench.runs.request import Request
-from hsal_bench.training import activations, frozen
+from hsal_bench.training import activations, frozen, published
 from hsal_bench.training.activations import Tuning
 from hsal_bench.training.batches import ExampleSet, example_set
 from hsal_bench.training.frozen import FrozenModel
@@ -117,7 +117,7 @@ class Inputs:
                 f"input size {self.input_size}: the model of --activation-model has its own"
             )
         updates = {preset.fine_tune.updates, preset.from_scratch.updates}
-        model = frozen.find(name, preset.backbone, self.data, updates)
+        model = published.find(name, preset.backbone, self.data, updates)
         if self.request.fine_tune_updates not in (None, model.updates):
             raise UsageError(
                 f"--fine-tune-updates {self.request.fine_tune_updates}: the published model has "

@@ -1,8 +1,6 @@
-"""Frozen activation models on disk: reading, writing, and finding published ones.
+"""Frozen activation models on disk.
 
 A model is a folder with `model.pt`, the state of the network, and `model.json`, its description.
-Published models are in `activation-models/` of the repository; the installed package contains the
-small ones.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,22 +21,14 @@ from torch import Tensor
 from hsal_bench import jsonio
 from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
-from hsal_bench.files import PACKAGE, replacing, write_text
+from hsal_bench.files import replacing, write_text
 from hsal_bench.jsonio import typed
 from hsal_bench.record.record import Activation
-from hsal_bench.text import named
-from hsal_bench.training import backbones, presets, states
-from hsal_bench.training.presets import PUBLISHED, Precision
+from hsal_bench.training import backbones, states
+from hsal_bench.training.presets import Precision
 
 _DIGEST = "description_sha256"
 """The field of `model.json` with the hash of all others."""
-_PARTS = {
-    "backbone": "backbone",
-    "class_names": "classes",
-    "image_shape": "image size",
-    "source_sha256": "glyphs",
-}
-"""The fields in which a published model must be like the run, in words."""
 
 
 @dataclass(frozen=True)
@@ -206,20 +196,6 @@ def load(model: FrozenModel, data: DataFile, device: torch.device) -> backbones.
     return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
-def find(text: str, backbone: str, data: DataFile, updates: Collection[int] = ()) -> FrozenModel:
-    """Return the checked model that `--activation-model` names: PUBLISHED, a file or a folder.
-
-    updates: those of the preset's fine-tuning, to choose among several published models.
-
-    Raises:
-        UsageError: the model does not exist, has a different backbone, does not fit the images, or
-            its weights do not have the hash in `model.json`.
-    """
-    model = _published(backbone, data, updates) if text == PUBLISHED else _at(Path(text), backbone)
-    _check(model, data)
-    return model
-
-
 def keep(model: FrozenModel, root: Path) -> None:
     """Copy a model to `root` unless it is there, so that it can be found by its hash later."""
     if model_of(model.sha256, root):
@@ -229,75 +205,3 @@ def keep(model: FrozenModel, root: Path) -> None:
     with replacing(folder / "model.pt") as temporary:
         shutil.copyfile(model.path, temporary)
     write(dataclasses.replace(model, path=folder / "model.pt"))
-
-
-def published() -> list[FrozenModel]:
-    """Return the published models of the installed package, or else of the checkout."""
-    folders = (PACKAGE / "activation_models", PACKAGE.parent / "activation-models")
-    root = next((folder for folder in folders if folder.is_dir()), folders[0])
-    models = (read(path.with_name("model.pt")) for path in sorted(root.glob("*/model.json")))
-    return [model for model in models if model]
-
-
-def _published(backbone: str, data: DataFile, updates: Collection[int]) -> FrozenModel:
-    header, shape = data.header, data.layout.image_shape
-    wanted = {
-        "backbone": backbone,
-        "class_names": tuple(header.class_names),
-        "image_shape": tuple(shape),
-        "source_sha256": header.source_sha256,
-    }
-    every = published()
-    differences = [
-        [part for name, part in _PARTS.items() if getattr(model, name) != wanted[name]]
-        for model in every
-    ]
-    models = [model for model, parts in zip(every, differences, strict=True) if not parts]
-    if len(models) > 1:
-        models = [model for model in models if model.updates in updates] or models
-    if len(models) == 1:
-        return models[0]
-    size = " x ".join(map(str, shape))
-    wanted_model = f"activation model {backbone} for {header.name} ({size}, {header.source})"
-    if models:
-        raise UsageError(
-            f"several published models match: {wanted_model}; choose one with "
-            f"--activation-model {' or '.join(str(model.path.parent) for model in models)}"
-        )
-    nearest = min(differences, key=len, default=[])
-    reason = f": other {named(nearest)}" if nearest else ""
-    raise UsageError(
-        f"no published {wanted_model}{reason}; published: {_names(every)}. Drop "
-        "--activation-model to fine-tune one, or name a file"
-    )
-
-
-def _names(models: Sequence[FrozenModel]) -> str:
-    names = (
-        f"{model.backbone} of {model.trained_on}"
-        + (f" ({model.updates:,} updates)" if model.updates else "")
-        for model in models
-    )
-    return ", ".join(dict.fromkeys(names)) or "none"
-
-
-def _at(path: Path, backbone: str) -> FrozenModel:
-    model = read(presets.weights_file(path))
-    assert model is not None  # weights_file has checked it
-    if model.backbone != backbone:
-        raise UsageError(
-            f"--activation-model {path} is a {model.backbone}, but the run uses {backbone}: "
-            f"add --backbone {model.backbone}, or give another model"
-        )
-    return model
-
-
-def _check(model: FrozenModel, data: DataFile) -> None:
-    """Refuse a model that is damaged or does not fit the images."""
-    channels = data.layout.image_shape[0]
-    if model.image_shape and model.image_shape[0] != channels:
-        raise UsageError(
-            f"{model.path} is for {model.image_shape[0]} channels, but {data.header.name} has "
-            f"images of {channels} channels"
-        )
-    load(model, data, torch.device("cpu"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hsal_bench.data.file import open_data
-from hsal_bench.training import activations, frozen
+from hsal_bench.training import activations, frozen, published
 from hsal_bench.training.activations import Tuning
 from hsal_bench.training.presets import Budget
 from hsal_bench.training.single_object import SingleObjectConfig
@@ -62,7 +62,7 @@ def test_a_published_model_states_the_hash_and_accuracy_of_its_rounded_weights(
     size, whole = (path.stat().st_size for path in (folder / "model.pt", made.path))
     assert 0.45 * whole < size < 0.55 * whole
     with open_data(made.path.parents[2] / "synthetic-single.h5") as data:
-        model = frozen.find(str(folder), "small", data)
+        model = published.find(str(folder), "small", data)
         network = frozen.load(model, data, CPU)
         images = torch.from_numpy(data.read("test", "images")).float() / 255.0
         labels = torch.from_numpy(data.read("test", "labels"))[:, 0]

@@ -200,7 +200,7 @@ def test_a_given_activation_model_is_used_and_nothing_is_fine_tuned(bench, tmp_p
 
 def test_fine_tune_updates_chooses_the_published_model(bench, tmp_path, monkeypatch):
     bench(*SHORT, model="count-classifier")
-    monkeypatch.setattr(frozen, "PACKAGE", tmp_path / "package")
+    monkeypatch.setattr("hsal_bench.training.published.PACKAGE", tmp_path / "package")
     shutil.copytree(tmp_path / "data" / "activation-models", tmp_path / "activation-models")
     (path,) = (tmp_path / "activation-models").glob("*/model.json")
     updates = json.loads(path.read_text())["updates"]

@@ -10,7 +10,7 @@ import torch
 
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import UsageError
-from hsal_bench.training import activations, frozen
+from hsal_bench.training import activations, frozen, published
 from hsal_bench.training.activations import Tuning
 from hsal_bench.training.presets import PUBLISHED, Budget
 from hsal_bench.training.single_object import SingleObjectConfig
@@ -35,7 +35,7 @@ def model(data, tmp_path):
 @pytest.fixture
 def library(tmp_path, monkeypatch):
     """An empty folder in place of the published models."""
-    monkeypatch.setattr(frozen, "PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(published, "PACKAGE", tmp_path / "package")
     (tmp_path / "activation-models").mkdir()
     return tmp_path / "activation-models"
 
@@ -58,7 +58,7 @@ def _described(path, changes):
 def test_a_given_model_gives_identical_volumes(of, data, model, library, tmp_path):
     folder = _publish(model, library)
     text = {"folder": str(folder), "file": str(folder / "model.pt")}.get(of, PUBLISHED)
-    given = frozen.find(text, "small", data)
+    given = published.find(text, "small", data)
     assert given == replace(model, path=folder / "model.pt")
     made = [
         activations.volumes(one, data, tmp_path / name, CPU)
@@ -74,7 +74,7 @@ def test_tampered_weights_are_refused(data, model, library):
     torch.save(state, folder / "model.pt")
     for text in (str(folder), PUBLISHED):
         with pytest.raises(UsageError, match=f"but model.json states {model.sha256[:8]}: the file"):
-            frozen.find(text, "small", data)
+            published.find(text, "small", data)
 
 
 def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, model, library):
@@ -89,7 +89,7 @@ def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, m
     assert sha256 != model.sha256
     folder = _publish(model, library, sha256=sha256)
     torch.save(half, folder / "model.pt")
-    assert frozen.find(str(folder), "small", data).sha256 == sha256
+    assert published.find(str(folder), "small", data).sha256 == sha256
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_model_in_half_precision_has_the_hash_of_what_it_computes_with(data, m
 )
 def test_a_model_that_does_not_fit_is_refused(changes, message, data, model, library):
     with pytest.raises(UsageError, match=message):
-        frozen.find(str(_publish(model, library, **changes)), "small", data)
+        published.find(str(_publish(model, library, **changes)), "small", data)
 
 
 def test_a_model_of_other_classes_is_refused(data, model, library):
@@ -115,19 +115,19 @@ def test_a_model_of_other_classes_is_refused(data, model, library):
         json.dumps(json.loads((folder / "model.json").read_text()) | {"sha256": sha256})
     )
     with pytest.raises(UsageError, match=r"toy has images of 1 channels and 3 classes \(Error"):
-        frozen.find(str(folder), "small", data)
+        published.find(str(folder), "small", data)
 
 
 def test_a_file_that_is_not_there_or_no_model_is_refused(data, model, library):
     folder = _publish(model, library)
     (folder / "model.pt").write_bytes(b"PK")
     with pytest.raises(UsageError, match=r"model\.pt is not a torch file"):
-        frozen.find(str(folder), "small", data)
+        published.find(str(folder), "small", data)
     (folder / "model.json").unlink()
     with pytest.raises(UsageError, match=r"no file .*one/model\.json; give a model\.pt with its"):
-        frozen.find(str(folder), "small", data)
+        published.find(str(folder), "small", data)
     with pytest.raises(UsageError, match=r"no file .*other; give a model\.pt with its"):
-        frozen.find(str(library / "other"), "small", data)
+        published.find(str(library / "other"), "small", data)
 
 
 @pytest.mark.parametrize(
@@ -149,19 +149,19 @@ def test_a_published_model_is_of_the_same_classes_image_size_and_glyphs(
     listed = r"published: small of toy \(4 updates\), small of toy \(8,000 updates\)\. Drop"
     message = rf"no published activation model small for toy \(.*\): {words}; {listed}"
     with pytest.raises(UsageError, match=message):
-        frozen.find(PUBLISHED, "small", data)
+        published.find(PUBLISHED, "small", data)
 
 
 def test_of_several_published_models_the_preset_s_number_of_updates_decides(data, model, library):
     _publish(model, library, name="a")
     folder = _publish(model, library, name="b", updates=8)
-    assert frozen.find(PUBLISHED, "small", data, [8]).path.parent == folder
+    assert published.find(PUBLISHED, "small", data, [8]).path.parent == folder
     with pytest.raises(UsageError, match="several published models match: activation model small"):
-        frozen.find(PUBLISHED, "small", data, [5])
+        published.find(PUBLISHED, "small", data, [5])
 
 
 def test_the_published_models_are_what_they_state(data):
-    models = frozen.published()
+    models = published.all_models()
     assert "714eea044eb455cd160f7d6b993dbbc8040871ffb7d7236ce1cd1fe12bdd504e" in {
         model.sha256 for model in models
     }
@@ -206,13 +206,13 @@ def test_a_model_keeps_its_input_size(data, tmp_path):
     config = SingleObjectConfig(backbone="resnet34-layer3", input_size=64)
     tuning = Tuning(data, config, "from scratch", Budget(1, 2, 1), tmp_path / "m")
     made = activations.fine_tune(tuning, CPU)
-    given = frozen.find(str(made.path), "resnet34-layer3", data)
+    given = published.find(str(made.path), "resnet34-layer3", data)
     assert (given.input_size, given.sha256) == (64, made.sha256)
     volumes = activations.volumes(given, data, tmp_path / "volumes", CPU, ["test"])
     assert volumes["test"].shape == (60, 256, 4, 4)
     _change(made, input_size=96)
     with pytest.raises(UsageError, match=r"but model\.json states"):
-        frozen.find(str(made.path), "resnet34-layer3", data)
+        published.find(str(made.path), "resnet34-layer3", data)
 
 
 def _change(model, **changes):
