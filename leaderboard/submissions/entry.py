@@ -18,9 +18,9 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.errors import UsageError
 from hsal_bench.record.record import Record
 
-from .files import STATEMENT, Files, Refused, open_submission
+from .files import STATEMENT, Files, Refused, files_of, open_submission
 from .scores import Scored, score
-from .statement import Parsed, files_of, parse, unread
+from .statement import Parsed, parse, unread
 
 LARGEST_STATEMENT = 2**16
 

@@ -62,6 +62,13 @@ class Refused(Exception):  # noqa: N818 - an outcome of reading
         super().__init__("; ".join(self.problems))
 
 
+def files_of(seeds: Sequence[int]) -> dict[int, str]:
+    """Return the predictions file of each seed."""
+    if len(seeds) == 1:
+        return {seeds[0]: SINGLE}
+    return {seed: f"seed-{seed}.jsonl" for seed in seeds}
+
+
 @dataclass
 class Files:
     """The files of a submission: the packed size of each by name, and how to open one.

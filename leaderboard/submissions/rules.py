@@ -18,9 +18,8 @@ from hsal_bench.metrics.scores import HEADLINE
 from hsal_bench.text import shown
 
 from .entry import Opened
-from .files import STATEMENT
+from .files import STATEMENT, files_of
 from .scores import Scored, comparable, copies, duplicate_seeds, predictions_files, undecided
-from .statement import files_of
 
 LONGEST = 500
 """Most characters of a line."""

@@ -20,7 +20,7 @@ from hsal_bench.metrics.scores import MEANINGS, meaning
 from hsal_bench.record.external_entry import Statement, wrong
 from hsal_bench.text import shown
 
-from .files import MOST_SEEDS, SINGLE, STATEMENT
+from .files import MOST_SEEDS, STATEMENT
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST_NAME = 60
@@ -104,13 +104,6 @@ def parse(content: bytes) -> Parsed:
 def unread(problems: Sequence[str]) -> Parsed:
     """Return the result for a `submission.json` that cannot be read."""
     return Parsed({}, list(problems), has_fields=False)
-
-
-def files_of(seeds: Sequence[int]) -> dict[int, str]:
-    """Return the predictions file of each seed."""
-    if len(seeds) == 1:
-        return {seeds[0]: SINGLE}
-    return {seed: f"seed-{seed}.jsonl" for seed in seeds}
 
 
 def _named(values: dict[str, Any]) -> str | None:

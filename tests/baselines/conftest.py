@@ -56,7 +56,7 @@ def sequential() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def decoding() -> Callable[..., Callable[..., Decoded]]:
-    """Return what makes an `unroll` that gives every image the same steps, but for its labels.
+    """Return what makes an `unroll` that gives every image the same steps, except for its labels.
 
     p: the classes' probabilities, step by step; stop: those of stopping before the step's label.
     """

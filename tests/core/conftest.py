@@ -1,4 +1,4 @@
-"""A toy data set, written straight from the schema: what verify, preview and the commands read."""
+"""A toy dataset, written straight from the schema: what verify, preview and the commands read."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class ToyGenerator:
 
 
 def write_toy(recipe: ToyRecipe, path: Path, objects: int = K, **header: object) -> Path:
-    """Write the recipe's data set with room for `objects` per image, `header` fields changed."""
+    """Write the recipe's dataset with room for `objects` per image, `header` fields changed."""
     layout = dataclasses.replace(recipe.layout, max_objects=objects)
     digests = {}
     with h5py.File(path, "w") as file:
@@ -167,7 +167,7 @@ def another_toy(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def toy_file(tmp_path: Path, toy_template: Path) -> Path:
-    """A valid data set file of 1200 + 40 + 60 images in chunks of at most 256."""
+    """A valid dataset file of 1200 + 40 + 60 images in chunks of at most 256."""
     return Path(shutil.copy(toy_template, tmp_path))
 
 
@@ -186,7 +186,7 @@ def set_config(toy_file: Path) -> Callable[..., None]:
 
 @pytest.fixture
 def known_generators(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The only data sets are "toy" and "toy-large"."""
+    """The only datasets are "toy" and "toy-large"."""
     generators = (ToyGenerator(), ToyGenerator("toy-large", train=2000))
     points = [
         SimpleNamespace(

@@ -52,7 +52,7 @@ def _finish(process: subprocess.Popen[str], code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the data sets, the activations, and one uninterrupted run in `whole`."""
+    """A folder with the datasets, the activations, and one uninterrupted run in `whole`."""
     path = tmp_path_factory.mktemp("end-to-end")
     _finish(_start(path, GENERATE))
     _finish(_start(path, f"{RUN} --out whole"))

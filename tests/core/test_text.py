@@ -8,7 +8,7 @@ from hsal_bench.text import file_name, file_size, named, one_line, shown, wrappe
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("as it is: é 李", "as it is: é 李"),
         ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
@@ -16,8 +16,8 @@ from hsal_bench.text import file_name, file_size, named, one_line, shown, wrappe
         ("\ud800", "\\ud800"),
     ],
 )
-def test_what_does_not_print_is_escaped(text, told):
-    assert shown(text) == told
+def test_what_does_not_print_is_escaped(text, expected):
+    assert shown(text) == expected
 
 
 def test_a_small_file_is_not_zero_megabytes():
@@ -33,9 +33,9 @@ def test_what_is_long_is_cut():
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=())))
 def test_whatever_is_shown_prints_and_can_be_written(text):
-    for told in (shown(text), one_line(text), file_name(text)):
-        assert told.isprintable()
-        told.encode("utf-8")
+    for line in (shown(text), one_line(text), file_name(text)):
+        assert line.isprintable()
+        line.encode("utf-8")
 
 
 def test_the_name_of_a_file_has_no_backslash_and_all_its_characters():
@@ -76,7 +76,7 @@ def test_a_letter_wider_than_the_line_stands_alone():
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected"),
     [
         ("a", "a"),
         ("ab", "a and b"),
@@ -85,5 +85,5 @@ def test_a_letter_wider_than_the_line_stands_alone():
         ("abcdefg", "a, b, c and 4 more"),
     ],
 )
-def test_of_many_names_three_are_reported(names, told):
-    assert named(names) == told
+def test_of_many_names_three_are_reported(names, expected):
+    assert named(names) == expected

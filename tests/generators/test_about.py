@@ -1,4 +1,4 @@
-"""What data cards are told of scenes and house numbers."""
+"""What data cards say about scenes and house numbers."""
 
 import dataclasses
 from pathlib import Path
@@ -54,9 +54,9 @@ def test_the_summary_follows_the_spec() -> None:
 
 
 def test_single_objects_are_no_multiset_task() -> None:
-    told = "not a multiset prediction task"
-    assert told in " ".join(mnist_single.about(mnist_single.defaults).limits)
-    assert told not in " ".join(mnist_multiset.about(mnist_multiset.defaults).limits)
+    limit = "not a multiset prediction task"
+    assert limit in " ".join(mnist_single.about(mnist_single.defaults).limits)
+    assert limit not in " ".join(mnist_multiset.about(mnist_multiset.defaults).limits)
 
 
 def test_the_layout_that_data_sets_of_one_seed_share_is_reported() -> None:
@@ -73,12 +73,12 @@ def test_the_unused_margin_is_reported_of_the_grid_alone() -> None:
 
 
 def test_clutter_is_reported_where_there_is_some() -> None:
-    def told(clutter: int) -> bool:
+    def is_limit(clutter: int) -> bool:
         about = mnist_multiset.about(SceneSpec(clutter=clutter))
         return any("Clutter" in sentence for sentence in (*about.made, *about.limits))
 
-    assert told(8)
-    assert not told(0)
+    assert is_limit(8)
+    assert not is_limit(0)
 
 
 def test_house_numbers_are_for_non_commercial_use_only() -> None:

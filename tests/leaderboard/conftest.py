@@ -115,7 +115,7 @@ def elsewhere(run: Callable[..., Entry]) -> Callable[..., Entry]:
 
 @pytest.fixture(scope="session")
 def many(run: Callable[..., Entry]) -> list[Entry]:
-    """The runs of 12 methods on 5 data sets with 5 seeds each, with curves and all metrics."""
+    """The runs of 12 methods on 5 datasets with 5 seeds each, with curves and all metrics."""
     from hsal_bench.metrics.scores import MEANINGS
 
     rng = np.random.default_rng(0)
@@ -149,7 +149,7 @@ def many(run: Callable[..., Entry]) -> list[Entry]:
 
 @pytest.fixture(scope="session")
 def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 20 images, one or two objects each, in `data/toy.h5`."""
+    """A dataset of 20 images, one or two objects each, in `data/toy.h5`."""
     path = tmp_path_factory.mktemp("data") / "toy.h5"
     counts = np.stack([np.bincount(row[row >= 0], minlength=3) for row in LABELS])
     with h5py.File(path, "w") as file:
@@ -171,7 +171,7 @@ def submit(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., tuple[int, str, str]]:
-    """Return a function that runs `check-submission` beside the data: code, out, err."""
+    """Return a function that runs `check-submission` next to the data: code, out, err."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(data_file.parent)
 
@@ -188,7 +188,7 @@ def submit(
 
 @pytest.fixture(scope="session")
 def lines() -> Callable[..., str]:
-    """Return what writes a predictions file that is right but for some images of 20."""
+    """Return what writes a predictions file that is right except for some images of 20."""
 
     def lines(wrong=()):
         rows = [

@@ -1,4 +1,4 @@
-"""`hsal-bench check-submission`: numbers are computed again, and all that is wrong is told."""
+"""`hsal-bench check-submission`: numbers are computed again, and every problem is reported."""
 
 import json
 import shutil
@@ -62,8 +62,8 @@ def test_every_seed_has_a_record_and_claims_are_of_their_mean(submit, hand_in, t
     names = [f"toy--my-counter--submission--seed-{seed}.json" for seed in (0, 5)]
     assert sorted(path.name for path in (tmp_path / "records").iterdir()) == names
     assert read_record(tmp_path / "records" / names[1]).metrics["exact_match"] == 0.9
-    told = "one.json is a file, but there are 2 seeds: name a folder"
-    assert told in submit("entry", "-o", "one.json")[2]
+    message = "one.json is a file, but there are 2 seeds: name a folder"
+    assert message in submit("entry", "-o", "one.json")[2]
 
 
 def test_all_that_is_wrong_is_listed_and_nothing_is_written(submit, hand_in, tmp_path, lines):
@@ -209,9 +209,9 @@ def test_what_is_stated_cannot_write_to_the_terminal(submit, hand_in):
 def test_checks_as_json(submit, hand_in):
     hand_in(entry="mine")
     code, out, _ = submit("entry", "--dataset", "toy", "--json")
-    told = json.loads(out)
-    assert (code, told["submission"], told["passed"]) == (1, "entry", False)
-    failed = [one for one in told["checks"] if one["outcome"] == "failed"]
+    report = json.loads(out)
+    assert (code, report["submission"], report["passed"]) == (1, "entry", False)
+    failed = [one for one in report["checks"] if one["outcome"] == "failed"]
     assert [one["name"] for one in failed] == ["submission.json"]
 
 

@@ -1,4 +1,4 @@
-"""`hsal-bench check-method`: how its checks are told, and its exit codes."""
+"""`hsal-bench check-method`: how its checks are printed, and its exit codes."""
 
 import json
 
@@ -88,8 +88,8 @@ def test_a_sound_method_is_exit_code_0(call):
     ("arguments", "width"), [((), 5), (("--set", "width=7"), 7)], ids=["behind", "both"]
 )
 def test_settings_stand_behind_the_name_and_set_goes_over_them(call, tmp_path, arguments, width):
-    told = "raise RuntimeError(f'the width is {self.config.width}')"
-    (tmp_path / "tells.py").write_text(METHOD.replace('return {"loss"', f'{told}; {{"loss"'))
+    failing = "raise RuntimeError(f'the width is {self.config.width}')"
+    (tmp_path / "tells.py").write_text(METHOD.replace('return {"loss"', f'{failing}; {{"loss"'))
     code, out, _ = call(*arguments, method="tells.py:Nothing+width=5")
     assert code == 1
     assert f"RuntimeError: the width is {width} (" in out

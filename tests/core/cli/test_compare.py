@@ -55,7 +55,7 @@ def predict(truth, tmp_path):
 
 @pytest.fixture
 def run(predict, truth, toy_file, ok, tmp_path):
-    """Make a run's folder: a record and the predictions beside it."""
+    """Make a run's folder: a record and the predictions next to it."""
     with open_data(toy_file) as data:
         content = data.header.content_sha256
     data_set = DataSet("toy", content, {"test": 60}, toy_file.name)

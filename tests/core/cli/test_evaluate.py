@@ -1,4 +1,4 @@
-"""`hsal-bench evaluate`: what a run wrote scores as its record says; what is wrong is told."""
+"""`hsal-bench evaluate`: what a run wrote scores as its record says; problems are reported."""
 
 import csv
 import io
@@ -85,14 +85,14 @@ def test_what_a_run_wrote_scores_exactly_as_its_record(call, tmp_path, toy_file)
     code, out, _ = call("evaluate", folder / "predictions.jsonl", "--dataset", toy_file, "--json")
     record = read_record(folder / "record.json")
     assert code == 0
-    told = json.loads(out)
-    assert told["metrics"] == json.loads((folder / "record.json").read_text())["metrics"]
-    assert 0.0 < told["metrics"]["macro_f1"] < 1.0
-    assert told["data_set"] == {
+    report = json.loads(out)
+    assert report["metrics"] == json.loads((folder / "record.json").read_text())["metrics"]
+    assert 0.0 < report["metrics"]["macro_f1"] < 1.0
+    assert report["data_set"] == {
         "name": record.data_set.name,
         "content_sha256": record.data_set.content_sha256,
     }
-    assert (told["split"], told["images"], told["metrics_version"]) == ("test", 60, 1)
+    assert (report["split"], report["images"], report["metrics_version"]) == ("test", 60, 1)
 
 
 def test_the_headline_with_what_was_scored(call, perfect):

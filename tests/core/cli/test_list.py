@@ -76,9 +76,9 @@ def test_everything_listed_says_what_it_is_within_the_width():
     assert all(found["about"].values())
     lines = _call(columns=60).splitlines()
     assert max(map(len, lines)) <= 60
-    told = " ".join(" ".join(lines).split())
+    listed = " ".join(" ".join(lines).split())
     for name, about in found["about"].items():
-        assert f"{name}: {about}" in told
+        assert f"{name}: {about}" in listed
 
 
 def test_what_cannot_be_read_is_listed_by_its_name_alone(monkeypatch):

@@ -107,7 +107,7 @@ def said():
 
 
 @pytest.mark.parametrize(
-    ("difference", "p", "told"),
+    ("difference", "p", "expected"),
     [
         (
             (0.031, 0.024, 0.038),
@@ -136,14 +136,14 @@ def said():
         ),
     ],
 )
-def test_the_verdict_in_plain_words(said, difference, p, told):
-    assert verdict(said(difference, p), "A", "B") == told
+def test_the_verdict_in_plain_words(said, difference, p, expected):
+    assert verdict(said(difference, p), "A", "B") == expected
 
 
 def test_images_that_could_show_nothing(said):
-    told = detectable(said((0.0, 0.0, 0.0), 1.0, math.nan))
-    assert told == "too few images differ to detect any difference"
-    # Six images for one and none for the other: told apart, though no formula says how surely.
+    text = detectable(said((0.0, 0.0, 0.0), 1.0, math.nan))
+    assert text == "too few images differ to detect any difference"
+    # Six images for one and none for the other: significant, though no formula gives the power.
     found = compare(np.arange(1000) < 6, np.zeros(1000, bool))
     assert found.significant
     assert math.isnan(found.smallest_difference)

@@ -284,7 +284,7 @@ def simulated(rng, skills, seeds, scatter):
 
 
 def share_of_errors(runs, times, **how):
-    """Return how often some of four equal methods are told apart, and any by the images alone."""
+    """Return how often equal methods differ significantly; also by the images alone."""
     rng = np.random.default_rng(0)
     errors = by_images = 0
     for _ in range(times):

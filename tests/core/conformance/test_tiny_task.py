@@ -1,4 +1,4 @@
-"""The tiny task of `check-method` has the forms of a data set."""
+"""The tiny task of `check-method` has the forms of a dataset."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Finding data sets and their companions; what does not go together is refused."""
+"""Finding datasets and their companions; what does not go together is refused."""
 
 from __future__ import annotations
 

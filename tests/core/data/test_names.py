@@ -1,4 +1,4 @@
-"""Data sets by name: a generator's own, and those it makes with other options."""
+"""Datasets by name: a generator's own, and those it makes with other options."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ VARIANTS = [variant for name in OURS for variant in _variants(name)]
 
 
 class FakeGraph:
-    """Stands for a CUDA graph: notes the generator, and replays what it is told to."""
+    """Stands for a CUDA graph: notes the generator, and replays when asked."""
 
     def __init__(self):
         self.generators, self.replays = [], 0
@@ -198,7 +198,7 @@ def _refuse(*args, **kwargs):
 
 
 def _pick(tensor, index, pick=torch.Tensor.__getitem__):
-    """Index as a tensor does, but for masks: how many cells they pick the host must know."""
+    """Index as a tensor does, except for masks: how many cells they pick the host must know."""
     parts = index if isinstance(index, tuple) else (index,)
     masked = any(isinstance(part, torch.Tensor) and part.dtype == torch.bool for part in parts)
     return _refuse() if masked else pick(tensor, index)
@@ -266,7 +266,7 @@ def test_what_says_it_can_be_captured_stays_on_the_device(cls, config, on_the_de
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("kind", "config"), VARIANTS)
 def test_a_captured_update_is_the_eager_one(kind, config):
-    """The same seed gives the same updates, but for what the order of sums does to float32."""
+    """The same seed gives the same updates, up to float32 rounding of sums in another order."""
     methods = {}
     for captured in (True, False):
         setup = Setup(torch.device("cuda"), 0, 20)

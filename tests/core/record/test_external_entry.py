@@ -44,7 +44,7 @@ def test_texts_of_any_script_are_taken():
     ],
 )
 def test_what_is_wrong_is_reported(name, value, said):
-    assert any(told.startswith(said) for told in wrong(name, value))
+    assert any(problem.startswith(said) for problem in wrong(name, value))
     with pytest.raises(ValueError) as caught:
         Statement(**GOOD | {name: value})
     assert said in str(caught.value)

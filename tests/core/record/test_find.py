@@ -148,7 +148,7 @@ def test_a_hostile_record_ends_a_command_in_a_line_that_names_it(
     monkeypatch.setattr("sys.argv", ["hsal-bench", command, *paths])
     with pytest.raises(SystemExit) as ended:
         cli.main()
-    told = capsys.readouterr().err
-    assert (ended.value.code, told.count("\n")) == (2, 1)
-    assert told.startswith(f"error: {tmp_path}/\\x1b[2J.json")
-    assert told.strip().isprintable()
+    message = capsys.readouterr().err
+    assert (ended.value.code, message.count("\n")) == (2, 1)
+    assert message.startswith(f"error: {tmp_path}/\\x1b[2J.json")
+    assert message.strip().isprintable()

@@ -112,7 +112,7 @@ def test_rows_that_were_trained_on_another_data_set_are_another_table(ok, bad):
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "expected"),
     [
         ({"config": {"learning_rate": 0.01}}, "learning_rate=0.01"),
         ({"config": {"learning_rate": 0.001, "carry": True}}, "carry=true"),
@@ -122,10 +122,10 @@ def test_rows_that_were_trained_on_another_data_set_are_another_table(ok, bad):
         ({"method_sha256": "ef" * 32}, "file=efefefef"),
     ],
 )
-def test_variants_of_a_method_are_not_averaged(other, told, ok):
+def test_variants_of_a_method_are_not_averaged(other, expected, ok):
     means = metric_table.metric_table([ok(), ok(seed=1, **other)])
     assert means["n"].tolist() == [1, 1]
-    assert f"hsal-rl [{told}]" in means["method"].tolist()
+    assert f"hsal-rl [{expected}]" in means["method"].tolist()
 
 
 def test_a_label_shows_the_settings_in_which_variants_of_a_method_differ(ok):
@@ -288,7 +288,7 @@ def test_a_method_with_its_own_budget_has_no_updates_to_compare(ok):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"preset": "paper"}, "preset quick (a) against preset paper (b)"),
         (
@@ -305,9 +305,9 @@ def test_a_method_with_its_own_budget_has_no_updates_to_compare(ok):
         ),
     ],
 )
-def test_each_condition_is_named(changes, told, ok):
+def test_each_condition_is_named(changes, expected, ok):
     rows = {"a": grouping.conditions(ok()), "b": grouping.conditions(ok(**changes))}
-    assert grouping.inequality(rows) == f"Not under equal conditions: {told}"
+    assert grouping.inequality(rows) == f"Not under equal conditions: {expected}"
 
 
 def test_a_failed_seed_is_noted_and_not_averaged(ok, bad):

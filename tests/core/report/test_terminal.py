@@ -28,9 +28,9 @@ def headline(ok):
     metrics = dict.fromkeys(metric_table.HEADLINE[:3], 0.912)
     metrics |= {"pointing_hit": 0.5, "pointing_hit_chance": 0.175}
     records = [
-        ok(name, seed, metrics=metrics | {"exact_match": seed / 2}, **told)
+        ok(name, seed, metrics=metrics | {"exact_match": seed / 2}, **changes)
         for seed in range(3)
-        for name, told in {
+        for name, changes in {
             "hsal-rl": {"updates": 18_750, "wall_s": 9_000.0},
             "cross-entropy+teacher_forcing=true": {},
         }.items()
@@ -68,8 +68,8 @@ def test_columns_without_room_follow_below_beside_the_names(headline, width):
     lines = printed([replace(table, notes=()) for table in headline], width)[1:]
     heads = [line for line in lines if line.startswith("method")]
     assert len(heads) > 1
-    told = " ".join(" ".join(heads).split())
-    assert [word for word in told.split() if word != "method"] == [
+    heading = " ".join(" ".join(heads).split())
+    assert [word for word in heading.split() if word != "method"] == [
         *("rank", "seeds", "match", "f1", "accuracy", "(chance)", "updates", "time")
     ]
     assert sum(line.split()[:1] == ["hsal-rl"] for line in lines) == len(heads)

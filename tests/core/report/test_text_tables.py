@@ -335,7 +335,7 @@ def test_memory_is_shown_in_mebibytes(ok):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "std", "told"),
+    ("seconds", "std", "expected"),
     [
         (0.0004, math.nan, "0.00 s"),
         (0.25, 0.011, "0.25 ± 0.01 s"),
@@ -347,8 +347,8 @@ def test_memory_is_shown_in_mebibytes(ok):
         (math.nan, math.nan, "—"),
     ],
 )
-def test_times_have_the_unit_that_suits_them(seconds, std, told):
-    assert columns.cell("wall_s", seconds, std) == told
+def test_times_have_the_unit_that_suits_them(seconds, std, expected):
+    assert columns.cell("wall_s", seconds, std) == expected
 
 
 def command(*arguments):
@@ -452,11 +452,11 @@ def test_predictions_made_elsewhere_make_no_conditions_unequal(ok, elsewhere):
 
 def test_what_is_stated_of_predictions_made_elsewhere(elsewhere):
     _, made = text_tables.run_tables(elsewhere(parameters=120))
-    told = dict(made.rows)
-    assert told["made"] == "elsewhere, unofficial entry, as stated"
-    assert (told["authors"], told["extra data"]) == ("A. Author, B. Author", "none")
-    assert told["training"] == "two days on one GPU"
-    assert set(told) & {"preset", "budget", "environment", "device", "command"} == set()
+    rows = dict(made.rows)
+    assert rows["made"] == "elsewhere, unofficial entry, as stated"
+    assert (rows["authors"], rows["extra data"]) == ("A. Author, B. Author", "none")
+    assert rows["training"] == "two days on one GPU"
+    assert set(rows) & {"preset", "budget", "environment", "device", "command"} == set()
 
 
 def test_of_equal_exact_matches_none_is_the_highest_alone(ok):
@@ -477,8 +477,8 @@ def test_of_many_with_the_same_highest_three_are_named(ok):
     assert table.notes[0] == "a, b, c and 2 more have the same exact match"
     lower = ok("f", correct=pack_correct(np.arange(20) < 9))
     (table,) = text_tables.metric_tables(metric_table.metric_table([*tied, lower]))
-    told = "† not significantly different from a, b, c and 2 more, the highest exact match"
-    assert table.notes[0] == told
+    expected = "† not significantly different from a, b, c and 2 more, the highest exact match"
+    assert table.notes[0] == expected
 
 
 def test_long_names_are_cut_and_stay_unique(tmp_path, ok):

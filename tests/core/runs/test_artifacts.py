@@ -1,4 +1,4 @@
-"""What a run leaves beside its record."""
+"""What a run leaves next to its record."""
 
 import csv
 import json
@@ -50,7 +50,7 @@ def test_per_class_is_a_line_per_class(tmp_path):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs, the second with a metric more, beside files that are none of ours."""
+    """Two runs, the second with a metric more, next to foreign files."""
     write_record(_record(), tmp_path / "a" / "record.json")
     write_record(_record(seed=1, rare=0.125), tmp_path / "b" / "record.json")
     (tmp_path / "settings.json").write_text("{}")

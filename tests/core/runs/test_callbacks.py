@@ -56,7 +56,7 @@ class Meddler(hb.Callback):
     """Tries to change everything, and records its arguments."""
 
     def __init__(self):
-        self.told = []
+        self.calls = []
 
     def _meddle(self, values):
         torch.manual_seed(99)
@@ -66,15 +66,15 @@ class Meddler(hb.Callback):
         values.clear()
 
     def on_start(self, record, folder, update):
-        self.told.append(("start", record.seed, folder.name, update))
+        self.calls.append(("start", record.seed, folder.name, update))
         self._meddle(record.data_set.sizes)
 
     def on_validation(self, record, line):
-        self.told.append(("validation", int(line["update"]), sorted(line)[:2]))
+        self.calls.append(("validation", int(line["update"]), sorted(line)[:2]))
         self._meddle(line)
 
     def on_end(self, record):
-        self.told.append(("end", record.status, round(record.metrics["exact_match"], 3)))
+        self.calls.append(("end", record.status, round(record.metrics["exact_match"], 3)))
         self._meddle(record.metrics)
 
 
@@ -111,7 +111,7 @@ def test_a_callback_is_told_of_the_run_and_changes_nothing(run):
     (followed,) = run("followed", meddler)
     assert torch.is_grad_enabled()
     assert json.dumps(_result(followed)) == json.dumps(_result(alone))
-    assert meddler.told == [
+    assert meddler.calls == [
         ("start", 0, "seed-0", 0),
         ("validation", 0, ["update", "valid_cardinality_accuracy"]),
         ("validation", 2, ["loss", "update"]),
@@ -119,7 +119,7 @@ def test_a_callback_is_told_of_the_run_and_changes_nothing(run):
         ("end", "ok", round(alone.metrics["exact_match"], 3)),
     ]
     run("followed", meddler)  # done before: nothing to follow
-    assert len(meddler.told) == 5
+    assert len(meddler.calls) == 5
 
 
 def test_what_fails_is_switched_off_and_the_runs_go_on(run, capsys):
@@ -131,7 +131,7 @@ def test_what_fails_is_switched_off_and_the_runs_go_on(run, capsys):
         "warning: Broken failed and is switched off: OSError: disk full",
         "warning: Quits failed and is switched off: SystemExit: enough",
     ]
-    assert [told[0] for told in meddler.told].count("end") == 2
+    assert [call[0] for call in meddler.calls].count("end") == 2
 
 
 def test_a_run_that_fails_is_told_too(run):

@@ -1,4 +1,4 @@
-"""`run --eval-on`: a trained method on other data sets, cached, refused, told apart in tables."""
+"""`run --eval-on`: a trained method on other datasets, cached, refused, kept apart in tables."""
 
 import dataclasses
 import json
@@ -246,8 +246,8 @@ def test_what_a_source_need_not_tell_is_refused_before_it_is_read(
     before = set(tmp_path.iterdir())
     code, _, err = bench("toy,toy-large")
     assert code == 2
-    told = "--eval-on toy-large has"
-    assert err.splitlines()[-1] == f"error: {told} {said}"
+    printed = "--eval-on toy-large has"
+    assert err.splitlines()[-1] == f"error: {printed} {said}"
     assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"runs"}
 
 

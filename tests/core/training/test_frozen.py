@@ -27,7 +27,7 @@ def data(toy_file):
 
 @pytest.fixture
 def model(data, tmp_path):
-    """A fine-tuned model of the toy data set."""
+    """A fine-tuned model of the toy dataset."""
     config = SingleObjectConfig(backbone="small", learning_rate=0.01)
     return activations.fine_tune(Tuning(data, config, "from scratch", BUDGET, tmp_path / "m"), CPU)
 

@@ -197,9 +197,9 @@ def test_a_source_known_by_its_packed_files(
     put(tmp_path / "packed", dict.fromkeys(contents, b"something else"))
     assert load_glyphs("tiny", tmp_path / "packed").sha256 == wanted
     put(tmp_path / "again", {name: gzip.compress(contents[name], 1) for name in packed}, ".gz")
-    told = refusal(tmp_path / "again")
-    assert "train-images.gz is not the published file (MD5 " in told
-    assert told.endswith(": remove it to download it again")
+    printed = refusal(tmp_path / "again")
+    assert "train-images.gz is not the published file (MD5 " in printed
+    assert printed.endswith(": remove it to download it again")
 
 
 @pytest.mark.usefixtures("published_packed")
@@ -263,9 +263,9 @@ def test_what_was_downloaded_is_proven_before_it_is_kept(
 ) -> None:
     request.getfixturevalue(known)
     packed["train-images"] = packed["train-labels"]
-    told = refusal(tmp_path)
-    assert told.startswith(f"{URL}train-images.gz is not the published file (MD5 ")
-    assert told.endswith(f": put the published file into {tmp_path / 'TINY' / 'raw'}")
+    printed = refusal(tmp_path)
+    assert printed.startswith(f"{URL}train-images.gz is not the published file (MD5 ")
+    assert printed.endswith(f": put the published file into {tmp_path / 'TINY' / 'raw'}")
     assert not list(tmp_path.rglob("*.gz"))
 
 
@@ -278,9 +278,9 @@ def test_a_wrong_file_is_refused(contents: Contents, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("published")
 def test_a_damaged_packed_file_is_refused(packed: Contents, tmp_path: Path) -> None:
     put(tmp_path, {name: content[:-9] for name, content in packed.items()}, ".gz")
-    told = refusal(tmp_path)
-    assert told.startswith(f"cannot unpack {tmp_path / 'train-images.gz'} (")
-    assert told.endswith("): remove it to download it again")
+    printed = refusal(tmp_path)
+    assert printed.startswith(f"cannot unpack {tmp_path / 'train-images.gz'} (")
+    assert printed.endswith("): remove it to download it again")
 
 
 @pytest.mark.usefixtures("published")

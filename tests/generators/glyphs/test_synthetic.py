@@ -9,7 +9,7 @@ from hsal_bench.generators.glyphs import synthetic
 from hsal_bench.generators.glyphs.synthetic import synthetic_glyphs
 
 # Bit for bit on every machine and NumPy version; a change of the drawing changes them, and with
-# them the content of every data set made from these glyphs.
+# them the content of every dataset made from these glyphs.
 TRAIN_SHA256 = "9cda05b6263a9aaa719f940789186f7d9df8d4eef924c7958cf01c286f00975d"
 TEST_SHA256 = "2ec19896a6b78c407021b10e21cee3b75e93e5b4eefbb238412b8aa671d1cea7"
 

@@ -1,4 +1,4 @@
-"""The data sets that vary the paper's in one respect: named, made and told of."""
+"""The datasets that vary the paper's in one respect: names, content and cards."""
 
 import dataclasses
 from pathlib import Path

@@ -59,7 +59,7 @@ def show(browser, tmp_path):
 
 @pytest.fixture
 def entries(run, bad):
-    """Four methods, two of a kind by rank, on a data set and on another."""
+    """Four methods, two of equal rank, on two datasets."""
     long = "count-classifier+hidden=512+learning_rate=0.003+weight_decay=0.0001"
     other = DataSet("mnist-multiset-5to8", "cd" * 32, {"test": 400}, "o.h5")
     return [

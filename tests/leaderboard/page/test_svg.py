@@ -51,10 +51,11 @@ def test_ticks_are_round():
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(0.0, "0"), (0.005, "0.005"), (6000, "6k"), (2.5e6, "2.5M"), (1e9, "1G")]
+    ("value", "expected"),
+    [(0.0, "0"), (0.005, "0.005"), (6000, "6k"), (2.5e6, "2.5M"), (1e9, "1G")],
 )
-def test_numbers_are_short(value, told):
-    assert number(value) == told
+def test_numbers_are_short(value, expected):
+    assert number(value) == expected
 
 
 def test_60_methods_differ_in_line_and_mark():

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from hsal_bench.cli import main as cli
 from hsal_bench.leaderboard.submissions import files, rules, scores
-from hsal_bench.leaderboard.submissions.statement import Submission, files_of, parse
+from hsal_bench.leaderboard.submissions.files import files_of
+from hsal_bench.leaderboard.submissions.statement import Submission, parse
 
 PAGE = (Path(__file__).parents[3] / "docs" / "submissions.md").read_text()
 

@@ -1,4 +1,4 @@
-"""Each rule of `check-submission` alone: it is told every time, and waits for no other field."""
+"""Each rule of `check-submission` alone: always reported, whatever the other fields are."""
 
 import json
 

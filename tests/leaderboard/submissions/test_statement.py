@@ -1,11 +1,12 @@
-"""`submission.json`: what is stated is typed and checked, and all that is wrong is told."""
+"""`submission.json`: what is stated is typed and checked, and every problem is reported."""
 
 import json
 from decimal import Decimal
 
 import pytest
 
-from hsal_bench.leaderboard.submissions.statement import files_of, parse
+from hsal_bench.leaderboard.submissions.files import files_of
+from hsal_bench.leaderboard.submissions.statement import parse
 
 GOOD = {
     "method": "my-counter",
@@ -155,7 +156,7 @@ def test_a_field_is_reported_whatever_is_wrong_with_another(field, value):
     right = parse(json.dumps(GOOD).encode()).fields
     found = parse(json.dumps({**GOOD, field: value}).encode())
     assert found.problems
-    assert found.fields == {name: told for name, told in right.items() if name != field}
+    assert found.fields == {name: value for name, value in right.items() if name != field}
 
 
 def test_what_is_reported_of_thousands_of_problems_is_short():

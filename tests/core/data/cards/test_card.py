@@ -28,7 +28,7 @@ ABOUT = About(
 
 
 @pytest.fixture
-def told(known_generators: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def stated(known_generators: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy generator has something to tell."""
     toy = load_generator("toy")
     monkeypatch.setattr(toy, "about", lambda spec: ABOUT, raising=False)
@@ -43,7 +43,7 @@ def headings(text: str) -> list[str]:
     return re.findall(r"^#+ (.*)", text, re.M)
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("stated")
 def test_the_card_of_a_file_tells_all(toy_file: Path) -> None:
     text = of(toy_file)
     assert headings(text) == [
@@ -97,7 +97,7 @@ def test_notes_of_the_making_are_reported(toy_file: Path) -> None:
     assert "Notes from its creation:\n\n- 3 squares were round\n" in of(toy_file)
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("stated")
 def test_the_card_without_a_file_says_how_to_get_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "toy-x.h5"
     text = unbuilt_card("toy", path)

@@ -121,5 +121,5 @@ def test_notes_tell_what_is_missing(toy_file: Path) -> None:
     assert "rai:dataCollectionMissingData" not in described(toy_file)
     with h5py.File(toy_file, "r+") as file:
         file.attrs["notes"] = '["3 squares were round", "1 was not there"]'
-    told = described(toy_file)["rai:dataCollectionMissingData"]
-    assert told == "3 squares were round. 1 was not there."
+    missing = described(toy_file)["rai:dataCollectionMissingData"]
+    assert missing == "3 squares were round. 1 was not there."

@@ -45,8 +45,8 @@ def test_options_come_with_their_help() -> None:
 def test_a_generator_is_asked_about_the_very_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     assert provenance.of_config(config()).about is None
     generator = load_generator("toy")
-    told = {7: ABOUT}
-    monkeypatch.setattr(generator, "about", lambda spec: told[spec.seed], raising=False)
+    facts = {7: ABOUT}
+    monkeypatch.setattr(generator, "about", lambda spec: facts[spec.seed], raising=False)
     assert provenance.of_config(config(seed=7)).about is ABOUT
 
 

@@ -55,13 +55,13 @@ def test_what_never_happens_is_reported_so() -> None:
     train = dataclasses.replace(
         EVEN, objects=np.array([0, 0, 200]), classes=np.array([9, 0]), repeated=0.0, overlapping=0.0
     )
-    told = findings({**FOUND, "train": train}, ("a", "b"))
-    assert told[:3] == [
+    lines = findings({**FOUND, "train": train}, ("a", "b"))
+    assert lines[:3] == [
         "Objects per image: always 2.",
         "Repeats: no image has a class twice.",
         "Classes: `a` is 100.0 % of the objects, `b` 0.0 %.",
     ]
-    assert told[-1] == "Overlap: no two boxes overlap."
+    assert lines[-1] == "Overlap: no two boxes overlap."
 
 
 def test_a_split_without_objects_is_reported_by_dashes() -> None:

@@ -68,8 +68,8 @@ def test_nothing_lies_outside_the_figure(steps, per_row):
 
 def test_a_column_per_step_up_to_the_stop():
     figure, _ = _drawn(_trace([[3, 10, -1], [7, 1, 10]]), [[3], [1, 7]])
-    told = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert told == ["3", "stop", "7", "1", "stop"]
+    labels = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
+    assert labels == ["3", "stop", "7", "1", "stop"]
     assert len(figure.axes) == 5 * 4 + 1
 
 
@@ -102,17 +102,17 @@ def test_glimpses_lie_in_the_middle_of_their_cells():
 
 
 @pytest.mark.parametrize(
-    ("k", "told"),
+    ("k", "expected"),
     [
         (1, ["first glimpse"]),
         (2, ["first glimpse", "second glimpse"]),
         (6, ["glimpses 1, 5", "glimpses 2, 6", "third glimpse", "fourth glimpse"]),
     ],
 )
-def test_the_legend_names_each_marker(k, told):
+def test_the_legend_names_each_marker(k, expected):
     figure, _ = _drawn(_trace([[3, 10]], k), [[3]])
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == told
+    assert [text.get_text() for text in legend.get_texts()] == expected
 
 
 def test_truth_and_verdict_stand_above_each_image():

@@ -32,12 +32,12 @@ def test_a_title_above_and_lines_below(toy_file: Path) -> None:
     with open_data(toy_file) as data:
         plain = contact_sheet(data, "test", [0, 1], scale=8)
         lines = [[("A", "#ff0000"), ("B", "#0000ff")], [("A", "#ff0000"), ("B", "#ff0000")]]
-        told = contact_sheet(data, "test", [0, 1], scale=8, title="title", lines=lines)
-    assert told.size == (plain.width, plain.height + 18 + 2 * 16)
-    below = np.asarray(told)[18:]
+        lined = contact_sheet(data, "test", [0, 1], scale=8, title="title", lines=lines)
+    assert lined.size == (plain.width, plain.height + 18 + 2 * 16)
+    below = np.asarray(lined)[18:]
     np.testing.assert_array_equal(below[: plain.height - 6], np.asarray(plain)[:-6])
-    assert "#0000FF" in colours(told.crop((0, 0, told.width // 2, told.height)))
-    assert "#0000FF" not in colours(told.crop((told.width // 2, 0, told.width, told.height)))
+    assert "#0000FF" in colours(lined.crop((0, 0, lined.width // 2, lined.height)))
+    assert "#0000FF" not in colours(lined.crop((lined.width // 2, 0, lined.width, lined.height)))
 
 
 def test_boxes_have_the_colour_of_their_class(toy_file: Path) -> None:

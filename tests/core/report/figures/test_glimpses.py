@@ -1,4 +1,4 @@
-"""Which images are pictured, and how a method's look at them is told."""
+"""Which images are drawn, and how a method's glimpses of them are described."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ DIGITS = tuple("0123456789")
 
 
 @pytest.mark.parametrize(
-    ("truth", "predicted", "told"),
+    ("truth", "predicted", "expected"),
     [
         ([], [], "right"),
         ([2, 1, 2], [2, 2, 1], "right"),
@@ -26,8 +26,8 @@ DIGITS = tuple("0123456789")
         ([1], [2], "missing 1; extra 2"),
     ],
 )
-def test_the_verdict_is_in_words(truth, predicted, told):
-    assert verdict(truth, predicted, DIGITS) == told
+def test_the_verdict_is_in_words(truth, predicted, expected):
+    assert verdict(truth, predicted, DIGITS) == expected
 
 
 def test_pictured_images_go_from_the_fewest_to_the_most_objects():

@@ -1,4 +1,4 @@
-"""`hsal-bench figures`: what is drawn of which runs, what is told instead, what a caption says."""
+"""`hsal-bench figures`: which runs are drawn, what is reported instead, what a caption says."""
 
 import dataclasses
 import json
@@ -149,8 +149,8 @@ def test_the_caption_of_looks_says_which_run_and_images(of_toy, figures_command,
     assert ": 2 of 3 predictions are right, but 33.3 % on the split." in text
     assert "Of the 2 available runs with a trace, this one has the highest" in text
     (line,) = (line for line in text.splitlines() if line.startswith("- "))
-    told = f"looker seed 1, commit {'f' * 10} with uncommitted changes"
-    assert line == f"- runs/seed-1/record.json: {told}"
+    expected = f"looker seed 1, commit {'f' * 10} with uncommitted changes"
+    assert line == f"- runs/seed-1/record.json: {expected}"
 
 
 def test_the_captions_of_limits_say_the_rule_the_images_and_how_common_it_is(
@@ -172,8 +172,8 @@ def test_the_captions_of_limits_say_the_rule_the_images_and_how_common_it_is(
 def test_a_limit_that_no_image_shows_is_reported(of_toy, figures_command, monkeypatch):
     of_toy()
     monkeypatch.setattr("hsal_bench.report.figures.limits.SHOWN", 0)
-    told = "figure-3 cannot be drawn: no test image of toy shows this limit"
-    assert figures_command("--only", "3") == (1, [], [told])
+    expected = "figure-3 cannot be drawn: no test image of toy shows this limit"
+    assert figures_command("--only", "3") == (1, [], [expected])
 
 
 def test_the_caption_of_curves_says_what_lines_and_bands_are(of_toy, figures_command, tmp_path):
@@ -212,11 +212,11 @@ def test_what_is_missing_is_reported_and_the_others_are_made(of_toy, figures_com
     of_toy(state=False)
     code, out, err = figures_command("--format", "pdf")
     assert (code, out) == (0, ["figures/figure-5.pdf", "figures/figure-6.pdf"])
-    told = (
+    expected = (
         "cannot be drawn: runs/seed-0/best.pt, the trained state, is missing: name the folder "
         "where the run left it, or train it again: `hsal-bench run --model hsal-rl --restart`"
     )
-    assert err == [f"figure-{number} {told}" for number in (2, 3, 4, 12)]
+    assert err == [f"figure-{number} {expected}" for number in (2, 3, 4, 12)]
     assert figures_command("--only", "2,6", "--format", "pdf")[0] == 1
 
 
@@ -270,7 +270,7 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("--only", "7"), "error: --only 7: '7' is not one of 2, 3, 4, 5, 6, 12"),
         (("--only", ""), "error: --only is empty: choose from 2, 3, 4, 5, 6, 12"),
@@ -284,13 +284,13 @@ def test_evaluations_on_other_data_sets_have_no_part_in_it(of_toy, ok, figures_c
         ((), "error: no record in runs: create one with `hsal-bench run --model hsal-rl`"),
     ],
 )
-def test_wrong_use_is_reported(figures_command, tmp_path, arguments, told):
+def test_wrong_use_is_reported(figures_command, tmp_path, arguments, expected):
     (tmp_path / "runs").mkdir()
-    assert figures_command(*arguments) == (2, [], [told])
+    assert figures_command(*arguments) == (2, [], [expected])
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"method_sha256": "a" * 64}, "came from a file, and records do not store"),
         ({"selected_update": 7}, "best.pt is of update 10, but the record tested update 7: t"),
@@ -301,11 +301,11 @@ def test_wrong_use_is_reported(figures_command, tmp_path, arguments, told):
         ({"method": "act"}, "the activation model with sha256 cdcdcdcd is not in activation-"),
     ],
 )
-def test_a_run_that_cannot_be_loaded_again_is_reported(of_toy, figures_command, changes, told):
+def test_a_run_that_cannot_be_loaded_again_is_reported(of_toy, figures_command, changes, expected):
     of_toy(**changes)
     code, _, (err,) = figures_command("--only", "2")
     assert code == 1
-    assert told in err
+    assert expected in err
 
 
 def test_states_and_data_that_do_not_fit_are_reported(
