@@ -55,7 +55,9 @@ def output_file(
     try:
         file = path.resolve()
         exists = file.exists()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        if file.is_symlink():  # Python 3.13 and newer return the loop
+            raise RuntimeError("it is a loop of links")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop, in Python 3.11 and 3.12
         raise UsageError(f"cannot write to {path} ({error}): use another file") from error
     if exists:
         _refuse_unlike(path, file, inputs)
