@@ -1,14 +1,15 @@
 """Building a dataset file from a recipe: parallel, resumable and atomic.
 
 The work is split into jobs of about two thousand examples. A job generates, hashes and compresses
-its examples and returns bytes; only the main process writes. It saves each finished job next to the
-target, so that an interrupted build resumes; at the end the saved jobs become the HDF5 file.
+its examples and saves them next to the target, so that an interrupted build resumes. At the end the
+main process joins the saved jobs into the HDF5 file. Nothing else travels between processes, so
+memory does not grow with the number of examples.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -23,21 +24,26 @@ from hsal_bench.files import writable_folder
 
 JOB_ROWS = 4 * HASH_ROWS
 
+Run = Callable[[Recipe, Parts, Sequence[Rows]], Generator[Rows, None, None]]
+"""Runs jobs somewhere; yields each once its part is saved."""
+
 
 def build_file(
     recipe: Recipe,
     path: Path,
     *,
-    workers: int,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     is_done: Callable[[], bool] = lambda: False,
+    run: Run | None = None,
 ) -> Path:
     """Build the dataset file `path` from `recipe` and return its path.
 
     Waits for another process that builds `path`. If `is_done`, called afterwards, returns True,
-    nothing is left to build.
+    nothing is left to build. `run`: where jobs run; by default in `workers` processes of this
+    machine.
 
-    The content does not depend on the number of workers. `progress` is called with (examples
+    The content does not depend on where jobs run. `progress` is called with (examples
     finished, examples in total), first with those of an earlier build. An existing file stays
     until the new one is complete; after an error the same call resumes.
 
@@ -52,6 +58,7 @@ def build_file(
     except (TypeError, ValueError) as error:
         raise UsageError(f"{path} cannot be built: {error}") from error
     writable_folder(path.parent)
+    run = run or on_this_machine(workers)
     jobs = split_jobs(recipe.layout)
     total = sum(recipe.layout.sizes.values())
     with Parts.open(recipe, path) as parts:
@@ -63,9 +70,8 @@ def build_file(
         done = total - sum(map(len, pending))
         report = progress or (lambda done, total: None)
         report(done, total)
-        with closing(_run(recipe, pending, workers)) as finished:
-            for job, part in finished:
-                parts.save(job.name, part)
+        with closing(run(recipe, parts, pending)) as finished:
+            for job in finished:
                 done += len(job)
                 report(done, total)
         if done < total:
@@ -120,30 +126,33 @@ def _deflate(images: np.ndarray, rows: int) -> Iterator[bytes]:
         yield compressed([chunk.data, bytes(missing)])
 
 
-def _run(
-    recipe: Recipe, jobs: list[Rows], workers: int
-) -> Generator[tuple[Rows, Part], None, None]:
-    """Yield each job with its part. Processes are started only for more than one job."""
-    workers = min(workers, len(jobs))
-    if workers <= 1:
-        for job, maker in recipe.makers(jobs):
-            yield job, make_part(recipe.layout, maker, job)
-        return
-    from joblib import Parallel, delayed
+def on_this_machine(workers: int) -> Run:
+    """Return how to run jobs in processes of this machine, which start only for several jobs."""
 
-    from hsal_bench.data.workers import worker_processes
+    def run(recipe: Recipe, parts: Parts, jobs: Sequence[Rows]) -> Generator[Rows, None, None]:
+        number = min(workers, len(jobs))
+        if number <= 1:
+            for job, maker in recipe.makers(jobs):
+                yield _save(recipe.layout, maker, job, parts)
+            return
+        from joblib import Parallel, delayed
 
-    # joblib passes large arrays to workers as shared memory maps, gives each worker its share of
-    # the cores for BLAS, and requests only as many makers as keep the workers busy.
-    with worker_processes(workers):
-        parallel = Parallel(return_as="generator")
-    yield from parallel(
-        delayed(_job_and_part)(recipe.layout, maker, job) for job, maker in recipe.makers(jobs)
-    )
+        from hsal_bench.data.workers import worker_processes
+
+        # joblib passes large arrays to workers as shared memory maps, gives each worker its share
+        # of the cores for BLAS, and requests only as many makers as keep the workers busy.
+        with worker_processes(number):
+            parallel = Parallel(return_as="generator")
+        yield from parallel(
+            delayed(_save)(recipe.layout, maker, job, parts) for job, maker in recipe.makers(jobs)
+        )
+
+    return run
 
 
-def _job_and_part(layout: Layout, maker: Maker, job: Rows) -> tuple[Rows, Part]:
-    return job, make_part(layout, maker, job)
+def _save(layout: Layout, maker: Maker, job: Rows, parts: Parts) -> Rows:
+    parts.save(job.name, make_part(layout, maker, job))
+    return job
 
 
 def _assemble(recipe: Recipe, jobs: list[Rows], parts: Parts, path: Path) -> None:

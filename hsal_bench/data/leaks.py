@@ -18,6 +18,8 @@ NO_HASHES = (
     "the file has no hashes of its glyphs, so only indices were compared: generate it again with "
     "--force to add the hashes, if its generator computes them"
 )
+_RUN_ROWS = 2**18
+"""Rows of `source_index` in memory at once."""
 _SHIFTS = tuple((y << 16) + x for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0))
 
 
@@ -60,8 +62,10 @@ def overlaps(data: DataFile, known: Fingerprints | None) -> list[Overlap]:
 
 def used_sources(data: DataFile, split: str) -> np.ndarray:
     """Return the numbers of the glyphs or photographs in a split, int32 [G], ascending."""
-    index = data.read(split, "source_index")
-    return np.unique(index[index != PAD])
+    used = np.empty(0, np.int32)
+    for _, index in data.runs(split, "source_index", _RUN_ROWS):
+        used = np.union1d(used, index)
+    return used[used != PAD]
 
 
 def nonempty(overlaps: Sequence[Overlap]) -> list[Overlap]:

@@ -22,7 +22,7 @@ import numpy as np
 from hsal_bench.data.generator import Recipe
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout, content_sha256
 from hsal_bench.errors import UsageError
-from hsal_bench.files import read_bytes, replacing
+from hsal_bench.files import HOST, read_bytes, replacing
 from hsal_bench.locks import locked
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Parts:
             BusyError: there is one, within `refusing_to_wait`.
             UsageError: a link is in the place of the folder.
         """
-        parts = cls(path.with_name(f".{path.name}.parts"), _identity(recipe))
+        parts = cls(path.with_name(f".{path.name}.parts"), identity(recipe))
         if parts.folder.is_symlink():
             raise UsageError(f"{parts.folder} is a link, and files there are removed: remove it")
         with locked(parts.folder, f"building {path}"):
@@ -62,17 +62,24 @@ class Parts:
         """Return the names of the complete parts; damaged ones and those of others are removed."""
         names = set()
         for file in self.folder.glob("*.npz"):
-            if _is_intact(file, self._label(file.stem)):
+            if self.has(file.stem):
                 names.add(file.stem)
             else:
                 _remove(file)
         return names
 
+    def has(self, name: str) -> bool:
+        """Return whether a part is complete."""
+        return _is_intact(self.folder / f"{name}.npz", self._label(name))
+
     def save(self, name: str, part: Part) -> None:
-        """Write a part. It is complete once it has its name, unless the machine crashes."""
+        """Write a part, from any process; under its name it is complete.
+
+        A crash of the machine may damage it: `has` checks the content.
+        """
         buffer = io.BytesIO()
         np.savez(buffer, label=self._label(name), **part)  # type: ignore[arg-type]
-        temporary = self.folder / f"{name}.tmp"
+        temporary = self.folder / f"{name}.{os.getpid()}@{HOST}.tmp"
         temporary.write_bytes(buffer.getbuffer())
         temporary.replace(self.folder / f"{name}.npz")
 
@@ -119,7 +126,7 @@ class FileWriter:
     def __init__(self, file: h5py.File, layout: Layout, small_rows: int) -> None:
         self.file, self.layout = file, layout
         self.digests: dict[tuple[str, str], list[bytes]] = {}
-        self._used: list[np.ndarray] = []
+        self._used = np.empty(0, np.int32)
         for split in SPLITS:
             size = layout.sizes[split]
             for name, (dtype, row_shape) in layout.arrays().items():
@@ -140,7 +147,7 @@ class FileWriter:
             self.digests[split, name] += [bytes(digest) for digest in part[f"sha256-{name}"]]
             if name != "images":
                 group[name][start : start + len(part[name])] = part[name]
-        self._used.append(np.unique(part["source_index"]))
+        self._used = np.union1d(self._used, part["source_index"])
         images, begin, row = group["images"], 0, start
         stored = part["chunks"].data
         for length in part["chunk_bytes"].tolist():
@@ -150,8 +157,7 @@ class FileWriter:
 
     def used_sources(self) -> np.ndarray:
         """Return each `source_index` added so far, int32 [G], ascending."""
-        used = np.unique(np.concatenate(self._used))
-        return used[used != PAD]
+        return self._used[self._used != PAD]
 
     def content_sha256(self) -> str:
         """Return the hash of the examples added so far."""
@@ -195,7 +201,7 @@ def _system_errors(path: Path) -> Iterator[None]:
         raise OSError(code, os.strerror(code), str(path)) from error
 
 
-def _identity(recipe: Recipe) -> str:
+def identity(recipe: Recipe) -> str:
     """Return everything that determines the parts, except their position, as JSON."""
     header, layout = recipe.header.attributes(), recipe.layout
     arrays = {name: f"{dtype.str} {shape}" for name, (dtype, shape) in layout.arrays().items()}
