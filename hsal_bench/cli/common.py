@@ -15,6 +15,7 @@ import click
 
 from hsal_bench.cli.output import OUTPUT_FILE, TEXT, output_file, unless_standard
 from hsal_bench.errors import HsalBenchError, UsageError
+from hsal_bench.options import assignments, split_list
 
 if TYPE_CHECKING:
     from hsal_bench.checking import Check
@@ -40,6 +41,13 @@ no_wait_option = click.option(
     "--no-wait",
     is_flag=True,
     help="Stop with an error instead of waiting for another process that makes the same files.",
+)
+slurm_option = click.option(
+    "--slurm",
+    "slurm_options",
+    metavar="NAME=VALUE,...",
+    callback=lambda _context, _option, text: assignments(split_list(text or ""), "--slurm"),
+    help="Options of sbatch for --on slurm: time=2:00:00,partition=gpu,gres=gpu:1",
 )
 cache_option = click.option(
     "--cache",

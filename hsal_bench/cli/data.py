@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.cli.common import FOLDER, data_dir_option, no_wait_option, print_checks
+from hsal_bench.cli.common import (
+    FOLDER,
+    data_dir_option,
+    no_wait_option,
+    print_checks,
+    slurm_option,
+)
 from hsal_bench.cli.output import OUTPUT_FILE, force_option, output_file
 from hsal_bench.cli.spec_options import SpecCommand
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
 from hsal_bench.locks import refusing_to_wait
+
+if TYPE_CHECKING:
+    from hsal_bench.data.build import Run
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -33,6 +43,13 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     metavar="N",
     help="Number of processes.  [default: one per available core]",
 )
+@click.option(
+    "--on",
+    "where",
+    metavar="WHERE",
+    help="Generate elsewhere: slurm, dask or dask://HOST:PORT. local:N is --workers N.",
+)
+@slurm_option
 @click.option("--force", is_flag=True, help="Build again, even if the file exists.")
 @no_wait_option
 def generate(
@@ -40,6 +57,8 @@ def generate(
     data_dir: Path,
     out: Path,
     workers: int | None,
+    where: str | None,
+    slurm_options: dict[str, str],
     force: bool,
     no_wait: bool,
     **options: str | bool | None,
@@ -56,6 +75,7 @@ def generate(
         for name, value in options.items()
         if value is not None
     }
+    workers, run = _where(where, workers, slurm_options, data_dir)
     jobs = generation.plan(datasets, values, out, force=force)
     for job in jobs:
         if job.up_to_date:
@@ -63,10 +83,28 @@ def generate(
     warn = None if datasets else functools.partial(click.echo, err=True)
     with refusing_to_wait(no_wait):
         for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
-            text, warnings = generation.generate_file(job, recipe, workers)
+            text, warnings = generation.generate_file(job, recipe, workers, run)
             click.echo(text)
             for warning in warnings:
                 click.echo(warning, err=True)
+
+
+def _where(
+    where: str | None, workers: int | None, slurm_options: dict[str, str], data_dir: Path
+) -> tuple[int | None, Run | None]:
+    """Return the number of processes here, and how to generate elsewhere."""
+    if where is None:
+        if slurm_options:
+            raise UsageError("--slurm needs --on slurm")
+        return workers, None
+    from hsal_bench.cluster import blocks, places
+
+    places.check_place(where, slurm_options)
+    if workers is not None:
+        raise UsageError("--workers does not apply to --on: write --on local:N, or drop one")
+    if number := places.local_processes(where):
+        return number, None
+    return None, blocks.on_cluster(where, slurm_options, data_dir)
 
 
 @click.command()

@@ -15,6 +15,7 @@ from hsal_bench.cli.common import (
     data_dir_option,
     datasets_option,
     no_wait_option,
+    slurm_option,
 )
 from hsal_bench.errors import UsageError
 from hsal_bench.training.presets import Precision
@@ -212,12 +213,7 @@ def prepare(no_wait: bool, **options: Any) -> None:
     metavar="WHERE",
     help="Run elsewhere: local:N (N processes of this machine), slurm, dask or dask://HOST:PORT.",
 )
-@click.option(
-    "--slurm",
-    "slurm_options",
-    metavar="NAME=VALUE,...",
-    help="Options of sbatch for --on slurm: time=2:00:00,partition=gpu,gres=gpu:1",
-)
+@slurm_option
 @click.option("--wait", is_flag=True, help="With --on slurm: wait for the jobs, then print tables.")
 @click.option("--dry-run", is_flag=True, help="Print one command per run, and run nothing.")
 @no_wait_option
@@ -226,7 +222,7 @@ def run(
     as_json: bool,
     no_wait: bool,
     where: str | None,
-    slurm_options: str | None,
+    slurm_options: dict[str, str],
     wait: bool,
     dry_run: bool,
     **options: Any,
@@ -238,7 +234,6 @@ def run(
     last checkpoint.
     """
     from hsal_bench.locks import refusing_to_wait
-    from hsal_bench.options import assignments
 
     if where != "slurm" and (wait or slurm_options):
         raise UsageError(f"{'--wait' if wait else '--slurm'} needs --on slurm")
@@ -258,11 +253,8 @@ def run(
         if where is None:
             records = work.run(request)
         else:
-            given = assignments(
-                (slurm_options or "").split(",") if slurm_options else (), "--slurm"
-            )
             follow = wait or where != "slurm"
-            if (collected := grid.run(request, where, given, wait=follow)) is None:
+            if (collected := grid.run(request, where, slurm_options, wait=follow)) is None:
                 return
             records = collected
     report(records, request.out, as_json=as_json)

@@ -42,7 +42,7 @@ class Dask:
         except OSError as error:
             raise UsageError(f"--on {where}: no Dask scheduler answers there") from error
 
-    def start(self, prepare: Job, jobs: Sequence[Job]) -> list[Any]:
+    def start(self, prepare: Job | None, jobs: Sequence[Job]) -> list[Any]:
         """Submit the jobs; each takes one GPU of workers that have the resource GPU.
 
         Raises:
@@ -54,8 +54,8 @@ class Dask:
             raise UsageError("Dask's workers must have one thread: start them with --nthreads 1")
         gpus = any("GPU" in worker["resources"] for worker in workers)
         options = {"retries": RETRIES, "pure": False, "resources": {"GPU": 1} if gpus else None}
-        prepared = client.submit(prepare, **options)
-        return [client.submit(job, prepared, **options) for job in jobs]
+        first = [] if prepare is None else [client.submit(prepare, **options)]
+        return [client.submit(job, *first, **options) for job in jobs]
 
     def stop(self) -> None:
         """Let go of the jobs: those that run end, the others do not start."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
 from collections.abc import Mapping, Sequence
 
-from hsal_bench.cluster import slurm
-from hsal_bench.cluster.dask import Dask
-from hsal_bench.cluster.jobs import Job, Place, Result
-from hsal_bench.cluster.local import Local
+from hsal_bench.cluster import places
+from hsal_bench.cluster.jobs import Job, Place, Result, ended
 from hsal_bench.cluster.status import status, summary
 from hsal_bench.cluster.units import Unit, code_of, units
-from hsal_bench.errors import HsalBenchError, UsageError
-from hsal_bench.files import writable_folder
+from hsal_bench.errors import HsalBenchError
 from hsal_bench.locks import locked, refusing_to_wait
 from hsal_bench.record.record import Record
 from hsal_bench.runs import requested
@@ -27,9 +23,6 @@ from hsal_bench.text import one_line
 
 SUMMARY_EVERY = 60.0
 """Seconds between two lines about all runs."""
-
-_POLL = 0.5
-_LOCAL = re.compile(r"local:([1-9]\d{0,3})")
 
 
 def run(
@@ -44,7 +37,7 @@ def run(
         UsageError: something is missing or contradictory; before any work.
         HsalBenchError: at the end, if a run could not be made; the others have been.
     """
-    place = _place(where, request, options)
+    place = places.place(where, request.out / requested.FOLDER, options, request.threads)
     try:
         request = dataclasses.replace(request, threads=request.threads or place.threads)
         request = dataclasses.replace(request, code=code_of(request))
@@ -84,36 +77,26 @@ def _without_old_states(unit: Unit) -> Unit:
     return dataclasses.replace(unit, request=dataclasses.replace(unit.request, restart=False))
 
 
-def _place(where: str, request: Request, options: Mapping[str, str]) -> Place:
-    if options and where != "slurm":
-        raise UsageError(f"--slurm applies to --on slurm, not to --on {where}")
-    if where == "slurm":
-        return slurm.Slurm(writable_folder(request.out / requested.FOLDER / slurm.FOLDER), options)
-    if match := _LOCAL.fullmatch(where):
-        return Local(int(match[1]))
-    if where == "dask" or where.startswith("dask://"):
-        return Dask(where, request.threads)
-    raise UsageError(f"--on {where}: write local:N, slurm, dask or dask://HOST:PORT")
-
-
 def _followed(results: dict[str, Result], every: Sequence[Unit]) -> dict[str, list[Record]]:
     """Wait for all results; print a line about each, and now and then about all runs."""
     records: dict[str, list[Record]] = {}
     problems: list[str] = []
-    number, due = len(results), time.monotonic() + SUMMARY_EVERY
-    while results:
-        for title in [title for title, result in results.items() if result.done()]:
-            try:
-                records[title] = results.pop(title).result()
-                text = outcome(records[title][0])
-            except Exception as error:  # of any place; the other runs go on
-                text = one_line(str(error)) or type(error).__name__
-                problems.append(f"{title}: {text}")
-            say(f"{number - len(results)} of {number}: {title}: {text}")
+    due = time.monotonic() + SUMMARY_EVERY
+
+    def summarise() -> None:
+        nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + SUMMARY_EVERY
             say(summary([status(unit.folder) for unit in every]))
-        time.sleep(_POLL)
+
+    for number, (title, result) in enumerate(ended(results, summarise), 1):
+        try:
+            records[title] = result.result()
+            text = outcome(records[title][0])
+        except Exception as error:  # of any place; the other runs go on
+            text = one_line(str(error)) or type(error).__name__
+            problems.append(f"{title}: {text}")
+        say(f"{number} of {len(results)}: {title}: {text}")
     if problems:
         first = problems[0] if len(problems) == 1 else f"{len(problems)} runs, see above"
         raise HsalBenchError(f"not done: {first}")

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from hsal_bench.runs.request import Request
+_POLL = 0.5
 
 
 @dataclass(frozen=True)
 class Job:
     """A call of `work` with a request, in the folder in which the job was created.
 
-    title: of the run, its folder in the folder of results. log: the file to which its output is
-    appended; None leaves it where the process has it.
+    title: of the run, its folder in the folder of results; of a block, its first images. log: the
+    file to which its output is appended; None leaves it where the process has it.
     """
 
-    work: Callable[[Request], Any]
-    request: Request
+    work: Callable[[Any], Any]
+    request: Any
     title: str
     log: Path | None = None
     folder: str = field(default_factory=os.getcwd)
@@ -55,8 +56,20 @@ class Place(Protocol):
 
     threads: int
 
-    def start(self, prepare: Job, jobs: Sequence[Job]) -> Sequence[Result]:
-        """Start the jobs, which wait for `prepare`; return the result of each."""
+    def start(self, prepare: Job | None, jobs: Sequence[Job]) -> Sequence[Result]:
+        """Start the jobs, which wait for `prepare` if there is one; return the result of each."""
 
     def stop(self) -> None:
         """Stop what runs, so that it can be resumed, or leave it to the cluster."""
+
+
+def ended(
+    results: Mapping[str, Result], tick: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, Result]]:
+    """Yield the results by title, each once its job has ended; call `tick` twice a second."""
+    left = dict(results)
+    while left:
+        for title in [title for title, result in left.items() if result.done()]:
+            yield title, left.pop(title)
+        tick()
+        time.sleep(_POLL)

@@ -36,9 +36,10 @@ class Local:
         for process in self._processes:
             self._free.put(process)
 
-    def start(self, prepare: Job, jobs: Sequence[Job]) -> list[Future[Any]]:
+    def start(self, prepare: Job | None, jobs: Sequence[Job]) -> list[Future[Any]]:
         """Prepare, then start the jobs."""
-        self._waiting.submit(self._attempt, prepare).result()
+        if prepare is not None:
+            self._waiting.submit(self._attempt, prepare).result()
         return [self._waiting.submit(self._attempt, job) for job in jobs]
 
     def stop(self) -> None:

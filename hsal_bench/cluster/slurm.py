@@ -66,10 +66,10 @@ class Slurm:
             additional_parameters={name.replace("_", "-"): text for name, text in options.items()},
         )
 
-    def start(self, prepare: Job, jobs: Sequence[Job]) -> list[JobResult]:
-        """Submit the preparation, and a job array that waits for it.
+    def start(self, prepare: Job | None, jobs: Sequence[Job]) -> list[JobResult]:
+        """Submit the preparation, if there is one, and a job array that waits for it.
 
-        Runs whose jobs of an earlier command still wait or run are not submitted again.
+        Jobs of an earlier command that still wait or run are not submitted again.
 
         Raises:
             HsalBenchError: Slurm refuses them, with its reason.
@@ -84,19 +84,21 @@ class Slurm:
                 _queued.cache_clear()
         return [JobResult(self.folder, numbers[job.title]) for job in jobs]
 
-    def _submit(self, prepare: Job, jobs: Sequence[Job]) -> dict[str, str]:
-        executor = self._executor
+    def _submit(self, prepare: Job | None, jobs: Sequence[Job]) -> dict[str, str]:
+        executor, first = self._executor, ""
         try:
-            prepared = executor.submit(Requeued(prepare))
-            more = dict(executor.parameters["additional_parameters"])
-            more |= {"dependency": f"afterok:{prepared.job_id}", "kill-on-invalid-dep": "yes"}
-            executor.update_parameters(additional_parameters=more)
+            if prepare is not None:
+                prepared = executor.submit(Requeued(prepare))
+                more = dict(executor.parameters["additional_parameters"])
+                more |= {"dependency": f"afterok:{prepared.job_id}", "kill-on-invalid-dep": "yes"}
+                executor.update_parameters(additional_parameters=more)
+                first = f"{prepared.job_id} (preparation), then "
             array = executor.submit_array([Requeued(job) for job in jobs])
         except subprocess.CalledProcessError as error:
             reason = (error.stderr or error.output or b"").decode(errors="replace").strip()
             raise HsalBenchError(f"sbatch refused the jobs: {reason}") from error
         numbers = f"{array[0].job_id}, ..., {array[-1].job_id}" if array[1:] else array[0].job_id
-        click.echo(f"submitted job {prepared.job_id} (preparation), then {numbers}", err=True)
+        click.echo(f"submitted job {first}{numbers}", err=True)
         return {job.title: str(result.job_id) for job, result in zip(jobs, array, strict=True)}
 
     def stop(self) -> None:

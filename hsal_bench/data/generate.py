@@ -15,7 +15,7 @@ from joblib import cpu_count
 from hsal_bench import registry
 from hsal_bench.data import leaks
 from hsal_bench.data import names as dataset_names
-from hsal_bench.data.build import build_file
+from hsal_bench.data.build import Run, build_file
 from hsal_bench.data.classes import WARNING
 from hsal_bench.data.file import open_data
 from hsal_bench.data.generator import Generator, Recipe, load_generator
@@ -107,12 +107,14 @@ def recipes(
     return pairs
 
 
-def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> tuple[str, list[str]]:
+def generate_file(
+    job: Job, recipe: Recipe, workers: int | None = None, run: Run | None = None
+) -> tuple[str, list[str]]:
     """Generate the file, showing progress; return a text about it, and the warnings about it.
 
     Waits for another process that generates it, and then uses that file.
 
-    `workers`: processes, by default one per available core.
+    `workers`: processes, by default one per available core. `run`: as in `build_file`.
     """
     images = sum(recipe.layout.sizes.values())
     existing = False
@@ -130,6 +132,7 @@ def generate_file(job: Job, recipe: Recipe, workers: int | None = None) -> tuple
             workers=workers or cpu_count(),
             progress=lambda done, total: advance(done),
             is_done=is_done,
+            run=run,
         )
     if existing:
         return f"{job.path} is up to date", []

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from hsal_bench import registry
 from hsal_bench.data.schema import Examples, Header, Layout
+from hsal_bench.options import from_json
 
 
 @dataclass(frozen=True)
@@ -136,3 +137,11 @@ class Generator(Protocol):
 def load_generator(name: str) -> Generator:
     """Return the generator of that name. Raises as `registry.load`."""
     return registry.load(registry.GENERATORS, name, "dataset")
+
+
+def recipe_of(config: Mapping[str, Any], data_dir: Path) -> Recipe:
+    """Return the recipe of a dataset's config, the header's. Raises as `Generator.recipe`."""
+    fields = dict(config)
+    name = fields.pop("generator")
+    generator = load_generator(name)
+    return generator.recipe(from_json(type(generator.defaults), fields, name), data_dir)

@@ -13,10 +13,9 @@ from hsal_bench.data.content import content_hash
 from hsal_bench.data.content import require_intact as require_intact
 from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.data.fingerprints import read_fingerprints
-from hsal_bench.data.generator import Recipe, Rows, load_generator
+from hsal_bench.data.generator import Recipe, Rows, recipe_of
 from hsal_bench.data.schema import SPLITS, Examples
 from hsal_bench.errors import HsalBenchError, SourceUnavailable, UsageError
-from hsal_bench.options import from_json
 
 
 def verify(path: Path, *, remake: int = 0, data_dir: Path, seed: int = 0) -> list[Check]:
@@ -74,7 +73,7 @@ def _remade_checks(data: DataFile, number: int, data_dir: Path, seed: int) -> li
     if "generator" not in data.header.config:
         return [Check("recipe", SKIPPED, "the config names no generator")]
     try:
-        recipe = _recipe(data, data_dir)
+        recipe = recipe_of(data.header.config, data_dir)
     except SourceUnavailable as error:
         return [
             Check("recipe", SKIPPED, error.reason),
@@ -86,13 +85,6 @@ def _remade_checks(data: DataFile, number: int, data_dir: Path, seed: int) -> li
         _outcome("recipe", lambda data: _check_recipe(data, recipe), data),
         _outcome("remade", lambda data: _check_remade(data, recipe, number, seed), data),
     ]
-
-
-def _recipe(data: DataFile, data_dir: Path) -> Recipe:
-    fields = dict(data.header.config)
-    name = fields.pop("generator")
-    generator = load_generator(name)
-    return generator.recipe(from_json(type(generator.defaults), fields, name), data_dir)
 
 
 def _check_recipe(data: DataFile, recipe: Recipe) -> str:

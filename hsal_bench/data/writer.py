@@ -45,6 +45,8 @@ class Parts:
     def open(cls, recipe: Recipe, path: Path) -> Iterator[Parts]:
         """Yield the parts of `path`, locked for this process; all that is not one is removed.
 
+        Jobs of an earlier command may still write parts: their files and those of Slurm stay.
+
         Waits for another process that is building `path`.
 
         Raises:
@@ -107,9 +109,9 @@ class Parts:
             known = read_bytes(stored) == self.identity.encode()
         except OSError:
             known = False
-        kept = ["lock", "lock.txt", *(["build.json"] if known else [])]
+        kept = ["lock", "lock.txt", *(["build.json", "slurm"] if known else [])]
         for file in self.folder.iterdir():
-            if file.name not in kept and not (known and file.suffix == ".npz"):
+            if file.name not in kept and not (known and file.suffix in (".npz", ".tmp")):
                 _remove(file)
         if not known:
             temporary = stored.with_suffix(".tmp")
