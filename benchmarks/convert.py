@@ -107,7 +107,7 @@ def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
             before = time.perf_counter()
         with timed(steps, "writing"):
             for job in split_jobs(recipe.layout):
-                writer.add(job.split, job.start, parts.load(job.name))
+                writer.add(job.split, parts.load(job.name))
 
 
 def _arguments() -> argparse.Namespace:

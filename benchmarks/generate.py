@@ -38,15 +38,17 @@ def main() -> None:
     """Print the measurements of the command line."""
     args = _arguments()
     reference = shlex.split(args.reference) if args.reference else None
-    ours, theirs, peaks = [], [], []
+    ours, theirs, works, peaks = [], [], [], []
     for _ in range(args.repeats):
         if reference:
             theirs.append(args.reference_images / run(reference)[0])
-        seconds, peak = generate(args)
+        seconds, work, peak = generate(args)
         ours.append(images(args) / seconds)
+        works.append(images(args) / work)
         peaks.append(peak)
     print(f"{DATA_SET}, {images(args):,} images, {args.workers} workers, whole process")
     print(f"  {summary(ours)} images/s; largest process {max(peaks) / 2**20:,.0f} MiB")
+    print(f"  {summary(works)} images per second of processor time")
     if theirs:
         ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
         print(f"  reference {summary(theirs)} images/s; ratio {summary(ratios)}")
@@ -67,8 +69,8 @@ def summary(values: Sequence[float]) -> str:
     return f"{median} (median of {len(values)}; {low} to {high})"
 
 
-def generate(args: argparse.Namespace) -> tuple[float, int]:
-    """Run `hsal-bench generate` in an empty folder; return seconds and peak memory in bytes."""
+def generate(args: argparse.Namespace) -> tuple[float, float, int]:
+    """Run `hsal-bench generate` in an empty folder; return the values of `run`."""
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
         command = [sys.executable, "-m", "hsal_bench", "generate", DATA_SET, "--out", folder]
         command += ["--data-dir", str(args.data_dir.resolve()), "--workers", str(args.workers)]
@@ -77,8 +79,11 @@ def generate(args: argparse.Namespace) -> tuple[float, int]:
         return run(command)
 
 
-def run(command: Sequence[str]) -> tuple[float, int]:
-    """Run a command; return its seconds and the peak memory of its largest process in bytes."""
+def run(command: Sequence[str]) -> tuple[float, float, int]:
+    """Run a command; return its seconds, those of the processor, and the peak memory in bytes.
+
+    The second is that of all its processes together, the third that of the largest.
+    """
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -86,7 +91,7 @@ def run(command: Sequence[str]) -> tuple[float, int]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"exit code {process.returncode} of: {shlex.join(command)}")
-    return seconds, usage.ru_maxrss * 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def print_shares(args: argparse.Namespace) -> None:
@@ -125,7 +130,7 @@ def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
                 part = make_part(recipe.layout, made, job)
             with timed(steps, "writing"):
                 parts.save(job.name, part)
-                writer.add("train", first, parts.load(job.name))
+                writer.add("train", parts.load(job.name))
 
 
 class Made:

@@ -82,7 +82,7 @@ def data_set_path(data_set: str, datasets: Path) -> Path:
         UsageError: `data_set` is neither a file nor a known name.
     """
     if data_set.endswith(".h5") or Path(data_set).is_file():
-        if not Path(data_set).is_file():
+        if not Path(data_set).exists():
             raise UsageError(f"no dataset file {data_set}: {build_remedy(Path(data_set))}")
         return Path(data_set)
     return named_path(data_set, datasets)
@@ -109,7 +109,7 @@ def named_path(name: str, datasets: Path) -> Path:
         generator, spec = generator_and_spec
         return datasets / f"{load_generator(generator).data_set_name(spec)}.h5"
     path = datasets / f"{name}.h5"
-    if not path.is_file():
+    if not path.exists():
         remedy = dataset_names.unknown(name)
         raise UsageError(f"no dataset {name!r} and no file {path}: {remedy}")
     return path

@@ -17,6 +17,7 @@ from hsal_bench.cli.common import (
 )
 from hsal_bench.cli.output import OUTPUT_FILE, force_option, output_file
 from hsal_bench.cli.spec_options import SpecCommand
+from hsal_bench.data.manifest import MOST_SHARDS
 from hsal_bench.data.schema import SPLITS
 from hsal_bench.errors import UsageError
 from hsal_bench.locks import refusing_to_wait
@@ -24,7 +25,7 @@ from hsal_bench.locks import refusing_to_wait
 if TYPE_CHECKING:
     from hsal_bench.data.build import Run
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = click.Path(path_type=Path)
 
 
 @click.command(cls=SpecCommand)
@@ -50,6 +51,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="Generate elsewhere: slurm, dask or dask://HOST:PORT. local:N is --workers N.",
 )
 @slurm_option
+@click.option(
+    "--shards",
+    type=click.IntRange(1, MOST_SHARDS),
+    metavar="N",
+    help="Write a folder DATASET.h5 of N smaller files instead of one file.",
+)
 @click.option("--force", is_flag=True, help="Build again, even if the file exists.")
 @no_wait_option
 def generate(
@@ -59,6 +66,7 @@ def generate(
     workers: int | None,
     where: str | None,
     slurm_options: dict[str, str],
+    shards: int | None,
     force: bool,
     no_wait: bool,
     **options: str | bool | None,
@@ -83,7 +91,7 @@ def generate(
     warn = None if datasets else functools.partial(click.echo, err=True)
     with refusing_to_wait(no_wait):
         for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
-            text, warnings = generation.generate_file(job, recipe, workers, run)
+            text, warnings = generation.generate_file(job, recipe, workers, run, shards)
             click.echo(text)
             for warning in warnings:
                 click.echo(warning, err=True)

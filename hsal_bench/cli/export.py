@@ -14,7 +14,7 @@ FORMATS = ("parquet", "webdataset", "hf")
 
 @click.command()
 @click.argument("form", type=click.Choice(FORMATS), metavar="|".join(FORMATS))
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--out",

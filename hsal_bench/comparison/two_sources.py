@@ -218,7 +218,7 @@ def _with_content(record: Record, folder: Path) -> Path | None:
     likely = folder / wanted.file
     others = sorted(folder.glob("*.h5")) if folder.is_dir() else []
     for path in [likely, *(path for path in others if path != likely)]:
-        if path.is_file() and _content(path) == wanted.content_sha256:
+        if path.exists() and _content(path) == wanted.content_sha256:
             return path
     return None
 

@@ -6,6 +6,7 @@ their values, or `Skipped` with the reason.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,7 +58,7 @@ def check_padding(data: DataFile) -> str:
         _refuse(split, real[:, 1:] & ~real[:, :-1], labels=labels)
         for name in ("boxes", "source_index"):
             array = data.read(split, name)
-            values = array.reshape(*labels.shape, -1)
+            values = array.reshape(*labels.shape, math.prod(array.shape[2:]))
             padded = values == PAD
             wrong = (padded.any(axis=2) == real) | (padded.all(axis=2) == real)
             wrong |= (values < PAD).any(axis=2)

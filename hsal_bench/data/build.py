@@ -9,15 +9,18 @@ memory does not grow with the number of examples.
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from hsal_bench.data.deflate import compressed
 from hsal_bench.data.generator import Maker, Recipe, Rows
-from hsal_bench.data.schema import HASH_ROWS, SPLITS, Header, Layout, run_digests
+from hsal_bench.data.manifest import check_replaceable, shard_path, write_manifest
+from hsal_bench.data.schema import HASH_ROWS, SPLITS, Header, Layout, content_sha256, run_digests
 from hsal_bench.data.writer import Part, Parts, file_writer
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder
@@ -36,19 +39,21 @@ def build_file(
     progress: Callable[[int, int], None] | None = None,
     is_done: Callable[[], bool] = lambda: False,
     run: Run | None = None,
+    shards: int | None = None,
 ) -> Path:
-    """Build the dataset file `path` from `recipe` and return its path.
+    """Build the dataset `path` from `recipe` and return its path.
 
     Waits for another process that builds `path`. If `is_done`, called afterwards, returns True,
     nothing is left to build. `run`: where jobs run; by default in `workers` processes of this
-    machine.
+    machine. `shards`: make `path` a folder with that many files; by default it is one file.
 
     The content does not depend on where jobs run. `progress` is called with (examples
     finished, examples in total), first with those of an earlier build. An existing file stays
     until the new one is complete; after an error the same call resumes.
 
     Raises:
-        UsageError: the folder cannot be written to, or the header is one that no reader accepts.
+        UsageError: the folder cannot be written to, the header is one that no reader accepts,
+            there are too few images for the shards, or `path` is a folder with other files.
         BusyError: another process is building this file, and this one may not wait.
         HsalBenchError: the recipe fails.
         OSError: the system's own error (ENOSPC: the disk is full).
@@ -57,6 +62,7 @@ def build_file(
         Header.from_attributes({**recipe.header.attributes(), "content_sha256": "0" * 64})
     except (TypeError, ValueError) as error:
         raise UsageError(f"{path} cannot be built: {error}") from error
+    _check_shards(recipe.layout, path, shards)
     writable_folder(path.parent)
     run = run or on_this_machine(workers)
     jobs = split_jobs(recipe.layout)
@@ -79,9 +85,20 @@ def build_file(
                 f"{path}: the recipe stopped after {done} of {total} examples (kept): run the same "
                 "command to resume"
             )
-        _assemble(recipe, jobs, parts, path)
+        _join(recipe, jobs, parts, shards)
+        parts.publish(path)
         parts.remove()
     return path
+
+
+def _check_shards(layout: Layout, path: Path, shards: int | None) -> None:
+    check_replaceable(path)
+    most = max(1, layout.sizes["train"] // JOB_ROWS)
+    if shards is not None and shards > most:
+        raise UsageError(
+            f"--shards {shards}: a shard of {path.stem} holds at least {JOB_ROWS:,} images of its "
+            f"{layout.sizes['train']:,} for training, so use at most {most}"
+        )
 
 
 def split_jobs(layout: Layout) -> list[Rows]:
@@ -155,13 +172,47 @@ def _save(layout: Layout, maker: Maker, job: Rows, parts: Parts) -> Rows:
     return job
 
 
-def _assemble(recipe: Recipe, jobs: list[Rows], parts: Parts, path: Path) -> None:
+def _join(recipe: Recipe, jobs: Sequence[Rows], parts: Parts, shards: int | None) -> None:
+    """Join the parts into `parts.joined`: a file, or a folder of shards with their manifest."""
     # Imported here: worker processes import this module and do not need HDF5.
     from hsal_bench.data.fingerprints import write_fingerprints
 
-    with file_writer(recipe.layout, path, JOB_ROWS, parts.folder / "joined.h5") as writer:
-        for job in jobs:
-            writer.add(job.split, job.start, parts.load(job.name))
-        if hasattr(recipe, "fingerprints"):
-            write_fingerprints(writer.file, recipe.fingerprints(writer.used_sources()))
-        writer.finish(dataclasses.replace(recipe.header, content_sha256=writer.content_sha256()))
+    used = np.empty(0, np.int32)
+    digests: dict[tuple[str, str], list[bytes]] = defaultdict(list)
+    hashes: list[str] = []
+    if shards is not None:
+        parts.joined.mkdir()
+    for number, group in enumerate(divide(jobs, shards or 1), 1):
+        path = parts.joined if shards is None else shard_path(parts.joined, len(hashes))
+        sizes = {split: sum(len(job) for job in group if job.split == split) for split in SPLITS}
+        layout = dataclasses.replace(recipe.layout, sizes=sizes)
+        with file_writer(layout, path, JOB_ROWS) as writer:
+            for job in group:
+                writer.add(job.split, parts.load(job.name))
+            for name, more in writer.digests.items():
+                digests[name] += more
+            used = np.union1d(used, writer.used_sources())
+            if number == (shards or 1) and hasattr(recipe, "fingerprints"):
+                write_fingerprints(writer.file, recipe.fingerprints(used))
+            hashes.append(writer.content_sha256())
+            writer.finish(dataclasses.replace(recipe.header, content_sha256=hashes[-1]))
+    if shards is not None:
+        content = content_sha256(recipe.layout, digests)
+        header = dataclasses.replace(recipe.header, content_sha256=content)
+        write_manifest(parts.joined, header, hashes)
+
+
+def divide(jobs: Sequence[Rows], shards: int) -> list[list[Rows]]:
+    """Return the jobs of each shard: about the same number of each split, in their order.
+
+    A job that is not full joins the last shard after a full one, if there is one: chunks then have
+    the rows that they have in one file.
+    """
+    groups: list[list[Rows]] = [[] for _ in range(shards)]
+    for split in SPLITS:
+        own = [job for job in jobs if job.split == split]
+        full = sum(len(job) == JOB_ROWS for job in own)
+        ends = [full * number // shards for number in range(shards)] + [len(own)]
+        for group, (start, stop) in zip(groups, pairwise(ends), strict=True):
+            group += own[start:stop]
+    return groups

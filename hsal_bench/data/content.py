@@ -51,6 +51,8 @@ def require_intact(data: DataFile) -> None:
     """
     stored, actual = data.header.content_sha256, content_hash(data)
     if stored != actual:
+        for shard in data.shards:
+            require_intact(shard)  # names the damaged one
         raise UsageError(
             f"{data.path} is damaged: its content has the hash {actual[:12]}, its header says "
             f"{stored[:12]}; {rebuild_remedy(data.path, data.header.config)}"

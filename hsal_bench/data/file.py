@@ -1,20 +1,22 @@
-"""Reading a dataset file."""
+"""Reading a dataset: a file, or a folder of shards."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from hsal_bench.data.deflate import decompressed
+from hsal_bench.data.manifest import MANIFEST, is_shard, read_manifest, shard_path
 from hsal_bench.data.names import rebuild_remedy
 from hsal_bench.data.opening import open_hdf5, read_header, read_layout
-from hsal_bench.data.schema import Examples, Header, Layout
+from hsal_bench.data.schema import SPLITS, Examples, Header, Layout
 from hsal_bench.errors import UsageError
 
 _BLOCK_BYTES = 2**20
@@ -28,6 +30,8 @@ class DataFile:
     ...     counts = data.read("test", "counts")
     """
 
+    shards: Sequence[DataFile] = ()
+
     def __init__(self, file: h5py.File, header: Header, layout: Layout) -> None:
         self.file, self.header, self.layout = file, header, layout
 
@@ -36,20 +40,25 @@ class DataFile:
         """The path of the file."""
         return Path(self.file.filename)
 
+    @property
+    def stored_bytes(self) -> int:
+        """The size of the file, or of all shards."""
+        files = self.shards or [self]
+        return sum(file.path.stat().st_size for file in files)
+
     def read(self, split: str, name: str) -> np.ndarray:
         """Return a complete array of a split, as in `Layout.arrays`.
 
         Raises:
             UsageError: the array cannot be decoded; so do `rows`, `runs` and `examples`.
         """
-        dataset = self.file[split][name]
-        return self._slice(dataset, 0, len(dataset))
+        return self._slice(split, name, 0, self.layout.sizes[split])
 
     def runs(self, split: str, name: str, rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (number of the first row, array) for each run of `rows` rows of an array."""
-        dataset = self.file[split][name]
-        for start in range(0, len(dataset), rows):
-            yield start, self._slice(dataset, start, min(start + rows, len(dataset)))
+        size = self.layout.sizes[split]
+        for start in range(0, size, rows):
+            yield start, self._slice(split, name, start, min(start + rows, size))
 
     def rows(self, split: str, name: str, indices: np.ndarray) -> np.ndarray:
         """Return the rows `indices` (any order, repeats allowed), reading each chunk once."""
@@ -70,7 +79,8 @@ class DataFile:
         """Return the rows `indices` of every array of a split."""
         return {name: self.rows(split, name, indices) for name in self.layout.arrays()}
 
-    def _slice(self, dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray:
+    def _slice(self, split: str, name: str, start: int, stop: int) -> np.ndarray:
+        dataset = self.file[split][name]
         with self._decoding(dataset):
             if _is_plain_deflate(dataset) and start % dataset.chunks[0] == 0:
                 return _inflate(dataset, start, stop)
@@ -87,19 +97,108 @@ class DataFile:
             ) from error
 
 
+class ShardedData(DataFile):
+    """An open dataset in shards; its arrays are those of the shards, one after the other."""
+
+    def __init__(self, folder: Path, header: Header, shards: Sequence[DataFile]) -> None:
+        sizes = {split: sum(shard.layout.sizes[split] for shard in shards) for split in SPLITS}
+        # The last shard has the hashes of all glyphs.
+        last = shards[-1]
+        super().__init__(last.file, header, dataclasses.replace(last.layout, sizes=sizes))
+        self.folder, self.shards = folder, shards
+
+    @property
+    def path(self) -> Path:
+        """The path of the folder."""
+        return self.folder
+
+    def rows(self, split: str, name: str, indices: np.ndarray) -> np.ndarray:
+        """Return the rows `indices`. Raises IndexError: the split has no such row."""
+        indices = np.asarray(indices)
+        if ((indices < 0) | (indices >= self.layout.sizes[split])).any():
+            raise IndexError(f"{self.path} has {self.layout.sizes[split]:,} rows in {split}")
+        result = self._empty(name, len(indices))
+        for first, stop, shard in self._spans(split):
+            here = np.flatnonzero((indices >= first) & (indices < stop))
+            result[here] = shard.rows(split, name, indices[here] - first)
+        return result
+
+    def _slice(self, split: str, name: str, start: int, stop: int) -> np.ndarray:
+        result = self._empty(name, stop - start)
+        for first, end, shard in self._spans(split):
+            low, high = max(start, first), min(stop, end)
+            if low < high:
+                rows = shard._slice(split, name, low - first, high - first)
+                result[low - start : high - start] = rows
+        return result
+
+    def _empty(self, name: str, rows: int) -> np.ndarray:
+        dtype, row_shape = self.layout.arrays()[name]
+        return np.empty((rows, *row_shape), dtype)
+
+    def _spans(self, split: str) -> Iterator[tuple[int, int, DataFile]]:
+        """Yield the first row of each shard in a split, the row after its last, and the shard."""
+        first = 0
+        for shard in self.shards:
+            stop = first + shard.layout.sizes[split]
+            yield first, stop, shard
+            first = stop
+
+
 @contextmanager
 def open_data(path: Path) -> Iterator[DataFile]:
-    """Open the dataset file `path` and check all that does not need the arrays' content.
+    """Open the dataset `path` and check all that does not need the arrays' content.
+
+    path: a dataset file, or a folder of shards.
 
     `hsal_bench.data.content.open_intact` also checks the content against its hash.
 
     Raises:
         UsageError: missing, not readable, not HDF5, truncated, a different schema version, or not
-            a dataset.
+            a dataset; the message names the shard.
     """
+    if path.is_dir():
+        with ExitStack() as stack:
+            yield _open_shards(path, stack)
+        return
+    if is_shard(path):
+        raise UsageError(f"{path} is one shard of a dataset: name the folder {path.parent}")
+    with _open_file(path) as data:
+        yield data
+
+
+@contextmanager
+def _open_file(path: Path) -> Iterator[DataFile]:
     with open_hdf5(path) as file:
         header = read_header(file, path)
         yield DataFile(file, header, read_layout(file, header, path))
+
+
+def _open_shards(folder: Path, stack: ExitStack) -> ShardedData:
+    try:
+        header, hashes = read_manifest(folder)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{folder} is a folder without {MANIFEST}: name a dataset file, or a folder of shards"
+        ) from error
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{folder / MANIFEST} is damaged ({error}): {rebuild_remedy(folder)}"
+        ) from error
+    shards: list[DataFile] = []
+    for number, stated in enumerate(hashes):
+        path = shard_path(folder, number)
+        if not path.exists():
+            raise UsageError(f"{path} is missing: {rebuild_remedy(folder, header.config)}")
+        shard = stack.enter_context(_open_file(path))
+        shards.append(shard)
+        alike = dataclasses.replace(shard.layout, sizes=shards[0].layout.sizes) == shards[0].layout
+        if shard.header != dataclasses.replace(header, content_sha256=stated) or not alike:
+            raise UsageError(
+                f"{path} is not the shard that {MANIFEST} describes: "
+                f"{rebuild_remedy(folder, header.config)}"
+            )
+    return ShardedData(folder, header, shards)
 
 
 def _is_plain_deflate(dataset: h5py.Dataset) -> bool:

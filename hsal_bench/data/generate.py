@@ -108,13 +108,18 @@ def recipes(
 
 
 def generate_file(
-    job: Job, recipe: Recipe, workers: int | None = None, run: Run | None = None
+    job: Job,
+    recipe: Recipe,
+    workers: int | None = None,
+    run: Run | None = None,
+    shards: int | None = None,
 ) -> tuple[str, list[str]]:
     """Generate the file, showing progress; return a text about it, and the warnings about it.
 
     Waits for another process that generates it, and then uses that file.
 
-    `workers`: processes, by default one per available core. `run`: as in `build_file`.
+    `workers`: processes, by default one per available core. `run`, `shards`: as in
+    `build_file`.
     """
     images = sum(recipe.layout.sizes.values())
     existing = False
@@ -133,15 +138,16 @@ def generate_file(
             progress=lambda done, total: advance(done),
             is_done=is_done,
             run=run,
+            shards=shards,
         )
     if existing:
         return f"{job.path} is up to date", []
     seconds = time.monotonic() - started
     with open_data(job.path) as data:
-        header, leak = data.header, leaks.warning(data)
+        header, leak, size = data.header, leaks.warning(data), file_size(data.stored_bytes)
     line = (
         f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
-        f"{file_size(job.path.stat().st_size)}, content {header.content_sha256}"
+        f"{size}, content {header.content_sha256}"
     )
     warnings = [note for note in header.notes if note.startswith(WARNING)]
     notes = [note for note in header.notes if note not in warnings]

@@ -53,7 +53,7 @@ def find_or_build(
 def existing(name: str, datasets: Path) -> Path | None:
     """Return the file of a dataset as `find_or_build` finds it; None if it is not built yet."""
     path = Path(name) if _is_file(name) else datasets / f"{name}.h5"
-    return path if path.is_file() else None
+    return path if path.exists() else None
 
 
 def name_of(name: str, datasets: Path) -> str:
@@ -72,7 +72,7 @@ def require_known(name: str, datasets: Path) -> None:
         UsageError: it is neither.
     """
     if _is_file(name):
-        if not Path(name).is_file():
+        if not Path(name).exists():
             remedy = dataset_names.build_remedy(Path(name)) or "name an existing file"
             raise UsageError(f"no dataset file {name}: {remedy}")
     elif Path(name).is_file():

@@ -13,6 +13,7 @@ from typing import Any
 
 from hsal_bench import registry
 from hsal_bench.data.generator import leaks_by_design, load_generator
+from hsal_bench.data.manifest import number_of_shards
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.options import as_text, from_json
 from hsal_bench.text import shell_command
@@ -129,8 +130,13 @@ def build_remedy(path: Path, *more: str, name: str = "") -> str:
 def rebuild_remedy(path: Path, config: Mapping[str, Any] | None = None) -> str:
     """Return how to replace the damaged dataset file `path`: "generate it again with `...`".
 
-    config: of the file, if it is readable; without it the name of the file counts.
+    path: may be a shard. config: of the file, if it is readable; without it the name of the file
+    counts.
     """
+    options = ["--force"]
+    folder = path if path.is_dir() else path.parent
+    if shards := number_of_shards(folder):
+        path, options = folder, ["--shards", str(shards), *options]
     if config and "import" in config:
         return "import it again"
     try:
@@ -138,9 +144,9 @@ def rebuild_remedy(path: Path, config: Mapping[str, Any] | None = None) -> str:
     except UsageError:
         spec = None
     if config and spec is not None:
-        again = command(config["generator"], spec, path.parent, "--force")
+        again = command(config["generator"], spec, path.parent, *options)
         return f"generate it again with {again}"
-    remedy = build_remedy(path, "--force") or "build it"
+    remedy = build_remedy(path, *options) or "build it"
     return remedy.replace("build it", "generate it again", 1)
 
 

@@ -49,7 +49,11 @@ def check_content(data: DataFile) -> str:
     """The decoded arrays have the hash in the header."""
     actual, stored = content_hash(data), data.header.content_sha256
     if actual != stored:
-        raise Failed(f"the arrays have the hash {actual}, the header says {stored or 'nothing'}")
+        damaged = [s.path.name for s in data.shards if content_hash(s) != s.header.content_sha256]
+        where = f" ({', '.join(damaged)} differs from its header)" if damaged else ""
+        raise Failed(
+            f"the arrays have the hash {actual}, the header says {stored or 'nothing'}{where}"
+        )
     return actual
 
 

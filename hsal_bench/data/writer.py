@@ -90,6 +90,17 @@ class Parts:
         with np.load(self.folder / f"{name}.npz") as stored:
             return {key: array for key, array in stored.items() if key != "label"}
 
+    @property
+    def joined(self) -> Path:
+        """Where the parts become the dataset."""
+        return self.folder / "joined.h5"
+
+    def publish(self, path: Path) -> None:
+        """Move the joined dataset to `path`; a dataset there is replaced."""
+        if path.exists() and (path.is_dir() or self.joined.is_dir()):
+            path.rename(self.folder / "replaced.h5")
+        self.joined.replace(path)
+
     def remove(self) -> None:
         """Remove the folder with all parts, the lock last: a waiting process may recreate it."""
         for file in self.folder.iterdir():
@@ -128,23 +139,21 @@ class FileWriter:
     def __init__(self, file: h5py.File, layout: Layout, small_rows: int) -> None:
         self.file, self.layout = file, layout
         self.digests: dict[tuple[str, str], list[bytes]] = {}
+        self._rows = dict.fromkeys(SPLITS, 0)
         self._used = np.empty(0, np.int32)
         for split in SPLITS:
             size = layout.sizes[split]
             for name, (dtype, row_shape) in layout.arrays().items():
                 rows = min(size, layout.chunk_rows if name == "images" else small_rows)
-                file.create_dataset(
-                    f"{split}/{name}",
-                    (size, *row_shape),
-                    dtype,
-                    chunks=(rows, *row_shape),
-                    **_DEFLATE,
-                )
+                # HDF5 has no chunks of an empty array.
+                packed = {"chunks": (rows, *row_shape), **_DEFLATE} if rows else {}
+                file.create_dataset(f"{split}/{name}", (size, *row_shape), dtype, **packed)
                 self.digests[split, name] = []
 
-    def add(self, split: str, start: int, part: Part) -> None:
-        """Write the examples of a split from `start` on."""
-        group = self.file[split]
+    def add(self, split: str, part: Part) -> None:
+        """Write the next examples of a split."""
+        group, start = self.file[split], self._rows[split]
+        self._rows[split] += len(part["labels"])
         for name in self.layout.arrays():
             self.digests[split, name] += [bytes(digest) for digest in part[f"sha256-{name}"]]
             if name != "images":
@@ -171,10 +180,8 @@ class FileWriter:
 
 
 @contextmanager
-def file_writer(
-    layout: Layout, path: Path, small_rows: int, temporary: Path
-) -> Iterator[FileWriter]:
-    """Yield a writer of the file `temporary`; it replaces `path` at the end of the block.
+def file_writer(layout: Layout, path: Path, small_rows: int) -> Iterator[FileWriter]:
+    """Yield a writer of a temporary file, which replaces `path` at the end of the block.
 
     Raises:
         OSError: the system's own error (ENOSPC: the disk is full); `path` is unchanged.
@@ -183,7 +190,7 @@ def file_writer(
     import h5py
 
     with (
-        replacing(path, temporary),
+        replacing(path) as temporary,
         _system_errors(path),
         h5py.File(temporary, "w") as file,
     ):

@@ -91,7 +91,7 @@ def _folder(record: Record, datasets: Path) -> Path:
         with suppress(UsageError), open_data(folder / wanted.file) as data:
             if data.header.content_sha256 == wanted.content_sha256:
                 return folder
-    if not (datasets / wanted.file).is_file():
+    if not (datasets / wanted.file).exists():
         raise UsageError(
             f"no dataset file {datasets / wanted.file}: name the folder that the run used "
             "with --datasets"

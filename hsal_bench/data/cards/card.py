@@ -106,6 +106,7 @@ def _facts(data: DataFile, about: About | None, *, boxes: bool) -> str:
     header, layout = data.header, data.layout
     channels, height, width = layout.image_shape
     known = "its class and box" if boxes else "its class; no boxes (each is the whole image)"
+    form = f"HDF5 in {len(data.shards)} shards" if data.shards else "HDF5"
     rows = [
         ("Images", f"{height} x {width} pixels, {_COLOURS.get(channels, f'{channels} channels')}"),
         ("Classes", f"{header.num_classes}: {', '.join(header.class_names)}"),
@@ -114,7 +115,7 @@ def _facts(data: DataFile, about: About | None, *, boxes: bool) -> str:
         ("Licence", header.license),
         ("Personal data", about.personal if about else "unknown"),
         ("Version", f"{header.version}, generator version {header.generator_version}"),
-        ("File", f"`{data.path.name}`, HDF5, {file_size(data.path.stat().st_size)}"),
+        ("File", f"`{data.path.name}`, {form}, {file_size(data.stored_bytes)}"),
         ("Content SHA-256", f"`{header.content_sha256}`"),
     ]
     return _texts(("", ""), rows)

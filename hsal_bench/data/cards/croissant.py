@@ -24,6 +24,7 @@ from hsal_bench.data.file import DataFile
 from hsal_bench.data.fingerprints import COLUMNS, GROUP, read_fingerprints
 from hsal_bench.data.generator import About
 from hsal_bench.data.schema import SPLITS
+from hsal_bench.errors import UsageError
 
 _VERSIONS = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
 _FILE = "hdf5-file"
@@ -66,8 +67,13 @@ def croissant(data: DataFile, url: str = "", published: str = "") -> dict[str, A
     requires both; if empty, they are left out. The file is expected next to the metadata.
 
     Raises:
-        UsageError: an array cannot be decoded.
+        UsageError: an array cannot be decoded, or the dataset is in shards.
     """
+    if data.shards:
+        raise UsageError(
+            f"{data.path} is in shards, and Croissant metadata describes one file: use "
+            f"`hsal-bench export parquet {data.path}`, which writes Croissant metadata too"
+        )
     return _document(data, [_file(data)], _array_records(data), url=url, datePublished=published)
 
 

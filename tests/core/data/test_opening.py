@@ -187,7 +187,7 @@ def test_each_cause_has_its_message(
 
 
 def test_what_is_no_regular_file(tmp_path: Path) -> None:
-    assert "is a folder: name the dataset file itself" in refusal(tmp_path)
+    assert "is a folder without manifest.json: name a dataset file" in refusal(tmp_path)
     os.mkfifo(tmp_path / "pipe.h5")
     assert "is a pipe or a device" in refusal(tmp_path / "pipe.h5")
     assert "is a pipe or a device" in refusal(Path("/dev/zero"))
