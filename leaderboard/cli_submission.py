@@ -80,7 +80,7 @@ def _existing(name: str, path: Path) -> Path:
     Raises:
         UsageError: there is no such file.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(
             f"no dataset file {path}: {build_remedy(path, name)}, or name it with --dataset"
         )

@@ -76,12 +76,13 @@ def datasets_option(help: str = "Folder of the dataset files NAME.h5.") -> Calla
 
 
 def data_set_path(data_set: str, datasets: Path) -> Path:
-    """Return the file of a dataset. One that can be generated may not exist yet.
+    """Return the file, or folder of shards, of a dataset. One that can be generated may be missing.
 
     Raises:
         UsageError: `data_set` is neither a file nor a known name.
     """
-    if data_set.endswith(".h5") or Path(data_set).is_file():
+    # A shell completes the name of a folder of shards with a slash.
+    if data_set.rstrip("/").endswith(".h5") or Path(data_set).is_file():
         if not Path(data_set).exists():
             raise UsageError(f"no dataset file {data_set}: {build_remedy(Path(data_set))}")
         return Path(data_set)

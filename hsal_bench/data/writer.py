@@ -53,7 +53,8 @@ class Parts:
             BusyError: there is one, within `refusing_to_wait`.
             UsageError: a link is in the place of the folder.
         """
-        parts = cls(path.with_name(f".{path.name}.parts"), identity(recipe))
+        # Worker processes may be in other folders.
+        parts = cls(path.absolute().with_name(f".{path.name}.parts"), identity(recipe))
         if parts.folder.is_symlink():
             raise UsageError(f"{parts.folder} is a link, and files there are removed: remove it")
         with locked(parts.folder, f"building {path}"):
