@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ def test_blocks_hold_every_part_once():
 SIZES = ["--train", "9000", "--valid", "100", "--test", "100"]
 
 
-def command(folder, *options):
+def run(folder, *options):
     words = [sys.executable, "-m", "hsal_bench", "generate", "synthetic-multiset", *SIZES]
     done = subprocess.run(
         [*words, "--out", "data", *options],
@@ -135,7 +136,12 @@ def command(folder, *options):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.partition("content ")[2].strip()
+    return done
+
+
+def command(folder, *options):
+    """Generate the dataset in a folder; return its content hash."""
+    return run(folder, *options).stdout.partition("content ")[2].strip()
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +165,20 @@ def test_dask(tmp_path, content):
 def test_slurm(tmp_path, content):
     assert command(tmp_path, *SLURM) == content
     assert [file.name for file in (tmp_path / "data").iterdir()] == ["synthetic-multiset.h5"]
+
+
+@real
+def test_a_killed_command_finds_its_jobs_again(tmp_path, content):
+    words = [sys.executable, "-m", "hsal_bench", "generate", "synthetic-multiset", *SIZES]
+    first = subprocess.Popen(
+        [*words, "--out", "data", *SLURM], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    next(line for line in first.stderr if line.startswith("submitted job"))
+    # The numbers of the jobs are written after that line.
+    while not list(tmp_path.glob("data/.*.parts/slurm/jobs.json")):
+        time.sleep(0.05)
+    first.kill()
+    first.communicate()
+    again = run(tmp_path, *SLURM)
+    assert again.stdout.strip().endswith(content)
+    assert "submitted" not in again.stderr

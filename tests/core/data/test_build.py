@@ -120,6 +120,16 @@ def test_progress_counts_every_example(tmp_path: Path) -> None:
     assert seen == sorted(seen)
 
 
+def test_workers_that_started_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        build_file(CountingRecipe(), Path("x.h5"), workers=2)
+    assert content(tmp_path / "first" / "x.h5") == content(tmp_path / "second" / "x.h5")
+
+
 def test_a_killed_build_goes_on_and_gives_the_same(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     with pytest.raises(KeyboardInterrupt):

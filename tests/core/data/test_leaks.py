@@ -146,6 +146,16 @@ def _near(one: tuple[bytes, int, int], other: tuple[bytes, int, int]) -> bool:
     return one[0] == other[0] and max(abs(one[1] - other[1]), abs(one[2] - other[2])) == 1
 
 
+def test_glyphs_in_use_are_collected_run_by_run(
+    toy_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaks, "_RUN_ROWS", 100)
+    with open_data(toy_file) as data:
+        index = data.read("train", "source_index")
+        expected = np.unique(index[index >= 0])
+        np.testing.assert_array_equal(leaks.used_sources(data, "train"), expected)
+
+
 def test_a_config_that_says_so_passes_and_is_never_called_leak_free(
     like_each_other, toy_file: Path, set_config: Callable[..., None]
 ) -> None:
