@@ -49,24 +49,27 @@ def on_cluster(where: str, options: Mapping[str, str], data_dir: Path) -> Run:
     """
 
     def run(recipe: Recipe, parts: Parts, pending: Sequence[Rows]) -> Generator[Rows, None, None]:
+        wanted = set(pending)
+        if not wanted:
+            return
         place = places.place(where, parts.folder, options, None)
         try:
             config = json.dumps(recipe.header.config)
             todo = {
                 rows[0].name: Block(config, data_dir.absolute(), parts.folder, rows)
                 for rows in blocks(split_jobs(recipe.layout))
-                if not set(pending).isdisjoint(rows)
+                if not wanted.isdisjoint(rows)
             }
             jobs = [Job(generate_block, block, title) for title, block in todo.items()]
             problems: list[str] = []
             results = dict(zip(todo, place.start(None, jobs), strict=True))
             for title, result in ended(results):
-                problem = "its images differ: is the source or hsal-bench different there?"
+                problem = "its files are not there: is --out the same folder for all machines?"
                 try:
                     result.result()
                 except Exception as error:  # of any place; the other blocks go on
                     problem = one_line(str(error)) or type(error).__name__
-                new = [rows for rows in todo[title].parts if rows in pending]
+                new = [rows for rows in todo[title].parts if rows in wanted]
                 finished = [rows for rows in new if parts.has(rows.name)]
                 yield from finished
                 if len(finished) < len(new):
@@ -89,12 +92,19 @@ def blocks(parts: Sequence[Rows]) -> list[tuple[Rows, ...]]:
 
 
 def generate_block(block: Block) -> None:
-    """Generate and save the parts of a block that are not there yet. This runs in a job."""
+    """Generate and save the parts of a block that are not there yet. This runs in a job.
+
+    Raises:
+        HsalBenchError: this process gives other images than the caller expects.
+    """
     recipe = _recipe(block.config, block.data_dir)
     parts = Parts(block.folder, identity(recipe))
     missing = [rows for rows in block.parts if not parts.has(rows.name)]
     for rows, maker in recipe.makers(missing):
-        parts.save(rows.name, make_part(recipe.layout, maker, rows))
+        part = make_part(recipe.layout, maker, rows)
+        if not parts.expected():
+            raise HsalBenchError("the source or hsal-bench differs there, or the caller has ended")
+        parts.save(rows.name, part)
 
 
 @functools.lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ import numpy as np
 
 from hsal_bench.data.generator import Recipe
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout, content_sha256
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import HOST, read_bytes, replacing
 from hsal_bench.locks import locked
 
@@ -87,9 +87,26 @@ class Parts:
         temporary.replace(self.folder / f"{name}.npz")
 
     def load(self, name: str) -> Part:
-        """Return a part."""
+        """Return a part.
+
+        Raises:
+            HsalBenchError: a job of an earlier command, with another recipe, has replaced it.
+        """
         with np.load(self.folder / f"{name}.npz") as stored:
-            return {key: array for key, array in stored.items() if key != "label"}
+            part = dict(stored)
+        if not np.array_equal(part.pop("label"), self._label(name)):
+            raise HsalBenchError(
+                f"{self.folder}: jobs of an earlier command write there too: cancel them, then run "
+                "the same command again"
+            )
+        return part
+
+    def expected(self) -> bool:
+        """Return whether these parts are of the dataset that is being built in the folder."""
+        try:
+            return read_bytes(self.folder / "build.json") == self.identity.encode()
+        except OSError:
+            return False
 
     @property
     def joined(self) -> Path:
@@ -116,11 +133,7 @@ class Parts:
         return np.frombuffer(hashlib.sha256(f"{self.identity}\n{name}".encode()).digest(), np.uint8)
 
     def _clear(self) -> None:
-        stored = self.folder / "build.json"
-        try:
-            known = read_bytes(stored) == self.identity.encode()
-        except OSError:
-            known = False
+        stored, known = self.folder / "build.json", self.expected()
         kept = ["lock", "lock.txt", *(["build.json", "slurm"] if known else [])]
         for file in self.folder.iterdir():
             if file.name not in kept and not (known and file.suffix in (".npz", ".tmp")):

@@ -95,7 +95,7 @@ def test_a_lost_job_leaves_the_blocks_of_the_others(build):
 
 def test_a_job_with_a_different_source_is_reported(build):
     own = dataclasses.replace(toy(), source_sha256="6" * 64)
-    with pytest.raises(HsalBenchError, match=r"3 of 3 blocks .* its images differ"):
+    with pytest.raises(HsalBenchError, match=r"3 of 3 blocks .*: the source or hsal-bench differs"):
         build(Inline(), own)
 
 

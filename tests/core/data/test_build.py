@@ -194,6 +194,18 @@ def test_an_intact_part_in_the_place_of_another_is_not_used(tmp_path: Path) -> N
     assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
+def test_a_part_that_another_build_replaces_later_is_refused(tmp_path: Path) -> None:
+    with (
+        writer.Parts.open(CountingRecipe(), tmp_path / "x.h5") as parts,
+        pytest.raises(HsalBenchError, match="jobs of an earlier command write there too"),
+    ):
+        late = writer.Parts(parts.folder, writer.identity(CountingRecipe(seed=1)))
+        assert parts.expected()
+        assert not late.expected()
+        late.save("valid-0000000000", {"labels": np.zeros(3)})
+        parts.load("valid-0000000000")
+
+
 def test_a_link_in_the_place_of_the_parts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "kept.npz").touch()
