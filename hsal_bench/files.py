@@ -9,15 +9,38 @@ import errno
 import glob
 import os
 import platform
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from hsal_bench.errors import UsageError
 
 PACKAGE = Path(__file__).resolve().parent
 """The folder of the package `hsal_bench`."""
 HOST = platform.node() or "localhost"
+SETTLED_AFTER = 2_000_000_000
+"""Nanoseconds after its last change from which a file's times tell a further change."""
+
+_T = TypeVar("_T")
+_remembered: dict[Hashable, Any] = {}
+
+
+def remembered(path: Path, key: Hashable, compute: Callable[[], _T]) -> _T:
+    """Return `compute()`, a fact about the content of a large file, computed once per process.
+
+    The runs of one process read the same files. The fact is computed again if the file's inode,
+    size or times have changed, or if they may hide a change because the last one was just now.
+    """
+    facts = path.stat()
+    if time.time_ns() - facts.st_mtime_ns < SETTLED_AFTER:
+        return compute()
+    same = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, key)
+    if same not in _remembered:
+        _remembered[same] = compute()
+    value: _T = _remembered[same]
+    return value
 
 
 @contextmanager

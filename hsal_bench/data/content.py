@@ -13,6 +13,7 @@ from hsal_bench.data.file import DataFile, open_data
 from hsal_bench.data.names import rebuild_remedy
 from hsal_bench.data.schema import HASH_ROWS, SPLITS, content_sha256, run_digests
 from hsal_bench.errors import UsageError
+from hsal_bench.files import remembered
 
 
 @contextmanager
@@ -46,10 +47,13 @@ def content_hash(data: DataFile) -> str:
 def require_intact(data: DataFile) -> None:
     """Check that the content of a dataset matches the hash in its header.
 
+    The runs of one process read an unchanged file once.
+
     Raises:
         UsageError: it does not, or an array cannot be decoded.
     """
-    stored, actual = data.header.content_sha256, content_hash(data)
+    stored = data.header.content_sha256
+    actual = remembered(data.path, stored, lambda: content_hash(data))
     if stored != actual:
         for shard in data.shards:
             require_intact(shard)  # names the damaged one

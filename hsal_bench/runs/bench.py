@@ -35,6 +35,7 @@ from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training import fit as fitting
 from hsal_bench.training import train as training
 from hsal_bench.training.batches import ExampleSet
+from hsal_bench.training.checkpoint import Checkpoint
 from hsal_bench.training.presets import Preset
 from hsal_bench.training.states import DamagedState
 
@@ -77,7 +78,8 @@ class Bench:
         with log.catching(method_run.cls):
             inputs = self.inputs(method_run, seed)
             sets = inputs.splits(method_run.cls.inputs)
-            self._announce(log)
+            stopped = checkpoint.find(log.folder)
+            self._announce(log, stopped)
             log.resident = devices.release_memory(self.device)
             work = f"training with batches of {budget.batch_size}"
             remedy = "use a smaller --batch-size, with --restart"
@@ -86,7 +88,7 @@ class Bench:
             with devices.enough_memory(work, remedy):
                 setup = self._setup(method_run, seed)
                 method = method_run.cls(inputs.task(sets["train"]), method_run.config, setup)
-                self.followers.started(log.record, log.folder, _update(log.folder))
+                self.followers.started(log.record, log.folder, stopped.update if stopped else 0)
                 log.trained(self._learn(method, sets, log, beat))
                 self._score(method, log, sets["test"], self.data)
         log.write()
@@ -189,8 +191,8 @@ class Bench:
                 on_validation=lambda line: self.followers.validated(log.record, line),
             )
 
-    def _announce(self, log: RunLog) -> None:
-        budget, stopped = self.preset.train, checkpoint.find(log.folder)
+    def _announce(self, log: RunLog, stopped: Checkpoint | None) -> None:
+        budget = self.preset.train
         if log.record.own_budget:
             state = "fitted before" if stopped else "fitting, from the start if interrupted"
             say(f"{log.title}: {state}, in {log.folder}")
@@ -233,11 +235,6 @@ def discard_run(folder: Path) -> None:
     checkpoint.remove(folder)
     # Else a failure before the first evaluation would record the earlier run's curve.
     (folder / checkpoint.CURVE).unlink(missing_ok=True)
-
-
-def _update(folder: Path) -> int:
-    stopped = checkpoint.find(folder)
-    return stopped.update if stopped else 0
 
 
 def say(text: str) -> None:

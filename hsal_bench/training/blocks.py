@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from hsal_bench.files import read_bytes, write_text
+from hsal_bench.files import read_bytes, remembered, write_text
 from hsal_bench.interrupts import uninterrupted
 
 ROWS = 256
@@ -34,7 +34,8 @@ Compute = Callable[[int, int], np.ndarray]
 def is_intact(path: Path, rows: int, identity: Identity) -> bool:
     """Return whether `path` holds the complete array of that identity, with all its hashes.
 
-    Threads read the file once: SHA-256 releases the interpreter lock.
+    Threads read the file, once per process unless it changes: SHA-256 releases the interpreter
+    lock.
     """
     layout, hashes = _layout(path), _hashes(path, identity)
     blocks = range(math.ceil(rows / ROWS))
@@ -49,8 +50,11 @@ def is_intact(path: Path, rows: int, identity: Identity) -> bool:
             file.seek(layout.start + number * ROWS * layout.row_bytes)
             return hashlib.sha256(file.read(size)).hexdigest() == hashes[number]
 
-    with ThreadPoolExecutor() as pool:
-        return all(pool.map(intact, blocks))
+    def all_intact() -> bool:
+        with ThreadPoolExecutor() as pool:
+            return all(pool.map(intact, blocks))
+
+    return remembered(path, tuple(hashes), all_intact)
 
 
 def write_blocks(

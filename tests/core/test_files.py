@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hsal_bench.errors import UsageError
-from hsal_bench.files import replacing, writable_folder, write_text
+from hsal_bench.files import remembered, replacing, writable_folder, write_text
 
 
 def test_the_new_content_is_there_at_the_end_only(tmp_path: Path) -> None:
@@ -57,3 +57,32 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
             writable_folder(tmp_path)
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_fact_about_a_file_is_computed_again_when_the_file_changes(tmp_path: Path) -> None:
+    path, computed = tmp_path / "x", []
+
+    def size() -> int:
+        computed.append(path.stat().st_size)
+        return computed[-1]
+
+    def write(text: str, changed: float) -> None:
+        path.write_text(text)
+        os.utime(path, (changed, changed))
+
+    write("abc", 1_000)
+    assert [remembered(path, "size", size), remembered(path, "size", size)] == [3, 3]
+    assert computed == [3]
+    assert remembered(path, "another fact", size) == 3
+    write("abcd", 1_000)
+    assert remembered(path, "size", size) == 4
+    assert computed == [3, 3, 4]
+
+
+def test_a_fact_about_a_file_that_has_just_changed_is_not_kept(tmp_path: Path) -> None:
+    path, computed = tmp_path / "x", []
+    path.touch()
+    os.utime(path, (2**33, 2**33))  # long after now
+    for _ in range(2):
+        remembered(path, "size", lambda: computed.append(path))
+    assert len(computed) == 2
