@@ -73,7 +73,8 @@ def write_blocks(
     """
     part, digests = (path.with_name(path.name + suffix) for suffix in (".part", ".blocks"))
     for place in (path, part, digests):
-        if place.exists() and not place.is_file():  # a pipe would block
+        # A pipe would block; a link leads to a file of somebody else.
+        if place.is_symlink() or (place.exists() and not place.is_file()):
             place.unlink()
     if path.exists():
         _reopen(path, part, digests, identity)

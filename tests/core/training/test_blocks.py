@@ -129,6 +129,16 @@ def test_a_pipe_in_place_of_a_file_does_not_block(path, name):
     assert np.array_equal(np.load(path), ARRAY)
 
 
+def test_an_array_of_somebody_else_behind_a_link_stays_as_it_is(path, tmp_path):
+    other = tmp_path / "other.npy"
+    np.save(other, -ARRAY)
+    before = other.read_bytes()
+    path.symlink_to(other)
+    _write(path)
+    assert np.array_equal(np.load(path), ARRAY)
+    assert other.read_bytes() == before
+
+
 def test_an_array_of_another_identity_is_computed_again(path):
     _write(path)
     other = {"split": "valid"}
