@@ -3,12 +3,14 @@
     python benchmarks/processes.py --model count-classifier --runs 15 --updates 400
 
 Works in a temporary folder with a small drawn dataset, which is prepared first. Prints the seconds
-of `hsal-bench run`, of `hsal-bench run --on local:N`, and their ratio.
+of `hsal-bench run`, of `hsal-bench run --on local:N`, and their ratio; and the CPU time of each: on
+a machine with other work, the ratio of the seconds says more about that work than about this.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -39,17 +41,24 @@ def main() -> None:
         alone = seconds(folder, "run", *options, "--out", "alone")
         place = f"local:{arguments.processes}"
         together = seconds(folder, "run", *options, "--out", "together", "--on", place)
+    (serial, cpu), (parallel, parallel_cpu) = alone, together
     print(
-        f"{arguments.runs} runs of {arguments.model}, {arguments.updates} updates: {alone:.1f} s "
-        f"one after another, {together:.1f} s on {place}, ratio {together / alone:.2f}"
+        f"{arguments.runs} runs of {arguments.model}, {arguments.updates} updates: {serial:.1f} s "
+        f"one after another, {parallel:.1f} s on {place}, ratio {parallel / serial:.2f}; "
+        f"CPU time {cpu:.1f} s and {parallel_cpu:.1f} s"
     )
 
 
-def seconds(folder: str, *words: str) -> float:
-    """Return the wall time of a command."""
-    started = time.perf_counter()
+def seconds(folder: str, *words: str) -> tuple[float, float]:
+    """Return the wall time and the CPU time of a command and its processes."""
+    started, before = time.perf_counter(), _cpu_seconds()
     subprocess.run([*COMMAND, *words], cwd=folder, check=True, capture_output=True)
-    return time.perf_counter() - started
+    return time.perf_counter() - started, _cpu_seconds() - before
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
