@@ -26,7 +26,6 @@ from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from hsal_bench import registry
 from hsal_bench.errors import HsalBenchError
@@ -73,13 +72,8 @@ def main() -> None:
     """Run the missing trials, write the table and print the winners."""
     args = _arguments()
     rows = read(args.table)
-    # The first run creates the dataset, the activation model and the activations for all.
-    first, *others = sorted(args.methods, key=lambda method: not missing(method, rows, args))
-    rows += tune(first, rows, args)
-    write(rows, args.table)
-    pool = Parallel(n_jobs=args.jobs, return_as="generator")
-    for made in pool(delayed(tune)(method, rows, args) for method in others):
-        rows += made
+    for method in args.methods:
+        rows += tune(method, rows, args)
         write(rows, args.table)
     won = [row for row in chosen(rows) if row["chosen"] == "True"]
     print(pd.DataFrame(won, columns=COLUMNS).drop(columns="chosen").to_string(index=False))
@@ -123,7 +117,7 @@ def run_trials(
     models: Sequence[str], seeds: tuple[int, ...], args: argparse.Namespace
 ) -> list[Row]:
     """Return the rows of variants; existing records are read."""
-    from hsal_bench.runs.run import run
+    from hsal_bench.cluster import grid
 
     if not models:
         return []
@@ -142,7 +136,7 @@ def run_trials(
         command=shlex.join(["python", *sys.argv]),
     )
     requests.check_request(request)
-    return [row_of(record) for record in run(request)]
+    return [row_of(record) for record in grid.run(request, f"local:{args.jobs}", {}) or ()]
 
 
 def finalists(rows: Iterable[Row]) -> list[Setting]:
@@ -281,7 +275,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--datasets", type=Path, default=Path("data"))
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
-    parser.add_argument("--jobs", type=int, default=1, help="methods tried at the same time")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--table", type=Path, default=TABLE)
     return parser.parse_args()
 
