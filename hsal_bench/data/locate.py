@@ -103,6 +103,12 @@ def outline(name: str, datasets: Path, like: Mapping[str, Any]) -> Outline:
     return Outline()
 
 
+def lacks_single(data: DataFile, datasets: Path) -> bool:
+    """Return whether `find_or_build_single` would build a dataset."""
+    job = _companion(data, datasets)
+    return job is not None and not job.path.exists()
+
+
 def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path | None:
     """Return the single-object dataset that matches `data`, built if it is missing.
 

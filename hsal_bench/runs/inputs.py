@@ -135,8 +135,8 @@ class Inputs:
     def difference(self, activation: Mapping[str, Any]) -> str:
         """Return the difference of another activation model from this one; "" if none is known.
 
-        activation: the other model, from the identity of a run. If neither model exists here, no
-        difference is known.
+        activation: the other model, from the identity of a run. If neither model exists here, or
+        the dataset of this one is missing, no difference is known.
         """
         was = "per-seed" if activation.get("recipe_sha256") else "same"
         if was != self.request.activation_seed:
@@ -144,6 +144,8 @@ class Inputs:
         sha256, model = activation["sha256"], self.given
         if model:
             name = model.sha256[:8]
+        elif locate.lacks_single(self.data, self.request.datasets):
+            return ""  # building it takes long, and the run compares the models before it resumes
         else:
             with self._tuning() as tuning:
                 model, name = tuning.done(), tuning.folder.name

@@ -74,3 +74,13 @@ def test_classes_of_a_script_run_in_other_processes(bench, alone):
     )
     subprocess.run([sys.executable, "script.py"], cwd=bench.folder, check=True)
     assert bench.results() == alone
+
+
+def test_what_is_done_is_known_without_the_dataset_of_the_activation_model(bench):
+    options = {"models": "count-classifier", "seeds": "0"}
+    bench.run("--fine-tune-updates", "4", **options)
+    single = bench.folder / "data/synthetic-single.h5"
+    single.unlink()
+    text = bench.run("--fine-tune-updates", "4", "--on", "local:2", **options)
+    assert "1 done before, 0 to do" in text
+    assert not single.exists()
