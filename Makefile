@@ -62,6 +62,7 @@ lint: copy
 ## Check the types.
 types: copy
 	MYPYPATH=.types $(BIN)/mypy -p hsal_bench
+	MYPYPATH=.types:benchmarks $(BIN)/mypy benchmarks/*.py
 
 ## Build the documentation into site/ and run its notebooks. Fails if a link leads nowhere, or if a
 ## page loads anything from the network.

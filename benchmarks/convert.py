@@ -62,7 +62,7 @@ def convert(args: argparse.Namespace, workers: int) -> tuple[float, int, int, st
         command += ["--data-dir", str(args.data_dir.resolve()), "--workers", str(workers)]
         for name in ("collection", "resolution", "colour"):
             command += [f"--{name}", str(getattr(args, name))]
-        seconds, peak = run(command)
+        seconds, _, peak = run(command)
         (path,) = Path(folder).glob("*.h5")
         with open_data(path) as data:
             return seconds, peak, sum(data.layout.sizes.values()), data.header.content_sha256
@@ -89,11 +89,7 @@ def print_shares(args: argparse.Namespace) -> None:
 
 def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
     """Add the seconds of each step for the complete dataset to `steps`."""
-    temporary = path.with_suffix(".joined")
-    with (
-        Parts.open(recipe, path) as parts,
-        file_writer(recipe.layout, path, JOB_ROWS, temporary) as writer,
-    ):
+    with Parts.open(recipe, path) as parts, file_writer(recipe.layout, path, JOB_ROWS) as writer:
         before = time.perf_counter()
         for job, maker in recipe.makers(split_jobs(recipe.layout)):
             steps["reading"] += time.perf_counter() - before

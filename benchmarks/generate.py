@@ -112,11 +112,7 @@ def print_shares(args: argparse.Namespace) -> None:
 def time_steps(recipe: Any, path: Path, steps: dict[str, float]) -> None:
     """Add the seconds of each step for a train split of eight jobs to `steps`."""
     spec, sampler = recipe.spec, Sampler(recipe.spec, recipe.pools)
-    temporary = path.with_suffix(".joined")
-    with (
-        Parts.open(recipe, path) as parts,
-        file_writer(recipe.layout, path, JOB_ROWS, temporary) as writer,
-    ):
+    with Parts.open(recipe, path) as parts, file_writer(recipe.layout, path, JOB_ROWS) as writer:
         for first in range(0, 8 * JOB_ROWS, JOB_ROWS):
             job = Rows("train", first, first + JOB_ROWS)
             runs = [(start, start + HASH_ROWS) for start in range(first, job.stop, HASH_ROWS)]

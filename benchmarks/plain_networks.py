@@ -22,10 +22,11 @@ from hsal_bench.method.gradient import GradientMethod
 def make_plain(method: GradientMethod) -> None:
     """Replace the forward pass of a sequential method's network by the plain version."""
     if isinstance(method.network, HsalNetwork):
-        method.network.forward = partial(plain_rollout, method.network)
+        method.network.forward = partial(plain_rollout, method.network)  # type: ignore[method-assign]
     else:
-        decoder = method.network["decoder"]
-        decoder.forward = partial(plain_decoding, decoder)
+        decoder = method.network.get_submodule("decoder")
+        assert isinstance(decoder, RecurrentDecoder)
+        decoder.forward = partial(plain_decoding, decoder)  # type: ignore[method-assign]
 
 
 def plain_rollout(

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import work_queue
 from reproduction import SCALES, SVHN, Item, plan
@@ -112,7 +113,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--jobs", type=int, default=1, metavar="N", help="runs at a time  [default: 1]")
     add("--threads", type=int, default=1, metavar="N", help="threads of each  [default: 1]")
     add("--budget-minutes", type=float, metavar="N", help="stop after that time  [default: none]")
-    folder = {"type": Path, "metavar": "DIR"}
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
     add("--out", **folder, help="the queue's folder  [default: runs/PRESET]")
     add("--datasets", **folder, help="datasets and activations  [default: data in --out]")
     add("--data-dir", **folder, default=Path("data"), help="MNIST and SVHN  [default: data]")

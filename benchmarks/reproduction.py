@@ -35,7 +35,7 @@ class Scale:
     """
 
     preset: str
-    limits: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
 
@@ -182,8 +182,8 @@ class Item:
         command += ["--preset", self.scale.preset, "--seeds", str(self.seed)]
         for name, value in self.scale.limits.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
-        for name, value in plans.settings_of(self.method, self.scale.settings).items():
-            command += ["--set", f"{name}={value}"]
+        for name, setting in plans.settings_of(self.method, self.scale.settings).items():
+            command += ["--set", f"{name}={setting}"]
         return [*command, *self.scale.options, "--out", str(self.out(root))]
 
 
@@ -234,7 +234,8 @@ def preparation(item: Item) -> Item:
 
 def inputs_of(record: Record) -> tuple[str, str | None]:
     """Return the hashes of a record's dataset and activation model: one table has one of each."""
-    return record.data_set.content_sha256, record.activation and record.activation.sha256
+    model = record.activation
+    return record.data_set.content_sha256, model.sha256 if model else None
 
 
 def is_run_of(record: Record, item: Item) -> bool:

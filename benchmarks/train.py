@@ -86,8 +86,9 @@ def main() -> None:
     for work in works(args, device):
         ours, plain = alternate(work.ours, work.plain, device, args.repeats)
         floor = rates.floor(count_operations(work.least), work.precision, work.moved)
-        rate = f"{work.images / ours:>10,.0f} {plain / ours:>8.2f}x {ours / floor:>8.2f}x"
-        print(f"{work.name:<28} {rate}", flush=True)
+        images = f"{work.images / ours:>10,.0f}"
+        ratios = f"{plain / ours:>8.2f}x {ours / floor:>8.2f}x"
+        print(f"{work.name:<28} {images} {ratios}", flush=True)
 
 
 def works(args: argparse.Namespace, device: torch.device) -> Iterator[Work]:
@@ -141,8 +142,9 @@ def method_update(name: str, args: argparse.Namespace, device: torch.device, siz
     ours, plain, least = (k(task, config, Setup(device, 0, 10**9)) for k in kinds)
     make_plain(plain)
     moved = volumes.nbytes + BYTES_PER_PARAMETER * _numbers(ours.network)
-    updates = [_updates(method, batch) for method in (ours, plain, least)]
-    return Work(f"{name} update, {size}", *updates, size, torch.float32, moved)
+    in_ours, in_plain, in_least = (_updates(method, batch) for method in (ours, plain, least))
+    title = f"{name} update, {size}"
+    return Work(title, in_ours, in_plain, in_least, size, torch.float32, moved)
 
 
 def measure_rates(device: torch.device, side: int, precisions: set[torch.dtype]) -> Rates:
