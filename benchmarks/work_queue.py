@@ -37,6 +37,8 @@ PATIENCE = 30.0
 """Seconds that a run has to write its checkpoint before it is killed."""
 POLL, STATUS_EVERY = 0.1, 20.0
 """Seconds between two looks at the runs, and between two status files."""
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Where Linux, if it weighs sessions before processes, has the priority of the own session."""
 
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
@@ -250,6 +252,8 @@ def _lives(pid: int) -> bool:
 def _become_a_job() -> None:
     """Run at low priority, and end if the queue is killed (Linux)."""
     os.setpriority(os.PRIO_PROCESS, 0, 19)
+    with contextlib.suppress(OSError):
+        AUTOGROUP.write_text("19")
     if _prctl is not None:
         _prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 

@@ -15,10 +15,11 @@ from hsal_bench.record.record import write_record
 HERE, BENCHMARKS = Path(__file__).parent, Path(__file__).parents[2] / "benchmarks"
 FAKE = (sys.executable, str(HERE / "fake_hsal_bench.py"))
 DRIVER = f"""
-import json, sys
+import json, pathlib, sys
 sys.path.insert(0, {str(BENCHMARKS)!r})
 import reproduce, reproduction_board, work_queue
 work_queue.HSAL_BENCH = {FAKE!r}
+work_queue.AUTOGROUP = pathlib.Path("/dev/null")
 reproduction_board.checkpointed = lambda path: reproduction_board.Trained(
     *(json.loads(path.read_text()) if path.exists() else ())
 )
@@ -27,8 +28,9 @@ sys.exit(reproduce.main())
 
 
 @pytest.fixture
-def script(scripts, monkeypatch):
+def script(scripts, tmp_path, monkeypatch):
     monkeypatch.setattr(scripts.work_queue, "HSAL_BENCH", FAKE)
+    monkeypatch.setattr(scripts.work_queue, "AUTOGROUP", tmp_path / "autogroup")
     monkeypatch.setattr(
         scripts.reproduction_board,
         "checkpointed",
@@ -71,6 +73,7 @@ def test_everything_is_done_in_order_and_then_nothing(script, items, options, tm
     ]
     assert "4 of 4 runs done" in printed
     assert "threads 1, nice 19" in log_of(items[0], tmp_path)
+    assert (tmp_path / "autogroup").read_text() == "19"
     assert script.reproduce(options) == 0
     assert "started" not in capsys.readouterr().out
 
@@ -138,12 +141,12 @@ class Driven:
         )
 
     def wait(self):
-        printed, _ = self.process.communicate(timeout=60)
+        printed, _ = self.process.communicate(timeout=600)
         return self.process.returncode, printed
 
 
 def wait_until(condition):
-    until = time.monotonic() + 40
+    until = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)
