@@ -11,6 +11,7 @@ truth and prediction, all these scores are 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,10 @@ MEANINGS = {
 HEADLINE = ("exact_match", "macro_f1", "cardinality_accuracy")
 """The metrics that every summary starts with."""
 
-_NO_SHARES = ("cardinality_mae", "cardinality_bias", "attn_saliency", "attn_saliency_chance")
+_LIMITS = {"cardinality_mae": (0.0, math.inf)} | dict.fromkeys(
+    ("cardinality_bias", "attn_saliency", "attn_saliency_chance"), (-math.inf, math.inf)
+)
+"""The lowest and highest value of the metrics that are no shares."""
 
 
 def score(truth: Counts, predicted: Counts, max_objects: int | None = None) -> dict[str, float]:
@@ -123,7 +127,12 @@ def meaning(name: str) -> str:
 
 def is_share(name: str) -> bool:
     """Return whether a metric is known and in [0, 1] by definition."""
-    return meaning(name) != "" and name not in _NO_SHARES
+    return limits(name) == (0.0, 1.0)
+
+
+def limits(name: str) -> tuple[float, float]:
+    """Return the lowest and highest value of a metric; infinite if it is not a known one."""
+    return _LIMITS.get(name, (0.0, 1.0) if meaning(name) else (-math.inf, math.inf))
 
 
 def f1_welleck2018(

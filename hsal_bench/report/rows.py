@@ -25,7 +25,7 @@ from hsal_bench.comparison.grouping import (
 from hsal_bench.comparison.ranking import Rank, Ranking, ranking
 from hsal_bench.comparison.seeds import mean_interval, mean_variance, seed_scores
 from hsal_bench.comparison.statistics import Interval, mean_std
-from hsal_bench.metrics.scores import is_share
+from hsal_bench.metrics.scores import limits
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import RUN_COLUMNS, value
 from hsal_bench.text import shown
@@ -84,16 +84,15 @@ class MethodRow:
     def interval(self, metric: str) -> Interval:
         """Return the 95 % interval of the mean over seeds (`seeds.mean_interval`).
 
-        Limited to [0, 1] for shares. NaN for too few seeds, and for numbers of the run: times and
-        updates depend on the machine and the budget, not on a draw of seeds.
+        Limited to the values that the metric can have. NaN for too few seeds, and for numbers of
+        the run: times and updates depend on the machine and the budget, not on a draw of seeds.
         """
         if metric in RUN_COLUMNS:
             return Interval(math.nan, math.nan)
         values = [value(run, metric) for run in self.good]
         low, high = mean_interval(values, self.spreads.variance(metric))
-        if is_share(metric) and low == low:
-            return Interval(max(low, 0.0), min(high, 1.0))
-        return Interval(low, high)
+        lowest, highest = limits(metric)
+        return Interval(max(low, lowest), min(high, highest))  # NaN stays
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,20 @@ def test_a_mean_has_its_interval(ok):
     assert found == pytest.approx((0.3 - reach, 0.3 + reach), abs=1e-5)
 
 
-@pytest.mark.parametrize("shares", [(0.0, 0.1, 0.0), (1.0, 0.8, 1.0)])
-def test_the_interval_of_a_share_stays_between_0_and_1(ok, shares):
-    records = [ok(seed=seed, metrics={"macro_f1": share}) for seed, share in enumerate(shares)]
-    (row,) = metric_table.metric_table(records, ["macro_f1"]).to_dict("records")
-    assert 0 <= row["macro_f1_low"] < row["macro_f1_high"] <= 1
+@pytest.mark.parametrize(
+    ("name", "values", "low", "high"),
+    [
+        ("macro_f1", (0.0, 0.1, 0.0), 0.0, 0.177),
+        ("macro_f1", (1.0, 0.8, 1.0), 0.646, 1.0),
+        ("cardinality_mae", (0.0, 3.0, 0.0), 0.0, 5.303),
+        ("cardinality_bias", (0.0, 3.0, 0.0), -3.303, 5.303),
+    ],
+)
+def test_an_interval_stays_within_the_limits_of_the_metric(ok, name, values, low, high):
+    # t(.975, 2) is 4.303, and the standard error is a third of the one value that differs.
+    records = [ok(seed=seed, metrics={name: number}) for seed, number in enumerate(values)]
+    (row,) = metric_table.metric_table(records, [name]).to_dict("records")
+    assert [row[f"{name}_low"], row[f"{name}_high"]] == pytest.approx([low, high], abs=1e-3)
 
 
 def test_numbers_of_the_run_have_no_interval(ok):
