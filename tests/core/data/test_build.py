@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
+from hsal_bench import options
 from hsal_bench.data import writer
 from hsal_bench.data.build import JOB_ROWS, build_file, split_jobs
 from hsal_bench.data.file import open_data
-from hsal_bench.data.generator import Rows
+from hsal_bench.data.generator import Rows, load_generator
 from hsal_bench.data.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.locks import BusyError, refusing_to_wait
@@ -123,11 +124,16 @@ def test_progress_counts_every_example(tmp_path: Path) -> None:
 def test_workers_that_started_in_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        build_file(CountingRecipe(), Path("x.h5"), workers=2)
-    assert content(tmp_path / "first" / "x.h5") == content(tmp_path / "second" / "x.h5")
+    generator = load_generator("mnist-multiset")
+    given = {"source": "synthetic", "train": str(JOB_ROWS), "valid": "10", "test": "10"}
+    recipe = generator.recipe(
+        options.replace(generator.defaults, given, "mnist-multiset"), tmp_path
+    )
+    build_file(recipe, tmp_path / "first.h5", workers=2)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    build_file(recipe, Path("second.h5"), workers=2)
+    assert content(tmp_path / "first.h5") == content(tmp_path / "other" / "second.h5")
 
 
 def test_a_killed_build_goes_on_and_gives_the_same(tmp_path: Path) -> None:
