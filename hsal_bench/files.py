@@ -10,7 +10,7 @@ import glob
 import os
 import platform
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,16 +27,17 @@ _T = TypeVar("_T")
 _remembered: dict[Hashable, Any] = {}
 
 
-def remembered(path: Path, key: Hashable, compute: Callable[[], _T]) -> _T:
-    """Return `compute()`, a fact about the content of a large file, computed once per process.
+def remembered(paths: Sequence[Path], key: Hashable, compute: Callable[[], _T]) -> _T:
+    """Return `compute()`, a fact about the content of large files, computed once per process.
 
-    The runs of one process read the same files. The fact is computed again if the file's inode,
+    The runs of one process read the same files. The fact is computed again if a file's inode,
     size or times have changed, or if they may hide a change because the last one was just now.
     """
-    facts = path.stat()
-    if time.time_ns() - facts.st_mtime_ns < SETTLED_AFTER:
+    facts = [path.stat() for path in paths]
+    if time.time_ns() - max(fact.st_mtime_ns for fact in facts) < SETTLED_AFTER:
         return compute()
-    same = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, key)
+    files = ((f.st_dev, f.st_ino, f.st_size, f.st_mtime_ns, f.st_ctime_ns) for f in facts)
+    same = (*files, key)
     if same not in _remembered:
         _remembered[same] = compute()
     value: _T = _remembered[same]

@@ -47,13 +47,13 @@ def content_hash(data: DataFile) -> str:
 def require_intact(data: DataFile) -> None:
     """Check that the content of a dataset matches the hash in its header.
 
-    The runs of one process read an unchanged file once.
+    The runs of one process read unchanged files once.
 
     Raises:
         UsageError: it does not, or an array cannot be decoded.
     """
     stored = data.header.content_sha256
-    actual = remembered(data.path, stored, lambda: content_hash(data))
+    actual = remembered(data.files, stored, lambda: content_hash(data))
     if stored != actual:
         for shard in data.shards:
             require_intact(shard)  # names the damaged one

@@ -41,10 +41,14 @@ class DataFile:
         return Path(self.file.filename)
 
     @property
+    def files(self) -> list[Path]:
+        """The path of the file, or of all shards."""
+        return [data.path for data in self.shards or [self]]
+
+    @property
     def stored_bytes(self) -> int:
         """The size of the file, or of all shards."""
-        files = self.shards or [self]
-        return sum(file.path.stat().st_size for file in files)
+        return sum(path.stat().st_size for path in self.files)
 
     def read(self, split: str, name: str) -> np.ndarray:
         """Return a complete array of a split, as in `Layout.arrays`.

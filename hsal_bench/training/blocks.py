@@ -54,7 +54,7 @@ def is_intact(path: Path, rows: int, identity: Identity) -> bool:
         with ThreadPoolExecutor() as pool:
             return all(pool.map(intact, blocks))
 
-    return remembered(path, tuple(hashes), all_intact)
+    return remembered([path], tuple(hashes), all_intact)
 
 
 def write_blocks(

@@ -71,11 +71,11 @@ def test_a_fact_about_a_file_is_computed_again_when_the_file_changes(tmp_path: P
         os.utime(path, (changed, changed))
 
     write("abc", 1_000)
-    assert [remembered(path, "size", size), remembered(path, "size", size)] == [3, 3]
+    assert [remembered([path], "size", size), remembered([path], "size", size)] == [3, 3]
     assert computed == [3]
-    assert remembered(path, "another fact", size) == 3
+    assert remembered([path], "another fact", size) == 3
     write("abcd", 1_000)
-    assert remembered(path, "size", size) == 4
+    assert remembered([path], "size", size) == 4
     assert computed == [3, 3, 4]
 
 
@@ -84,5 +84,5 @@ def test_a_fact_about_a_file_that_has_just_changed_is_not_kept(tmp_path: Path) -
     path.touch()
     os.utime(path, (2**33, 2**33))  # long after now
     for _ in range(2):
-        remembered(path, "size", lambda: computed.append(path))
+        remembered([path], "size", lambda: computed.append(path))
     assert len(computed) == 2

@@ -1,6 +1,7 @@
 """A dataset in shards reads as the same dataset in one file does, or is refused in one line."""
 
 import json
+import os
 import shutil
 from itertools import chain
 
@@ -116,6 +117,18 @@ def test_a_shard_whose_arrays_differ_from_its_header(folder):
     (check,) = (c for c in verify(folder, data_dir=folder) if c.name == "content hash")
     assert check.outcome == "failed"
     assert "(shard-0001.h5 differs from its header)" in check.detail
+
+
+def test_a_shard_that_changes_after_a_check_is_checked_again(folder):
+    # Long ago, so that the check is remembered.
+    for path in (folder, *folder.iterdir()):
+        os.utime(path, (1_000, 1_000))
+    with open_intact(folder):
+        pass
+    with h5py.File(folder / "shard-0001.h5", "r+") as file:
+        labels = file["train/labels"]
+        labels[0] = (labels[0] + 1) % 10
+    assert "shard-0001.h5" in refusal(folder, open_intact)
 
 
 def test_shards_of_one_dataset_in_another_order(folder):
