@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,15 @@ class Bench:
             time.sleep(0.05)
         yield command, int(found[0].name.removeprefix("process-"))
         (self.folder / "slow").unlink()
+
+
+@pytest.fixture
+def slurm():
+    """The options of a job; skips the test without a Slurm that has a working node."""
+    command = ["sinfo", "--noheader", "--states=idle,mixed,allocated,completing"]
+    if shutil.which("sinfo") is None or not subprocess.run(command, capture_output=True).stdout:
+        pytest.skip("needs Slurm with a working node")
+    return ["--on", "slurm", "--slurm", "time=30"]
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ from hsal_bench.data.build import build_file, split_jobs
 from hsal_bench.data.file import open_data
 from hsal_bench.errors import HsalBenchError
 
-from .test_slurm import SLURM, real
-
 FOLDER = Path("data")
 
 
@@ -161,17 +159,17 @@ def test_dask(tmp_path, content):
     assert [file.name for file in (tmp_path / "data").iterdir()] == ["synthetic-multiset.h5"]
 
 
-@real
-def test_slurm(tmp_path, content):
-    assert command(tmp_path, *SLURM) == content
+@pytest.mark.slow
+def test_slurm(slurm, tmp_path, content):
+    assert command(tmp_path, *slurm) == content
     assert [file.name for file in (tmp_path / "data").iterdir()] == ["synthetic-multiset.h5"]
 
 
-@real
-def test_a_killed_command_finds_its_jobs_again(tmp_path, content):
+@pytest.mark.slow
+def test_a_killed_command_finds_its_jobs_again(slurm, tmp_path, content):
     words = [sys.executable, "-m", "hsal_bench", "generate", "synthetic-multiset", *SIZES]
     first = subprocess.Popen(
-        [*words, "--out", "data", *SLURM], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*words, "--out", "data", *slurm], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     next(line for line in first.stderr if line.startswith("submitted job"))
     # The numbers of the jobs are written after that line.
@@ -179,6 +177,6 @@ def test_a_killed_command_finds_its_jobs_again(tmp_path, content):
         time.sleep(0.05)
     first.kill()
     first.communicate()
-    again = run(tmp_path, *SLURM)
+    again = run(tmp_path, *slurm)
     assert again.stdout.strip().endswith(content)
     assert "submitted" not in again.stderr

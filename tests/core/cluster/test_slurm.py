@@ -1,7 +1,6 @@
 """`--on slurm` on a real Slurm of one node; skipped without one."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -10,30 +9,6 @@ import pytest
 
 from hsal_bench.cluster.slurm import minutes
 from hsal_bench.errors import UsageError
-
-
-def _idle():
-    """Whether there is a Slurm with an idle node."""
-    if shutil.which("sinfo") is None:
-        return False
-    command = ["sinfo", "--noheader", "--states=idle"]
-    listed = subprocess.run(command, capture_output=True, text=True)
-    return listed.returncode == 0 and "idle" in listed.stdout
-
-
-REAL = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not _idle(), reason="needs Slurm with an idle node"),
-]
-
-
-def real(test):
-    for mark in REAL:
-        test = mark(test)
-    return test
-
-
-SLURM = ["--on", "slurm", "--slurm", "time=30"]
 
 
 def _squeue(*options):
@@ -55,26 +30,26 @@ def test_other_time_limits_are_refused(text):
         minutes(text)
 
 
-@real
-def test_a_job_array_gives_the_records_of_a_serial_run(bench, alone):
-    text = bench.run(*SLURM, "--wait")
+@pytest.mark.slow
+def test_a_job_array_gives_the_records_of_a_serial_run(slurm, bench, alone):
+    text = bench.run(*slurm, "--wait")
     assert "submitted job" in text
     assert bench.results() == alone
 
 
-@real
-def test_the_same_command_continues_what_is_missing(bench, alone):
-    bench.run(*SLURM)
-    bench.run(*SLURM)  # submits nothing twice
+@pytest.mark.slow
+def test_the_same_command_continues_what_is_missing(slurm, bench, alone):
+    bench.run(*slurm)
+    bench.run(*slurm)  # submits nothing twice
     assert len(_squeue("--format=%i")) <= 3
-    bench.run(*SLURM, "--wait")
+    bench.run(*slurm, "--wait")
     assert bench.results() == alone
-    assert "2 done before, 0 to do" in bench.run(*SLURM)
+    assert "2 done before, 0 to do" in bench.run(*slurm)
 
 
-@real
-def test_a_requeued_job_resumes_from_its_checkpoint(bench, alone):
-    with bench.slowed(*SLURM, "--wait") as (command, process):
+@pytest.mark.slow
+def test_a_requeued_job_resumes_from_its_checkpoint(slurm, bench, alone):
+    with bench.slowed(*slurm, "--wait") as (command, process):
         os.kill(process, signal.SIGUSR2)  # as Slurm does before the time limit
     text, _ = command.communicate(timeout=900)
     assert command.returncode == 0, text
@@ -82,14 +57,14 @@ def test_a_requeued_job_resumes_from_its_checkpoint(bench, alone):
     assert bench.results() == alone
 
 
-@real
-def test_a_cancelled_job_is_reported_and_submitted_again(bench, alone):
-    with bench.slowed(*SLURM, "--wait") as (command, _):
+@pytest.mark.slow
+def test_a_cancelled_job_is_reported_and_submitted_again(slurm, bench, alone):
+    with bench.slowed(*slurm, "--wait") as (command, _):
         subprocess.run(["scancel", "--user", "root", "--name", "hsal-bench"], check=True)
         text, _ = command.communicate(timeout=900)
     assert command.returncode == 1
     assert "ended without a result" in text
     while _squeue("--format=%i"):
         time.sleep(1)
-    bench.run(*SLURM, "--wait")
+    bench.run(*slurm, "--wait")
     assert bench.results() == alone
