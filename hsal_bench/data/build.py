@@ -58,11 +58,7 @@ def build_file(
         HsalBenchError: the recipe fails.
         OSError: the system's own error (ENOSPC: the disk is full).
     """
-    try:
-        Header.from_attributes({**recipe.header.attributes(), "content_sha256": "0" * 64})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{path} cannot be built: {error}") from error
-    _check_shards(recipe.layout, path, shards)
+    _check(recipe, path, shards)
     writable_folder(path.parent)
     run = run or on_this_machine(workers)
     jobs = split_jobs(recipe.layout)
@@ -91,13 +87,18 @@ def build_file(
     return path
 
 
-def _check_shards(layout: Layout, path: Path, shards: int | None) -> None:
+def _check(recipe: Recipe, path: Path, shards: int | None) -> None:
+    try:
+        Header.from_attributes({**recipe.header.attributes(), "content_sha256": "0" * 64})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path} cannot be built: {error}") from error
     check_replaceable(path)
-    most = max(1, layout.sizes["train"] // JOB_ROWS)
+    train = recipe.layout.sizes["train"]
+    most = max(1, train // JOB_ROWS)
     if shards is not None and shards > most:
         raise UsageError(
             f"--shards {shards}: a shard of {path.stem} holds at least {JOB_ROWS:,} images of its "
-            f"{layout.sizes['train']:,} for training, so use at most {most}"
+            f"{train:,} for training, so use at most {most}"
         )
 
 

@@ -56,7 +56,7 @@ def sequential() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def decoding() -> Callable[..., Callable[..., Decoded]]:
-    """Return what makes an `unroll` that gives every image the same steps, except for its labels.
+    """Return a maker of an `unroll` with the same steps for every image, except for its labels.
 
     p: the classes' probabilities, step by step; stop: those of stopping before the step's label.
     """

@@ -188,7 +188,7 @@ def submit(
 
 @pytest.fixture(scope="session")
 def lines() -> Callable[..., str]:
-    """Return what writes a predictions file that is right except for some images of 20."""
+    """Return a writer of predictions of 20 images, all right except those that it is given."""
 
     def lines(wrong=()):
         rows = [

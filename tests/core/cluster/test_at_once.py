@@ -26,7 +26,7 @@ for name in ("_train_model", "_write_volumes"):
 
 
 def _together(commands):
-    """Wait for commands; return what each printed."""
+    """Wait for commands; return the output of each."""
     texts = [command.communicate(timeout=900)[0] for command in commands]
     assert [command.returncode for command in commands] == [0] * len(commands), texts
     return texts
