@@ -3,8 +3,8 @@
     python benchmarks/reproduce.py --preset S --part 1 --jobs 2
     python benchmarks/reproduce.py --preset S --part 1 --list
 
-Runs the missing items of the plan (reproduction.py) at low priority, one `hsal-bench run` each. The
-same command resumes. --out gets status.md, summary.md, log/ and the runs' own folders.
+Runs what is missing of the plan (reproduction.py) at low priority. The same command resumes. --out
+gets the runs' own folders and summary.md.
 """
 
 from __future__ import annotations
@@ -14,28 +14,37 @@ import math
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import work_queue
 from reproduction import SCALES, SVHN, Item, plan
 from reproduction_board import Board
-from reproduction_summary import status
+from reproduction_summary import state, summary
 
+from hsal_bench.cluster import grid
+from hsal_bench.cluster.local import Local
+from hsal_bench.cluster.units import Unit
 from hsal_bench.errors import HsalBenchError
-from hsal_bench.files import writable_folder
+from hsal_bench.files import write_text
+from hsal_bench.interrupts import terminate_like_ctrl_c
+from hsal_bench.locks import locked, refusing_to_wait
 from hsal_bench.options import split_list
-from hsal_bench.runs import request as plans
+from hsal_bench.runs import request as requests
+from hsal_bench.runs import requested
 
 TOY_SIZES = ("--train", "2000", "--valid", "100", "--test", "100")
+PATIENCE = 30.0
+"""Seconds that the runs have to write their checkpoints before --budget-minutes are over."""
+_MACHINE = ("data_dir", "threads", "device", "backbone_weights")
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    terminate_like_ctrl_c()
     # Started in the background by a shell, the queue would ignore SIGINT.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return reproduce(sys.argv[1:])
     except HsalBenchError as error:
@@ -50,33 +59,58 @@ def reproduce(arguments: Sequence[str]) -> int:
     """Return 0, or 1 if a run failed.
 
     Raises:
-        HsalBenchError: the request or a file is invalid, or another queue is working.
+        HsalBenchError: the request or a file is invalid, a run could not be made, or another queue
+            is working.
         KeyboardInterrupt: a signal stopped it.
     """
     args = _arguments(arguments)
     root = args.out or Path("runs") / args.preset
     datasets = args.datasets or root / "data"
-    seeds = plans.seeds(args.seeds) if args.seeds else ()
+    seeds = requests.seeds(args.seeds) if args.seeds else ()
     items = plan(args.preset, args.part, args.dataset, args.methods, seeds)
     items = _with_sources(items, args.data_dir, datasets)
-    board = Board(items, root, datasets, args.records)
+    board = Board(items, root / "runs", args.records)
     if args.list:
-        print(status(board, alive=work_queue.is_working(root)), end="")
+        print(state(board, args.jobs), end="")
         return 0
-    for folder in (root / "log", datasets):
-        writable_folder(folder)
-    command = ["--datasets", str(datasets), "--data-dir", str(args.data_dir)]
-    for name in ("device", "backbone_weights"):
-        if value := getattr(args, name):
-            command += [f"--{name.replace('_', '-')}", value]
-    seconds = args.budget_minutes and 60.0 * args.budget_minutes
-    queue = work_queue.Queue(board, command, args.jobs, args.threads, seconds)
-    if args.preset == "toy":
-        _generate_toys(items, datasets)
-    good = queue.work()
-    done = sum(item.name in board.done for item in items)
-    print(f"{done} of {len(items)} runs done; see {root / 'summary.md'}")
+    machine = {name: getattr(args, name) for name in _MACHINE if getattr(args, name) is not None}
+    todo = [
+        (item, item.unit(out=board.out, datasets=datasets, **machine)) for item in board.missing()
+    ]
+    with refusing_to_wait(), locked(root, f"running the plan in {root}"):
+        if args.preset == "toy":
+            _generate_toys(items, datasets)
+        try:
+            good = not todo or work(board, todo, args.jobs, 60.0 * args.budget_minutes)
+        finally:
+            board.refresh()
+            write_text(root / "summary.md", summary(board, args.jobs))
+            done = sum(item.name in board.done for item in items)
+            print(f"{done} of {len(items)} runs done; see {root / 'summary.md'}")
     return 0 if good else 1
+
+
+def work(board: Board, todo: Sequence[tuple[Item, Unit]], jobs: int, seconds: float) -> bool:
+    """Run units, `jobs` at a time, for some seconds; return whether none failed.
+
+    Raises:
+        HsalBenchError: at the end, if a run could not be made.
+    """
+    # The runs need some of the time to write their checkpoints.
+    end = time.monotonic() + seconds - min(PATIENCE, seconds / 4)
+    items, every = {unit.title: item for item, unit in todo}, [unit for _, unit in todo]
+    requested.add(board.out, [unit.folder for unit in every])
+    good, place = True, Local(jobs, background=True)
+    try:
+        results = grid.start(place, board.out, every)
+        for title, _ in grid.followed(results, every, end):
+            board.refresh()
+            if problem := board.problem(items[title]) or board.collect(items[title]):
+                print(f"{title}: {problem}", file=sys.stderr)
+                good = False
+    finally:
+        place.stop()
+    return good
 
 
 def _with_sources(items: Sequence[Item], data_dir: Path, datasets: Path) -> list[Item]:
@@ -97,7 +131,7 @@ def _generate_toys(items: Sequence[Item], datasets: Path) -> None:
     if missing:
         names = [name.replace("synthetic", "mnist") for name in ("mnist-single", *sorted(missing))]
         command = ["generate", *names, "--source", "synthetic", *TOY_SIZES, "--out", str(datasets)]
-        subprocess.run([*work_queue.HSAL_BENCH, *command], check=True)
+        subprocess.run([sys.executable, "-m", "hsal_bench", *command], check=True)
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -112,7 +146,8 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seeds", metavar="0-4", help="[default: 0-4 in part 1, 0-2 in the others]")
     add("--jobs", type=int, default=1, metavar="N", help="runs at a time  [default: 1]")
     add("--threads", type=int, default=1, metavar="N", help="threads of each  [default: 1]")
-    add("--budget-minutes", type=float, metavar="N", help="stop after that time  [default: none]")
+    minutes = "stop after that time  [default: none]"
+    add("--budget-minutes", type=float, default=math.inf, metavar="N", help=minutes)
     folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
     add("--out", **folder, help="the queue's folder  [default: runs/PRESET]")
     add("--datasets", **folder, help="datasets and activations  [default: data in --out]")
@@ -125,7 +160,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     for name in ("jobs", "threads", "budget_minutes"):
         value = getattr(args, name)
-        if value is not None and not (math.isfinite(value) and value > 0):
+        if not value > 0:
             parser.error(f"--{name.replace('_', '-')} is {value}: give a number above 0")
     return args
 

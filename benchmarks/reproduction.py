@@ -11,47 +11,43 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from hsal_bench.cluster.units import Unit, command, units
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.metrics.scores import METRICS_VERSION
 from hsal_bench.options import as_config
 from hsal_bench.record.record import Record
-from hsal_bench.runs import request as plans
 from hsal_bench.runs.methods import MethodRun, method_run
+from hsal_bench.runs.request import Request, check_request, scaled, settings_of
+from hsal_bench.runs.requested import run_folder
 from hsal_bench.training import presets
 
 HSAL, BASELINE = "hsal-rl", "cross-entropy"
 MULTISET, SET, SVHN = "mnist-multiset", "mnist-set", "svhn-multiset"
 DATASETS = (MULTISET, SET, SVHN)
-PREPARATION = 0
-"""The part of the runs that only make a dataset, its activation model and its activations."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scale:
     """The size and length of the runs.
 
-    limits: budgets that replace the preset's, as fields of `requests.Request`. settings: as `--set`
-    takes them. options: further options of `hsal-bench run`.
+    settings: as `--set` takes them. fields: further fields of `Request`.
     """
 
     preset: str
-    limits: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    options: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
+_ON_PUBLISHED = {"device": "cpu", "activation_model": presets.PUBLISHED}
 SCALES = {
     "S": Scale(
         "quick",
-        {"updates": 6_000, "eval_every": 300, "fine_tune_updates": 2_000},
         {"learning_rate": "0.001", "weight_decay": "0", f"{HSAL}:entropy_class": "0.01"},
-        ("--device", "cpu", "--activation-model", "published"),
+        {"updates": 6_000, "eval_every": 300, "fine_tune_updates": 2_000, **_ON_PUBLISHED},
     ),
-    "P6": Scale(
-        "paper", {"updates": 6_000}, options=("--device", "cpu", "--activation-model", "published")
-    ),
+    "P6": Scale("paper", fields={"updates": 6_000, **_ON_PUBLISHED}),
     "paper": Scale("paper"),
-    "toy": Scale("quick", {"updates": 120, "fine_tune_updates": 60}, options=("--device", "cpu")),
+    "toy": Scale("quick", fields={"updates": 120, "fine_tune_updates": 60, "device": "cpu"}),
 }
 """S: the small network on published features, long enough for HSAL. P6: the paper's networks for
 6,000 updates on published features. paper: the preset `paper` as it is. toy: drawn digits, minutes
@@ -128,22 +124,43 @@ class Item:
         return self.variant.partition("+")[0]
 
     @cached_property
+    def request(self) -> Request:
+        """The request for its run, in the usual folders."""
+        return Request(
+            models=(self.variant,),
+            seeds=(self.seed,),
+            dataset=self.dataset,
+            preset=self.scale.preset,
+            settings=settings_of(self.method, self.scale.settings),
+            **self.scale.fields,
+        )
+
+    def unit(self, **machine: Any) -> Unit:
+        """Return its unit of work; machine: fields of the request that say where and how it runs.
+
+        Raises:
+            UsageError: they contradict the plan.
+        """
+        request = dataclasses.replace(self.request, **machine)
+        check_request(request)
+        (unit,) = units(dataclasses.replace(request, command=command(request)))
+        return unit
+
+    @cached_property
     def entry(self) -> MethodRun:
         """The method with the config that the preset and all settings give it."""
-        settings = plans.settings_of(self.method, self.scale.settings)
-        return method_run(self.variant, self.scale.preset, settings)
+        return method_run(self.variant, self.scale.preset, self.request.settings)
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         """What a record of its run holds, by field; the dataset's hash and the model's are not."""
-        request = plans.Request((), **self.scale.limits)
         return {
             "method": self.method,
             "method_sha256": None,
             "config": json.loads(json.dumps(as_config(self.entry.config))),
             "seed": self.seed,
             "preset": self.scale.preset,
-            "budget": vars(plans.scaled(presets.preset(self.scale.preset), request).train),
+            "budget": vars(scaled(presets.preset(self.scale.preset), self.request).train),
             "metrics_version": METRICS_VERSION,
             "status": "ok",
             "trained_on": None,
@@ -155,36 +172,13 @@ class Item:
         return int(self.identity["budget"]["updates"])
 
     @property
-    def label(self) -> str:
-        """A short name for messages and tables."""
-        who = "preparation" if self.part == PREPARATION else f"{self.variant} seed {self.seed}"
-        return f"{self.dataset} {who}"
-
-    @property
     def name(self) -> str:
         """The name of its record in a folder of records, without a suffix."""
-        if self.part == PREPARATION:
-            return f"{self.dataset}--preparation"
         return f"{self.dataset}--{self.entry.folder}--{self.scale.preset}--seed-{self.seed}"
 
-    def out(self, root: Path) -> Path:
-        """The --out of its run, below the queue's folder."""
-        return root / ("preparation" if self.part == PREPARATION else "runs")
-
-    def folder(self, root: Path) -> Path:
-        """Folder of the record and checkpoint of its run."""
-        run = f"{self.entry.folder}/{self.scale.preset}/seed-{self.seed}"
-        return self.out(root) / self.dataset / run
-
-    def command(self, root: Path) -> list[str]:
-        """Return the arguments of `hsal-bench` for the run."""
-        command = ["run", "--model", self.variant, "--dataset", self.dataset]
-        command += ["--preset", self.scale.preset, "--seeds", str(self.seed)]
-        for name, value in self.scale.limits.items():
-            command += [f"--{name.replace('_', '-')}", str(value)]
-        for name, setting in plans.settings_of(self.method, self.scale.settings).items():
-            command += ["--set", f"{name}={setting}"]
-        return [*command, *self.scale.options, "--out", str(self.out(root))]
+    def folder(self, out: Path) -> Path:
+        """Return the folder of its run."""
+        return run_folder(out, self.dataset, self.entry, self.scale.preset, self.seed)
 
 
 def plan(
@@ -220,16 +214,6 @@ def plan(
             raise UsageError(f"{option} {unknown[0]}: {suggest(unknown[0], known)}")
         items = [item for item in items if not wanted or values(item) & wanted]
     return sorted(items, key=lambda item: (item.seed, item.part))
-
-
-def preparation(item: Item) -> Item:
-    """Return the shortest run on an item's dataset, which creates the inputs of the others.
-
-    Its record says which dataset and activation model theirs must have.
-    """
-    limits = {**item.scale.limits, "updates": 1, "eval_every": 1}
-    scale = dataclasses.replace(item.scale, limits=limits, settings={})
-    return Item(PREPARATION, item.dataset, "count-regression", 0, scale)
 
 
 def inputs_of(record: Record) -> tuple[str, str | None]:

@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from reproduction import BASELINE, HSAL, MULTISET, PREPARATION, SET, SVHN, Item
+from reproduction import BASELINE, HSAL, MULTISET, SET, SVHN, Item
 from reproduction_board import Board
 
+from hsal_bench.cluster.status import status
 from hsal_bench.comparison.grouping import NONE
 from hsal_bench.record.record import Record
 from hsal_bench.report import metric_table, text_tables
@@ -25,17 +26,17 @@ TABLE_1 = {
 """The paper's Table 1: F1 and 0-1 (macro F1 and exact match here)."""
 
 
-def status(board: Board, *, alive: bool) -> str:
-    """Return the plan as tables in Markdown. alive: a queue is working on it."""
-    return text_tables.markdown([item_sheet(board, alive=alive), part_sheet(board, datetime.now())])
+def state(board: Board, jobs: int) -> str:
+    """Return the plan as tables in Markdown. jobs: runs at a time from now on."""
+    return text_tables.markdown([item_sheet(board), part_sheet(board, jobs, datetime.now())])
 
 
-def summary(board: Board) -> str:
+def summary(board: Board, jobs: int) -> str:
     """Return the results and the plan with its costs as Markdown."""
     records = [board.done[item.name] for item in board.items if item.name in board.done]
     means = text_tables.metric_tables(metric_table.metric_table(records)) if records else []
     results = text_tables.markdown([beside_the_paper(board), *means])
-    return f"# The paper's experiments\n\n{results}\n{status(board, alive=False)}"
+    return f"# The paper's experiments\n\n{results}\n{state(board, jobs)}"
 
 
 def beside_the_paper(board: Board) -> TextTable:
@@ -52,62 +53,56 @@ def beside_the_paper(board: Board) -> TextTable:
     return TextTable("Next to the paper's Table 1", columns, tuple(rows))
 
 
-def item_sheet(board: Board, *, alive: bool) -> TextTable:
-    """Return a row for each preparation and each run."""
+def item_sheet(board: Board) -> TextTable:
+    """Return a row for each run."""
     rows = []
-    for item in [*board.preparations.values(), *board.items]:
-        state, note = _state(board, item, alive=alive)
-        first = item.part == PREPARATION
-        who = ("preparation", "", "") if first else (item.variant, str(item.part), str(item.seed))
-        rows.append((item.dataset, *who, state, board.progress(item), note))
+    for item in board.items:
+        state, note = _state(board, item)
+        updates = f"{board.trained(item).updates:,} of {item.updates:,}"
+        rows.append(
+            (item.dataset, item.variant, str(item.part), str(item.seed), state, updates, note)
+        )
     done = sum(item.name in board.done for item in board.items)
     columns = ("dataset", "method", "part", "seed", "state", "updates", "note")
     return TextTable(f"{done} of {len(board.items)} runs done", columns, tuple(rows))
 
 
-def part_sheet(board: Board, now: datetime) -> TextTable:
-    """Return the cost of each part, with the expected end below."""
+def part_sheet(board: Board, jobs: int, now: datetime) -> TextTable:
+    """Return the training time of each part, with the expected end below."""
     left, rows = board.seconds_left(), []
-    for part in sorted({PREPARATION, *(item.part for item in board.items)}):
-        items = [item for item in [*board.preparations.values(), *board.items] if item.part == part]
+    for part in sorted({item.part for item in board.items}):
+        items = [item for item in board.items if item.part == part]
         done = [item for item in items if item.name in board.done]
-        cpu = sum(board.state.cpu.get(item.name, 0.0) for item in items)
-        seconds = [left.get(item.name) for item in items if item not in done]
+        seconds = [left[item.name] for item in items if item.name in left]
         rest = NONE if None in seconds else _duration(sum(filter(None, seconds)))
-        name = str(part) if part != PREPARATION else "preparation"
-        rows.append((name, f"{len(done)} of {len(items)}", _duration(cpu), rest))
-    columns = ("part", "done", "CPU time", "training left")
-    return TextTable("Costs", columns, tuple(rows), (finish(board, left, now),))
+        spent = _duration(sum(board.trained(item).seconds for item in items))
+        rows.append((str(part), f"{len(done)} of {len(items)}", spent, rest))
+    columns = ("part", "done", "training time", "training left")
+    return TextTable("Costs", columns, tuple(rows), (finish(left, jobs, now),))
 
 
-def finish(board: Board, left: Mapping[str, float | None], now: datetime) -> str:
+def finish(left: Mapping[str, float | None], jobs: int, now: datetime) -> str:
     """Return a line with the expected end, as far as paces have been measured."""
     if not left:
         return "all done"
     known = [seconds for seconds in left.values() if seconds is not None]
-    uncounted = [f"{len(left) - len(known)} runs"] if len(known) < len(left) else []
-    seconds = max(sum(known) / board.state.jobs, max(known, default=0.0))
-    for dataset in dict.fromkeys(item.dataset for item in board.missing()):
-        if not board.prepared(dataset):
-            stage, stage_seconds = board.preparing(dataset)
-            seconds += stage_seconds or 0.0
-            uncounted.append(f"preparing {dataset}{' after this stage' if stage else ''}")
-    if not seconds:
+    if not known:
         return "no estimate yet: no pace has been measured"
+    seconds = max(sum(known) / jobs, max(known))
+    uncounted = len(left) - len(known)
     text = f"{'more than' if uncounted else 'about'} {_duration(seconds)} left, with "
-    text += f"{board.state.jobs} at a time until {now + timedelta(seconds=seconds):%a %d %b %H:%M}"
-    return f"{text}; not counted: {', '.join(uncounted)}" if uncounted else text
+    text += f"{jobs} at a time until {now + timedelta(seconds=seconds):%a %d %b %H:%M}"
+    return f"{text}; not counted: {uncounted} runs" if uncounted else text
 
 
-def _state(board: Board, item: Item, *, alive: bool) -> tuple[str, str]:
+def _state(board: Board, item: Item) -> tuple[str, str]:
     """Return an item's state and a note on it."""
     if item.name in board.done:
         return "done", ""
-    if alive and item.name in board.state.running:
-        return "running", ""
-    if reason := board.state.failed.get(item.name):
-        return "failed", reason
-    return "missing", board.notes.get(item.name, "")
+    run = status(item.folder(board.out))
+    if run.state == "done":  # on other inputs
+        return "missing", board.notes.get(item.name, "")
+    return run.state, run.detail
 
 
 def _mean(runs: Sequence[Record], metric: str) -> str:

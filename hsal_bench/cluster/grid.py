@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from hsal_bench.cluster import places
 from hsal_bench.cluster.jobs import Job, Place, Result, ended
@@ -46,22 +48,60 @@ def run(
         done = records_of_done(request)
         todo = [_without_old_states(unit) for unit in every if unit.folder not in done]
         say(f"{len(every)} runs: {len(done)} done before, {len(todo)} to do")
-        results = _started(place, request, todo) if todo else []
+        prepare = Job(work.prepare, dataclasses.replace(request, restart=False), "preparation")
+        results = start(place, request.out, todo, prepare) if todo else {}
         if not wait:
             return None
-        new = _followed(dict(zip([unit.title for unit in todo], results, strict=True)), every)
+        new = dict(followed(results, every))
     finally:
         place.stop()
     by_unit = {unit.title: [done[unit.folder]] for unit in every if unit.folder in done} | new
     return [record for unit in every for record in by_unit[unit.title]]
 
 
-def _started(place: Place, request: Request, todo: Sequence[Unit]) -> Sequence[Result]:
-    logs = request.out / requested.FOLDER / "logs"
-    say(f"logs are in {logs}; `hsal-bench status {request.out}` shows the runs")
-    prepare = Job(work.prepare, dataclasses.replace(request, restart=False), "preparation")
+def start(
+    place: Place, out: Path, todo: Sequence[Unit], prepare: Job | None = None
+) -> dict[str, Result]:
+    """Start units, each with a log in `out`; return their results by title."""
+    logs = out / requested.FOLDER / "logs"
+    say(f"logs are in {logs}; `hsal-bench status {out}` shows the runs")
     jobs = [Job(work.run, unit.request, unit.title, logs / f"{unit.title}.log") for unit in todo]
-    return place.start(prepare, jobs)
+    return {job.title: result for job, result in zip(jobs, place.start(prepare, jobs), strict=True)}
+
+
+def followed(
+    results: Mapping[str, Result], every: Sequence[Unit], until: float = math.inf
+) -> Iterator[tuple[str, list[Record]]]:
+    """Yield the title and the records of each unit that ends; print a line about it.
+
+    every: the units about which a line is printed now and then. until: the end, on the monotonic
+    clock.
+
+    Raises:
+        HsalBenchError: at the end, if a run could not be made.
+    """
+    problems: list[str] = []
+    due = time.monotonic() + SUMMARY_EVERY
+
+    def summarise() -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + SUMMARY_EVERY
+            say(summary([status(unit.folder) for unit in every]))
+
+    for number, (title, result) in enumerate(ended(results, summarise, until), 1):
+        try:
+            records = result.result()
+        except Exception as error:  # of any place; the other runs go on
+            text = one_line(str(error)) or type(error).__name__
+            problems.append(f"{title}: {text}")
+            say(f"{number} of {len(results)}: {title}: {text}")
+        else:
+            say(f"{number} of {len(results)}: {title}: {outcome(records[0])}")
+            yield title, records
+    if problems:
+        first = problems[0] if len(problems) == 1 else f"{len(problems)} runs, see above"
+        raise HsalBenchError(f"not done: {first}")
 
 
 def _without_old_states(unit: Unit) -> Unit:
@@ -75,29 +115,3 @@ def _without_old_states(unit: Unit) -> Unit:
     with refusing_to_wait(), locked(unit.folder, f"training in {unit.folder}"):
         discard_run(unit.folder)
     return dataclasses.replace(unit, request=dataclasses.replace(unit.request, restart=False))
-
-
-def _followed(results: dict[str, Result], every: Sequence[Unit]) -> dict[str, list[Record]]:
-    """Wait for all results; print a line about each, and now and then about all runs."""
-    records: dict[str, list[Record]] = {}
-    problems: list[str] = []
-    due = time.monotonic() + SUMMARY_EVERY
-
-    def summarise() -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            due = time.monotonic() + SUMMARY_EVERY
-            say(summary([status(unit.folder) for unit in every]))
-
-    for number, (title, result) in enumerate(ended(results, summarise), 1):
-        try:
-            records[title] = result.result()
-            text = outcome(records[title][0])
-        except Exception as error:  # of any place; the other runs go on
-            text = one_line(str(error)) or type(error).__name__
-            problems.append(f"{title}: {text}")
-        say(f"{number} of {len(results)}: {title}: {text}")
-    if problems:
-        first = problems[0] if len(problems) == 1 else f"{len(problems)} runs, see above"
-        raise HsalBenchError(f"not done: {first}")
-    return records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,11 +65,16 @@ class Place(Protocol):
 
 
 def ended(
-    results: Mapping[str, Result], tick: Callable[[], None] = lambda: None
+    results: Mapping[str, Result],
+    tick: Callable[[], None] = lambda: None,
+    until: float = math.inf,
 ) -> Iterator[tuple[str, Result]]:
-    """Yield the results by title, each once its job has ended; call `tick` twice a second."""
+    """Yield the results by title, each once its job has ended; call `tick` twice a second.
+
+    until: the end, on the monotonic clock.
+    """
     left = dict(results)
-    while left:
+    while left and time.monotonic() < until:
         for title in [title for title, result in left.items() if result.done()]:
             yield title, left.pop(title)
         tick()

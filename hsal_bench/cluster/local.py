@@ -10,6 +10,7 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 from joblib import wrap_non_picklable_objects
@@ -19,19 +20,25 @@ from hsal_bench.data.workers import end_with
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.interrupts import ignore_signals, terminate_like_ctrl_c
 
+LOWEST_PRIORITY = 19
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Where Linux, if it weighs sessions before processes, has the priority of the own session."""
 MOST_ATTEMPTS = 3
 """Starts of a job whose process is killed."""
 
 
 class Local:
-    """N processes of this machine. A job whose process is killed is started again."""
+    """N processes of this machine. A job whose process is killed is started again.
 
-    def __init__(self, number: int) -> None:
+    background: leave the processor to whatever else runs there.
+    """
+
+    def __init__(self, number: int, *, background: bool = False) -> None:
         self.threads = max(1, cores() // number)
         self._stopped = False
         # A thread for each process waits for its jobs: a killed process costs one job an attempt.
         self._waiting = ThreadPoolExecutor(number)
-        self._processes = [Process(index) for index in range(number)]
+        self._processes = [Process(index, background) for index in range(number)]
         self._free: queue.SimpleQueue[Process] = queue.SimpleQueue()
         for process in self._processes:
             self._free.put(process)
@@ -65,8 +72,8 @@ class Local:
 class Process:
     """A worker process, replaced when it is killed."""
 
-    def __init__(self, index: int) -> None:
-        self._index = index
+    def __init__(self, index: int, background: bool) -> None:
+        self._index, self._background = index, background
         self._pool: ProcessPoolExecutor | None = None
         self._number: int | None = None
 
@@ -78,7 +85,7 @@ class Process:
         """
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            arguments = (os.getpid(), self._index)
+            arguments = (os.getpid(), self._index, self._background)
             self._pool = ProcessPoolExecutor(1, context, _begin, arguments)
             self._number = self._pool.submit(os.getpid).result()
         try:
@@ -104,10 +111,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _begin(parent: int, index: int) -> None:
+def _begin(parent: int, index: int, background: bool) -> None:
     """Start a worker: it ends with its parent and sees one GPU, if there are several."""
     end_with(parent)
     ignore_signals()
+    if background:
+        os.setpriority(os.PRIO_PROCESS, 0, LOWEST_PRIORITY)
+        os.setsid()  # Linux weighs sessions before it weighs the processes of each
+        with contextlib.suppress(OSError):
+            AUTOGROUP.write_text(str(LOWEST_PRIORITY))
     if gpus := _gpus():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
 

@@ -1,50 +1,68 @@
-"""The queue does what is missing, resumes where it was stopped or killed, and runs only once."""
+"""The queue does what is missing, resumes where it was stopped, and runs only once."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from hsal_bench.cluster import grid
 from hsal_bench.errors import HsalBenchError
+from hsal_bench.locks import locked
 from hsal_bench.record.record import write_record
 
-HERE, BENCHMARKS = Path(__file__).parent, Path(__file__).parents[2] / "benchmarks"
-FAKE = (sys.executable, str(HERE / "fake_hsal_bench.py"))
-DRIVER = f"""
-import json, pathlib, sys
-sys.path.insert(0, {str(BENCHMARKS)!r})
-import reproduce, reproduction_board, work_queue
-work_queue.HSAL_BENCH = {FAKE!r}
-work_queue.AUTOGROUP = pathlib.Path("/dev/null")
-reproduction_board.checkpointed = lambda path: reproduction_board.Trained(
-    *(json.loads(path.read_text()) if path.exists() else ())
-)
-sys.exit(reproduce.main())
-"""
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "reproduce.py"
+
+
+class Here:
+    """In place of other processes: each job runs in this one when its result is due."""
+
+    def __init__(self, number, *, background):
+        assert background
+
+    def start(self, prepare, jobs):
+        assert prepare is None
+        return [SimpleNamespace(done=lambda: True, result=job) for job in jobs]
+
+    def stop(self):
+        pass
 
 
 @pytest.fixture
-def script(scripts, tmp_path, monkeypatch):
-    monkeypatch.setattr(scripts.work_queue, "HSAL_BENCH", FAKE)
-    monkeypatch.setattr(scripts.work_queue, "AUTOGROUP", tmp_path / "autogroup")
-    monkeypatch.setattr(
-        scripts.reproduction_board,
-        "checkpointed",
-        lambda path: scripts.reproduction_board.Trained(),
-    )
+def script(scripts, monkeypatch):
+    monkeypatch.setattr(scripts.reproduce, "Local", Here)
     return scripts.reproduce
 
 
 @pytest.fixture
-def items(scripts, known_runs):
+def items(scripts):
     """hsal-rl and cross-entropy on mnist-multiset, then on mnist-set."""
-    items = scripts.reproduction.plan("S", ["1"], seeds=(0,))[:4]
-    known_runs([*items, scripts.reproduction.preparation(items[0])])
-    return items
+    return scripts.reproduction.plan("S", ["1"], seeds=(0,))[:4]
+
+
+@pytest.fixture
+def runs(items, record, monkeypatch):
+    """In place of the runs: `asked` lists their requests, `of` says how one ends, by method."""
+    runs = SimpleNamespace(asked=[], of={})
+
+    def run(request):
+        runs.asked.append(request)
+        (item,) = [
+            item for item in items if (item.variant,) == request.models
+            if item.dataset == request.dataset
+        ]  # fmt: skip
+        fields = runs.of.get(item.method, {})
+        if isinstance(fields, Exception):
+            raise fields
+        made = record(item, **fields)
+        write_record(made, item.folder(request.out) / "record.json")
+        return [made]
+
+    monkeypatch.setattr(grid.work, "run", run)
+    return runs
 
 
 @pytest.fixture
@@ -55,27 +73,18 @@ def options(tmp_path):
     ]
 
 
-def log_of(item, tmp_path):
-    path = tmp_path / "out" / "log" / f"{item.name}.log"
-    return path.read_text() if path.exists() else ""
-
-
-def test_everything_is_done_in_order_and_then_nothing(script, items, options, tmp_path, capsys):
+def test_everything_is_done_in_order_and_then_nothing(
+    script, items, runs, options, tmp_path, capsys
+):
     assert script.reproduce(options) == 0
     printed, errors = capsys.readouterr()
-    assert errors == f"skipped: 2 runs on svhn-multiset: no {tmp_path}/svhn/train.tar.gz\n"
-    started = [line.partition(":")[0] for line in printed.splitlines() if ": started" in line]
-    assert started == [
-        "mnist-multiset preparation",
-        *(item.label for item in items[:2]),
-        "mnist-set preparation",
-        *(item.label for item in items[2:]),
-    ]
+    assert f"skipped: 2 runs on svhn-multiset: no {tmp_path}/svhn/train.tar.gz\n" in errors
+    assert [(*r.models, r.dataset) for r in runs.asked] == [(i.variant, i.dataset) for i in items]
+    assert {request.threads for request in runs.asked} == {1}
     assert "4 of 4 runs done" in printed
-    assert "threads 1, nice 19" in log_of(items[0], tmp_path)
-    assert (tmp_path / "autogroup").read_text() == "19"
+    assert "| 4 of 4 |" in (tmp_path / "out" / "summary.md").read_text()
     assert script.reproduce(options) == 0
-    assert "started" not in capsys.readouterr().out
+    assert len(runs.asked) == 4
 
 
 def test_svhn_is_run_where_its_archives_are(script, options, tmp_path, capsys):
@@ -88,105 +97,60 @@ def test_svhn_is_run_where_its_archives_are(script, options, tmp_path, capsys):
 
 
 def test_matching_records_need_no_run_and_new_ones_are_copied(
-    script, items, options, record, tmp_path
+    script, items, runs, options, record, tmp_path
 ):
     records = tmp_path / "records"
     write_record(record(items[0]), records / "earlier.json")
     write_record(record(items[1], model="ee" * 32), records / "another-model.json")
     assert script.reproduce([*options, "--records", str(records)]) == 0
-    assert log_of(items[0], tmp_path) == ""
+    assert len(runs.asked) == 3
     names = {path.stem for path in records.iterdir()}
     assert names == {"earlier", "another-model", *(item.name for item in items[1:])}
 
 
-def test_a_failure_is_reported_and_tried_again(script, items, options, monkeypatch, capsys):
-    monkeypatch.setenv("FAKE_FAILS", "cross-entropy")
-    assert script.reproduce(options) == 1
-    printed = capsys.readouterr().out
-    assert f"{items[1].label}: failed: error: it does not work (" in printed
+def test_a_run_that_cannot_be_made_does_not_stop_the_others(script, runs, options, capsys):
+    runs.of["hsal-rl"] = OSError("no space left")
+    with pytest.raises(HsalBenchError, match="not done: 2 runs, see above"):
+        script.reproduce(options)
+    printed, errors = capsys.readouterr()
+    assert errors.count("quick/seed-0: no space left\n") == 2
     assert "2 of 4 runs done" in printed
+    runs.of.clear()
+    assert script.reproduce(options) == 0
+    assert len(runs.asked) == 6
+
+
+def test_a_failed_run_is_tried_again(script, runs, options, capsys):
+    runs.of["hsal-rl"] = {"status": "failed", "reason": "NaN", "metrics": {}, "correct": None}
+    assert script.reproduce(options) == 1
+    assert "seed-0: failed; the same command tries again" in capsys.readouterr().err
     assert script.reproduce([*options, "--list"]) == 0
-    assert "| failed | 0 of 6,000 | error: it does not work |" in capsys.readouterr().out
-    monkeypatch.delenv("FAKE_FAILS")
+    assert "| failed | 0 of 6,000 | failed: NaN |" in capsys.readouterr().out
+    runs.of.clear()
     assert script.reproduce(options) == 0
 
 
-def test_failures_in_a_row_end_the_queue(scripts, script, items, options, monkeypatch, capsys):
-    monkeypatch.setenv("FAKE_FAILS", "-")
-    monkeypatch.setattr(scripts.work_queue, "FAILURES", 2)
-    assert script.reproduce(options) == 1
-    assert "2 runs in a row failed: no more runs are started" in capsys.readouterr().out
-
-
-def test_a_run_whose_record_is_on_another_model_has_failed(
-    script, items, options, monkeypatch, capsys
-):
+def test_a_run_whose_record_is_on_another_model_has_failed(script, runs, options, capsys):
     assert script.reproduce([*options, "--methods", "hsal-rl"]) == 0
-    monkeypatch.setenv("FAKE_MODEL", "ee" * 32)
+    runs.of["cross-entropy"] = {"model": "ee" * 32}
     assert script.reproduce(options) == 1
-    assert "failed: there is a record, on another activation model" in capsys.readouterr().out
+    assert "seed-0: there is a record, on another activation model" in capsys.readouterr().err
 
 
-class Driven:
-    """The script as a process of its own, as a shell starts one in the background."""
-
-    def __init__(self, options, **environment):
-        command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", DRIVER]
-        self.process = subprocess.Popen(
-            [*command, *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | environment,
-        )
-
-    def wait(self):
-        printed, _ = self.process.communicate(timeout=600)
-        return self.process.returncode, printed
-
-
-def wait_until(condition):
-    until = time.monotonic() + 600
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def test_it_works_once_and_resumes_when_it_was_killed(scripts, script, items, options, tmp_path):
-    options += ["--jobs", "2"]
-    first = Driven(options, FAKE_HANGS_AT="2000")
-    wait_until(lambda: all("hanging" in log_of(item, tmp_path) for item in items[:2]))
-    assert scripts.work_queue.is_working(tmp_path / "out")
-    with pytest.raises(HsalBenchError, match=r"a queue is working in .*out already \(host .*, pid"):
+def test_a_second_queue_is_refused(script, runs, options, tmp_path):
+    with (
+        locked(tmp_path / "out", "running the plan"),
+        pytest.raises(HsalBenchError, match=r"another process is running the plan \(host .*wait"),
+    ):
         script.reproduce(options)
-    first.process.kill()
-    code, printed = Driven(options).wait()
-    assert (code, first.process.wait()) == (0, -signal.SIGKILL), printed
-    first.process.stdout.close()
-    assert "4 of 4 runs done" in printed
-    for item in items[:2]:
-        log = log_of(item, tmp_path)
-        assert log.index("interrupted: told to stop") < log.index("resuming from update 2000")
+    assert runs.asked == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_the_queue_stops_its_runs(items, options, tmp_path, number):
-    queue = Driven(options, FAKE_HANGS_AT="2000")
-    wait_until(lambda: "hanging" in log_of(items[0], tmp_path))
-    queue.process.send_signal(number)
-    code, printed = queue.wait()
-    assert code == 130
-    assert f"{items[0].label}: stopped at 2,000 of 6,000" in printed
-    assert printed.endswith("interrupted: run the same command to resume\n")
-    assert "interrupted: told to stop" in log_of(items[0], tmp_path)
-
-
-def test_a_slice_ends_in_time_with_a_checkpoint(items, options, tmp_path):
-    options += ["--budget-minutes", "0.15"]
-    code, printed = Driven(options, FAKE_HANGS_AT="2000").wait()
-    assert code == 0
-    assert f"{items[0].label}: stopped at 2,000 of 6,000" in printed
-    assert "interrupted: told to stop" in log_of(items[0], tmp_path)
+def test_a_slice_ends_in_time(script, runs, options, monkeypatch, capsys):
+    waiting = SimpleNamespace(done=lambda: False)
+    monkeypatch.setattr(Here, "start", lambda _, prepare, jobs: [waiting for _ in jobs])
+    assert script.reproduce([*options, "--budget-minutes", "0.001"]) == 0
+    assert "0 of 4 runs done" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -205,10 +169,23 @@ def test_wrong_use_is_refused(script, capsys, arguments, message):
 
 
 @pytest.mark.slow
-def test_toys_for_real(scripts, options, tmp_path, capsys):
+def test_a_stopped_queue_resumes(options, tmp_path):
     options = [*options, "--preset", "toy", "--methods", "hsal-rl", "--dataset", "synthetic-set"]
-    assert scripts.reproduce.reproduce(options) == 0
-    assert "1 of 1 runs done" in capsys.readouterr().out
-    summary = (tmp_path / "out" / "summary.md").read_text()
+    # As a shell starts it in the background.
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, str(SCRIPT), *options]
+    queue = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    run = tmp_path / "out/runs/synthetic-set/hsal-rl/quick/seed-0"
+    while not (run / "checkpoint.pt").exists():
+        assert queue.poll() is None
+        time.sleep(0.05)
+    queue.send_signal(signal.SIGINT)
+    printed, _ = queue.communicate()
+    assert queue.returncode == 130, printed
+    assert not (run / "record.json").exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "1 of 1 runs done" in again.stdout
+    log = tmp_path / "out/runs/.grid/logs/synthetic-set/hsal-rl/quick/seed-0.log"
+    assert "resuming from update" in log.read_text()
+    summary = (tmp_path / "out/summary.md").read_text()
     assert "| mnist-set | hsal-rl | 1 of 1 |" in summary
     assert "| synthetic-set | hsal-rl | 1 | 0 | done | 120 of 120 |  |" in summary

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shlex
 from pathlib import Path
 
 import pytest
@@ -80,15 +81,15 @@ def test_the_plan_is_narrowed(plan):
 
 
 @pytest.mark.parametrize("scale", ["S", "P6", "paper", "toy"])
-def test_every_command_is_one_that_hsal_bench_takes(scripts, plan, scale, tmp_path):
-    items = plan(scale)
-    for item in [*items, scripts.reproduction.preparation(items[0])]:
-        *_, command = [item.command(tmp_path)]
-        asked = run_command.make_context("run", command[1:]).params
-        assert asked["models"] == (item.variant,)
-        assert (asked["dataset"], asked["seeds"]) == (item.dataset, str(item.seed))
-        assert asked["updates"] in (item.updates, None)
-        assert asked["out"] == item.out(tmp_path)
+def test_every_item_is_one_unit_of_work(plan, scale, tmp_path):
+    for item in plan(scale):
+        unit = item.unit(out=tmp_path)
+        assert unit.folder == item.folder(tmp_path)
+        asked = run_command.make_context("run", shlex.split(unit.request.command)[2:]).params
+        assert (asked["models"], asked["dataset"]) == ((item.variant,), item.dataset)
+        assert (asked["out"], asked["updates"] or item.updates) == (tmp_path, item.updates)
+    with pytest.raises(UsageError, match="--backbone-weights applies to fine-tuning"):
+        plan("S")[0].unit(backbone_weights="none")
 
 
 def test_the_committed_records_of_6000_updates_are_runs_of_the_plan(scripts, plan):

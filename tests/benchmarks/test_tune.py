@@ -19,7 +19,7 @@ def tune(scripts):
 
 
 @pytest.fixture
-def trial(scripts):
+def trial(record_of):
     """Make the record of a trial from its validation scores, update by update."""
 
     def make(method, rate, scores, seed=0, model="ab" * 32, decay=0.0, **fields):
@@ -34,7 +34,7 @@ def trial(scripts):
             "budget": {"updates": 20, "batch_size": 64},
             "metrics_version": 1,
         }
-        record = scripts.fake_hsal_bench.record("mnist-multiset", seed, run)
+        record = record_of("mnist-multiset", run, seed=seed)
         activation = Activation("small", "from scratch", model)
         return dataclasses.replace(record, curve=curve, activation=activation, **fields)
 

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from hsal_bench.cluster.jobs import Job
+from hsal_bench.cluster.local import Local
+
 pytestmark = pytest.mark.slow
 
 
@@ -35,6 +38,16 @@ def test_the_same_command_resumes_after_a_signal(bench, alone, number):
     bench.run("--on", "local:2")
     assert bench.resumed()
     assert bench.results() == alone
+
+
+def test_a_process_in_the_background_has_low_priority_in_a_session_of_its_own():
+    place = Local(1, background=True)
+    try:
+        work = Job(lambda _: (os.nice(0), os.getsid(0) == os.getpid()), None, "priority")
+        (result,) = place.start(None, [work])
+        assert result.result() == (19, True)
+    finally:
+        place.stop()
 
 
 def test_a_failing_method_does_not_stop_the_others(bench, alone):
