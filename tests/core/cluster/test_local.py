@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hsal_bench.cluster.jobs import Job
-from hsal_bench.cluster.local import Local
+from hsal_bench.cluster.local import Local, Process
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +48,17 @@ def test_a_process_in_the_background_has_low_priority_in_a_session_of_its_own():
         assert result.result() == (19, True)
     finally:
         place.stop()
+
+
+def test_processes_take_the_visible_gpus_in_turn(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    job = Job(lambda _: os.environ["CUDA_VISIBLE_DEVICES"], None, "devices")
+    gpus = []
+    for index in range(3):
+        process = Process(index, background=False)
+        gpus.append(process.run(job))
+        process.stop()
+    assert gpus == ["3", "5", "3"]
 
 
 def test_a_failing_method_does_not_stop_the_others(bench, alone):

@@ -58,6 +58,23 @@ def test_a_requeued_job_resumes_from_its_checkpoint(slurm, bench, alone):
 
 
 @pytest.mark.slow
+def test_a_preempted_job_resumes_from_its_checkpoint(slurm, bench, alone):
+    with bench.slowed(*slurm, "--wait") as (command, _):
+        urgent = [
+            "sbatch",
+            "--partition=urgent",
+            "--exclusive",
+            "--wrap=true",
+            "--output=/dev/null",
+        ]
+        subprocess.run([*urgent, "--wait"], check=True)
+    text, _ = command.communicate(timeout=900)
+    assert command.returncode == 0, text
+    assert bench.resumed()
+    assert bench.results() == alone
+
+
+@pytest.mark.slow
 def test_a_cancelled_job_is_reported_and_submitted_again(slurm, bench, alone):
     with bench.slowed(*slurm, "--wait") as (command, _):
         subprocess.run(["scancel", "--user", "root", "--name", "hsal-bench"], check=True)
