@@ -139,11 +139,11 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     presets = "S: small network, 6,000 updates; P6: the paper's, 6,000 updates; paper: as it is"
     add("--preset", choices=tuple(SCALES), required=True, help=presets)
-    parts = "1: Table 1; 2: losses; 3: other readings; 4: other methods  [default: all]"
+    parts = "1: Table 1; the others are in CONTRIBUTING.md  [default: all]"
     add("--part", type=split_list, default=(), metavar="N,...", help=parts)
     for name in ("dataset", "methods"):
         add(f"--{name}", type=split_list, default=(), metavar="NAME,...", help="[default: all]")
-    add("--seeds", metavar="0-4", help="[default: 0-4 in part 1, 0-2 in the others]")
+    add("--seeds", metavar="0-4", help="[default: 0-4; 0-2 in parts 3, 6 and 7]")
     add("--jobs", type=int, default=1, metavar="N", help="runs at a time  [default: 1]")
     add("--threads", type=int, default=1, metavar="N", help="threads of each  [default: 1]")
     minutes = "stop after that time  [default: none]"

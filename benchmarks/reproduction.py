@@ -98,14 +98,19 @@ OTHERS = (
     "idspn", "one-step-matching", "count-regression",
 )
 # fmt: on
+LEAKING = (HSAL, BASELINE, "multiset-loss", "count-classifier")
 PARTS = {
     1: (DATASETS, (HSAL, BASELINE), range(5)),
-    2: ((MULTISET,), GRID, range(3)),
+    2: ((MULTISET,), GRID, range(5)),
     3: ((MULTISET,), READINGS, range(3)),
-    4: ((MULTISET,), OTHERS, range(3)),
+    4: ((MULTISET,), OTHERS, range(5)),
+    5: ((f"{MULTISET}-shared",), LEAKING, range(5)),
+    6: ((SET,), OTHERS, range(3)),
+    7: ((f"{MULTISET}-uniform",), (HSAL, BASELINE, *OTHERS), range(3)),
 }
 """Datasets, methods and seeds. 1: the paper's Table 1. 2: the other losses. 3: other readings of
-the paper. 4: the field's other methods."""
+the paper. 4: the field's other methods. 5: splits that share glyphs, to compare with 1 and 4.
+6 and 7: whether the methods' order holds on other data."""
 
 
 @dataclass(frozen=True)
