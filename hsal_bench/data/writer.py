@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hsal_bench.data.generator import Recipe
+from hsal_bench.data.manifest import check_replaceable
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout, content_sha256
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import HOST, read_bytes, replacing
@@ -43,9 +44,10 @@ class Parts:
     @classmethod
     @contextmanager
     def open(cls, recipe: Recipe, path: Path) -> Iterator[Parts]:
-        """Yield the parts of `path`, locked for this process; all that is not one is removed.
+        """Yield the parts of `path`, locked for this process. All other files there are removed.
 
-        Jobs of an earlier command may still write parts: their files and those of Slurm stay.
+        Jobs of an earlier command may still write parts: their files and those of Slurm stay. A
+        dataset that a crash in `publish` left here returns to `path`.
 
         Waits for another process that is building `path`.
 
@@ -58,6 +60,8 @@ class Parts:
         if parts.folder.is_symlink():
             raise UsageError(f"{parts.folder} is a link, and files there are removed: remove it")
         with locked(parts.folder, f"building {path}"):
+            if os.path.lexists(parts._replaced) and not os.path.lexists(path):
+                parts._replaced.rename(path)
             parts._clear()
             yield parts
 
@@ -113,17 +117,33 @@ class Parts:
         """Where the parts become the dataset."""
         return self.folder / "joined.h5"
 
+    @property
+    def _replaced(self) -> Path:
+        """Where the old dataset is while a new one takes its place."""
+        return self.folder / "replaced.h5"
+
     def publish(self, path: Path) -> None:
-        """Move the joined dataset to `path`; a dataset there is replaced."""
-        if path.exists() and (path.is_dir() or self.joined.is_dir()):
-            path.rename(self.folder / "replaced.h5")
+        """Move the joined dataset to `path`; a dataset there is replaced.
+
+        A folder takes two steps. After a crash between them, the next `open` undoes the first.
+
+        Raises:
+            UsageError: `path` is a folder with other files, which came during the build.
+        """
+        check_replaceable(path)
+        if os.path.lexists(path) and (path.is_dir() or self.joined.is_dir()):
+            path.rename(self._replaced)
         self.joined.replace(path)
 
     def remove(self) -> None:
-        """Remove the folder with all parts, the lock last: a waiting process may recreate it."""
+        """Remove the folder with all parts, the lock last: a waiting process may recreate it.
+
+        Files that cannot be removed stay: jobs that have just ended may still write their logs.
+        """
         for file in self.folder.iterdir():
             if file.name != "lock":
-                _remove(file)
+                with suppress(OSError):
+                    _remove(file)
         with suppress(OSError):
             (self.folder / "lock").unlink(missing_ok=True)
             self.folder.rmdir()

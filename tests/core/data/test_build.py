@@ -10,9 +10,9 @@ import pytest
 
 from hsal_bench import options
 from hsal_bench.data import writer
-from hsal_bench.data.build import JOB_ROWS, build_file, split_jobs
+from hsal_bench.data.build import JOB_ROWS, build_file, on_this_machine, split_jobs
 from hsal_bench.data.file import open_data
-from hsal_bench.data.generator import Rows, load_generator
+from hsal_bench.data.generator import Recipe, Rows, load_generator
 from hsal_bench.data.schema import SPLITS, Examples, Header, Layout, content_sha256, run_digests
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.locks import BusyError, refusing_to_wait
@@ -227,6 +227,66 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         build_file(CountingRecipe(fail_at=JOB_ROWS), path, workers=1)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("before", [None, 2])
+def test_a_crash_between_the_two_steps_of_publishing_keeps_the_old_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int | None
+) -> None:
+    path = build_file(CountingRecipe(seed=1), tmp_path / "x.h5", shards=before)
+    old, new = content(path), content(build_file(CountingRecipe(), tmp_path / "y.h5"))
+    replace = Path.replace
+
+    def crash(self: Path, target: Path) -> Path:
+        if self.name == "joined.h5":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        build_file(CountingRecipe(), path, shards=2)
+    monkeypatch.undo()
+    assert not path.exists()
+    # Another recipe, which stops at its first example.
+    with pytest.raises(KeyboardInterrupt):
+        build_file(CountingRecipe(seed=2, fail_at=0), path)
+    assert content(path) == old
+    assert content(build_file(CountingRecipe(), path, shards=2)) == new
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.h5", "y.h5"]
+
+
+def test_a_file_that_comes_into_a_folder_of_shards_during_a_build_is_kept(tmp_path: Path) -> None:
+    path = build_file(CountingRecipe(seed=1), tmp_path / "x.h5", shards=2)
+    notes, before = path / "notes.txt", content(path)
+    with pytest.raises(UsageError, match=r"is a folder with other files \(notes.txt\)"):
+        build_file(CountingRecipe(), path, progress=lambda *done: notes.touch())
+    assert notes.exists()
+    assert content(path) == before
+
+
+def test_shards_replace_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    path.symlink_to(tmp_path / "missing.h5")
+    build_file(CountingRecipe(), path, shards=2)
+    assert path.is_dir()
+    assert not path.is_symlink()
+
+
+def test_files_that_cannot_be_removed_do_not_fail_a_complete_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(recipe: Recipe, parts: writer.Parts, jobs: Sequence[Rows]) -> Iterator[Rows]:
+        (parts.folder / "slurm").mkdir()
+        yield from on_this_machine(1)(recipe, parts, jobs)
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    path = build_file(CountingRecipe(), tmp_path / "x.h5", run=run)
+    monkeypatch.undo()
+    assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5"))
+    assert [file.name for file in (tmp_path / ".x.h5.parts").iterdir()] == ["slurm"]
 
 
 def test_a_full_disk_is_reported_and_the_parts_stay(
