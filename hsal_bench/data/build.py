@@ -153,6 +153,8 @@ def on_this_machine(workers: int) -> Run:
             for job, maker in recipe.makers(jobs):
                 yield _save(recipe.layout, maker, job, parts)
             return
+        from concurrent.futures.process import BrokenProcessPool
+
         from joblib import Parallel, delayed
 
         from hsal_bench.data.workers import worker_processes
@@ -161,9 +163,16 @@ def on_this_machine(workers: int) -> Run:
         # of the cores for BLAS, and requests only as many makers as keep the workers busy.
         with worker_processes(number):
             parallel = Parallel(return_as="generator")
-        yield from parallel(
-            delayed(_save)(recipe.layout, maker, job, parts) for job, maker in recipe.makers(jobs)
-        )
+        try:
+            yield from parallel(
+                delayed(_save)(recipe.layout, maker, job, parts)
+                for job, maker in recipe.makers(jobs)
+            )
+        except BrokenProcessPool as error:
+            raise HsalBenchError(
+                "a worker process was killed, perhaps because memory ran out: run the same command "
+                "to resume, with fewer workers if it happens again"
+            ) from error
 
     return run
 

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -134,6 +135,26 @@ def test_workers_that_started_in_another_folder(
     monkeypatch.chdir(tmp_path / "other")
     build_file(recipe, Path("second.h5"), workers=2)
     assert content(tmp_path / "first.h5") == content(tmp_path / "other" / "second.h5")
+
+
+class Killing:
+    """A maker that ends the worker process which receives it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (1,)
+
+
+def test_a_killed_worker_is_reported_and_its_images_are_generated_again(tmp_path: Path) -> None:
+    class Recipe(CountingRecipe):
+        def makers(self, wanted: Sequence[Rows]) -> Iterator[tuple[Rows, object]]:
+            yield from ((rows, Killing()) for rows in wanted)
+
+    path = tmp_path / "x.h5"
+    with pytest.raises(HsalBenchError, match=r"^a worker process was killed, .* to resume"):
+        build_file(Recipe(), path, workers=2)
+    assert not path.exists()
+    build_file(CountingRecipe(), path, workers=1)
+    assert content(path) == content(build_file(CountingRecipe(), tmp_path / "y.h5", workers=1))
 
 
 def test_a_killed_build_goes_on_and_gives_the_same(tmp_path: Path) -> None:
