@@ -14,6 +14,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 
 _LOCAL = re.compile(r"local:([1-9]\d{0,3})")
+_DASK = re.compile(r"dask(://\S+:\d+)?")
 
 
 def place(where: str, folder: Path, options: Mapping[str, str], threads: int | None) -> Place:
@@ -34,10 +35,12 @@ def place(where: str, folder: Path, options: Mapping[str, str], threads: int | N
 
 
 def check_place(where: str, options: Mapping[str, str]) -> None:
-    """Check the name of a place. Raises UsageError: there is none, or it has no `options`."""
-    if not (local_processes(where) or where in ("slurm", "dask") or where.startswith("dask://")):
+    """Check the name of a place and its options. Raises UsageError: one is invalid."""
+    if where == "slurm":
+        slurm.sbatch_options(options)
+    elif not (local_processes(where) or _DASK.fullmatch(where)):
         raise UsageError(f"--on {where}: write local:N, slurm, dask or dask://HOST:PORT")
-    if options and where != "slurm":
+    elif options:
         raise UsageError(f"--slurm applies to --on slurm, not to --on {where}")
 
 

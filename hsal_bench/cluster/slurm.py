@@ -46,13 +46,8 @@ class Slurm:
             raise UsageError(
                 "--on slurm needs submitit: pip install 'hsal-bench[slurm]'"
             ) from error
-        options = {str(name).replace("-", "_"): str(text) for name, text in options.items()}
-        if "time" not in options:
-            raise UsageError("--on slurm needs a time limit per run, such as --slurm time=2:00:00")
-        self.folder, cores = folder, options.get("cpus_per_task", "1")
-        if not cores.isdecimal():
-            raise UsageError(f"--slurm cpus-per-task={cores}: it must be a whole number")
-        self.threads = int(cores)
+        options = sbatch_options(options)
+        self.folder, self.threads = folder, int(options.get("cpus-per-task", "1"))
         try:
             self._executor = submitit.SlurmExecutor(folder, max_num_timeout=MOST_TIME_OUTS)
         except RuntimeError as error:
@@ -63,7 +58,7 @@ class Slurm:
             job_name="hsal-bench",
             time=minutes(options["time"]),
             stderr_to_stdout=True,
-            additional_parameters={name.replace("_", "-"): text for name, text in options.items()},
+            additional_parameters=options,
         )
 
     def start(self, prepare: Job | None, jobs: Sequence[Job]) -> list[JobResult]:
@@ -209,6 +204,22 @@ def _queued(period: int) -> frozenset[str]:
         reason = getattr(error, "stderr", "") or str(error)
         raise HsalBenchError(f"squeue failed: {reason.strip()}") from error
     return frozenset(listed.stdout.split())
+
+
+def sbatch_options(options: Mapping[str, str]) -> dict[str, str]:
+    """Return options of `sbatch` with dashes in their names.
+
+    Raises:
+        UsageError: there is no time limit, or a value is invalid.
+    """
+    options = {str(name).replace("_", "-"): str(text) for name, text in options.items()}
+    if "time" not in options:
+        raise UsageError("--on slurm needs a time limit per job, such as --slurm time=2:00:00")
+    minutes(options["time"])
+    cores = options.get("cpus-per-task", "1")
+    if not cores.isdecimal():
+        raise UsageError(f"--slurm cpus-per-task={cores}: it must be a whole number")
+    return options
 
 
 def minutes(text: str) -> int:
