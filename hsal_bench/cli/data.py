@@ -84,14 +84,14 @@ def generate(
         if value is not None
     }
     workers, run = _where(where, workers, slurm_options, data_dir)
-    jobs = generation.plan(datasets, values, out, force=force)
+    jobs = generation.plan(datasets, values, out, force=force, shards=shards)
     for job in jobs:
         if job.up_to_date:
             click.echo(f"{job.path} is up to date")
     warn = None if datasets else functools.partial(click.echo, err=True)
     with refusing_to_wait(no_wait):
         for job, recipe in generation.recipes(jobs, data_dir, warn, workers):
-            text, warnings = generation.generate_file(job, recipe, workers, run, shards)
+            text, warnings = generation.generate_file(job, recipe, workers, run)
             click.echo(text)
             for warning in warnings:
                 click.echo(warning, err=True)

@@ -31,7 +31,7 @@ from hsal_bench.text import file_size
 class Job:
     """A dataset to generate at `path`; `up_to_date`: the file exists and matches the spec.
 
-    force: replace an existing file.
+    force: replace an existing file. shards: as in `build_file`.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Job:
     path: Path
     up_to_date: bool = False
     force: bool = False
+    shards: int | None = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def plan(
     out: Path,
     *,
     force: bool = False,
+    shards: int | None = None,
     like: Mapping[str, Any] | None = None,
 ) -> list[Job]:
     """Return a job for each dataset in `names` (none: the generators' own), with files in `out`.
@@ -62,13 +64,14 @@ def plan(
 
     Raises:
         UsageError: an unknown name or field, an invalid value, a spec that contradicts itself or
-            its name, two datasets with the same file, an existing file with a different config
-            (without `force`), or a folder that cannot be written to.
+            its name, two datasets with the same file, an existing file with a different config or
+            number of shards (without `force`), or a folder that cannot be written to.
     """
     names = list(dict.fromkeys(names)) or registry.names(registry.GENERATORS)
     jobs = [_job(name, values, out, like) for name in names]
     _refuse_unused(values, jobs)
-    jobs = [dataclasses.replace(job, force=force) for job in _one_per_file(jobs)]
+    jobs = _one_per_file(jobs)
+    jobs = [dataclasses.replace(job, force=force, shards=shards) for job in jobs]
     jobs = [dataclasses.replace(job, up_to_date=_is_up_to_date(job)) for job in jobs]
     if not all(job.up_to_date for job in jobs):
         writable_folder(out)
@@ -112,14 +115,12 @@ def generate_file(
     recipe: Recipe,
     workers: int | None = None,
     run: Run | None = None,
-    shards: int | None = None,
 ) -> tuple[str, list[str]]:
     """Generate the file, showing progress; return a text about it, and the warnings about it.
 
     Waits for another process that generates it, and then uses that file.
 
-    `workers`: processes, by default one per available core. `run`, `shards`: as in
-    `build_file`.
+    `workers`: processes, by default one per available core. `run`: as in `build_file`.
     """
     images = sum(recipe.layout.sizes.values())
     existing = False
@@ -138,7 +139,7 @@ def generate_file(
             progress=lambda done, total: advance(done),
             is_done=is_done,
             run=run,
-            shards=shards,
+            shards=job.shards,
         )
     if existing:
         return f"{job.path} is up to date", []
@@ -212,12 +213,12 @@ def _one_per_file(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _is_up_to_date(job: Job) -> bool:
-    """Whether the file needs no building. Raises UsageError: it exists with another config."""
+    """Whether the file needs no building. Raises UsageError: it exists in another form."""
     if job.force or not job.path.exists():
         return False
     try:
         with open_data(job.path) as data:
-            stored = data.header.config
+            stored, shards = data.header.config, len(data.shards)
     except UsageError as error:
         raise UsageError(
             f"{job.path} exists but is not a complete dataset: use --force to replace it, or "
@@ -227,4 +228,7 @@ def _is_up_to_date(job: Job) -> bool:
         raise UsageError(
             f"{job.path} was generated with {changes}: use --force to replace it, or another --out"
         )
+    if job.shards not in (None, shards):
+        form = f"in {shards} shards" if shards else "in one file"
+        raise UsageError(f"{job.path} exists {form}: use --force to replace it, or another --out")
     return True

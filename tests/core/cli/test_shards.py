@@ -81,6 +81,16 @@ def test_commands(call, tmp_path, words):
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize(("form", "stored"), [("one", "one file"), ("shards", "2 shards")])
+def test_another_number_of_shards_is_not_up_to_date(call, form, stored):
+    path = Path("data") / f"{NAME}.h5"
+    code, out, err = call(form, *GENERATE, "--shards", "1")
+    assert (code, out) == (2, "")
+    assert err == f"error: {path} exists in {stored}: use --force to replace it, or another --out\n"
+    assert call(form, *GENERATE, "--shards", "1", "--workers", "1", "--force")[0] == 0
+    assert call(form, *GENERATE, "--shards", "1")[1] == f"{path} is up to date\n"
+
+
 def test_load(call, tmp_path):
     one, shards = (
         hsal_bench.load(NAME, split="valid", root=tmp_path / form / "data")
