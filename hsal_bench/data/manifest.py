@@ -53,11 +53,16 @@ def read_manifest(folder: Path) -> tuple[Header, list[str]]:
 
 
 def number_of_shards(folder: Path) -> int:
-    """Return the number of shards of a folder; 0: it has no manifest that can be read."""
+    """Return the number of shards of a folder; 0: it has no manifest.
+
+    The files count if the manifest is damaged.
+    """
     try:
         return len(read_manifest(folder)[1])
-    except (OSError, KeyError, TypeError, ValueError):
+    except OSError:
         return 0
+    except (KeyError, TypeError, ValueError):
+        return len([file for file in folder.iterdir() if is_shard(file)])
 
 
 def check_replaceable(path: Path) -> None:

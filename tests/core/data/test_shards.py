@@ -152,6 +152,7 @@ def test_shards_of_one_dataset_in_another_order(folder):
 def test_a_damaged_manifest(folder, text):
     (folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert refusal(folder).startswith(f"{folder / 'manifest.json'} is damaged (")
+    assert refusal(folder).endswith(f"--out {folder.parent} --shards {SHARDS} --force`")
 
 
 def test_a_shard_alone_is_refused(folder):
