@@ -19,7 +19,12 @@ import numpy as np
 
 from hsal_bench.data.deflate import compressed
 from hsal_bench.data.generator import Maker, Recipe, Rows
-from hsal_bench.data.manifest import check_replaceable, shard_path, write_manifest
+from hsal_bench.data.manifest import (
+    check_replaceable,
+    mark_as_shard,
+    shard_path,
+    write_manifest,
+)
 from hsal_bench.data.schema import HASH_ROWS, SPLITS, Header, Layout, content_sha256, run_digests
 from hsal_bench.data.writer import Part, Parts, file_writer
 from hsal_bench.errors import HsalBenchError, UsageError
@@ -205,6 +210,8 @@ def _join(recipe: Recipe, jobs: Sequence[Rows], parts: Parts, shards: int | None
             if number == (shards or 1) and hasattr(recipe, "fingerprints"):
                 write_fingerprints(writer.file, recipe.fingerprints(used))
             hashes.append(writer.content_sha256())
+            if shards is not None:
+                mark_as_shard(writer.file, f"{number} of {shards}")
             writer.finish(dataclasses.replace(recipe.header, content_sha256=hashes[-1]))
     if shards is not None:
         content = content_sha256(recipe.layout, digests)

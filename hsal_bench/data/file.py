@@ -158,16 +158,16 @@ def open_data(path: Path) -> Iterator[DataFile]:
     `hsal_bench.data.content.open_intact` also checks the content against its hash.
 
     Raises:
-        UsageError: missing, not readable, not HDF5, truncated, a different schema version, or not
-            a dataset; the message names the shard.
+        UsageError: missing, not readable, not HDF5, truncated, a different schema version, not a
+            dataset, or one shard alone; the message names a damaged shard.
     """
     if path.is_dir():
         with ExitStack() as stack:
             yield _open_shards(path, stack)
         return
-    if is_shard(path):
-        raise UsageError(f"{path} is one shard of a dataset: name the folder {path.parent}")
     with _open_file(path) as data:
+        if is_shard(data.file):
+            raise UsageError(f"{path} is one shard of a dataset: name the folder of all shards")
         yield data
 
 

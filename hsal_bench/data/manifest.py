@@ -1,7 +1,8 @@
 """A dataset in shards: a folder NAME.h5 with dataset files and a manifest.
 
-Each shard is a dataset file of its own, with the next rows of every split. The manifest has the
-header of the dataset, with the content hash that one file would have, and the hash of each shard.
+Each shard has the form of a dataset file, with the next rows of every split and a mark: alone it is
+refused, because its header is that of the dataset. The manifest has that header, with the content
+hash that one file would have, and the hash of each shard.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hsal_bench.data.schema import Header
 from hsal_bench.errors import UsageError
 from hsal_bench.files import read_bytes, write_text
 from hsal_bench.jsonio import parse
 
+if TYPE_CHECKING:
+    import h5py
+
 MANIFEST = "manifest.json"
 MOST_SHARDS = 500
 """Reading opens them all, and systems often allow 1,024 open files."""
 _SHARD = re.compile(r"shard-\d{4}\.h5")
+_MARK = "shard"
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -27,9 +33,14 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:04}.h5"
 
 
-def is_shard(path: Path) -> bool:
-    """Return whether a file is a shard of the folder in which it is."""
-    return _SHARD.fullmatch(path.name) is not None and (path.parent / MANIFEST).exists()
+def mark_as_shard(file: h5py.File, text: str) -> None:
+    """Mark an open file as a shard. text: "1 of 4", for readers of the file."""
+    file.attrs[_MARK] = text
+
+
+def is_shard(file: h5py.File) -> bool:
+    """Return whether an open file is a shard, wherever it is."""
+    return _MARK in file.attrs
 
 
 def write_manifest(folder: Path, header: Header, hashes: Sequence[str]) -> None:
@@ -62,7 +73,7 @@ def number_of_shards(folder: Path) -> int:
     except OSError:
         return 0
     except (KeyError, TypeError, ValueError):
-        return len([file for file in folder.iterdir() if is_shard(file)])
+        return len([file for file in folder.iterdir() if _SHARD.fullmatch(file.name)])
 
 
 def check_replaceable(path: Path) -> None:

@@ -155,9 +155,11 @@ def test_a_damaged_manifest(folder, text):
     assert refusal(folder).endswith(f"--out {folder.parent} --shards {SHARDS} --force`")
 
 
-def test_a_shard_alone_is_refused(folder):
+def test_a_shard_alone_is_refused(folder, tmp_path):
+    """Its header is that of the dataset, so elsewhere it would pass for all of it."""
     path = folder / "shard-0001.h5"
-    assert refusal(path) == f"{path} is one shard of a dataset: name the folder {folder}"
+    for place in (path, shutil.copy(path, tmp_path / "copy.h5")):
+        assert refusal(place) == f"{place} is one shard of a dataset: name the folder of all shards"
 
 
 @pytest.mark.parametrize("shards", [None, 2])
