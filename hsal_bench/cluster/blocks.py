@@ -99,6 +99,10 @@ def generate_block(block: Block) -> None:
     """
     recipe = _recipe(block.config, block.data_dir)
     parts = Parts(block.folder, identity(recipe))
+    if not parts.expected():  # the source may have changed since this process read it
+        _recipe.cache_clear()
+        recipe = _recipe(block.config, block.data_dir)
+        parts = Parts(block.folder, identity(recipe))
     missing = [rows for rows in block.parts if not parts.has(rows.name)]
     for rows, maker in recipe.makers(missing):
         part = make_part(recipe.layout, maker, rows)
@@ -109,5 +113,5 @@ def generate_block(block: Block) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _recipe(config: str, data_dir: Path) -> Recipe:
-    """Return the recipe, read once by each process."""
+    """Return the recipe; a process that does several blocks reads the source once."""
     return recipe_of(json.loads(config), data_dir)

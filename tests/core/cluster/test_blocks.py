@@ -97,6 +97,14 @@ def test_a_job_with_a_different_source_is_reported(build):
         build(Inline(), own)
 
 
+def test_a_process_reads_a_source_again_that_has_changed(build, monkeypatch):
+    """The workers of a Dask cluster outlive the command."""
+    build(Inline())
+    changed = dataclasses.replace(toy(), source_sha256="6" * 64)
+    monkeypatch.setattr(blocks, "recipe_of", lambda config, data_dir: changed)
+    assert build(Inline(), changed) == build(recipe=changed)
+
+
 def test_a_requeued_job_keeps_its_parts(build, tmp_path, monkeypatch):
     recipe = toy()
     with pytest.raises(HsalBenchError):
