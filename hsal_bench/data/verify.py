@@ -50,7 +50,7 @@ def check_content(data: DataFile) -> str:
     actual, stored = content_hash(data), data.header.content_sha256
     if actual != stored:
         damaged = [s.path.name for s in data.shards if content_hash(s) != s.header.content_sha256]
-        where = f" ({', '.join(damaged)} differs from its header)" if damaged else ""
+        where = f" (damaged: {', '.join(damaged)})" if damaged else ""
         raise Failed(
             f"the arrays have the hash {actual}, the header says {stored or 'nothing'}{where}"
         )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,11 @@ def test_a_fact_about_a_file_is_computed_again_when_the_file_changes(tmp_path: P
     write("abcd", 1_000)
     assert remembered([path], "size", size) == 4
     assert computed == [3, 3, 4]
+    other = tmp_path / "y"
+    shutil.copy2(path, other)
+    other.replace(path)  # another file with the same size and time
+    assert remembered([path], "size", size) == 4
+    assert computed == [3, 3, 4, 4]
 
 
 def test_a_fact_about_a_file_that_has_just_changed_is_not_kept(tmp_path: Path) -> None:

@@ -111,12 +111,13 @@ def test_a_shard_of_another_place_or_dataset(folder):
 
 def test_a_shard_whose_arrays_differ_from_its_header(folder):
     path = folder / "shard-0001.h5"
-    with h5py.File(path, "r+") as file:
-        file["train/labels"][7] = 1
+    for name in ("shard-0002.h5", path.name):
+        with h5py.File(folder / name, "r+") as file:
+            file["train/labels"][7] = 1
     assert refusal(folder, open_intact).startswith(f"{path} is damaged: its content has the hash")
     (check,) = (c for c in verify(folder, data_dir=folder) if c.name == "content hash")
     assert check.outcome == "failed"
-    assert "(shard-0001.h5 differs from its header)" in check.detail
+    assert "(damaged: shard-0001.h5, shard-0002.h5)" in check.detail
 
 
 def test_a_shard_that_changes_after_a_check_is_checked_again(folder):
