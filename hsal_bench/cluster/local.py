@@ -83,12 +83,12 @@ class Process:
         Raises:
             BrokenProcessPool: the process was killed.
         """
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            arguments = (os.getpid(), self._index, self._background)
-            self._pool = ProcessPoolExecutor(1, context, _begin, arguments)
-            self._number = self._pool.submit(os.getpid).result()
         try:
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                arguments = (os.getpid(), self._index, self._background)
+                self._pool = ProcessPoolExecutor(1, context, _begin, arguments)
+                self._number = self._pool.submit(os.getpid).result()
             call = wrap_non_picklable_objects(job, keep_wrapper=False)  # classes of a notebook
             return self._pool.submit(_work, call).result()
         except BrokenProcessPool:
