@@ -67,7 +67,7 @@ def on_cluster(where: str, options: Mapping[str, str], data_dir: Path) -> Run:
                 problem = "its files are not there: is --out the same folder for all machines?"
                 try:
                     result.result()
-                except Exception as error:  # of any place; the other blocks go on
+                except Exception as error:  # of any place; the other blocks continue
                     problem = one_line(str(error)) or type(error).__name__
                 new = [rows for rows in todo[title].parts if rows in wanted]
                 finished = [rows for rows in new if parts.has(rows.name)]

@@ -76,7 +76,7 @@ def _published(backbone: str, data: DataFile, updates: Collection[int]) -> Froze
             f"--activation-model {' or '.join(str(model.path.parent) for model in models)}"
         )
     nearest = min(differences, key=len, default=[])
-    reason = f": other {named(nearest)}" if nearest else ""
+    reason = f": different {named(nearest)}" if nearest else ""
     raise UsageError(
         f"no published {wanted_model}{reason}; published: {_names(every)}. Drop "
         "--activation-model to fine-tune one, or name a file"

@@ -133,10 +133,10 @@ def test_a_file_that_is_not_there_or_no_model_is_refused(data, model, library):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"class_names": ["x", "y", "z"]}, "other classes"),
-        ({"image_shape": [1, 9, 9]}, "other image size"),
-        ({"source_sha256": "ef" * 32}, "other glyphs"),
-        ({"class_names": ["x"], "image_shape": [1, 9, 9]}, "other classes and image size"),
+        ({"class_names": ["x", "y", "z"]}, "different classes"),
+        ({"image_shape": [1, 9, 9]}, "different image size"),
+        ({"source_sha256": "ef" * 32}, "different glyphs"),
+        ({"class_names": ["x"], "image_shape": [1, 9, 9]}, "different classes and image size"),
     ],
 )
 def test_a_published_model_is_of_the_same_classes_image_size_and_glyphs(
