@@ -45,16 +45,15 @@ def remembered(paths: Sequence[Path], key: Hashable, compute: Callable[[], _T]) 
 
 
 @contextmanager
-def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success it replaces `path` atomically.
 
     The old file stays until the block has ended without an error and the new content is on disk. On
-    an error the temporary file is removed and the error is raised. temporary: by default a name
-    next to `path` that no other process uses; such files of killed processes are removed.
+    an error the temporary file is removed and the error is raised. It is next to `path`, under a
+    name that no other process uses. Those that killed processes of this host left are removed.
     """
-    if temporary is None:
-        _remove_stale(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}@{HOST}.tmp")
+    _remove_stale(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}@{HOST}.tmp")
     try:
         yield temporary
         with temporary.open("rb+") as file:
