@@ -162,7 +162,8 @@ class JobResult:
             HsalBenchError: it has none, because it was cancelled or killed, or it failed.
         """
         if not self._job.paths.result_pickle.exists():
-            raise HsalBenchError(f"job {self.number} ended without a result, see its log")
+            log = self._job.paths.stdout
+            raise HsalBenchError(f"job {self.number} ended without a result, see {log}")
         kind, value = self._job._get_outcome_and_result()
         if kind == "error":
             raise HsalBenchError(f"job {self.number}: {str(value).strip().splitlines()[-1]}")

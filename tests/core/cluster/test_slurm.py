@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -88,7 +90,8 @@ def test_a_cancelled_job_is_reported_and_submitted_again(slurm, bench, alone):
         subprocess.run(["scancel", *_jobs(bench)], check=True)
         text, _ = command.communicate(timeout=900)
     assert command.returncode == 1
-    assert "ended without a result" in text
+    logs = re.findall(r"ended without a result, see (\S+_log.out)", text)
+    assert any(Path(log).is_file() for log in logs)
     while _queued(bench):
         time.sleep(1)
     bench.run(*slurm, "--wait")
