@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
 from reproduction import Item, inputs_of, is_run_of
 
 from hsal_bench.files import replacing
-from hsal_bench.record.find import CHECKPOINT, find_records
+from hsal_bench.record.find import find_records
 from hsal_bench.record.record import Record, read_record
-
-
-class Trained(NamedTuple):
-    """Finished updates, and the seconds that they took."""
-
-    updates: int = 0
-    seconds: float = 0.0
+from hsal_bench.training import checkpoint
+from hsal_bench.training.checkpoint import Reached
 
 
 class Board:
@@ -67,28 +60,28 @@ class Board:
         same = target.read_bytes() == source.read_bytes()
         return "" if same else f"{target} differs from {source}: remove one of them"
 
-    def trained(self, item: Item) -> Trained:
-        """Return the progress of an item, from its record or its checkpoint."""
+    def reached(self, item: Item) -> Reached:
+        """Return how far an item is, from its record or its checkpoint."""
         if record := self.done.get(item.name):
-            return Trained(record.updates or 0, record.wall_s or 0.0)
-        return checkpointed(item.folder(self.out) / CHECKPOINT)
+            return Reached(record.updates or 0, record.wall_s or 0.0)
+        return checkpoint.reached(item.folder(self.out))
 
     def seconds_left(self) -> dict[str, float | None]:
         """Return the seconds that each missing item will take by name; None: nothing is known.
 
         An update takes what it has taken for the same variant, else the same method, else for all.
         """
-        trained = {item.name: self.trained(item) for item in self.items}
+        reached = {item.name: self.reached(item) for item in self.items}
         sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         for item in self.items:
             for kind in {item.variant, item.method, ""}:
-                sums[kind][0] += trained[item.name].seconds
-                sums[kind][1] += trained[item.name].updates
+                sums[kind][0] += reached[item.name].seconds
+                sums[kind][1] += reached[item.name].update
         paces = {kind: seconds / updates for kind, (seconds, updates) in sums.items() if updates}
         left: dict[str, float | None] = {}
         for item in self.missing():
             pace = next((paces[k] for k in (item.variant, item.method, "") if k in paces), None)
-            updates = item.updates - trained[item.name].updates
+            updates = item.updates - reached[item.name].update
             left[item.name] = None if pace is None else updates * pace
         return left
 
@@ -117,13 +110,3 @@ class Board:
 
     def _record(self, item: Item) -> Path:
         return item.folder(self.out) / "record.json"
-
-
-def checkpointed(path: Path) -> Trained:
-    """Return the progress of a checkpoint; zero if it is missing or unreadable."""
-    try:
-        # Mapped: of a large network's checkpoint hardly anything is read.
-        run = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["run"]
-        return Trained(run["update"], run["seconds"])
-    except Exception:  # torch.load has no error of its own; `hsal-bench run` reports the file
-        return Trained()

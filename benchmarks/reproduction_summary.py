@@ -58,7 +58,7 @@ def item_sheet(board: Board) -> TextTable:
     rows = []
     for item in board.items:
         state, note = _state(board, item)
-        updates = f"{board.trained(item).updates:,} of {item.updates:,}"
+        updates = f"{board.reached(item).update:,} of {item.updates:,}"
         rows.append(
             (item.dataset, item.variant, str(item.part), str(item.seed), state, updates, note)
         )
@@ -75,7 +75,7 @@ def part_sheet(board: Board, jobs: int, now: datetime) -> TextTable:
         done = [item for item in items if item.name in board.done]
         seconds = [left[item.name] for item in items if item.name in left]
         rest = NONE if None in seconds else _duration(sum(filter(None, seconds)))
-        spent = _duration(sum(board.trained(item).seconds for item in items))
+        spent = _duration(sum(board.reached(item).seconds for item in items))
         rows.append((str(part), f"{len(done)} of {len(items)}", spent, rest))
     columns = ("part", "done", "training time", "training left")
     return TextTable("Costs", columns, tuple(rows), (finish(left, jobs, now),))

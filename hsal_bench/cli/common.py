@@ -29,11 +29,20 @@ _NAMED_CHECKS = 3
 _MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
+
+def _existing_or_new(_context: Any, _option: Any, folder: Path) -> Path:
+    """Return the folder. A misspelt path is not created: at least the folder around it exists."""
+    if not folder.absolute().parent.is_dir():
+        raise UsageError(f"--data-dir {folder}: there is no folder {folder.parent}")
+    return folder
+
+
 data_dir_option = click.option(
     "--data-dir",
     default="data",
     show_default=True,
     type=FOLDER,
+    callback=_existing_or_new,
     help="Folder of the sources, each in a subfolder: mnist or MNIST/raw, svhn, ... Files of "
     "MNIST and of SVHN may also be directly in it. Missing ones are downloaded there.",
 )
@@ -205,6 +214,7 @@ def write_output(text: str, file: Path | None) -> None:
     from hsal_bench.files import write_text
 
     write_text(file, click.unstyle(text))
+    click.echo(f"wrote {file}", err=True)
 
 
 def _width() -> int:

@@ -258,5 +258,8 @@ def run(
                 return
             records = collected
     report(records, request.out, as_json=as_json)
-    if any(record.status == "failed" for record in records):
+    if failed := sum(record.status == "failed" for record in records):
+        click.echo(
+            f"{failed} of {len(records)} runs failed: the same command tries them again", err=True
+        )
         sys.exit(1)

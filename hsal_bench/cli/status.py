@@ -30,8 +30,9 @@ _WATCH_EVERY = 5.0
 def status(folder: Path, watch: bool, as_json: bool) -> None:
     """Show which runs are done, running or missing.
 
-    FOLDER is the --out of `hsal-bench run`. A run is stalled if its process has given no sign of
-    life for a minute: it was killed, and the same command resumes it.
+    FOLDER is the --out of `hsal-bench run`. The exact match is the latest on the validation split.
+    A run is stalled if its process has given no sign of life for a minute: it was killed, and the
+    same command resumes it.
     """
     from rich.console import Console
     from rich.live import Live
@@ -66,7 +67,12 @@ def _table(runs: Sequence[RunStatus], folder: Path) -> Group:
     tables = [
         _group(f"{data_set}, {preset}", same, folder) for (data_set, preset), same in groups.items()
     ]
-    return Group(*tables, Text(summary(runs)))
+    failures = [
+        Text(f"{run.folder.relative_to(folder)}: {run.detail}", _STYLES["failed"])
+        for run in runs
+        if run.state == "failed"
+    ]
+    return Group(*tables, *failures, Text(summary(runs)))
 
 
 def _group(title: str, runs: Sequence[RunStatus], folder: Path) -> Table:
@@ -76,7 +82,7 @@ def _group(title: str, runs: Sequence[RunStatus], folder: Path) -> Table:
 
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("method", overflow="fold")
-    for name in ("seed", "state", "update", "valid", "alive"):
+    for name in ("seed", "state", "update", "exact match", "alive"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     table.add_column("", overflow="fold")
     for run in runs:
@@ -89,7 +95,7 @@ def _group(title: str, runs: Sequence[RunStatus], folder: Path) -> Table:
             f"{run.update:,}{of}" if run.update or of else "",
             "" if run.score is None else f"{run.score:.3f}",
             "" if run.seconds is None else f"{run.seconds:,.0f} s ago",
-            Text("" if run.state == "done" else run.detail),
+            Text("" if run.state in ("done", "failed") else run.detail),
         )
     return table
 

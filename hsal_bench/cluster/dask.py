@@ -25,9 +25,7 @@ class Dask:
         try:
             import distributed
         except ImportError as error:
-            raise UsageError(
-                "--on dask needs distributed: pip install 'hsal-bench[dask]'"
-            ) from error
+            raise UsageError("--on dask needs distributed: pip install distributed") from error
         self._stack = contextlib.ExitStack()
         address: Any = where.replace("dask://", "tcp://")
         if where == "dask":
@@ -40,7 +38,10 @@ class Dask:
         try:
             self._client = self._stack.enter_context(distributed.Client(address, timeout=20))
         except OSError as error:
-            raise UsageError(f"--on {where}: no Dask scheduler answers there") from error
+            raise UsageError(
+                f"--on {where}: no Dask scheduler answers there: start one with `dask scheduler`, "
+                "or correct the address"
+            ) from error
 
     def start(self, prepare: Job | None, jobs: Sequence[Job]) -> list[Any]:
         """Submit the jobs; each takes one GPU of workers that have the resource GPU.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hsal_bench.cluster import places
 from hsal_bench.cluster.jobs import Job, Place, Result, ended
-from hsal_bench.cluster.status import status, summary
+from hsal_bench.cluster.status import of_runs, status, summary
 from hsal_bench.cluster.units import Unit, code_of, units
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.locks import locked, refusing_to_wait
@@ -47,7 +47,7 @@ def run(
         requested.add(request.out, [unit.folder for unit in every])
         done = records_of_done(request)
         todo = [_without_old_states(unit) for unit in every if unit.folder not in done]
-        say(f"{len(every)} runs: {len(done)} done before, {len(todo)} to do")
+        say(f"{of_runs(len(every))}: {len(done)} done before, {len(todo)} to do")
         prepare = Job(work.prepare, dataclasses.replace(request, restart=False), "preparation")
         results = start(place, request.out, todo, prepare) if todo else {}
         if not wait:

@@ -78,4 +78,5 @@ def ended(
         for title in [title for title, result in left.items() if result.done()]:
             yield title, left.pop(title)
         tick()
-        time.sleep(_POLL)
+        if left:
+            time.sleep(_POLL)

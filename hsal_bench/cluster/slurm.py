@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import read_bytes, write_text
 from hsal_bench.interrupts import terminate_like_ctrl_c
 from hsal_bench.locks import locked
+from hsal_bench.text import named
 
 MOST_TIME_OUTS = 1_000
 POLL_EVERY = 5.0
@@ -43,10 +45,8 @@ class Slurm:
         try:
             import submitit
         except ImportError as error:
-            raise UsageError(
-                "--on slurm needs submitit: pip install 'hsal-bench[slurm]'"
-            ) from error
-        options = sbatch_options(options)
+            raise UsageError("--on slurm needs submitit: pip install submitit") from error
+        self._options = options = sbatch_options(options)
         self.folder, self.threads = folder, int(options.get("cpus-per-task", "1"))
         try:
             self._executor = submitit.SlurmExecutor(folder, max_num_timeout=MOST_TIME_OUTS)
@@ -77,21 +77,30 @@ class Slurm:
                 numbers |= self._submit(prepare, new)
                 write_text(self.folder / _SUBMITTED, json.dumps(numbers, indent=1))
                 _queued.cache_clear()
+        if before := [numbers[job.title] for job in jobs if job not in new]:
+            click.echo(f"queued before: {named(before)}", err=True)
         return [JobResult(self.folder, numbers[job.title]) for job in jobs]
 
     def _submit(self, prepare: Job | None, jobs: Sequence[Job]) -> dict[str, str]:
+        from submitit.core.utils import FailedJobError
+
         executor, first = self._executor, ""
         try:
-            if prepare is not None:
-                prepared = executor.submit(Requeued(prepare))
-                more = dict(executor.parameters["additional_parameters"])
-                more |= {"dependency": f"afterok:{prepared.job_id}", "kill-on-invalid-dep": "yes"}
-                executor.update_parameters(additional_parameters=more)
-                first = f"{prepared.job_id} (preparation), then "
-            array = executor.submit_array([Requeued(job) for job in jobs])
-        except subprocess.CalledProcessError as error:
-            reason = (error.stderr or error.output or b"").decode(errors="replace").strip()
-            raise HsalBenchError(f"sbatch refused the jobs: {reason}") from error
+            with redirect_stderr(io.StringIO()):  # submitit prints what it raises, too
+                if prepare is not None:
+                    prepared = executor.submit(Requeued(prepare))
+                    waiting = {"dependency": f"afterok:{prepared.job_id}"}
+                    more = {**self._options, **waiting, "kill-on-invalid-dep": "yes"}
+                    executor.update_parameters(additional_parameters=more)
+                    first = f"{prepared.job_id} (preparation), then "
+                array = executor.submit_array([Requeued(job) for job in jobs])
+        except FailedJobError as error:
+            first, *_ = str(error).strip().splitlines() or ["no reason given"]
+            reason = first.removeprefix("sbatch: ").removeprefix("error: ")
+            options = ",".join(f"{name}={text}" for name, text in self._options.items())
+            raise UsageError(
+                f"sbatch refuses --slurm {options}: {reason}: change the options"
+            ) from error
         numbers = f"{array[0].job_id}, ..., {array[-1].job_id}" if array[1:] else array[0].job_id
         click.echo(f"submitted job {first}{numbers}", err=True)
         return {job.title: str(result.job_id) for job, result in zip(jobs, array, strict=True)}
@@ -166,7 +175,8 @@ class JobResult:
             raise HsalBenchError(f"job {self.number} ended without a result, see {log}")
         kind, value = self._job._get_outcome_and_result()
         if kind == "error":
-            raise HsalBenchError(f"job {self.number}: {str(value).strip().splitlines()[-1]}")
+            lines = str(value).strip().splitlines()
+            raise HsalBenchError(f"job {self.number}: {lines[-1] if lines else 'it failed'}")
         return value
 
 

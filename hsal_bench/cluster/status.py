@@ -17,6 +17,8 @@ from hsal_bench.record.find import CHECKPOINT
 from hsal_bench.record.record import read_record
 from hsal_bench.runs import heartbeat, requested
 from hsal_bench.runs.recording import RECORD, outcome
+from hsal_bench.text import named
+from hsal_bench.training import checkpoint
 from hsal_bench.training.train import read_curve
 
 State = Literal[
@@ -73,23 +75,34 @@ def status(folder: Path) -> RunStatus:
         return _ended(folder, update, score)
     if alive:
         return alive
-    if (folder / CHECKPOINT).exists():
-        return RunStatus(folder, "stopped", update, score=score, detail="the same command resumes")
+    if checkpoint.exists(folder):
+        saved, resumes = checkpoint.reached(folder), "the same command resumes"
+        reached = max(update, saved.update)
+        return RunStatus(folder, "stopped", reached, saved.updates, score, detail=resumes)
     return RunStatus(folder, "missing")
 
 
 def _queued(run: RunStatus, job: str | None) -> RunStatus:
-    """Return the state of a run of which Slurm has a job, waiting or running."""
-    if job is None or run.state == "running":
+    """Return the state of a run of which Slurm may have a job, waiting or running."""
+    if job is None or run.state in ("running", "done", "unsupported"):
         return run
     return dataclasses.replace(run, state="queued", detail=f"job {job}")
 
 
 def summary(runs: Sequence[RunStatus]) -> str:
-    """Return the number of runs in each state: "15 runs: 9 done, 2 running, 4 missing"."""
-    states = [run.state for run in runs]
-    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    return f"{len(runs)} run{'s' * (len(runs) != 1)}: {', '.join(counts)}"
+    """Return the runs in each state: "15 runs: 9 done, 2 running (at 40 and 80 %), 4 missing"."""
+    counts = []
+    for state in dict.fromkeys(run.state for run in runs):
+        same = [run for run in runs if run.state == state]
+        shares = [f"{run.update / run.updates:.0%}" for run in same if run.updates]
+        at = f" (at {named(shares)})" if state == "running" and shares else ""
+        counts.append(f"{len(same)} {state}{at}")
+    return f"{of_runs(len(runs))}: {', '.join(counts)}"
+
+
+def of_runs(number: int) -> str:
+    """Return "1 run" or "2 runs"."""
+    return f"{number:,} run{'s' * (number != 1)}"
 
 
 def _heartbeat(folder: Path, update: int, score: float | None) -> RunStatus | None:

@@ -39,7 +39,9 @@ def units(request: Request) -> list[Unit]:
             machine may choose differently.
     """
     if request.preset is None:
-        raise UsageError("add --preset: without it each machine chooses by its own device")
+        raise UsageError(
+            "name a preset (--preset paper or quick): the default depends on the machine that runs"
+        )
     name, out = locate.name_of(request.dataset, request.datasets), request.out
     every = []
     for method in method_runs(request, request.preset):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,10 +13,8 @@ from hsal_bench.comparison import seeds as over_seeds
 from hsal_bench.comparison import statistics
 from hsal_bench.comparison.pairs import Pairs, Right, pairs_of
 from hsal_bench.errors import UsageError
-from hsal_bench.record.commands import with_seeds
 from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.record import Record
-from hsal_bench.text import named
 
 TOO_FEW = "too few seeds"
 
@@ -85,14 +83,11 @@ def span(best: int, worst: int) -> str:
     return str(best) if best == worst else f"{best}–{worst}"
 
 
-def few_seeds(
-    seeds: Mapping[str, int], pairs: int, methods: Mapping[str, Sequence[Record]] | None = None
-) -> str:
+def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:
     """Return a note on methods with too few seeds for a significant difference; "" if none.
 
     It concerns Welch's test, which needs several seeds of both methods. seeds: their number by
-    method. pairs: the number of tested pairs. methods: their runs, for the commands that train more
-    seeds.
+    method. pairs: the number of tested pairs.
     """
     several = {name: number for name, number in seeds.items() if number > 1}
     if len(several) < 2:
@@ -112,14 +107,8 @@ def few_seeds(
     return (
         f"Few seeds{who}: with {least} per method{holm}, {gap_of} is significant only above about "
         f"{gap:.1f} standard deviations over seeds; with {enough} per method above {less:.1f}. "
-        f"Train {enough} or more{_commands(methods or {}, few, enough)}"
+        f"Train {enough} seeds or more (--seeds 0-{enough - 1})"
     )
-
-
-def _commands(methods: Mapping[str, Sequence[Record]], few: Iterable[str], enough: int) -> str:
-    runs = (run for name in few for run in methods.get(name, ()))
-    commands = with_seeds(runs, f"0-{enough - 1}")
-    return f": {named(commands)}" if commands else " of each"
 
 
 def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
@@ -154,7 +143,7 @@ def ranking(methods: Mapping[str, Sequence[Record]]) -> Ranking:
     )
     # Nobody here can train more seeds of predictions made elsewhere.
     seeds = {name: len(runs) for name, runs in methods.items() if runs[0].stated is None}
-    return Ranking(tuple(ranks), pairs, few_seeds(seeds, len(pairs), methods))
+    return Ranking(tuple(ranks), pairs, few_seeds(seeds, len(pairs)))
 
 
 def _unknown(seeds: int, pairs: Pairs, differences: int) -> bool:

@@ -71,18 +71,27 @@ def require_known(name: str, datasets: Path) -> None:
     Raises:
         UsageError: it is neither.
     """
+    path = Path(name)
+    if path.is_dir() and path.suffix != ".h5" and ("/" in name or not _is_known(name, datasets)):
+        raise UsageError(
+            f"{name} is a folder: name a dataset, and its folder with --datasets {name}"
+        )
     if _is_file(name):
-        if not Path(name).exists():
-            remedy = dataset_names.build_remedy(Path(name)) or "name an existing file"
+        if not path.exists():
+            remedy = dataset_names.build_remedy(path) or "name an existing file"
             raise UsageError(f"no dataset file {name}: {remedy}")
-    elif Path(name).is_file():
+    elif path.is_file():
         raise UsageError(f"{name} is not a dataset: give a file that ends with .h5")
-    elif not (datasets / f"{name}.h5").exists() and dataset_names.find(name) is None:
+    elif not _is_known(name, datasets):
         built = {file.stem for file in datasets.glob("*.h5")}
         own = sorted(built.difference(dataset_names.all_names()))
         files = f" (only as files in {datasets}: {', '.join(own)})" if own else ""
         remedy = dataset_names.unknown(name, built)
         raise UsageError(f"no dataset {name!r} in {datasets}: {remedy}{files}")
+
+
+def _is_known(name: str, datasets: Path) -> bool:
+    return (datasets / f"{name}.h5").exists() or dataset_names.find(name) is not None
 
 
 def outline(name: str, datasets: Path, like: Mapping[str, Any]) -> Outline:

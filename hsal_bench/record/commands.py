@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from hsal_bench.record.record import Record
 from hsal_bench.text import shell_command
-
-
-def with_seeds(records: Iterable[Record], seeds: str) -> list[str]:
-    """Return the commands of runs for other seeds, in backticks, each once.
-
-    Runs that were not started on the command line are left out.
-    """
-    changed = (
-        _changed(record.command, ("--seeds", "--restart"), "--seeds", seeds) for record in records
-    )
-    return list(dict.fromkeys(filter(None, changed)))
 
 
 def train_again(record: Record) -> str:

@@ -66,7 +66,8 @@ def git_state() -> Git | None:
         # Installed in a virtual environment, the package can lie in someone else's checkout.
         if top.resolve() / PACKAGE.name != PACKAGE:
             return None
-        dirty = bool(_git("status", "--porcelain", cwd=PACKAGE))
+        # Results in the checkout are untracked and change no code.
+        dirty = bool(_git("status", "--porcelain", "--untracked-files=no", cwd=PACKAGE))
         return Git(_git("rev-parse", "HEAD", cwd=PACKAGE), dirty)
     except (OSError, subprocess.CalledProcessError):
         return None

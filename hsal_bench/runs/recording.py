@@ -232,7 +232,10 @@ def outcome(record: Record) -> str:
         return f"{record.status}: {record.reason}"
     scores = f"exact match {record.metrics['exact_match']:.3f}, macro F1 "
     scores += f"{record.metrics['macro_f1']:.3f}"
-    return scores if record.trained_on else f"{scores}, trained in {record.wall_s or 0.0:,.0f} s"
+    if record.trained_on:
+        return scores
+    state = "" if record.selected_update is None else f" (of update {record.selected_update:,})"
+    return f"{scores}{state}, trained in {record.wall_s or 0.0:,.0f} s"
 
 
 def _reason(error: Exception) -> str:

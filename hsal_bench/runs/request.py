@@ -205,7 +205,10 @@ def check_request(request: Request) -> None:
     sources = [split(model)[0] for model in expanded(request.models)]
     for source in sources:
         if isinstance(source, str) and ".py" not in source and source not in known:
-            raise UsageError(f"no method {source!r}: {suggest(source, [*known, ALL])}")
+            raise UsageError(
+                f"no method {source!r}: {suggest(source, [*known, ALL])}; for a class of your own, "
+                "give path/to/file.py:CLASS"
+            )
     for seed in request.seeds:
         if not 0 <= seed <= MOST_SEED:
             raise UsageError(f"--seeds {seed}: seeds must be from 0 to {MOST_SEED:,}")

@@ -77,6 +77,7 @@ def prepare(request: Request) -> None:
             inputs.splits(kind)
             for other in prepared.others:
                 inputs.test(kind, other)
+        say("prepared: all that these runs need is there")
 
 
 def records_of_done(request: Request) -> dict[Path, Record]:

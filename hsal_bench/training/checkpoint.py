@@ -88,6 +88,26 @@ def find(folder: Path) -> Checkpoint | None:
     )
 
 
+@dataclass(frozen=True)
+class Reached:
+    """How far a training is: its update of `updates` (None: unknown), and the seconds it took."""
+
+    update: int = 0
+    seconds: float = 0.0
+    updates: int | None = None
+
+
+def reached(folder: Path) -> Reached:
+    """Return how far the checkpoint of a folder is, unchecked; 0 if it is missing or unreadable."""
+    try:
+        # Mapped: of a large network's checkpoint hardly anything is read.
+        state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True, mmap=True)
+        budget = json.loads(state["identity"]).get("budget") or {}
+        return Reached(state["run"]["update"], state["run"]["seconds"], budget.get("updates"))
+    except Exception:  # torch.load has no error of its own; `hsal-bench run` reports the file
+        return Reached()
+
+
 def save(
     method: Method, run: Progression, sums: Sums, folder: Path, identity: Mapping[str, Any]
 ) -> None:

@@ -31,9 +31,7 @@ def write_parquet(
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise UsageError(
-            "writing Parquet needs pyarrow: pip install 'hsal-bench[export]'"
-        ) from error
+        raise UsageError("writing Parquet needs pyarrow: pip install pyarrow") from error
     folder.mkdir(parents=True, exist_ok=True)
     schema, done, files = _schema(data), 0, {}
     for split in SPLITS:

@@ -85,6 +85,10 @@ def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
         (["toy", "--train", "many"], "toy: train is 'many': it must be a whole number"),
         (["toy", "--min-objects", "4"], "min_objects is larger than max_objects"),
         (["toy", "toy-large", "--data-dir", "without-source"], "no glyphs in without-source"),
+        (
+            ["toy", "--data-dir", "misspelt/data"],
+            "--data-dir misspelt/data: there is no folder misspelt",
+        ),
         (["toy", "--trian", "4"], "No such option"),
     ],
 )

@@ -113,7 +113,7 @@ def test_the_headline_with_what_was_scored(call, perfect):
 
 def test_all_metrics_to_a_file(call, perfect, tmp_path):
     line = ("evaluate", perfect, "--dataset", "toy-x.h5", "--all", "-o", "new/scores.csv")
-    assert call(*line) == (0, "", "")
+    assert call(*line) == (0, "", f"wrote {tmp_path / 'new/scores.csv'}\n")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "new" / "scores.csv").read_text())))
     assert [row["metric"] for row in rows[:2]] == ["exact_match", "macro_f1"]
     assert {row["metric"] for row in rows} > {"overall_precision", "exact_match_m3", "multiset_iou"}
@@ -124,7 +124,7 @@ def test_all_metrics_to_a_file(call, perfect, tmp_path):
 
 def test_json_to_a_file(call, perfect, tmp_path):
     line = ("evaluate", perfect, "--dataset", "toy-x.h5", "--json", "-o", "scores.json")
-    assert call(*line) == (0, "", "")
+    assert call(*line) == (0, "", f"wrote {tmp_path / 'scores.json'}\n")
     assert json.loads((tmp_path / "scores.json").read_text())["metrics"]["exact_match"] == 1.0
 
 

@@ -11,9 +11,8 @@ import h5py
 import pytest
 
 from hsal_bench.cli import main as cli
-from hsal_bench.comparison.ranking import few_seeds
 from hsal_bench.data.file import open_data
-from hsal_bench.record.commands import train_again, with_seeds
+from hsal_bench.record.commands import train_again
 from hsal_bench.record.find import read_records
 from hsal_bench.record.record import write_record
 
@@ -171,20 +170,6 @@ def test_predictions_that_are_no_record_are_scored(call):
         )
     )
     assert call(*_suggested(call, "table", "my runs/p.jsonl"))[0] == 0
-
-
-def test_more_seeds_are_trained_by_the_commands_of_the_runs(ok):
-    lines = {
-        "a": "hsal-bench run --model a,b --out 'my runs' --seeds 0-1 --restart --preset quick",
-        "b": "hsal-bench run --model a,b --out 'my runs' --seeds=2,3 --preset quick",
-        "c": "hsal_bench.run(models=['c'])",
-    }
-    runs = {name: [ok(name, seed, command=lines[name]) for seed in (0, 1)] for name in lines}
-    more = "hsal-bench run --model a,b --out 'my runs' --preset quick --seeds 0-3"
-    assert with_seeds([run for name in "abc" for run in runs[name]], "0-3") == [f"`{more}`"]
-    assert f"or more: `{more.replace('0-3', '0-2')}`" in few_seeds({"a": 2, "b": 2}, 1, runs)
-    assert few_seeds({"c": 2, "b": 2}, 1, {"c": runs["c"]}).endswith("or more of each")
-    _parse(more)
 
 
 def test_a_run_is_trained_again_by_its_own_command(ok):

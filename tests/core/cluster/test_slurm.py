@@ -47,10 +47,18 @@ def test_a_job_array_gives_the_records_of_a_serial_run(slurm, bench, alone):
 
 
 @pytest.mark.slow
+def test_options_that_slurm_refuses_are_named(slurm, bench):
+    text = bench.run(*slurm, "--slurm", "time=30,partition=none", code=2)
+    assert "error: sbatch refuses --slurm time=30,partition=none: " in text
+    assert text.count("sbatch") == 1
+
+
+@pytest.mark.slow
 def test_the_same_command_continues_what_is_missing(slurm, bench, alone):
     assert "submitted job" in bench.run(*slurm)
     numbers = [*_jobs(bench)]
-    assert "submitted job" not in bench.run(*slurm)
+    again = bench.run(*slurm)
+    assert "submitted job" not in again and f"queued before: {numbers[0]} and" in again
     assert [*_jobs(bench)] == numbers
     bench.run(*slurm, "--wait")
     assert bench.results() == alone

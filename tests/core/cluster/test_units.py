@@ -6,6 +6,7 @@ import shlex
 import time
 
 import pytest
+import torch
 
 from hsal_bench.cluster import grid, status, units
 from hsal_bench.errors import UsageError
@@ -67,7 +68,7 @@ def test_a_unit_has_only_what_concerns_its_method(tmp_path):
 
 
 def test_the_preset_must_be_named_for_other_machines(tmp_path):
-    with pytest.raises(UsageError, match=r"^add --preset: without it each machine"):
+    with pytest.raises(UsageError, match=r"^name a preset .* depends on the machine"):
         units.units(_request(tmp_path, preset=None))
 
 
@@ -92,12 +93,14 @@ def test_runs_are_missing_running_stalled_or_stopped(tmp_path):
         (folder / "heartbeat").write_text(json.dumps(beat))
     old = time.time() - 3600
     os.utime(folders[3] / "heartbeat", (old, old))
-    (folders[1] / "checkpoint.pt").touch()
+    state = {"identity": '{"budget": {"updates": 8}}', "run": {"update": 6, "seconds": 1.0}}
+    torch.save(state, folders[1] / "checkpoint.pt")
     runs = status.statuses(tmp_path / "runs")
     assert [run.state for run in runs] == ["missing", "stopped", "running", "stalled"]
+    assert (runs[1].update, runs[1].updates) == (6, 8)
     assert (runs[2].update, runs[2].updates, runs[2].detail) == (4, 9, "host a, process 7")
     assert runs[3].seconds >= 3600
-    assert status.summary(runs) == "4 runs: 1 missing, 1 stopped, 1 running, 1 stalled"
+    assert status.summary(runs) == ("4 runs: 1 missing, 1 stopped, 1 running (at 44%), 1 stalled")
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):
@@ -121,3 +124,18 @@ def test_a_method_with_its_own_budget_has_no_updates(tmp_path, ok):
     write_record(ok(own_budget=True, budget={}, updates=None), folder / "record.json")
     (run,) = status.statuses(tmp_path)
     assert (run.state, run.update, run.updates) == ("done", 0, None)
+
+
+def test_a_done_run_is_done_while_its_job_ends(tmp_path, monkeypatch):
+    folders = [unit.folder for unit in units.units(_request(tmp_path))]
+    requested.add(tmp_path / "runs", folders)
+    jobs = {str(folder.relative_to(tmp_path / "runs")): "7" for folder in folders}
+    monkeypatch.setattr(status.slurm, "queued_runs", lambda _: jobs)
+    done = status.RunStatus(folders[0], "done")
+    monkeypatch.setattr(
+        status,
+        "status",
+        lambda folder: done if folder == folders[0] else status.RunStatus(folder, "missing"),
+    )
+    states = [run.state for run in status.statuses(tmp_path / "runs")]
+    assert states == ["done", *["queued"] * 3]

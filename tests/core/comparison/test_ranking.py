@@ -192,7 +192,7 @@ def test_so_few_seeds_are_reported_with_how_many_would_do(runs):
     assert ranking(five).few_seeds == (
         "Few seeds: with 2 per method and Holm's correction over 10 pairs, the largest difference "
         "is significant only above about 14.1 standard deviations over seeds; with 4 per method "
-        "above 2.7. Train 4 or more: `hsal-bench run --model hsal-rl --seeds 0-3`"
+        "above 2.7. Train 4 seeds or more (--seeds 0-3)"
     )
     assert few_seeds({"a": 2, "b": 2}, 1).startswith(
         "Few seeds: with 2 per method, the difference is significant only above about 4.3 "

@@ -126,6 +126,10 @@ def test_what_is_neither_a_file_nor_a_name_is_reported_before_it_is_wanted(toy_f
         require_known(name, toy_file.parent)
     with pytest.raises(UsageError, match=r"no dataset file x\.h5: name an existing file"):
         require_known("x.h5", toy_file.parent)
+    with pytest.raises(
+        UsageError, match=r"is a folder: name a dataset, and its folder with --data"
+    ):
+        require_known(str(toy_file.parent), toy_file.parent)
     toy_file.with_name("own-x.h5").touch()
     files = r"\(only as files in .*: own-x, toy-x\)"
     with pytest.raises(

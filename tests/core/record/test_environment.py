@@ -29,6 +29,8 @@ def test_git_state_of_a_checkout(tmp_path, monkeypatch):
     git("init")
     git("add", ".")
     git("commit", "-m", "one")
+    module.with_name("results").mkdir()
+    module.with_name("results").joinpath("record.json").touch()
     assert git_state().dirty is False
     module.write_text("changed")
     assert git_state().dirty is True

@@ -153,11 +153,12 @@ def test_it_says_what_it_does(bench):
 
 def test_every_run_ends_with_its_place_and_its_scores(bench, tmp_path):
     _, _, err = bench("--seeds", "0,1", "--model", "constant.py:Constant+diverge=yes")
-    metrics = read_record(_folder(tmp_path, seed=1) / "record.json").metrics
+    record = read_record(_folder(tmp_path, seed=1) / "record.json")
     printed = (
-        f"exact match {metrics['exact_match']:.3f}, macro F1 {metrics['macro_f1']:.3f}, trained"
+        f"exact match {record.metrics['exact_match']:.3f}, "
+        f"macro F1 {record.metrics['macro_f1']:.3f} (of update {record.selected_update})"
     )
-    assert f"Constant seed 1 (2 of 4): {printed} in 0 s" in err.splitlines()
+    assert f"Constant seed 1 (2 of 4): {printed}, trained in 0 s" in err.splitlines()
     assert "Constant+diverge=yes seed 0 (3 of 4): failed: loss is nan" in err
 
 
