@@ -12,14 +12,16 @@ needs another check is skipped unless that one passes, so that each fault is rep
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from itertools import chain
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 from hsal_bench import options
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
-from hsal_bench.conformance import fitting, prediction, training
+from hsal_bench.conformance import prediction, training
 from hsal_bench.conformance.labels import check_label_order
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS, tiny_task
 from hsal_bench.conformance.trial import Trial
@@ -36,54 +38,50 @@ CPU = torch.device("cpu")
 
 
 class _Step(NamedTuple):
-    """A check, and the checks that must pass first."""
+    """A check, and the checks that must pass first.
 
+    call: the check is for methods with this call only.
+    """
+
+    name: str
     check: Callable[[Trial], str]
     needs: tuple[str, ...]
+    call: Literal["update", "fit", ""] = ""
 
 
-_STEPS = {
-    "create": _Step(training.check_create, ("class",)),
-    "update": _Step(training.check_update, ("create",)),
-    "prediction": _Step(prediction.check_untrained, ("create",)),
-    "training": _Step(training.check_training, ("update", "prediction")),
-    "learning": _Step(training.check_learning, ("training",)),
-    "repeatable predictions": _Step(prediction.check_repeatable, ("training",)),
-    "single images": _Step(prediction.check_single, ("repeatable predictions",)),
-    "batch order": _Step(prediction.check_order, ("repeatable predictions",)),
-    "labels unread": _Step(prediction.check_labels_unread, ("repeatable predictions",)),
-    "more objects": _Step(prediction.check_more_objects, ("training",)),
-    "trace": _Step(prediction.check_trace, ("repeatable predictions",)),
-    "same seed": _Step(training.check_seed, ("update", "prediction")),
-    "order of labels": _Step(check_label_order, ("same seed",)),
-    "own random numbers": _Step(training.check_randomness, ("same seed",)),
-    "save and resume": _Step(training.check_resume, ("same seed",)),
-    "side effects": _Step(
-        training.check_side_effects, ("save and resume", "repeatable predictions")
+_LEARNED = ("training", "fit")
+_PREDICTED = ("repeatable predictions",)
+_RUNS = ("update", "prediction", "fit")
+
+_STEPS = (
+    _Step("create", training.check_create, ("class",)),
+    _Step("update", training.check_update, ("create",), "update"),
+    _Step("prediction", prediction.check_untrained, ("create",), "update"),
+    _Step("training", training.check_training, ("update", "prediction"), "update"),
+    _Step("fit", training.check_fit, ("create",), "fit"),
+    _Step("learning", training.check_learning, _LEARNED),
+    _Step("repeatable predictions", prediction.check_repeatable, _LEARNED),
+    _Step("single images", prediction.check_single, _PREDICTED),
+    _Step("batch order", prediction.check_order, _PREDICTED),
+    _Step("labels unread", prediction.check_labels_unread, _PREDICTED),
+    _Step("more objects", prediction.check_more_objects, _LEARNED),
+    _Step("trace", prediction.check_trace, _PREDICTED),
+    _Step("same seed", training.check_seed, _RUNS),
+    _Step("order of labels", check_label_order, ("same seed",), "update"),
+    _Step("own random numbers", training.check_randomness, ("same seed",)),
+    _Step("save and resume", training.check_resume, ("same seed",), "update"),
+    _Step("save and restore", training.check_restore, ("fit",), "fit"),
+    _Step(
+        "side effects",
+        training.check_side_effects,
+        ("save and resume", "save and restore", *_PREDICTED),
     ),
-    "empty and full images": _Step(training.check_extreme_batches, ("update", "prediction")),
-}
+    _Step("empty and full images", training.check_extreme_batches, _RUNS),
+)
+"""The checks in the order in which they run. Needs that a method does not have count as passed."""
 
-_FITTED_STEPS = {
-    "create": _STEPS["create"],
-    "fit": _Step(fitting.check_fit, ("create",)),
-    "learning": _Step(training.check_learning, ("fit",)),
-    "repeatable predictions": _Step(prediction.check_repeatable, ("fit",)),
-    **{name: _STEPS[name] for name in ("single images", "batch order", "labels unread")},
-    "more objects": _Step(prediction.check_more_objects, ("fit",)),
-    "trace": _STEPS["trace"],
-    "same seed": _Step(fitting.check_seed, ("fit",)),
-    "own random numbers": _STEPS["own random numbers"],
-    "save and restore": _Step(fitting.check_restore, ("fit",)),
-    "side effects": _Step(
-        fitting.check_side_effects, ("save and restore", "repeatable predictions")
-    ),
-    "empty and full images": _Step(fitting.check_extreme_images, ("fit",)),
-}
-"""The checks of a method with `fit` instead of `update`."""
-
-NAMES = ("class", *_STEPS)
-"""The checks of a method with `update`, in the order in which they run."""
+NAMES = ("class", *(step.name for step in _STEPS if step.call != "fit"))
+"""The checks of a method with `update`."""
 
 
 def check_method(
@@ -97,20 +95,18 @@ def check_method(
     Raises:
         UsageError: a setting does not exist, or its text is not a valid value.
     """
-    steps = _FITTED_STEPS if is_fitted(cls) else _STEPS
-    try:
-        checks = [Check("class", PASSED, check_class(cls))]
-    except Exception as error:
-        checks = [Check("class", FAILED, _detail(error))]
-        return checks + [_skipped(name, ["class"]) for name in steps]
-    config = _config(cls, settings or {})
-    trial = Trial(cls, config, device, tiny_task(cls.inputs, device))
-    for name, step in steps.items():
-        passed = {check.name for check in checks if check.outcome == PASSED}
-        if causes := list(dict.fromkeys(_causes(step.needs, passed, steps))):
-            checks.append(_skipped(name, causes))
-        else:
-            checks.append(_outcome(name, step, trial))
+    call = "fit" if is_fitted(cls) else "update"
+    steps = [step for step in _STEPS if step.call in ("", call)]
+    checks = [_outcome("class", partial(check_class, cls))]
+    if checks[0].outcome == FAILED:
+        return checks + [_skipped(step.name, ["class"]) for step in steps]
+    trial = Trial(cls, _config(cls, settings or {}), device, tiny_task(cls.inputs, device))
+    causes: dict[str, list[str]] = {}  # of each check that did not pass: the first ones in its way
+    for name, check, needs, _ in steps:
+        missing = list(dict.fromkeys(chain.from_iterable(causes.get(need, ()) for need in needs)))
+        checks.append(_skipped(name, missing) if missing else _outcome(name, partial(check, trial)))
+        if checks[-1].outcome != PASSED:
+            causes[name] = missing or [name]
     return checks
 
 
@@ -125,31 +121,21 @@ def _config(cls: Any, settings: Mapping[str, str]) -> Any:
     return options.replace(default, settings, cls.__name__)
 
 
-def _outcome(name: str, step: _Step, trial: Trial) -> Check:
+def _outcome(name: str, check: Callable[[], str]) -> Check:
     try:
         with torch.random.fork_rng(devices=[]):
-            return Check(name, PASSED, step.check(trial))
+            torch.manual_seed(0)
+            return Check(name, PASSED, check())
     except Skipped as reason:
         return Check(name, SKIPPED, one_line(str(reason)))
+    except (Failed, Breach) as error:
+        return Check(name, FAILED, one_line(str(error)))
+    except Unsupported as error:
+        task = f"{CLASSES} classes and 0 to {MAX_OBJECTS} objects"
+        return Check(name, FAILED, f"{described(error)} (the checks use {task})")
     except Exception as error:
-        return Check(name, FAILED, _detail(error))
-
-
-def _causes(needs: Iterable[str], passed: set[str], steps: Mapping[str, _Step]) -> Iterator[str]:
-    """Yield the first checks in the chain of needs that did not pass."""
-    for need in needs:
-        if need not in passed:
-            deeper = _causes(steps[need].needs, passed, steps) if need in steps else iter(())
-            yield from list(deeper) or [need]
+        return Check(name, FAILED, described(error))
 
 
 def _skipped(name: str, causes: Iterable[str]) -> Check:
     return Check(name, SKIPPED, f"{' and '.join(map(repr, causes))} must pass first")
-
-
-def _detail(error: Exception) -> str:
-    """Return an error on one line."""
-    if isinstance(error, Unsupported):
-        task = f"{CLASSES} classes and 0 to {MAX_OBJECTS} objects"
-        return f"{described(error)} (the checks use {task})"
-    return one_line(str(error)) if isinstance(error, Failed | Breach) else described(error)

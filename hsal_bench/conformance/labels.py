@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hsal_bench.conformance.state import modules
 from hsal_bench.conformance.trial import Trial
-from hsal_bench.method.contract import Batch, Method
+from hsal_bench.method.contract import Batch
 from hsal_bench.metrics.multiset import label_order
 
 
@@ -32,36 +32,27 @@ def label_order_effect(trial: Trial) -> tuple[float, float]:
     parameters, clipped if the method clips it; without any gradient its difference is 0.
     """
     (batch,) = trial.tiny.batches(1)
-    loss, gradient = _first_update(trial, batch)
-    reversed_loss, reversed_gradient = _first_update(trial, reversed_labels(batch))
-    return _relative(loss, reversed_loss), _relative(gradient, reversed_gradient)
+    given, turned = (_first_update(trial, b) for b in (batch, reversed_labels(batch)))
+    return _relative(given[0], turned[0]), _relative(given[1], turned[1])
 
 
 def reversed_labels(batch: Batch) -> Batch:
     """Return a training batch with each image's labels, and their boxes, in reverse order."""
-    assert batch.labels is not None
+    _, labels = batch.truth()
     assert batch.boxes is not None
-    places = torch.arange(batch.labels.shape[1], device=batch.labels.device)
-    order = label_order(batch.labels, -places.float().expand(batch.labels.shape))
+    places = torch.arange(labels.shape[1], device=labels.device)
+    order = label_order(labels, -places.float().expand(labels.shape))
     boxes = batch.boxes.gather(1, order[:, :, None].expand(-1, -1, 4))
-    return Batch(batch.inputs, batch.counts, batch.labels.gather(1, order), boxes)
+    return Batch(batch.inputs, batch.counts, labels.gather(1, order), boxes)
 
 
 def _first_update(trial: Trial, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the loss [1] and the gradient [parameters] of a new method's update."""
     method = trial.create()
-    loss = trial.scalars(method, batch)["loss"].detach()
-    return loss.reshape(1), _gradient(method, loss)
-
-
-def _gradient(method: Method, like: Tensor) -> Tensor:
-    gradients = [
-        parameter.grad.flatten()
-        for module in modules(method).values()
-        for parameter in module.parameters()
-        if parameter.grad is not None
-    ]
-    return torch.cat(gradients) if gradients else torch.zeros_like(like).reshape(1)
+    loss = trial.update(method, batch)["loss"].reshape(1)
+    parameters = (p for module in modules(method).values() for p in module.parameters())
+    gradients = [p.grad.flatten() for p in parameters if p.grad is not None]
+    return loss, torch.cat([loss.new_zeros(1), *gradients])
 
 
 def _relative(a: Tensor, b: Tensor) -> float:

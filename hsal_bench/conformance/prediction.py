@@ -8,45 +8,40 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from hsal_bench.checking import Failed, Skipped
+from hsal_bench.checking import Skipped
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS
-from hsal_bench.conformance.trial import PREDICTED, Trial
+from hsal_bench.conformance.trial import PREDICTED, ShortRun, Trial, in_context
 from hsal_bench.method.contract import Batch, Prediction, Trace, Unsupported
 from hsal_bench.metrics.multiset import counts_from_labels
 
-MORE = 3
-"""Objects beyond the number the method was trained for."""
-
-ROUNDING = 1e-3
-"""Relative tolerance of confidences when the size or order of a batch changes."""
+MORE = 3  # objects beyond the number the method was trained for
+ROUNDING = 1e-3  # relative tolerance of confidences if the size or order of a batch changes
 
 
 def check_untrained(trial: Trial) -> str:
     """Without labels, predictions are whole counts of every class, and finite confidences."""
-    prediction = trial.predict(trial.create(), Batch(trial.tiny.inputs(PREDICTED)))
+    prediction = trial.predict(trial.create())
     confidence = "no" if prediction.confidence is None else "a finite"
     detail = f"counts >= 0 [{PREDICTED}, {CLASSES}], {confidence} confidence"
     # Allowed: too many objects lower the score, but no rule of the task forbids them.
-    many = int((prediction.counts.sum(1) > MAX_OBJECTS).sum())
-    if not many:
-        return detail
-    return (
-        f"{detail}; untrained: more than {MAX_OBJECTS} objects predicted for {many} of "
-        f"{PREDICTED} images"
-    )
+    if many := int((prediction.counts.sum(1) > MAX_OBJECTS).sum()):
+        images = f"{many} of {PREDICTED} images"
+        detail += f"; untrained: more than {MAX_OBJECTS} objects predicted for {images}"
+    return detail
 
 
 def check_repeatable(trial: Trial) -> str:
     """The same images give the same predictions, with and without a trace."""
-    _compare(trial, _predict(trial), "predicting the same images again differs")
-    _compare(trial, _predict(trial, trace=True), "predicting with trace=True differs")
+    method = trial.learned.method
+    _compare(trial, trial.predict(method), "predicting the same images again differs")
+    _compare(trial, trial.predict(method, trace=True), "predicting with trace=True differs")
     return "same predictions again and with trace=True"
 
 
 def check_single(trial: Trial) -> str:
     """An image gets the same prediction alone and in a batch."""
     rows = trial.tiny.inputs(PREDICTED).split(1)
-    singles = [trial.predict(trial.learned.method, Batch(row.clone())) for row in rows]
+    singles = [trial.predict(trial.learned.method, Batch(row)) for row in rows]
     confidences = [single.confidence for single in singles if single.confidence is not None]
     confidence = torch.cat(confidences) if len(confidences) == PREDICTED else None
     joined = Prediction(torch.cat([single.counts for single in singles]), confidence)
@@ -56,8 +51,7 @@ def check_single(trial: Trial) -> str:
 
 def check_order(trial: Trial) -> str:
     """Reversing a batch reverses the predictions."""
-    inputs = trial.tiny.inputs(PREDICTED)
-    reverse = trial.predict(trial.learned.method, Batch(inputs.flip(0)))
+    reverse = trial.predict(trial.learned.method, Batch(trial.tiny.inputs(PREDICTED).flip(0)))
     confidence = None if reverse.confidence is None else reverse.confidence.flip(0)
     restored = Prediction(reverse.counts.flip(0), confidence)
     _compare(trial, restored, "a batch and the reversed batch differ", ROUNDING)
@@ -75,15 +69,22 @@ def check_labels_unread(trial: Trial) -> str:
     return "same predictions without labels and with wrong labels"
 
 
+def _compare(trial: Trial, other: Prediction, message: str, tolerance: float = 0.0) -> None:
+    """Fail if a prediction differs from the trained method's prediction of the first images."""
+    prediction = trial.predict(trial.learned.method)
+    trial.compare(ShortRun(prediction, {}), ShortRun(other, {}), "predict", message, tolerance)
+
+
 def check_trace(trial: Trial) -> str:
     """The trace has the shapes and ranges of `Trace`, and labels that match the counts."""
-    prediction = _predict(trial, trace=True)
-    if prediction.trace is None:
+    prediction = trial.predict(trial.learned.method, trace=True)
+    trace = prediction.trace
+    if trace is None:
         raise Skipped("the method has no trace")
-    for problem in _trace_problems(prediction.trace, prediction.counts):
+    for problem in _trace_problems(trace, prediction.counts):
         trial.fail("predict", f"trace.{problem}")
-    _, steps, glimpses = prediction.trace.glimpses.shape
-    h, w = prediction.trace.saliency.shape[1:]
+    _, steps, glimpses = trace.glimpses.shape
+    _, h, w = trace.saliency.shape
     return f"{steps} steps of {glimpses} glimpses on {h} x {w} cells"
 
 
@@ -92,11 +93,10 @@ def _trace_problems(trace: Trace, counts: Tensor) -> Iterator[str]:
     size = len(counts)
     h, w = (1, 1, *trace.saliency.shape)[-2:]
     steps, glimpses = (1, 1, *trace.glimpses.shape)[-2:]
-    maps = {name: ([size, steps, h, w], 0, 1) for name in ("S_t", "masks", "priority")}
     expected: dict[str, tuple[list[int], float, float]] = {
         "saliency": ([size, h, w], 0, torch.inf),
         "glimpses": ([size, steps, glimpses], 0, h * w - 1),
-        **maps,
+        **dict.fromkeys(("S_t", "masks", "priority"), ([size, steps, h, w], 0, 1)),
         "labels": ([size, steps], -1, CLASSES),
     }
     for name, (shape, low, high) in expected.items():
@@ -125,20 +125,7 @@ def check_more_objects(trial: Trial) -> str:
         method = trial.create(more)
     except Unsupported as reason:
         raise Skipped(f"up to {more.max_objects} objects are unsupported: {reason}") from reason
-    try:
+    with in_context(f"with max_objects={more.max_objects}"):
         trial.load(method, trial.state(trial.learned.method))
-    except Failed as error:
-        raise Failed(f"with max_objects={more.max_objects}: {error}") from error
-    trial.predict(method, Batch(trial.tiny.inputs(PREDICTED)))
+        trial.predict(method)
     return f"trained with up to {MAX_OBJECTS} objects, predicts up to {more.max_objects}"
-
-
-def _predict(trial: Trial, *, trace: bool = False) -> Prediction:
-    batch = Batch(trial.tiny.inputs(PREDICTED))
-    return trial.predict(trial.learned.method, batch, trace=trace)
-
-
-def _compare(trial: Trial, other: Prediction, message: str, tolerance: float = 0.0) -> None:
-    """Fail if a prediction differs from the trained method's prediction of the first images."""
-    if difference := trial.difference(_predict(trial), other, tolerance):
-        trial.fail("predict", f"{message}: {difference}")

@@ -12,8 +12,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import keystr, tree_flatten_with_path
 
-Snapshot = Mapping[str, Any]
-"""Tensors, numbers and texts by name: "self.network.2.running_mean"."""
+Snapshot = dict[str, tuple[object, ...]]
+"""Copies of tensors, numbers and texts by name: "self.network.2.running_mean"."""
 
 
 def modules(method: object) -> dict[str, nn.Module]:
@@ -23,15 +23,12 @@ def modules(method: object) -> dict[str, nn.Module]:
     """
     if isinstance(method, nn.Module):
         return {"self": method}
-    values: dict[str, object] = {}
-    for name, value in vars(method).items() if hasattr(method, "__dict__") else ():
-        if isinstance(value, Mapping):
-            values |= {f"self.{name}[{key!r}]": item for key, item in value.items()}
-        elif isinstance(value, list | tuple):
-            values |= {f"self.{name}[{index}]": item for index, item in enumerate(value)}
-        else:
-            values[f"self.{name}"] = value
-    return {name: value for name, value in values.items() if isinstance(value, nn.Module)}
+    leaves, _ = tree_flatten_with_path(getattr(method, "__dict__", {}))
+    return {
+        f"self.{path[0].key}{keystr(path[1:])}": leaf  # type: ignore[attr-defined]
+        for path, leaf in leaves
+        if isinstance(leaf, nn.Module)
+    }
 
 
 def eval_hint(method: object) -> str:
@@ -57,32 +54,24 @@ def snapshot(method: object, state: Mapping[str, Any]) -> Snapshot:
 
     This includes non-persistent buffers, which no state_dict holds.
     """
-    tensors = (
-        (f"{name}.{path}", tensor)
+    values = {
+        f"{name}.{path}": tensor
         for name, module in modules(method).items()
         for path, tensor in chain(module.named_parameters(), module.named_buffers())
-    )
-    leaves = ((f"state_dict(){keystr(p)}", leaf) for p, leaf in tree_flatten_with_path(state)[0])
-    return {
-        name: value.detach().clone() if isinstance(value, Tensor) else value
-        for name, value in chain(tensors, leaves)
-        if isinstance(value, bool | int | float | str)
-        or (isinstance(value, Tensor) and not is_lazy(value))
     }
+    leaves, _ = tree_flatten_with_path(state)
+    values |= {f"state_dict(){keystr(path)}": leaf for path, leaf in leaves}
+    return {name: _copy(value) for name, value in values.items() if not is_lazy(value)}
 
 
 def changed(before: Snapshot, after: Snapshot) -> str:
     """Return the first name whose value was changed, added or removed; "" if none was."""
-    for name in {**before, **after}:
-        if name not in before or name not in after or not _same(before[name], after[name]):
-            return name
-    return ""
+    return next((name for name in {**before, **after} if before.get(name) != after.get(name)), "")
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Whether two values are equal; NaN equals NaN."""
-    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
-        return type(a) is type(b) and (a == b or a != a)
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    return bool(torch.all((a == b) | ((a != a) & (b != b))))
+def _copy(value: object) -> tuple[object, ...]:
+    """Return a copy that is equal to that of the same value, even if the value is NaN."""
+    if isinstance(value, Tensor):
+        bits = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+        return value.dtype, value.shape, bits.numpy().tobytes()
+    return type(value), repr(value)

@@ -2,61 +2,46 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hsal_bench.checking import Failed
-from hsal_bench.conformance.messages import where
 from hsal_bench.conformance.state import eval_hint
-from hsal_bench.conformance.tiny_task import TinyTask
+from hsal_bench.conformance.tiny_task import CLASSES, TinyTask
+from hsal_bench.method import validate
 from hsal_bench.method.class_check import is_fitted
 from hsal_bench.method.contract import Batch, Method, Prediction, Setup, Task, Unsupported
 from hsal_bench.method.errors import described, own_line
-from hsal_bench.method.validate import (
-    Breach,
-    check_confidence,
-    check_counts,
-    check_prediction,
-    check_scalars,
-)
+from hsal_bench.method.gradient import GradientMethod
+from hsal_bench.method.validate import Breach
 from hsal_bench.training.fit import learn
 
-UPDATES = 400
-"""The most updates a method gets to learn the tiny task; most need far fewer."""
+UPDATES = 400  # the most that a method gets to learn the tiny task; most need far fewer
+STEP = 25  # updates between two evaluations
+MARGIN = 0.1  # required score above chance: five of its standard errors
+PREDICTED = 24  # images whose predictions are compared
+FEW = 3  # updates of a short run, where learning does not matter
 
-STEP = 25
-"""Updates between two evaluations."""
-
-MARGIN = 0.1
-"""Required score above chance: five of its standard errors."""
-
-PREDICTED = 24
-"""Images whose predictions are compared."""
-
-FEW = 3
-"""Updates of a short run, where learning does not matter."""
-
-_Action = Callable[[Method], None]
-History = list[dict[str, float]]
-"""The scalars of each update."""
+Scalars = dict[str, float]
 
 
 class ShortRun(NamedTuple):
-    """The result of a short run: the scalars of its updates and the predictions after them."""
+    """The predictions after a short run, and the scalars of its updates by their numbers."""
 
-    history: History
     prediction: Prediction
+    history: Mapping[int, Scalars]
 
 
-@dataclass(frozen=True)
-class Learned:
+class Learned(NamedTuple):
     """A trained or fitted method, its number of updates and its score on the test examples."""
 
     method: Method
@@ -64,24 +49,24 @@ class Learned:
     score: float
 
 
+@contextmanager
+def in_context(context: str) -> Iterator[None]:
+    """Put before the message of a failure where it happened."""
+    try:
+        yield
+    except (Failed, Breach) as error:
+        raise Failed(f"{context}: {error}") from error
+
+
 @dataclass
 class Trial:
-    """A method's class with the config, device and task to check it with.
-
-    hint: which layers were in training mode after the last prediction; "" if none was.
-    """
+    """A method's class with the config, device and task to check it with."""
 
     cls: Any
     config: Any
     device: torch.device
     tiny: TinyTask
-    hint: str = field(default="", init=False)
-
-    def create(self, task: Task | None = None) -> Method:
-        """Create an instance, for the tiny task unless another is given."""
-        with self._call("__init__"):
-            setup = Setup(self.device, 0, 0 if self.fitted else UPDATES)
-            return self.cls(task or self.tiny.task, self.config, setup)
+    predictor: Method | None = field(default=None, init=False)  # the one that predicted last
 
     @property
     def fitted(self) -> bool:
@@ -95,156 +80,179 @@ class Trial:
 
     @cached_property
     def learned(self) -> Learned:
-        """An instance that is fitted, or trained until it clearly beats chance.
-
-        Training has at most `UPDATES` updates.
-        """
-        method, score = self.create(), 0.0
+        """An instance that is fitted, or trained until it clearly beats chance."""
+        method = self.create()
         if self.fitted:
             self.fit(method)
-            return Learned(method, 0, self.score(method))
+            return Learned(method, 0, self._score(method))
         for done in range(0, UPDATES, STEP):
             self.train(method, self.tiny.batches(STEP, done), done + 1)
-            score = self.score(method)
+            score = self._score(method)
             if score >= self.tiny.chance + MARGIN:
                 break
         return Learned(method, done + STEP, score)
 
-    def score(self, method: Method) -> float:
-        """Return the score of a method on the test examples."""
-        test = self.predict(method, Batch(self.tiny.inputs(len(self.tiny.test))))
-        return self.tiny.score(test.counts.numpy().astype(np.int64))
+    def _score(self, method: Method) -> float:
+        test = Batch(self.tiny.inputs(len(self.tiny.test)))
+        return self.tiny.score(self.predict(method, test).counts)
+
+    @cached_property
+    def short(self) -> ShortRun:
+        """A short run, to compare others with."""
+        return self.run()
+
+    def run(
+        self,
+        updates: int = FEW,
+        *,
+        start: int = 0,
+        state: dict[str, Any] | None = None,
+        global_seed: int = 1,
+        between: Callable[[Method], object] = id,
+    ) -> ShortRun:
+        """Fit a new instance, or train it for a few updates, then predict.
+
+        The run resumes from the `state` after `start` updates, if given. `between` is called after
+        every update. torch's global generator is seeded for each update, so that a resumed run
+        gets the same numbers: whether a method draws them is checked with another `global_seed`.
+        """
+        torch.manual_seed(global_seed)
+        method = self.create()
+        history: dict[int, Scalars] = {}
+        if state is not None:
+            self.load(method, state)
+        if self.fitted:
+            self.fit(method)
+        batches = self.tiny.batches(0 if self.fitted else updates, start)
+        for number, batch in enumerate(batches, start + 1):
+            torch.manual_seed(global_seed + number)
+            history |= self.train(method, [batch], number)
+            between(method)
+        return ShortRun(self.predict(method), history)
+
+    def create(self, task: Task | None = None) -> Method:
+        """Create an instance, for the tiny task unless another is given."""
+        setup = Setup(self.device, 0, 0 if self.fitted else UPDATES)
+        return self._call("__init__", self.cls, task or self.tiny.task, self.config, setup)
 
     def fit(self, method: Method) -> None:
         """Fit a method to the training examples."""
-        with self._call("fit"):
-            learn(method, self.tiny.train, self.tiny.valid, 0)
+        self._call("fit", learn, method, self.tiny.train, self.tiny.valid, 0)
 
-    def train(self, method: Method, batches: Iterable[Batch], first: int = 1) -> History:
-        """Update a method with each batch; `first` is the number of the first update.
-
-        Raises:
-            Failed: a scalar is not finite.
-        """
-        history = []
+    def train(self, method: Method, batches: Iterable[Batch], first: int = 1) -> dict[int, Scalars]:
+        """Update a method with each batch; `first` is the number of the first update."""
+        history: dict[int, Scalars] = {}
         for number, batch in enumerate(batches, first):
-            scalars = self.scalars(method, batch)
-            history.append({name: float(scalar.detach()) for name, scalar in scalars.items()})
-            for name, value in history[-1].items():
-                if not np.isfinite(value):
+            history[number] = {k: float(v) for k, v in self.update(method, batch).items()}
+            for name, value in history[number].items():
+                if not math.isfinite(value):
                     self.fail("update", f"{name!r} is {value} at update {number}")
         return history
 
-    def scalars(self, method: Method, batch: Batch) -> Mapping[str, Tensor]:
-        """Update a method once and return its scalars."""
-        with self._call("update"):
-            return check_scalars(method, "update", method.update(batch))
+    def update(self, method: Method, batch: Batch) -> Mapping[str, Tensor]:
+        """Update a method once and return its detached scalars."""
+        returned = self._call("update", method.update, batch)
+        scalars = validate.check_scalars(method, "update", returned)
+        for name, scalar in scalars.items():
+            if scalar.requires_grad:
+                self.fail("update", f"update returned {name!r} attached to its graph: detach it")
+        return scalars
 
-    def predict(self, method: Method, batch: Batch, *, trace: bool = False) -> Prediction:
-        """Return a checked prediction on the CPU.
-
-        Raises:
-            Breach: shapes, types or values break the contract.
-            Failed: predict raised an error or changed its inputs.
-        """
+    def predict(
+        self, method: Method, batch: Batch | None = None, *, trace: bool = False
+    ) -> Prediction:
+        """Return a valid prediction on the CPU, by default of the first `PREDICTED` images."""
+        batch = batch or Batch(self.tiny.inputs(PREDICTED))
         inputs = batch.inputs.clone()
-        with self._call("predict"):
-            try:
-                prediction = method.predict(batch, trace=trace)
-            finally:
-                self.hint = eval_hint(method)
-        check_prediction(method, prediction, len(inputs), self.tiny.task.num_classes)
-        check_counts(method, prediction.counts.cpu().numpy())
-        confidence = prediction.confidence
+        self.predictor = method
+        prediction = self._call("predict", method.predict, batch, trace=trace)
+        validate.check_prediction(method, prediction, len(inputs), CLASSES)
+        counts, confidence = prediction.counts.cpu(), prediction.confidence
+        validate.check_counts(method, counts.numpy())
         if confidence is not None:
             confidence = confidence.detach().cpu()
-            check_confidence(method, confidence.float().numpy())
+            validate.check_confidence(method, confidence.float().numpy())
         if not torch.equal(batch.inputs, inputs):
             self.fail("predict", "predict changed batch.inputs in place: work on a copy")
-        return Prediction(prediction.counts.cpu(), confidence, prediction.trace)
+        return Prediction(counts, confidence, prediction.trace)
 
     def state(self, method: Method) -> dict[str, Any]:
         """Return the state of a method."""
-        with self._call("state_dict"):
-            state = method.state_dict()
+        state = self._call("state_dict", method.state_dict)
         if not isinstance(state, dict):
             self.fail("state_dict", f"state_dict returned {type(state).__name__}, not a dict")
         return state
 
     def load(self, method: Method, state: dict[str, Any]) -> None:
         """Load a state into a method."""
-        with self._call("load_state_dict"):
-            method.load_state_dict(state)
+        self._call("load_state_dict", method.load_state_dict, state)
 
-    def run(
-        self, updates: int = FEW, *, global_seed: int = 1, between: _Action | None = None
-    ) -> ShortRun:
-        """Fit a new instance, or train it for a few updates, then predict.
-
-        `global_seed` seeds torch's global generator; `between` is called after every update.
-        """
-        torch.manual_seed(global_seed)
-        method, history = self.create(), []
-        if self.fitted:
-            self.fit(method)
-            updates = 0
-        for number, batch in enumerate(self.tiny.batches(updates), 1):
-            history += self.train(method, [batch], number)
-            if between:
-                between(method)
-        return ShortRun(history, self.predict(method, Batch(self.tiny.inputs(PREDICTED))))
-
-    def compare(self, a: ShortRun, b: ShortRun, call: str, message: str, first: int = 1) -> None:
-        """Compare two runs whose first update has the number `first`.
+    def compare(
+        self, a: ShortRun, b: ShortRun, call: str, message: str, tolerance: float = 0.0
+    ) -> None:
+        """Compare the updates of `b` with those of `a`, and the predictions after them.
 
         Raises:
             Failed: they differ; the error reads "message: first difference" and points to `call`.
         """
-        tolerance = 0.0 if self.device.type == "cpu" else 0.05
-        for number, (left, right) in enumerate(zip(a.history, b.history, strict=True), first):
-            for name in {**left, **right}:
-                x, y = left.get(name, np.nan), right.get(name, np.nan)
-                if not abs(x - y) <= tolerance * max(abs(x), abs(y), 1.0):
-                    self.fail(call, f"{message}: {name} {x:.9g} and {y:.9g} at update {number}")
-        if difference := self.difference(a.prediction, b.prediction):
-            hint = f"; {self.hint}" if self.hint and call != "predict" else ""
-            self.fail(call, f"{message}: {difference}{hint}")
+        if difference := next(self._differences(a, b, tolerance), ""):
+            self.fail(call, f"{message}: {difference}", hint=True)
 
-    def difference(self, a: Prediction, b: Prediction, tolerance: float = 0.0) -> str:
-        """Return the first difference between predictions of the same images; "" if none.
+    def _differences(self, a: ShortRun, b: ShortRun, tolerance: float) -> Iterator[str]:
+        """Yield how two runs differ. `tolerance` is relative, for scalars and confidences.
 
-        `tolerance` is relative and for confidences. On a GPU, where sums have no fixed order, it is
-        at least 5 %, and the counts of one image in twenty may differ.
+        On a GPU, where sums have no fixed order, it is at least 5 %, and the counts of one image in
+        twenty may differ.
         """
-        on_cpu = self.device.type == "cpu"
-        rows = torch.nonzero((a.counts != b.counts).any(1))[:, 0].tolist()
-        if len(rows) > (0 if on_cpu else len(a.counts) // 20):
-            row = rows[0]
-            return f"counts {a.counts[row].tolist()} and {b.counts[row].tolist()} of image {row}"
-        if a.confidence is None or b.confidence is None:
-            return "" if a.confidence is b.confidence else "only one has a confidence"
-        x, y = a.confidence.double(), b.confidence.double()
-        scale = torch.maximum(x.abs(), y.abs()).clamp_min(1.0)
-        far = (x - y).abs() > (tolerance if on_cpu else max(tolerance, 0.05)) * scale
-        if not far.any():
-            return ""
-        row = int(torch.nonzero(far)[0, 0])
-        return f"confidence {x[row]:.6g} and {y[row]:.6g} of image {row}"
+        exact = self.device.type == "cpu"
+        tolerance = tolerance if exact else max(tolerance, 0.05)
+        close = partial(math.isclose, rel_tol=tolerance, abs_tol=tolerance)
+        for number, scalars in b.history.items():
+            for name in {**a.history[number], **scalars}:
+                x, y = (run.history[number].get(name, math.nan) for run in (a, b))
+                if not close(x, y):
+                    yield f"{name} {x:.9g} and {y:.9g} at update {number}"
+        counts, others = a.prediction.counts, b.prediction.counts
+        rows = torch.nonzero((counts != others).any(1))[:, 0].tolist()
+        for row in rows[0 if exact else len(counts) // 20 :]:
+            yield f"counts {counts[row].tolist()} and {others[row].tolist()} of image {row}"
+        u, v = a.prediction.confidence, b.prediction.confidence
+        if u is None or v is None:
+            yield from [] if u is v else ["only one has a confidence"]
+            return
+        for row, (x, y) in enumerate(zip(u.tolist(), v.tolist(), strict=True)):
+            if not close(x, y):
+                yield f"confidence {x:.6g} and {y:.6g} of image {row}"
 
-    def fail(self, call: str, message: str, place: str = "") -> NoReturn:
-        """Report that a call of the method breaks the contract, with the hint on predictions.
+    def fail(self, call: str, message: str, place: str = "", *, hint: bool = False) -> NoReturn:
+        """Report that a call of the method breaks the contract.
+
+        A layer that predicted in training mode is named if `hint` or if the call is "predict".
 
         Raises:
             Failed: always.
         """
-        hint = f"; {self.hint}" if self.hint and call == "predict" else ""
-        raise Failed(f"{message}{hint} ({place or where(self.cls, call)})")
+        layers = eval_hint(self.predictor) if hint or call == "predict" else ""
+        detail = f"{message}; {layers}" if layers else message
+        raise Failed(f"{detail} ({place or self.where(call)})")
 
-    @contextmanager
-    def _call(self, call: str) -> Iterator[None]:
+    def where(self, call: str) -> str:
+        """Return where the class defines a call: "Mine.predict, mine.py line 30".
+
+        For an `update` inherited from GradientMethod, return where its loss is.
+        """
+        if call == "update" and self.cls.update is GradientMethod.update:
+            call = "loss"
+        function = inspect.unwrap(getattr(self.cls, call))
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return f"{self.cls.__name__}.{call}"
+        return f"{function.__qualname__}, {Path(code.co_filename).name} line {code.co_firstlineno}"
+
+    def _call(self, call: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Turn any error of a call into Failed, also an attempt to end the program."""
         try:
-            yield
+            return function(*args, **options)
         except (Breach, Unsupported):
             raise
         except (Exception, SystemExit) as error:

@@ -16,7 +16,7 @@ from hsal_bench.method.contract import Prediction, Unsupported
 from hsal_bench.method.gradient import GradientConfig
 
 FILE = r"test_faults\.py line"
-OWN = r"draw from a torch\.Generator seeded with Setup\.seed"
+OWN = r"draw from a generator seeded with Setup\.seed"
 COUNTS = r"counts \[[\d, ]+\] and \[[\d, ]+\] of image \d+"
 LOSSES = r"loss [\d.]+ and [\d.]+ at update"
 
