@@ -22,7 +22,6 @@ import torch
 from hsal_bench import options
 from hsal_bench.checking import FAILED, PASSED, SKIPPED, Check, Failed, Skipped
 from hsal_bench.conformance import prediction, training
-from hsal_bench.conformance.labels import check_label_order
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS, tiny_task
 from hsal_bench.conformance.trial import Trial
 from hsal_bench.method.class_check import check_class, is_fitted
@@ -52,6 +51,7 @@ class _Step(NamedTuple):
 _LEARNED = ("training", "fit")
 _PREDICTED = ("repeatable predictions",)
 _RUNS = ("update", "prediction", "fit")
+_SAVED = ("save and resume", "save and restore")
 
 _STEPS = (
     _Step("create", training.check_create, ("class",)),
@@ -67,15 +67,11 @@ _STEPS = (
     _Step("more objects", prediction.check_more_objects, _LEARNED),
     _Step("trace", prediction.check_trace, _PREDICTED),
     _Step("same seed", training.check_seed, _RUNS),
-    _Step("order of labels", check_label_order, ("same seed",), "update"),
+    _Step("order of labels", training.check_label_order, ("same seed",), "update"),
     _Step("own random numbers", training.check_randomness, ("same seed",)),
     _Step("save and resume", training.check_resume, ("same seed",), "update"),
     _Step("save and restore", training.check_restore, ("fit",), "fit"),
-    _Step(
-        "side effects",
-        training.check_side_effects,
-        ("save and resume", "save and restore", *_PREDICTED),
-    ),
+    _Step("side effects", training.check_side_effects, (*_SAVED, *_PREDICTED)),
     _Step("empty and full images", training.check_extreme_batches, _RUNS),
 )
 """The checks in the order in which they run. Needs that a method does not have count as passed."""

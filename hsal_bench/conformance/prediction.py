@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hsal_bench.checking import Skipped
 from hsal_bench.conformance.tiny_task import CLASSES, MAX_OBJECTS
-from hsal_bench.conformance.trial import PREDICTED, ShortRun, Trial, in_context
-from hsal_bench.method.contract import Batch, Prediction, Trace, Unsupported
+from hsal_bench.conformance.trial import PREDICTED, Trial, Values, answers, in_context
+from hsal_bench.method.contract import Batch, Trace, Unsupported
 from hsal_bench.metrics.multiset import counts_from_labels
 
 MORE = 3  # objects beyond the number the method was trained for
@@ -32,29 +32,27 @@ def check_untrained(trial: Trial) -> str:
 
 def check_repeatable(trial: Trial) -> str:
     """The same images give the same predictions, with and without a trace."""
-    method = trial.learned.method
-    _compare(trial, trial.predict(method), "predicting the same images again differs")
-    _compare(trial, trial.predict(method, trace=True), "predicting with trace=True differs")
+    again = answers(trial.predict(trial.learned))
+    _compare(trial, again, "predicting the same images again differs")
+    traced = answers(trial.predict(trial.learned, trace=True))
+    _compare(trial, traced, "predicting with trace=True differs")
     return "same predictions again and with trace=True"
 
 
 def check_single(trial: Trial) -> str:
     """An image gets the same prediction alone and in a batch."""
-    rows = trial.tiny.inputs(PREDICTED).split(1)
-    singles = [trial.predict(trial.learned.method, Batch(row)) for row in rows]
-    confidences = [single.confidence for single in singles if single.confidence is not None]
-    confidence = torch.cat(confidences) if len(confidences) == PREDICTED else None
-    joined = Prediction(torch.cat([single.counts for single in singles]), confidence)
-    _compare(trial, joined, f"a batch of {PREDICTED} images and each image alone differ", ROUNDING)
+    alone: Values = {}
+    for image, inputs in enumerate(trial.tiny.inputs(PREDICTED).split(1)):
+        alone |= answers(trial.predict(trial.learned, Batch(inputs)), [image])
+    _compare(trial, alone, f"a batch of {PREDICTED} images and each image alone differ", ROUNDING)
     return f"same predictions of {PREDICTED} images alone and in a batch"
 
 
 def check_order(trial: Trial) -> str:
     """Reversing a batch reverses the predictions."""
-    reverse = trial.predict(trial.learned.method, Batch(trial.tiny.inputs(PREDICTED).flip(0)))
-    confidence = None if reverse.confidence is None else reverse.confidence.flip(0)
-    restored = Prediction(reverse.counts.flip(0), confidence)
-    _compare(trial, restored, "a batch and the reversed batch differ", ROUNDING)
+    prediction = trial.predict(trial.learned, Batch(trial.tiny.inputs(PREDICTED).flip(0)))
+    backwards = answers(prediction, range(PREDICTED)[::-1])
+    _compare(trial, backwards, "a batch and the reversed batch differ", ROUNDING)
     return "same predictions in a reversed batch"
 
 
@@ -64,20 +62,20 @@ def check_labels_unread(trial: Trial) -> str:
         labels = torch.full((PREDICTED, MAX_OBJECTS), label, device=trial.device)
         counts, boxes = counts_from_labels(labels, CLASSES), trial.tiny.test.boxes[:PREDICTED]
         batch = Batch(trial.tiny.inputs(PREDICTED), counts, labels, boxes)
-        prediction = trial.predict(trial.learned.method, batch)
-        _compare(trial, prediction, "predicting without labels and with wrong labels differs")
+        labelled = answers(trial.predict(trial.learned, batch))
+        _compare(trial, labelled, "predicting without labels and with wrong labels differs")
     return "same predictions without labels and with wrong labels"
 
 
-def _compare(trial: Trial, other: Prediction, message: str, tolerance: float = 0.0) -> None:
-    """Fail if a prediction differs from the trained method's prediction of the first images."""
-    prediction = trial.predict(trial.learned.method)
-    trial.compare(ShortRun(prediction, {}), ShortRun(other, {}), "predict", message, tolerance)
+def _compare(trial: Trial, values: Values, message: str, tolerance: float = 0.0) -> None:
+    """Compare values with the prediction of the first images in one batch."""
+    batch = answers(trial.predict(trial.learned))
+    trial.compare([batch], [values], "predict", message, tolerance)
 
 
 def check_trace(trial: Trial) -> str:
     """The trace has the shapes and ranges of `Trace`, and labels that match the counts."""
-    prediction = trial.predict(trial.learned.method, trace=True)
+    prediction = trial.predict(trial.learned, trace=True)
     trace = prediction.trace
     if trace is None:
         raise Skipped("the method has no trace")
@@ -126,6 +124,6 @@ def check_more_objects(trial: Trial) -> str:
     except Unsupported as reason:
         raise Skipped(f"up to {more.max_objects} objects are unsupported: {reason}") from reason
     with in_context(f"with max_objects={more.max_objects}"):
-        trial.load(method, trial.state(trial.learned.method))
+        trial.load(method, trial.state(trial.learned))
         trial.predict(method)
     return f"trained with up to {MAX_OBJECTS} objects, predicts up to {more.max_objects}"

@@ -86,8 +86,9 @@ def _examples(inputs: str, number: int, seed: int, device: torch.device) -> Exam
     rendered = (_volumes if inputs == "activations" else _images)(labels, cells, generator)
     corner = torch.stack([cells % GRID, cells // GRID], 2) * _PATCH
     boxes = torch.cat([corner, corner + _PATCH], 2).masked_fill(labels[:, :, None] < 0, -1)
-    arrays = (rendered, counts_from_labels(labels, CLASSES), labels, boxes)
-    return ExampleSet(*(array.to(device) for array in arrays), (GRID * _PATCH, GRID * _PATCH))
+    counts, side = counts_from_labels(labels, CLASSES), GRID * _PATCH
+    rendered, counts, labels, boxes = (x.to(device) for x in (rendered, counts, labels, boxes))
+    return ExampleSet(rendered, counts, labels, boxes, (side, side))
 
 
 def _volumes(labels: Tensor, cells: Tensor, generator: torch.Generator) -> Tensor:

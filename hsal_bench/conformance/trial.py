@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from hsal_bench.method.contract import Batch, Method, Prediction, Setup, Task, U
 from hsal_bench.method.errors import described, own_line
 from hsal_bench.method.gradient import GradientMethod
 from hsal_bench.method.validate import Breach
-from hsal_bench.training.fit import learn
+from hsal_bench.training import fit as fitting
 
 UPDATES = 400  # the most that a method gets to learn the tiny task; most need far fewer
 STEP = 25  # updates between two evaluations
@@ -31,22 +31,19 @@ MARGIN = 0.1  # required score above chance: five of its standard errors
 PREDICTED = 24  # images whose predictions are compared
 FEW = 3  # updates of a short run, where learning does not matter
 
-Scalars = dict[str, float]
+Values = dict[str, Any]
+"""What a run gave, by name: "loss at update 1", "counts of image 0", "confidence of image 0"."""
 
 
-class ShortRun(NamedTuple):
-    """The predictions after a short run, and the scalars of its updates by their numbers."""
-
-    prediction: Prediction
-    history: Mapping[int, Scalars]
-
-
-class Learned(NamedTuple):
-    """A trained or fitted method, its number of updates and its score on the test examples."""
-
-    method: Method
-    updates: int
-    score: float
+def answers(prediction: Prediction, images: Sequence[int] = range(PREDICTED)) -> Values:
+    """Return the counts and confidences of a prediction, given the numbers of its images."""
+    columns = {"counts": prediction.counts, "confidence": prediction.confidence}
+    return {
+        f"{name} of image {image}": value
+        for name, column in columns.items()
+        if column is not None
+        for image, value in zip(images, column.tolist(), strict=True)
+    }
 
 
 @contextmanager
@@ -58,6 +55,11 @@ def in_context(context: str) -> Iterator[None]:
         raise Failed(f"{context}: {error}") from error
 
 
+def _close(x: Any, y: Any, tolerance: float) -> bool:
+    numbers = isinstance(x, float) and isinstance(y, float)
+    return numbers and math.isclose(x, y, rel_tol=tolerance, abs_tol=tolerance)
+
+
 @dataclass
 class Trial:
     """A method's class with the config, device and task to check it with."""
@@ -66,7 +68,9 @@ class Trial:
     config: Any
     device: torch.device
     tiny: TinyTask
-    predictor: Method | None = field(default=None, init=False)  # the one that predicted last
+    updates: int = field(default=0, init=False)  # of the instance `learned`
+    score: float = field(default=0.0, init=False)  # of the same, on the test examples
+    predictor: Method | None = field(default=None, init=False)  # the instance that predicted last
 
     @property
     def fitted(self) -> bool:
@@ -79,25 +83,24 @@ class Trial:
         return "fit" if self.fitted else "update"
 
     @cached_property
-    def learned(self) -> Learned:
+    def learned(self) -> Method:
         """An instance that is fitted, or trained until it clearly beats chance."""
-        method = self.create()
-        if self.fitted:
-            self.fit(method)
-            return Learned(method, 0, self._score(method))
-        for done in range(0, UPDATES, STEP):
-            self.train(method, self.tiny.batches(STEP, done), done + 1)
-            score = self._score(method)
-            if score >= self.tiny.chance + MARGIN:
+        method, test = self.create(), Batch(self.tiny.inputs(len(self.tiny.test)))
+        for start in range(0, UPDATES, STEP):
+            self.learn(method, STEP, start)
+            self.updates = start + STEP
+            self.score = self.tiny.score(self.predict(method, test).counts)
+            if self.fitted or self.beats_chance:
                 break
-        return Learned(method, done + STEP, score)
+        return method
 
-    def _score(self, method: Method) -> float:
-        test = Batch(self.tiny.inputs(len(self.tiny.test)))
-        return self.tiny.score(self.predict(method, test).counts)
+    @property
+    def beats_chance(self) -> bool:
+        """Whether the score of `learned` is clearly better than that of a constant prediction."""
+        return self.score >= self.tiny.chance + MARGIN
 
     @cached_property
-    def short(self) -> ShortRun:
+    def short(self) -> list[Values]:
         """A short run, to compare others with."""
         return self.run()
 
@@ -108,45 +111,47 @@ class Trial:
         start: int = 0,
         state: dict[str, Any] | None = None,
         global_seed: int = 1,
-        between: Callable[[Method], object] = id,
-    ) -> ShortRun:
+        between: Callable[[Method], object] | None = None,
+    ) -> list[Values]:
         """Fit a new instance, or train it for a few updates, then predict.
 
-        The run resumes from the `state` after `start` updates, if given. `between` is called after
-        every update. torch's global generator is seeded for each update, so that a resumed run
-        gets the same numbers: whether a method draws them is checked with another `global_seed`.
+        Returns the scalars of each update, then the predictions. The run resumes from the `state`
+        after `start` updates, if given. `between` is called after every update or fit. torch's
+        global generator is seeded for each, so that a resumed run gets the same numbers: whether a
+        method draws them is checked with another `global_seed`.
         """
         torch.manual_seed(global_seed)
-        method = self.create()
-        history: dict[int, Scalars] = {}
+        method, values = self.create(), []
         if state is not None:
             self.load(method, state)
-        if self.fitted:
-            self.fit(method)
-        batches = self.tiny.batches(0 if self.fitted else updates, start)
-        for number, batch in enumerate(batches, start + 1):
-            torch.manual_seed(global_seed + number)
-            history |= self.train(method, [batch], number)
-            between(method)
-        return ShortRun(self.predict(method), history)
+        for done in range(start, start + (1 if self.fitted else updates)):
+            torch.manual_seed(global_seed + done)
+            values += self.learn(method, 1, done)
+            if between:
+                between(method)
+        return [*values, answers(self.predict(method))]
 
     def create(self, task: Task | None = None) -> Method:
         """Create an instance, for the tiny task unless another is given."""
         setup = Setup(self.device, 0, 0 if self.fitted else UPDATES)
         return self._call("__init__", self.cls, task or self.tiny.task, self.config, setup)
 
-    def fit(self, method: Method) -> None:
-        """Fit a method to the training examples."""
-        self._call("fit", learn, method, self.tiny.train, self.tiny.valid, 0)
+    def learn(self, method: Method, updates: int, start: int = 0) -> list[Values]:
+        """Fit a method, or train it from update `start` on; return the scalars of each update."""
+        if self.fitted:
+            self._call("fit", fitting.learn, method, self.tiny.train, self.tiny.valid, 0)
+            return []
+        return self.train(method, self.tiny.batches(updates, start), start + 1)
 
-    def train(self, method: Method, batches: Iterable[Batch], first: int = 1) -> dict[int, Scalars]:
-        """Update a method with each batch; `first` is the number of the first update."""
-        history: dict[int, Scalars] = {}
+    def train(self, method: Method, batches: Iterable[Batch], first: int = 1) -> list[Values]:
+        """Update a method with each batch, from update number `first` on; return the scalars."""
+        history = []
         for number, batch in enumerate(batches, first):
-            history[number] = {k: float(v) for k, v in self.update(method, batch).items()}
-            for name, value in history[number].items():
+            scalars = {name: float(x) for name, x in self.update(method, batch).items()}
+            for name, value in scalars.items():
                 if not math.isfinite(value):
                     self.fail("update", f"{name!r} is {value} at update {number}")
+            history.append({f"{name} at update {number}": x for name, x in scalars.items()})
         return history
 
     def update(self, method: Method, batch: Batch) -> Mapping[str, Tensor]:
@@ -188,41 +193,26 @@ class Trial:
         self._call("load_state_dict", method.load_state_dict, state)
 
     def compare(
-        self, a: ShortRun, b: ShortRun, call: str, message: str, tolerance: float = 0.0
+        self, a: list[Values], b: list[Values], call: str, message: str, tolerance: float = 0.0
     ) -> None:
-        """Compare the updates of `b` with those of `a`, and the predictions after them.
+        """Fail if two runs differ: "message: first difference", pointing to `call`.
 
-        Raises:
-            Failed: they differ; the error reads "message: first difference" and points to `call`.
-        """
-        if difference := next(self._differences(a, b, tolerance), ""):
-            self.fail(call, f"{message}: {difference}", hint=True)
-
-    def _differences(self, a: ShortRun, b: ShortRun, tolerance: float) -> Iterator[str]:
-        """Yield how two runs differ. `tolerance` is relative, for scalars and confidences.
-
-        On a GPU, where sums have no fixed order, it is at least 5 %, and the counts of one image in
-        twenty may differ.
+        `tolerance` is relative, and absolute below 1, for scalars and confidences. On a GPU, where
+        sums have no fixed order, it is at least 5 %, and one image in twenty may have other counts.
         """
         exact = self.device.type == "cpu"
         tolerance = tolerance if exact else max(tolerance, 0.05)
-        close = partial(math.isclose, rel_tol=tolerance, abs_tol=tolerance)
-        for number, scalars in b.history.items():
-            for name in {**a.history[number], **scalars}:
-                x, y = (run.history[number].get(name, math.nan) for run in (a, b))
-                if not close(x, y):
-                    yield f"{name} {x:.9g} and {y:.9g} at update {number}"
-        counts, others = a.prediction.counts, b.prediction.counts
-        rows = torch.nonzero((counts != others).any(1))[:, 0].tolist()
-        for row in rows[0 if exact else len(counts) // 20 :]:
-            yield f"counts {counts[row].tolist()} and {others[row].tolist()} of image {row}"
-        u, v = a.prediction.confidence, b.prediction.confidence
-        if u is None or v is None:
-            yield from [] if u is v else ["only one has a confidence"]
-            return
-        for row, (x, y) in enumerate(zip(u.tolist(), v.tolist(), strict=True)):
-            if not close(x, y):
-                yield f"confidence {x:.6g} and {y:.6g} of image {row}"
+        other_counts = 0 if exact else PREDICTED // 20
+        for left, right in zip(a, b, strict=True):
+            for name in {**left, **right}:
+                x, y = left.get(name), right.get(name)
+                if x == y or _close(x, y, tolerance):
+                    continue
+                if isinstance(x, list) and other_counts:
+                    other_counts -= 1
+                    continue
+                x, y = (f"{v:.9g}" if isinstance(v, float) else v for v in (x, y))
+                self.fail(call, f"{message}: {name}: {x} and {y}", hint=True)
 
     def fail(self, call: str, message: str, place: str = "", *, hint: bool = False) -> NoReturn:
         """Report that a call of the method breaks the contract.

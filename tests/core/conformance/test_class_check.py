@@ -1,9 +1,7 @@
 """The check of a class before an instance is created."""
 
-import dataclasses
 import re
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, make_dataclass
 
 import pytest
 
@@ -11,71 +9,60 @@ from hsal_bench.conformance.check import check_method, failures
 from hsal_bench.method.gradient import GradientConfig, GradientMethod
 
 
-class LooseConfig:
-    @dataclass
-    class Config:
-        learning_rate: float = 0.01
-
-
-class NoConfig:
-    Config = None
-
-
-class PlainConfig:
-    class Config:
-        learning_rate = 0.01
-
-
-class MadeConfig:
-    Config = GradientConfig()
-
-
-class DictConfig:
-    @dataclass(frozen=True)
-    class Config(GradientConfig):
-        sizes: dict = dataclasses.field(default_factory=dict)
-
-
 class Size:
     pass
 
 
-class ClassConfig:
-    @dataclass(frozen=True)
-    class Config(GradientConfig):
-        size: Size = dataclasses.field(default_factory=Size)
+@dataclass(frozen=True)
+class Limited(GradientConfig):
+    rate: int = 1
+
+    def __post_init__(self):
+        if self.rate > 3:
+            raise ValueError("the rate is\n\x1b[2Jtoo large")
 
 
-class NoDefault:
-    @dataclass(frozen=True)
-    class Config:
-        size: int
+def config(*setting, frozen=True):
+    """Return a Config with one setting: its name, type and perhaps default."""
+    return make_dataclass("Config", [setting], frozen=frozen)
 
 
-class StrangePreset:
-    presets: ClassVar = {"quick": {"hiden": 3}}
-
-
-class RefusedPreset:
-    presets: ClassVar = {"quick": {"rate": 9}}
-
-    @dataclass(frozen=True)
-    class Config(GradientConfig):
-        rate: int = 1
-
-        def __post_init__(self):
-            if self.rate > 3:
-                raise ValueError("the rate is\n\x1b[2Jtoo large")
-
-
-class UnknownType:
-    @dataclass(frozen=True)
-    class Config(GradientConfig):
-        size: "Sizes" = 1
-
-
-class OtherInputs:
-    inputs = "volumes"
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"Config": None}, "Config is None, not a dataclass: set it to a class under @dataclass"),
+        ({"Config": Size}, "Config is <class .*>, not a dataclass: set it to a class under"),
+        ({"Config": Limited()}, r"Config is Limited\(.*\), not a dataclass: set it to a cla"),
+        (
+            {"Config": config("rate", float, 0.01, frozen=False)},
+            r"Config is not frozen: use @dataclass\(frozen=True\)$",
+        ),
+        ({"Config": config("size", int)}, "Config.size has no default: every field needs one$"),
+        (
+            {"Config": config("sizes", dict, field(default_factory=dict))},
+            r"Config.sizes = \{\}: --set cannot set a dict; use bool, int, fl",
+        ),
+        (
+            {"Config": config("size", Size, field(default_factory=Size))},
+            "Config.size = .*: --set cannot set a Size; use bool, int, fl",
+        ),
+        (
+            {"presets": {"quick": {"hiden": 3}}},
+            r"presets\['quick'\] sets 'hiden'; fields of Config: learn",
+        ),
+        (
+            {"Config": Limited, "presets": {"quick": {"rate": 9}}},
+            r"presets\['quick'\] raised ValueError: the rate is \\x1b\[",
+        ),
+        ({"Config": config("size", "Sizes", 1)}, "Config raised NameError: name 'Sizes'"),
+        ({"inputs": "volumes"}, "inputs is 'volumes'; expected 'images' or 'activations'$"),
+    ],
+)
+def test_one_fault_fails_the_check_of_the_class_alone(failed, fault, message):
+    details = failed(type("Faulty", (), fault))
+    assert list(details) == ["class"]
+    place = r"(evaluating the types of )?Faulty\."
+    assert re.match(place + message, details["class"]), details["class"]
 
 
 PARTS = ("inputs", "update", "predict", "state_dict", "load_state_dict")
@@ -84,31 +71,6 @@ BARE = type("Bare", (), dict.fromkeys(PARTS))
 
 class Open(GradientMethod):
     def loss(self, batch): ...
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        (NoConfig, r"NoConfig.Config is None, not a dataclass: set it to a class under @dataclass"),
-        (PlainConfig, "PlainConfig.Config is <class .*>, not a dataclass: set it to a class under"),
-        (
-            MadeConfig,
-            r"MadeConfig.Config is GradientConfig\(.*\), not a dataclass: set it to a cla",
-        ),
-        (LooseConfig, r"LooseConfig.Config is not frozen: use @dataclass\(frozen=True\)$"),
-        (NoDefault, "NoDefault.Config.size has no default: every field needs one$"),
-        (DictConfig, r"DictConfig.Config.sizes = \{\}: --set cannot set a dict; use bool, int, fl"),
-        (ClassConfig, r"ClassConfig.Config.size = .*: --set cannot set a Size; use bool, int, fl"),
-        (StrangePreset, r"StrangePreset.presets\['quick'\] sets 'hiden'; fields of Config: learn"),
-        (RefusedPreset, r"RefusedPreset.presets\['quick'\] raised ValueError: the rate is \\x1b\["),
-        (UnknownType, "evaluating the types of UnknownType.Config raised NameError: name 'Sizes'"),
-        (OtherInputs, "OtherInputs.inputs is 'volumes'; expected 'images' or 'activations'$"),
-    ],
-)
-def test_one_fault_fails_the_check_of_the_class_alone(failed, fault, message):
-    found = failed(fault)
-    assert list(found) == ["class"]
-    assert re.match(message, found["class"]), found["class"]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import torch
 
 from hsal_bench import registry
 from hsal_bench.conformance import check as conformance
-from hsal_bench.conformance.labels import label_order_effect, reversed_labels
 from hsal_bench.conformance.tiny_task import tiny_task
+from hsal_bench.conformance.training import label_order_effect, reversed_labels
 from hsal_bench.conformance.trial import Trial
 from hsal_bench.method.contract import Batch
 from hsal_bench.runs import methods
