@@ -60,7 +60,7 @@ def test_a_sound_method_passes_every_check(outcomes, changes):
     assert skipped == (fixed if changes is Looks else {"trace": "the method has no trace"} | fixed)
     if changes is Looks:
         assert checks["trace"].detail == "9 steps of 2 glimpses on 4 x 4 cells"
-    detail = r"multiset IoU 0\.\d+ after \d+ updates, best constant multiset 0\.\d+"
+    detail = r"multiset IoU 0\.\d+ after [1-3]?\d\d updates, best constant multiset 0\.\d+"
     assert re.fullmatch(detail, checks["learning"].detail)
 
 

@@ -82,7 +82,8 @@ def test_what_is_not_touched_is_not_changed(method, state):
         (lambda network, _: network.unsaved.zero_(), "self.network.unsaved"),
         (lambda network, _: network.append(nn.Linear(1, 1)), "self.network.2.weight"),
         (lambda _, state: state["rates"].pop(), "state_dict()['rates'][1]"),
-        (lambda _, state: state["rates"].__setitem__(0, 1), "state_dict()['rates'][0]"),
+        (lambda _, state: state["rates"].__setitem__(0, 0.2), "state_dict()['rates'][0]"),
+        (lambda _, state: state["rates"].__setitem__(1, 1), "state_dict()['rates'][1]"),
         (
             lambda _, state: state["optimizer"]["state"][0].zero_(),
             "state_dict()['optimizer']['state'][0]",
