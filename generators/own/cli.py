@@ -15,6 +15,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.text import file_name, named, shown
 
 if TYPE_CHECKING:
+    from hsal_bench.data.generator import Recipe
     from hsal_bench.data.schema import Layout
     from hsal_bench.generators.own.pictures import Picture
 
@@ -158,16 +159,23 @@ def import_pictures(
     made = recipe(splits, facts)
     with progress(name, len(pictures)) as report:
         build_file(made, path, workers=1, progress=lambda done, total: report(done))
-    click.echo(f"{path}: {_summary(made.layout, len(names))}")
-    for note in made.header.notes:
+    given = pictures[0].split is not None
+    division = "given" if given else f"drawn at random, --shares {shares} --seed {seed}"
+    boxes = any(picture.boxes for picture in pictures)
+    _print_dataset(path, made, names, division, boxes=boxes)
+
+
+def _print_dataset(
+    path: Path, recipe: Recipe, names: Sequence[str], division: str, *, boxes: bool
+) -> None:
+    """Print what a new file holds: sizes, warnings, the origin of the splits, and classes."""
+    click.echo(f"{path}: {_summary(recipe.layout, len(names))}")
+    for note in recipe.header.notes:
         if note.startswith(WARNING):
             click.echo(note, err=True)
-    given = pictures[0].split is not None
-    click.echo(
-        f"splits: {'given' if given else f'drawn at random, --shares {shares} --seed {seed}'}"
-    )
+    click.echo(f"splits: {division}")
     click.echo(f"classes: {named([shown(name) for name in names], _MOST_CLASSES)}")
-    if not any(picture.boxes for picture in pictures):
+    if not boxes:
         click.echo("no boxes: each object gets the box of the whole image")
 
 
