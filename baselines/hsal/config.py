@@ -19,6 +19,9 @@ Feedback = Literal["one-hot", "coordinates"]
 LabelFeedback = Literal["sampled", "greedy", "none"]
 LabelStructure = Literal["multiset", "list"]
 
+_Contradiction = tuple[bool, str]
+"""Whether fields contradict each other, and the message that says so."""
+
 
 @dataclass(frozen=True)
 class HsalConfig(GradientConfig):
@@ -89,8 +92,13 @@ class HsalConfig(GradientConfig):
     )
 
     def __post_init__(self) -> None:
-        for contradiction, message in self._contradictions():
-            if contradiction:
+        contradictions = (
+            *self._feedback_contradictions(),
+            *self._order_contradictions(),
+            *self._reward_contradictions(),
+        )
+        for applies, message in contradictions:
+            if applies:
                 raise UsageError(message)
 
     @property
@@ -98,11 +106,9 @@ class HsalConfig(GradientConfig):
         """Whether the class loss depends on the order of the labels."""
         return self.class_loss == "cross-entropy" or self.label_structure == "list"
 
-    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
-        """Return (whether it applies, message) for each contradiction between fields."""
+    def _feedback_contradictions(self) -> tuple[_Contradiction, ...]:
         loss, feedback = self.class_loss, self.label_feedback
         forced_throughout = self.teacher_forcing and self.teacher_forced_updates is None
-        rewarded = loss in ("reinforce", "expected-reward")
         return (
             (
                 self.teacher_forcing and loss != "cross-entropy",
@@ -126,6 +132,11 @@ class HsalConfig(GradientConfig):
                 feedback == "greedy" and loss == "reinforce",
                 "class_loss=reinforce needs sampled classes: drop label_feedback=greedy",
             ),
+        )
+
+    def _order_contradictions(self) -> tuple[_Contradiction, ...]:
+        loss = self.class_loss
+        return (
             (
                 self.label_structure == "list" and loss == "cross-entropy",
                 "class_loss=cross-entropy learns a list already: drop label_structure=list",
@@ -149,6 +160,12 @@ class HsalConfig(GradientConfig):
                 "shared_label_order=false needs class_loss=cross-entropy, label_order=random and "
                 "trajectories above 1",
             ),
+        )
+
+    def _reward_contradictions(self) -> tuple[_Contradiction, ...]:
+        loss = self.class_loss
+        rewarded = loss in ("reinforce", "expected-reward")
+        return (
             (
                 self.early_stop_reward != -1.0 and not rewarded,
                 f"early_stop_reward needs class_loss=reinforce or expected-reward, not {loss}",
