@@ -200,8 +200,8 @@ def _first_update(trial: Trial, batch: Batch) -> tuple[Tensor, Tensor]:
     method = trial.create()
     loss = trial.update(method, batch)["loss"].reshape(1)
     parameters = (p for module in modules(method).values() for p in module.parameters())
-    gradients = [p.grad.flatten() for p in parameters if p.grad is not None]
-    return loss, torch.cat([loss.new_zeros(1), *gradients])
+    gradients = [p.grad.flatten().cpu() for p in parameters if p.grad is not None]
+    return loss, torch.cat([torch.zeros(1), *gradients])
 
 
 def _relative(a: Tensor, b: Tensor) -> float:
