@@ -25,7 +25,15 @@ from hsal_bench.data.manifest import (
     shard_path,
     write_manifest,
 )
-from hsal_bench.data.schema import HASH_ROWS, SPLITS, Header, Layout, content_sha256, run_digests
+from hsal_bench.data.schema import (
+    HASH_ROWS,
+    PAD,
+    SPLITS,
+    Header,
+    Layout,
+    content_sha256,
+    run_digests,
+)
 from hsal_bench.data.writer import Part, Parts, file_writer
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import writable_folder
@@ -192,7 +200,7 @@ def _join(recipe: Recipe, jobs: Sequence[Rows], parts: Parts, shards: int | None
     # Imported here: worker processes import this module and do not need HDF5.
     from hsal_bench.data.fingerprints import write_fingerprints
 
-    used = np.empty(0, np.int32)
+    used: set[int] = set()
     digests: dict[tuple[str, str], list[bytes]] = defaultdict(list)
     hashes: list[str] = []
     if shards is not None:
@@ -206,9 +214,10 @@ def _join(recipe: Recipe, jobs: Sequence[Rows], parts: Parts, shards: int | None
                 writer.add(job.split, parts.load(job.name))
             for name, more in writer.digests.items():
                 digests[name] += more
-            used = np.union1d(used, writer.used_sources())
+            used |= writer.used
             if number == (shards or 1) and hasattr(recipe, "fingerprints"):
-                write_fingerprints(writer.file, recipe.fingerprints(used))
+                index = np.array(sorted(used - {PAD}), np.int32)
+                write_fingerprints(writer.file, recipe.fingerprints(index))
             hashes.append(writer.content_sha256())
             if shards is not None:
                 mark_as_shard(writer.file, f"{number} of {shards}")

@@ -21,7 +21,7 @@ import numpy as np
 
 from hsal_bench.data.generator import Recipe
 from hsal_bench.data.manifest import check_replaceable
-from hsal_bench.data.schema import PAD, SPLITS, Header, Layout, content_sha256
+from hsal_bench.data.schema import SPLITS, Header, Layout, content_sha256
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import HOST, read_bytes, replacing
 from hsal_bench.locks import locked
@@ -167,14 +167,15 @@ class Parts:
 class FileWriter:
     """Fills an HDF5 file part by part; the parts of a split come in order.
 
-    `small_rows` is the number of rows per chunk of the arrays other than images.
+    `small_rows` is the number of rows per chunk of the arrays other than images. used: each
+    `source_index` added so far.
     """
 
     def __init__(self, file: h5py.File, layout: Layout, small_rows: int) -> None:
         self.file, self.layout = file, layout
         self.digests: dict[tuple[str, str], list[bytes]] = {}
         self._rows = dict.fromkeys(SPLITS, 0)
-        self._used = np.empty(0, np.int32)
+        self.used: set[int] = set()
         for split in SPLITS:
             size = layout.sizes[split]
             for name, (dtype, row_shape) in layout.arrays().items():
@@ -192,17 +193,13 @@ class FileWriter:
             self.digests[split, name] += [bytes(digest) for digest in part[f"sha256-{name}"]]
             if name != "images":
                 group[name][start : start + len(part[name])] = part[name]
-        self._used = np.union1d(self._used, part["source_index"])
+        self.used.update(part["source_index"].ravel().tolist())
         images, begin, row = group["images"], 0, start
         stored = part["chunks"].data
         for length in part["chunk_bytes"].tolist():
             # The shuffle filter leaves one-byte items as they are: a plain deflate stream fits.
             images.id.write_direct_chunk((row, 0, 0, 0), bytes(stored[begin : begin + length]))
             begin, row = begin + length, row + images.chunks[0]
-
-    def used_sources(self) -> np.ndarray:
-        """Return each `source_index` added so far, int32 [G], ascending."""
-        return self._used[self._used != PAD]
 
     def content_sha256(self) -> str:
         """Return the hash of the examples added so far."""
