@@ -159,16 +159,24 @@ def open_data(path: Path) -> Iterator[DataFile]:
 
     Raises:
         UsageError: missing, not readable, not HDF5, truncated, a different schema version, not a
-            dataset, or one shard alone; the message names a damaged shard.
+            dataset, one shard alone, or a split is empty; the message names a damaged shard.
     """
     if path.is_dir():
         with ExitStack() as stack:
-            yield _open_shards(path, stack)
+            yield _complete(_open_shards(path, stack), path)
         return
     with _open_file(path) as data:
         if is_shard(data.file):
             raise UsageError(f"{path} is one shard of a dataset: name the folder of all shards")
-        yield data
+        yield _complete(data, path)
+
+
+def _complete(data: DataFile, path: Path) -> DataFile:
+    """Return the data. Raises UsageError: a split is empty, which only a shard's may be."""
+    for split, size in data.layout.sizes.items():
+        if not size:
+            raise UsageError(f"{path} has no image in {split}: {rebuild_remedy(path)}")
+    return data
 
 
 @contextmanager

@@ -100,11 +100,10 @@ class Reached:
 def reached(folder: Path) -> Reached:
     """Return how far the checkpoint of a folder is, unchecked; 0 if it is missing or unreadable."""
     try:
-        # Mapped: of a large network's checkpoint hardly anything is read.
-        state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True, mmap=True)
+        state = states.glance(folder / CHECKPOINT)
         budget = json.loads(state["identity"]).get("budget") or {}
         return Reached(state["run"]["update"], state["run"]["seconds"], budget.get("updates"))
-    except Exception:  # torch.load has no error of its own; `hsal-bench run` reports the file
+    except Exception:  # `hsal-bench run` reports the file
         return Reached()
 
 

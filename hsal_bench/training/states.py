@@ -58,6 +58,15 @@ def is_plain(value: object) -> bool:
     return True
 
 
+def glance(path: Path) -> Any:
+    """Return the state in a file unchecked, its tensors not read from disk until they are used.
+
+    Raises:
+        Exception: of any kind, as `torch.load` has no error of its own.
+    """
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
 def read(path: Path) -> tuple[Any, str]:
     """Return the state in a file, its tensors on the CPU, and its SHA-256.
 
