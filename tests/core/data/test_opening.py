@@ -199,3 +199,12 @@ def test_a_file_that_may_not_be_read(toy_file: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "open", denied)
     assert re.search(r"cannot read .*\(permission denied\): ask its owner", refusal(toy_file))
+
+
+def test_a_dataset_with_an_empty_split_is_refused(toy_file: Path) -> None:
+    with h5py.File(toy_file, "r+") as file:
+        for name, array in list(file["valid"].items()):
+            del file["valid"][name]
+            file["valid"].create_dataset(name, (0, *array.shape[1:]), array.dtype)
+    with pytest.raises(UsageError, match=r"has no image in valid: "), open_data(toy_file):
+        pass
