@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -340,13 +338,3 @@ def test_where_nothing_can_be_drawn(run, toy_file):
     done = command(a, b, "-o", "sheet.png")
     assert "drawing needs the dataset with content" in str(done.exception)
     assert done.exception.exit_code == 1
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys; from hsal_bench.cli.compare import compare; "
-        "compare(['--help'], standalone_mode=False); "
-        "print(sorted({'torch', 'pandas', 'rich', 'scipy', 'h5py'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n"), done.stdout[-200:]
