@@ -34,3 +34,17 @@ def _signals_as_before():
     sys.unraisablehook = hook
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def hsal_bench(monkeypatch, capsys):
+    """Return a function that runs `hsal-bench` with arguments in this process: (code, out, err)."""
+    from hsal_bench.cli import main as cli
+
+    def hsal_bench(*arguments):
+        monkeypatch.setattr("sys.argv", ["hsal-bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return hsal_bench

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import hsal_bench as hb
-from hsal_bench.cli import main as cli
 from hsal_bench.conformance import check as conformance
 from hsal_bench.method.load import load_method
 from hsal_bench.record.record import read_record
@@ -45,15 +44,15 @@ def test_the_test_it_shows_passes(monkeypatch):
     names["test_my_counter_keeps_the_contract"]()
 
 
-def test_the_file_trains_and_is_scored(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+def test_the_file_trains_and_is_scored(
+    tmp_path, toy_file, known_generators, monkeypatch, hsal_bench
+):
     shutil.copy(EXAMPLES / "my_counter.py", tmp_path)
     monkeypatch.chdir(tmp_path)
-    line = "hsal-bench run --model my_counter.py:MyCounter --set hidden=16 --device cpu"
+    line = "run --model my_counter.py:MyCounter --set hidden=16 --device cpu"
     line += f" --preset quick --updates 4 --fine-tune-updates 2 --dataset {toy_file}"
-    monkeypatch.setattr("sys.argv", line.split())
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0, capsys.readouterr().err
+    code, _, err = hsal_bench(*line.split())
+    assert code == 0, err
     (path,) = (tmp_path / "runs").rglob("record.json")
     assert path.parts[-4] == "MyCounter+hidden=16"
     assert read_record(path).metrics["exact_match"] >= 0.0

@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pytest
 
-from hsal_bench.cli import main as cli
 from hsal_bench.data.schema import PAD, SPLITS, Header, Layout
 from hsal_bench.leaderboard.page.sections import Entry
 from hsal_bench.record.correct import pack_correct
@@ -169,19 +168,16 @@ def submit(
     tmp_path: Path,
     data_file: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    hsal_bench: Callable[..., tuple[int, str, str]],
 ) -> Callable[..., tuple[int, str, str]]:
     """Return a function that runs `check-submission` next to the data: code, out, err."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(data_file.parent)
 
     def submit(*arguments):
-        monkeypatch.setattr("sys.argv", ["hsal-bench", "check-submission", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        assert all(part.isprintable() for part in (captured.out + captured.err).split("\n"))
-        return ended.value.code, captured.out, captured.err
+        code, out, err = hsal_bench("check-submission", *arguments)
+        assert all(part.isprintable() for part in (out + err).split("\n"))
+        return code, out, err
 
     return submit
 

@@ -8,7 +8,6 @@ import zipfile
 
 import pytest
 
-from hsal_bench.cli import main as cli
 from hsal_bench.leaderboard.submissions import scores
 from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.record import read_record, write_record
@@ -272,12 +271,9 @@ def test_checking_needs_no_torch(hand_in, data_file):
     assert (done.returncode, done.stderr) == (0, "False False\n")
 
 
-def test_its_records_are_in_the_table_of_the_folder_above(submit, hand_in, monkeypatch, capsys):
+def test_its_records_are_in_the_table_of_the_folder_above(submit, hand_in, hsal_bench):
     hand_in()
     assert submit("entry", "-o", "runs/entries")[0] == 0
     for command in (["table", "--format", "csv"], ["leaderboard"]):
-        monkeypatch.setattr("sys.argv", ["hsal-bench", *command])
-        with pytest.raises(SystemExit):
-            cli.main()
-        out = capsys.readouterr().out
+        _, out, _ = hsal_bench(*command)
         assert ("my-counter" if command[0] == "table" else "1 run,") in out

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from hsal_bench.cli import main as cli
 from hsal_bench.conformance import check as conformance
 
 METHOD = '''
@@ -38,17 +37,13 @@ class Nothing:
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
+def call(tmp_path, monkeypatch, hsal_bench):
     """Return a function that runs `hsal-bench check-method` on a file's class: (code, out, err)."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nothing.py").write_text(METHOD)
 
     def call(*arguments, method="nothing.py:Nothing"):
-        monkeypatch.setattr("sys.argv", ["hsal-bench", "check-method", method, *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return hsal_bench("check-method", method, *arguments)
 
     return call
 

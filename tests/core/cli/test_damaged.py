@@ -5,8 +5,6 @@ import json
 import h5py
 import pytest
 
-from hsal_bench.cli import main as cli
-
 COMMANDS = {
     "preview": "preview {file} -o sheet.png",
     "card": "card {file}",
@@ -60,19 +58,16 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_damaged_dataset_ends_with_exit_code_2(
-    command, damage, tmp_path, toy_file, known_generators, monkeypatch, capsys
+    command, damage, tmp_path, toy_file, known_generators, monkeypatch, hsal_bench
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "intact.h5").write_bytes(toy_file.read_bytes())
     lines = [json.dumps({"id": i, "labels": []}) for i in range(60)]
     (tmp_path / "predictions.jsonl").write_text("\n".join(lines))
     DAMAGES[damage](toy_file)
-    line = COMMANDS[command].format(file=toy_file).split()
-    monkeypatch.setattr("sys.argv", ["hsal-bench", *line])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    *_, error = capsys.readouterr().err.splitlines()
-    assert (ended.value.code, error.partition(": ")[0]) == (2, "error")
+    code, _, err = hsal_bench(*COMMANDS[command].format(file=toy_file).split())
+    *_, error = err.splitlines()
+    assert (code, error.partition(": ")[0]) == (2, "error")
     assert str(toy_file) in error
     assert not (tmp_path / "sheet.png").exists()
     assert not list(tmp_path.glob("runs/**/record.json"))

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import hsal_bench as hb
-from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
 from hsal_bench.metrics.scores import MEANINGS
 from hsal_bench.record.external_entry import UNSTATED
@@ -50,19 +49,11 @@ class Brightness:
 
 
 @pytest.fixture
-def call(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+def call(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
     """Return a function that runs `hsal-bench` in the toy file's folder: (code, out, err)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")  # as wide as in a log, wherever the tests run
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["hsal-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return call
+    return hsal_bench
 
 
 @pytest.fixture

@@ -10,14 +10,6 @@ from hsal_bench.cli import main as cli
 from hsal_bench.errors import HsalBenchError, UsageError
 
 
-def _main(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr("sys.argv", ["hsal-bench", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    captured = capsys.readouterr()
-    return ended.value.code, captured.out, captured.err
-
-
 def _failing(monkeypatch, error):
     @click.command("list")
     def fail():
@@ -26,16 +18,16 @@ def _failing(monkeypatch, error):
     monkeypatch.setattr(cli.Commands, "get_command", lambda self, ctx, name: fail)
 
 
-def test_help_names_every_command(monkeypatch, capsys):
-    code, out, _ = _main(monkeypatch, capsys, "--help")
+def test_help_names_every_command(hsal_bench):
+    code, out, _ = hsal_bench("--help")
     assert code == 0
     for name in cli.COMMANDS:
         assert f"\n  {name} " in out
 
 
-def test_help_has_a_line_of_80_columns_for_each_command(monkeypatch, capsys):
+def test_help_has_a_line_of_80_columns_for_each_command(monkeypatch, hsal_bench):
     monkeypatch.setenv("COLUMNS", "80")
-    _, out, _ = _main(monkeypatch, capsys, "--help")
+    _, out, _ = hsal_bench("--help")
     lines = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert len(lines) == len(cli.COMMANDS)
     assert [line for line in lines if len(line) > 80 or not line.endswith(".")] == []
@@ -48,8 +40,8 @@ def test_the_line_of_a_command_begins_its_own_help(name):
     assert command.help.partition("\n\n")[0] == cli.COMMANDS[name].summary
 
 
-def test_an_unknown_command_suggests_the_nearest(monkeypatch, capsys):
-    code, _, err = _main(monkeypatch, capsys, "genrate")
+def test_an_unknown_command_suggests_the_nearest(hsal_bench):
+    code, _, err = hsal_bench("genrate")
     assert code == 2
     assert "no command 'genrate': did you mean 'generate'?" in err
 
@@ -69,10 +61,8 @@ def test_an_unknown_command_suggests_the_nearest(monkeypatch, capsys):
         (["genrate"], "hsal-bench: no command 'genrate'"),
     ],
 )
-def test_wrong_use_is_one_line_with_the_command_and_the_remedy(
-    monkeypatch, capsys, arguments, said
-):
-    code, out, err = _main(monkeypatch, capsys, *arguments)
+def test_wrong_use_is_one_line_with_the_command_and_the_remedy(hsal_bench, arguments, said):
+    code, out, err = hsal_bench(*arguments)
     command = said.partition(":")[0]
     assert (code, out) == (2, "")
     assert err.startswith(f"error: {said}")
@@ -80,14 +70,14 @@ def test_wrong_use_is_one_line_with_the_command_and_the_remedy(
     assert err.count("\n") == 1
 
 
-def test_the_bare_command_shows_its_help(monkeypatch, capsys):
-    code, out, err = _main(monkeypatch, capsys)
+def test_the_bare_command_shows_its_help(hsal_bench):
+    code, out, err = hsal_bench()
     assert code == 2
     assert (out + err).startswith("Usage: hsal-bench")
 
 
-def test_list_as_json(monkeypatch, capsys):
-    code, out, _ = _main(monkeypatch, capsys, "list", "--json")
+def test_list_as_json(hsal_bench):
+    code, out, _ = hsal_bench("list", "--json")
     found = json.loads(out)
     assert code == 0
     assert {"hsal-rl", "cross-entropy"} <= set(found["methods"])
@@ -108,9 +98,9 @@ def test_list_as_json(monkeypatch, capsys):
         (KeyboardInterrupt(), 130, "interrupted: run the same command to resume"),
     ],
 )
-def test_a_failure_is_one_line_and_an_exit_code(monkeypatch, capsys, error, code, line):
+def test_a_failure_is_one_line_and_an_exit_code(monkeypatch, hsal_bench, error, code, line):
     _failing(monkeypatch, error)
-    got, _, err = _main(monkeypatch, capsys, "list")
+    got, _, err = hsal_bench("list")
     assert got == code
     assert line in err
     assert len(err.strip().splitlines()) == 1

@@ -6,8 +6,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from hsal_bench.cli import main as cli
-
 RECORDS = sorted((Path(__file__).parents[3] / "leaderboard" / "records").rglob("*.json"))
 SUBMISSION = {
     "method": "my-counter",
@@ -25,13 +23,11 @@ SUBMISSION = {
 
 
 @pytest.fixture
-def validator(monkeypatch, capsys):
+def validator(hsal_bench):
     def of(kind):
-        monkeypatch.setattr("sys.argv", ["hsal-bench", "schema", kind])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert ended.value.code == 0
-        schema = json.loads(capsys.readouterr().out)
+        code, out, _ = hsal_bench("schema", kind)
+        assert code == 0
+        schema = json.loads(out)
         assert schema["$schema"].endswith("draft/2020-12/schema")
         assert (schema["title"], schema["$id"]) != ("", "")
         jsonschema.Draft202012Validator.check_schema(schema)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import hsal_bench
+import hsal_bench as hb
 from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
 
@@ -38,16 +38,13 @@ def built(tmp_path_factory):
 
 
 @pytest.fixture
-def call(built, tmp_path, monkeypatch, capsys):
+def call(built, tmp_path, monkeypatch, hsal_bench):
     """Return a function that runs a command in a copy of one or shards: (code, out, err)."""
     shutil.copytree(built, tmp_path, dirs_exist_ok=True)
 
     def call(form, *words):
         monkeypatch.chdir(tmp_path / form)
-        monkeypatch.setattr("sys.argv", ["hsal-bench", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
+        return hsal_bench(*words)
 
     return call
 
@@ -93,8 +90,7 @@ def test_another_number_of_shards_is_not_up_to_date(call, form, stored):
 
 def test_load(call, tmp_path):
     one, shards = (
-        hsal_bench.load(NAME, split="valid", root=tmp_path / form / "data")
-        for form in ("one", "shards")
+        hb.load(NAME, split="valid", root=tmp_path / form / "data") for form in ("one", "shards")
     )
     assert one.content_sha256 == shards.content_sha256
     for (image, counts), (expected_image, expected_counts) in zip(shards, one, strict=True):

@@ -72,18 +72,14 @@ def test_commands_in_messages_are_complete(command):
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
+def call(tmp_path, monkeypatch, hsal_bench):
     """Return a function that runs a command in `tmp_path`: (code, out, err)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("urllib.request.urlopen", _offline)
 
     def call(*words):
         alone = ["--workers", 1] if words[0] == "generate" else []
-        monkeypatch.setattr("sys.argv", ["hsal-bench", *map(str, [*words, *alone])])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return hsal_bench(*words, *alone)
 
     return call
 

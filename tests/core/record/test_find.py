@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench.cli import main as cli
 from hsal_bench.errors import UsageError
 from hsal_bench.record.find import find_records, read_records, record_paths, stated_datasets
 from hsal_bench.record.record import read_record, write_record
@@ -140,15 +139,12 @@ def test_predictions_are_no_records_but_can_be_scored(tmp_path):
     ["[" * 100_000, '{"record_version": 1e999}', '{"record_version": 1, "\\u001b[2J": "\\ud800"}'],
 )
 def test_a_hostile_record_ends_a_command_in_a_line_that_names_it(
-    command, text, tmp_path, monkeypatch, capsys
+    command, text, tmp_path, hsal_bench
 ):
     path = tmp_path / "\x1b[2J.json"
     path.write_text(text)
     paths = [str(path)] * (2 if command == "compare" else 1)
-    monkeypatch.setattr("sys.argv", ["hsal-bench", command, *paths])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    message = capsys.readouterr().err
-    assert (ended.value.code, message.count("\n")) == (2, 1)
+    code, _, message = hsal_bench(command, *paths)
+    assert (code, message.count("\n")) == (2, 1)
     assert message.startswith(f"error: {tmp_path}/\\x1b[2J.json")
     assert message.strip().isprintable()

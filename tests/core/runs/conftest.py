@@ -4,24 +4,37 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench.cli import main as cli
+from hsal_bench.record.record import read_record
 
 METHOD = Path(__file__).with_name("constant.py").read_text()
 
 
 @pytest.fixture
-def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+def bench(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
     """Return a function that runs `hsal-bench run` on the toy dataset: (code, out, err)."""
     (tmp_path / "constant.py").write_text(METHOD)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, model="constant.py:Constant", command="run"):
-        line = ["hsal-bench", command, "--model", model, "--dataset", str(toy_file)]
+        line = [command, "--model", model, "--dataset", toy_file]
         line += ["--device", "cpu", "--preset", "quick", "--updates", "4", "--batch-size", "8"]
-        monkeypatch.setattr("sys.argv", [*line, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return hsal_bench(*line, *arguments)
 
     return run
+
+
+@pytest.fixture
+def seed_folder(tmp_path):
+    """Return a function that finds the folder of the run of a method and a seed."""
+
+    def seed_folder(label="Constant", seed=0):
+        (folder,) = (tmp_path / "runs").glob(f"*/{label}/quick/seed-{seed}")
+        return folder
+
+    return seed_folder
+
+
+@pytest.fixture
+def recorded(seed_folder):
+    """Return a function that reads the record of the run of a method and a seed."""
+    return lambda label="Constant", seed=0: read_record(seed_folder(label, seed) / "record.json")

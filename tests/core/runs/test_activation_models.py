@@ -25,25 +25,16 @@ SHORT = ("--fine-tune-updates", "1")
 PER_SEED = (*SHORT, "--activation-seed", "per-seed")
 
 
-def _folder(tmp_path, label="Constant", seed=0):
-    (folder,) = (tmp_path / "runs").glob(f"*/{label}/quick/seed-{seed}")
-    return folder
-
-
-def _record(tmp_path, seed=0):
-    return read_record(_folder(tmp_path, "count-classifier", seed) / "record.json")
-
-
-def test_activations_are_made_once_and_shared(bench, tmp_path, monkeypatch):
+def test_activations_are_made_once_and_shared(bench, monkeypatch, seed_folder, recorded):
     arguments = ("--fine-tune-updates", "3", "--set", "hidden=8")
     code, _, err = bench(*arguments, model="hsal-rl")
     assert code == 0
-    record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
+    record = recorded("hsal-rl+hidden=8")
     assert record.activation.weak
     assert "weak activation model" in err
     assert record.activation.backbone == "small"
     assert record.activation.weights.startswith("from scratch, fine-tuned on toy")
-    assert (_folder(tmp_path, "hsal-rl+hidden=8") / "attention.png").read_bytes()[1:4] == b"PNG"
+    assert (seed_folder("hsal-rl+hidden=8") / "attention.png").read_bytes()[1:4] == b"PNG"
     assert {"attn_saliency", "coverage"} <= set(record.metrics)
     assert "valid_attn_saliency" in record.curve[0]
     monkeypatch.setattr(activations, "_train_model", None)
@@ -60,7 +51,7 @@ def test_prepare_makes_what_a_run_needs_and_no_run(bench, tmp_path, monkeypatch)
     assert bench(*SHORT, model="count-classifier")[0] == 0
 
 
-def test_another_fine_tuning_is_refused_before_it_is_done(bench, tmp_path, monkeypatch):
+def test_another_fine_tuning_is_refused_before_it_is_done(bench, monkeypatch):
     assert bench("--fine-tune-updates", "1", "--set", "hidden=8", model="hsal-rl")[0] == 0
     monkeypatch.setattr(activations, "_train_model", None)
     code, _, err = bench("--fine-tune-updates", "2", "--set", "hidden=8", model="hsal-rl")
@@ -69,27 +60,24 @@ def test_another_fine_tuning_is_refused_before_it_is_done(bench, tmp_path, monke
     assert "use another --out, or --restart" in err
 
 
-def test_another_activation_model_names_the_folder(bench, tmp_path, monkeypatch):
+def test_another_activation_model_names_the_folder(bench, monkeypatch, recorded):
     monkeypatch.setitem(backbones.BACKBONES, "tiny", backbones.BACKBONES["small"])
     arguments = ("--fine-tune-updates", "1", "--set", "hidden=8", "--backbone", "tiny")
     assert bench(*arguments, model="hsal-rl")[0] == 0
-    record = read_record(_folder(tmp_path, "hsal-rl+backbone=tiny+hidden=8") / "record.json")
+    record = recorded("hsal-rl+backbone=tiny+hidden=8")
     assert record.activation.backbone == "tiny"
     assert record.settings == {"backbone": "tiny", "hidden": "8"}
 
 
-def test_the_activation_model_can_be_a_variant_s_own(bench, tmp_path, monkeypatch):
+def test_the_activation_model_can_be_a_variant_s_own(bench, monkeypatch, recorded):
     monkeypatch.setitem(backbones.BACKBONES, "tiny", backbones.BACKBONES["small"])
     models = "count-classifier,count-classifier+backbone=tiny"
     assert bench("--fine-tune-updates", "1", model=models)[0] == 0
-    found = [
-        read_record(_folder(tmp_path, label) / "record.json").activation.backbone
-        for label in models.split(",")
-    ]
+    found = [recorded(label).activation.backbone for label in models.split(",")]
     assert found == ["small", "tiny"]
 
 
-def test_the_input_size_names_the_folder_and_is_in_the_record(bench, tmp_path, monkeypatch):
+def test_the_input_size_names_the_folder_and_is_in_the_record(bench, monkeypatch, recorded):
     # One stage of ResNet-34 from scratch: fast on a CPU.
     build = partial(backbones._resnet34_stages, stages=1)
     monkeypatch.setitem(backbones.BACKBONES, "resnet34-layer1", build)
@@ -97,7 +85,7 @@ def test_the_input_size_names_the_folder_and_is_in_the_record(bench, tmp_path, m
     small += ("--backbone-weights", "none")
     assert bench(*small, model="count-classifier+input_size=64")[0] == 0
     label = "count-classifier+backbone=resnet34-layer1+input_size=64"
-    record = read_record(_folder(tmp_path, label) / "record.json")
+    record = recorded(label)
     assert record.activation.input_size == 64
     assert record.settings == {"backbone": "resnet34-layer1", "input_size": "64"}
     err = bench(*small, "--input-size", "64", model="count-classifier")[2]
@@ -128,11 +116,11 @@ def test_an_input_size_that_does_not_fit_is_refused_before_any_work(
     assert not (tmp_path / "runs").exists()
 
 
-def test_seeds_share_the_activation_model_unless_each_is_to_have_its_own(bench, tmp_path):
+def test_seeds_share_the_activation_model_unless_each_is_to_have_its_own(bench, tmp_path, recorded):
     code, out, _ = bench(*SHORT, "--seeds", "0,1", model="count-classifier")
     assert code == 0
     assert "one activation model for all seeds" in out
-    shared = [_record(tmp_path, seed).activation for seed in (0, 1)]
+    shared = [recorded("count-classifier", seed).activation for seed in (0, 1)]
     assert shared[0] == shared[1]
     assert (shared[0].seed, shared[0].recipe_sha256) == (0, None)
 
@@ -159,20 +147,20 @@ def test_runs_of_both_kinds_are_not_mixed_in_one_folder(bench, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [SHORT, PER_SEED])
-def test_runs_on_activations_go_on_and_are_not_made_again(bench, tmp_path, arguments):
+def test_runs_on_activations_go_on_and_are_not_made_again(bench, arguments, seed_folder, recorded):
     bench(*arguments, "--seeds", "1", model="count-classifier")
-    first = _record(tmp_path, 1)
+    first = recorded("count-classifier", 1)
     assert "seed 1: done before" in bench(*arguments, "--seeds", "1", model="count-classifier")[2]
-    (_folder(tmp_path, "count-classifier", 1) / "record.json").unlink()
+    (seed_folder("count-classifier", 1) / "record.json").unlink()
     _, _, err = bench(*arguments, "--seeds", "1", model="count-classifier")
     assert "resuming from update 4" in err
-    assert _record(tmp_path, 1).activation == first.activation
-    assert _record(tmp_path, 1).metrics == first.metrics
+    assert recorded("count-classifier", 1).activation == first.activation
+    assert recorded("count-classifier", 1).metrics == first.metrics
 
 
-def test_a_record_from_before_seeds_of_activation_models_is_still_done(bench, tmp_path):
+def test_a_record_from_before_seeds_of_activation_models_is_still_done(bench, seed_folder):
     bench(*SHORT, model="count-classifier")
-    path = _folder(tmp_path, "count-classifier") / "record.json"
+    path = seed_folder("count-classifier") / "record.json"
     record = json.loads(path.read_text())
     del record["activation"]["seed"], record["activation"]["recipe_sha256"]
     path.write_text(json.dumps(record))
@@ -180,9 +168,11 @@ def test_a_record_from_before_seeds_of_activation_models_is_still_done(bench, tm
     assert "done before" in bench(*SHORT, model="count-classifier")[2]
 
 
-def test_a_given_activation_model_is_used_and_nothing_is_fine_tuned(bench, tmp_path, monkeypatch):
+def test_a_given_activation_model_is_used_and_nothing_is_fine_tuned(
+    bench, tmp_path, monkeypatch, recorded
+):
     bench(*SHORT, model="count-classifier")
-    fine_tuned = _record(tmp_path)
+    fine_tuned = recorded("count-classifier")
     (folder,) = (tmp_path / "data" / "activation-models").iterdir()
     monkeypatch.setattr(activations, "_train_model", None)
     monkeypatch.setattr(locate, "find_or_build_single", None)
@@ -211,7 +201,7 @@ def test_fine_tune_updates_chooses_the_published_model(bench, tmp_path, monkeypa
     assert bench(*published, str(updates), model="count-classifier")[0] == 0
 
 
-def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path, monkeypatch):
+def test_a_given_activation_model_is_checked_before_any_work(bench, tmp_path):
     bench(*SHORT, model="count-classifier")
     (folder,) = (tmp_path / "data" / "activation-models").iterdir()
     facts = json.loads((folder / "model.json").read_text())

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import hsal_bench as hb
-from hsal_bench.cli import main as cli
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Prediction
 from hsal_bench.record.record import read_record
@@ -215,7 +214,7 @@ def test_loggers_by_name(monkeypatch):
         callbacks.loggers(["wandb"])
 
 
-def test_the_command_line_logs(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+def test_the_command_line_logs(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
     pytest.importorskip("tensorboard")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dice.py").write_text(
@@ -233,11 +232,8 @@ def test_the_command_line_logs(tmp_path, toy_file, known_generators, monkeypatch
     )
     line = f"run --model dice.py:Zero --dataset {toy_file} --preset quick --device cpu"
     line += " --updates 2 --batch-size 8 --log tensorboard"
-    monkeypatch.setattr("sys.argv", ["hsal-bench", *line.split()])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0, capsys.readouterr().err
-    assert "switched off" not in capsys.readouterr().err
+    code, _, err = hsal_bench(*line.split())
+    assert (code, "switched off" in err) == (0, False), err
     (path,) = (tmp_path / "runs").rglob("record.json")
     assert read_record(path).command == f"hsal-bench {line}"
     assert list(path.parent.glob("tensorboard/events.*"))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench.cli import main as cli
 from hsal_bench.data.generator import Outline, load_generator
 from hsal_bench.record.find import record_paths
 from hsal_bench.record.record import read_record
@@ -59,20 +58,16 @@ MODELS = "them.py:Fixed,them.py:Free"
 
 
 @pytest.fixture
-def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+def bench(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
     """Return a function that runs `hsal-bench run --eval-on`: (code, out, err)."""
     (tmp_path / "them.py").write_text(METHOD)
     monkeypatch.chdir(tmp_path)
 
     def run(eval_on, *arguments, model=MODELS):
-        line = ["hsal-bench", "run", "--model", model, "--dataset", "toy-x.h5"]
+        line = ["run", "--model", model, "--dataset", "toy-x.h5"]
         line += ["--device", "cpu", "--preset", "quick", "--updates", "2", "--batch-size", "8"]
         line += ["--datasets", "."] + (["--eval-on", eval_on] if eval_on else [])
-        monkeypatch.setattr("sys.argv", [*line, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return hsal_bench(*line, *arguments)
 
     return run
 

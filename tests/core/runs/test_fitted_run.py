@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import hsal_bench as hb
-from hsal_bench.cli import main as cli
 from hsal_bench.record.record import read_record
 from hsal_bench.runs import artifacts
 from hsal_bench.training import fit as fitting
@@ -33,34 +32,25 @@ class Mean(Fitted):
 
 
 @pytest.fixture
-def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
+def bench(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
     """Return a function that runs `hsal-bench run` on the toy dataset: (code, out, err)."""
     shutil.copy(EXAMPLES / "neighbours.py", tmp_path)
     (tmp_path / "mean.py").write_text(MEAN)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, model=MODEL):
-        line = ["hsal-bench", "run", "--model", model, "--dataset", str(toy_file)]
+        line = ["run", "--model", model, "--dataset", toy_file]
         line += ["--device", "cpu", "--preset", "quick", "--fine-tune-updates", "2"]
-        monkeypatch.setattr("sys.argv", [*line, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return hsal_bench(*line, *arguments)
 
     return run
 
 
-def _folder(tmp_path, label="Mean"):
-    (folder,) = (tmp_path / "runs").glob(f"*/{label}/quick/seed-0")
-    return folder
-
-
-def test_the_example_runs_and_its_record_has_its_own_budget(bench, tmp_path):
+def test_the_example_runs_and_its_record_has_its_own_budget(bench, recorded):
     code, _, err = bench()
     assert code == 0, err
     assert "Neighbours seed 0: fitting, from the start if interrupted, in runs" in err
-    record = read_record(_folder(tmp_path, "Neighbours") / "record.json")
+    record = recorded("Neighbours")
     assert record.own_budget
     assert record.budget == {}
     assert (record.updates, record.selected_update, record.throughput_train) == (None,) * 3
@@ -70,9 +60,11 @@ def test_the_example_runs_and_its_record_has_its_own_budget(bench, tmp_path):
     assert 0.0 <= line["valid_exact_match"] <= 1.0
 
 
-def test_a_killed_run_scores_the_finished_fit_with_the_same_result(bench, tmp_path, monkeypatch):
+def test_a_killed_run_scores_the_finished_fit_with_the_same_result(
+    bench, tmp_path, monkeypatch, recorded
+):
     assert bench(model="mean.py:Mean")[0] == 0
-    whole = read_record(_folder(tmp_path) / "record.json")
+    whole = recorded("Mean")
     shutil.rmtree(tmp_path / "runs")
     with monkeypatch.context() as patch:
         patch.setattr(artifacts, "write_per_class", _interrupt)
@@ -81,7 +73,7 @@ def test_a_killed_run_scores_the_finished_fit_with_the_same_result(bench, tmp_pa
     code, _, err = bench(model="mean.py:Mean")
     assert code == 0, err
     assert "Mean seed 0: fitted before" in err
-    resumed = read_record(_folder(tmp_path) / "record.json")
+    resumed = recorded("Mean")
     assert resumed.metrics == whole.metrics
     assert resumed.predictions_sha256 == whole.predictions_sha256
     assert "done before" in bench(model="mean.py:Mean")[2]
@@ -97,23 +89,23 @@ def test_the_budget_of_the_command_does_not_concern_it(bench):
     assert (code, "done before" in err) == (0, True), err
 
 
-def test_it_is_evaluated_on_another_dataset(bench, tmp_path, another_toy):
+def test_it_is_evaluated_on_another_dataset(bench, tmp_path, another_toy, seed_folder):
     another_toy("near")
     code, _, err = bench("--eval-on", tmp_path / "near.h5", model="mean.py:Mean")
     assert code == 0, err
-    record = read_record(_folder(tmp_path) / "on" / "near" / "record.json")
+    record = read_record(seed_folder("Mean") / "on" / "near" / "record.json")
     assert (record.status, record.own_budget) == ("ok", True)
 
 
-def test_a_fit_that_fails_is_recorded(bench, tmp_path):
+def test_a_fit_that_fails_is_recorded(bench, tmp_path, recorded):
     (tmp_path / "mean.py").write_text(MEAN.replace(".double()", ".missing()"))
     assert bench(model="mean.py:Mean")[0] == 1
-    record = read_record(_folder(tmp_path) / "record.json")
+    record = recorded("Mean")
     assert record.status == "failed"
     assert record.reason.startswith("AttributeError: ")
 
 
-def test_tables_and_the_page_mark_it(bench, tmp_path, monkeypatch):
+def test_tables_and_the_page_mark_it(bench, tmp_path, hsal_bench):
     shutil.copy(EXAMPLES / "small_cnn.py", tmp_path)
     models = "mean.py:Mean,small_cnn.py:SmallCNN+width=1"
     code, _, err = bench("--updates", 4, "--batch-size", 8, model=models)
@@ -128,10 +120,7 @@ def test_tables_and_the_page_mark_it(bench, tmp_path, monkeypatch):
         "Not under equal conditions: own budget (Mean) against updates 4, batch size 8, updates "
         "between validations 1 (SmallCNN)"
     ) in table
-    monkeypatch.setattr("sys.argv", ["hsal-bench", "leaderboard", "runs", "-o", "board.html"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0
+    assert hsal_bench("leaderboard", "runs", "-o", "board.html")[0] == 0
     page = (tmp_path / "board.html").read_text()
     assert "run here, own budget" in page
     assert OWN in page

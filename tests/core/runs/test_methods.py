@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from hsal_bench import registry
-from hsal_bench.cli import main as cli
 from hsal_bench.record.record import read_record
 from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
@@ -15,25 +14,20 @@ from hsal_bench.runs import request as requests
 METHOD = Path(__file__).with_name("constant.py").read_text()
 
 
-def _folder(tmp_path, label="Constant", seed=0):
-    (folder,) = (tmp_path / "runs").glob(f"*/{label}/quick/seed-{seed}")
-    return folder
-
-
-def test_settings_name_the_folder_and_are_checked(bench, tmp_path):
+def test_settings_name_the_folder_and_are_checked(bench, recorded):
     assert bench("--set", "label=2")[0] == 0
-    assert read_record(_folder(tmp_path, "Constant+label=2") / "record.json").config["label"] == 2
+    assert recorded("Constant+label=2").config["label"] == 2
     code, _, err = bench("--set", "lable=2")
     assert code == 2
     assert "Constant has no option 'lable': did you mean 'label'?" in err
 
 
-def test_a_setting_can_be_for_one_of_several_methods(bench, tmp_path):
+def test_a_setting_can_be_for_one_of_several_methods(bench, tmp_path, recorded):
     (tmp_path / "other.py").write_text(METHOD.replace("class Constant:", "class Other:"))
     settings = ("--set", "Other:label=2", "--set", "Constant:label=1")
     assert bench("--model", "other.py:Other", *settings)[0] == 0
     for label, value in (("Constant+label=1", "1"), ("Other+label=2", "2")):
-        record = read_record(_folder(tmp_path, label) / "record.json")
+        record = recorded(label)
         assert (record.settings, record.config["label"]) == ({"label": value}, int(value))
 
 
@@ -43,25 +37,22 @@ def test_a_method_s_own_setting_goes_before_the_general_one_whatever_the_order()
         assert requests.settings_of("b", settings) == {"x": "2"}
 
 
-def test_variants_of_one_method_go_in_one_command(bench, tmp_path):
+def test_variants_of_one_method_go_in_one_command(bench, tmp_path, recorded):
     source = "constant.py:Constant"
     models = f"{source},{source}+label=1,{source}+label=2+diverge=no,{source}+label=0"
     assert bench("--set", "Constant:label=2", model=models)[0] == 0
     found = {path.name for path in (tmp_path / "runs" / "toy").iterdir()}
     assert found == {"Constant", "Constant+label=1", "Constant+label=2"}
-    record = read_record(_folder(tmp_path, "Constant+label=1") / "record.json")
+    record = recorded("Constant+label=1")
     assert (record.settings, record.config["label"]) == ({"label": "1"}, 1)
 
 
-def test_the_command_of_a_record_makes_it_again(bench, tmp_path, monkeypatch):
+def test_the_command_of_a_record_makes_it_again(bench, hsal_bench, seed_folder):
     bench(model="constant.py:Constant+label=1")
-    path = _folder(tmp_path, "Constant+label=1") / "record.json"
-    words = shlex.split(read_record(path).command)
+    path = seed_folder("Constant+label=1") / "record.json"
+    _, *words = shlex.split(read_record(path).command)
     assert "constant.py:Constant+label=1" in words
-    monkeypatch.setattr("sys.argv", [*words, "--restart"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0
+    assert hsal_bench(*words, "--restart")[0] == 0
     assert read_record(path).config["label"] == 1
 
 
@@ -103,9 +94,9 @@ def test_a_label_is_split_into_what_it_was_made_of():
     assert requests.split("f+g/m.py:M+learning-rate=3") == ("f+g/m.py:M", {"learning_rate": "3"})
 
 
-def test_a_default_that_is_spelt_out_is_no_variant(bench, tmp_path):
+def test_a_default_that_is_spelt_out_is_no_variant(bench, recorded):
     assert bench("--set", "label=0")[0] == 0
-    assert read_record(_folder(tmp_path) / "record.json").settings == {}
+    assert recorded().settings == {}
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,6 @@ from hsal_bench.training import activations, states
 from hsal_bench.training import evaluate as evaluation
 
 
-def _folder(tmp_path, label="Constant", seed=0):
-    (folder,) = (tmp_path / "runs").glob(f"*/{label}/quick/seed-{seed}")
-    return folder
-
-
 def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
     bench()
     code, _, err = bench("--updates", "6")
@@ -26,11 +21,13 @@ def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
     assert bench("--updates", "6", "--restart")[0] == 0
 
 
-def test_all_that_is_of_other_runs_is_refused_at_once_and_before_any_work(bench, tmp_path):
+def test_all_that_is_of_other_runs_is_refused_at_once_and_before_any_work(
+    bench, tmp_path, seed_folder
+):
     bench("--seeds", "1,2")
     code, _, err = bench("--updates", "6", "--seeds", "0-2")
     assert code == 2
-    paths = [str(_folder(tmp_path, seed=seed).relative_to(tmp_path)) for seed in (1, 2)]
+    paths = [str(seed_folder(seed=seed).relative_to(tmp_path)) for seed in (1, 2)]
     assert err.splitlines()[-1] == (
         f"error: {paths[0]}/checkpoint.pt, {paths[1]}/checkpoint.pt belong to other "
         "runs (budget.updates 4, not 6): use another --out, or --restart to start over"
@@ -38,11 +35,11 @@ def test_all_that_is_of_other_runs_is_refused_at_once_and_before_any_work(bench,
     assert not list((tmp_path / "runs").glob("*/*/*/seed-0"))
 
 
-def test_a_stopped_run_says_from_where_it_goes_on(bench, tmp_path):
+def test_a_stopped_run_says_from_where_it_goes_on(bench, seed_folder):
     bench()
-    (_folder(tmp_path) / "record.json").unlink()
+    (seed_folder() / "record.json").unlink()
     assert "Constant seed 0: 4 updates, batches of 8, in " in (err := bench()[2])
-    assert f"{_folder(tmp_path).name}, resuming from update 4\n" in err
+    assert f"{seed_folder().name}, resuming from update 4\n" in err
 
 
 def test_slices_that_end_within_every_evaluation_give_the_same_record(bench, tmp_path, monkeypatch):
@@ -83,9 +80,9 @@ def test_slices_that_end_within_every_evaluation_give_the_same_record(bench, tmp
     assert not list(sliced.rglob("evaluation.pt"))
 
 
-def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, tmp_path):
+def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, seed_folder):
     bench()
-    folder = _folder(tmp_path)
+    folder = seed_folder()
 
     def stopped_on_cuda(update):
         (folder / "record.json").unlink()
@@ -105,14 +102,14 @@ def test_a_run_resumed_on_another_kind_of_device_says_so_and_is_marked(bench, tm
     assert read_record(folder / "record.json").resumed_on == ()
 
 
-def test_the_precision_of_the_activation_model_is_printed_and_recorded(bench, tmp_path):
+def test_the_precision_of_the_activation_model_is_printed_and_recorded(bench, recorded):
     arguments = ("--fine-tune-updates", "1", "--set", "hidden=8", "--precision", "bfloat16")
     code, _, err = bench(*arguments, model="hsal-rl")
     assert code == 0
     assert "activation model small in bfloat16 (from scratch" in err
     assert re.search(r"the label that it predicts is in \d+\.\d % of its test images\n", err)
     assert "warning: the activation model was tested on only 60 images" in err
-    record = read_record(_folder(tmp_path, "hsal-rl+hidden=8") / "record.json")
+    record = recorded("hsal-rl+hidden=8")
     assert record.activation.precision == "bfloat16"
 
 
@@ -130,9 +127,9 @@ def test_another_budget_is_refused_before_the_activation_model_is_made(
     assert "checkpoint.pt belongs to another run (" in err
 
 
-def test_a_run_in_use_is_refused_by_no_wait(bench, tmp_path):
+def test_a_run_in_use_is_refused_by_no_wait(bench, seed_folder):
     assert bench()[0] == 0
-    folder = _folder(tmp_path)
+    folder = seed_folder()
     with locked(folder, "training here"):
         code, _, err = bench("--restart", "--no-wait")
     assert code == 1
@@ -140,7 +137,7 @@ def test_a_run_in_use_is_refused_by_no_wait(bench, tmp_path):
     assert read_record(folder / "record.json").status == "ok"  # nothing was discarded
 
 
-def test_a_busy_cache_is_no_failure_of_the_method(bench, tmp_path):
+def test_a_busy_cache_is_no_failure_of_the_method(bench, tmp_path, seed_folder):
     arguments = ("--fine-tune-updates", "1", "--cache", "cache")
     assert bench(*arguments, model="hsal-rl")[0] == 0
     assert not (tmp_path / "data" / "activations").exists()
@@ -150,4 +147,4 @@ def test_a_busy_cache_is_no_failure_of_the_method(bench, tmp_path):
     with locked(volumes, "busy"):
         code, _, err = bench(*arguments, "--restart", "--no-wait", model="hsal-rl")
     assert (code, "another process is busy" in err) == (1, True)
-    assert not (_folder(tmp_path, "hsal-rl") / "record.json").exists()
+    assert not (seed_folder("hsal-rl") / "record.json").exists()

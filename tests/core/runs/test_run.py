@@ -18,64 +18,61 @@ from hsal_bench.training import device as devices
 METHOD = Path(__file__).with_name("constant.py").read_text()
 
 
-def _folder(tmp_path, label="Constant", seed=0):
-    (folder,) = (tmp_path / "runs").glob(f"*/{label}/quick/seed-{seed}")
-    return folder
-
-
-def test_a_method_from_a_file_leaves_a_record_predictions_and_tables(bench, tmp_path):
+def test_a_method_from_a_file_leaves_a_record_predictions_and_tables(
+    bench, tmp_path, seed_folder, recorded
+):
     code, out, _ = bench("--seeds", "0,1")
     assert code == 0
     assert "Constant" in out
-    record = read_record(_folder(tmp_path) / "record.json")
+    record = recorded()
     assert record.status == "ok"
     assert record.activation is None
     assert record.updates == 4
-    lines = (_folder(tmp_path, seed=1) / "predictions.jsonl").read_text().splitlines()
+    lines = (seed_folder(seed=1) / "predictions.jsonl").read_text().splitlines()
     assert [json.loads(line)["labels"] for line in lines] == [[0]] * 60
     share = float(unpack_correct(record.correct).mean())
     assert record.metrics["exact_match"] == share > 0
-    predicted, _ = read_predictions(_folder(tmp_path) / "predictions.jsonl", 60, 3)
+    predicted, _ = read_predictions(seed_folder() / "predictions.jsonl", 60, 3)
     assert record.predictions_sha256 == counts_sha256(predicted)
     assert "Constant" in (tmp_path / "runs" / "table.md").read_text()
     assert "cardinality_bias" in (tmp_path / "runs" / "table.csv").read_text()
 
 
-def test_a_method_named_in_two_ways_runs_once(bench, tmp_path):
+def test_a_method_named_in_two_ways_runs_once(bench, recorded):
     code, out, err = bench(model="constant.py:Constant,./constant.py:Constant")
     assert code == 0
     assert "done before" not in err
     assert "more than once" not in out
     # A constant is never better than it was at the start, and the table says so.
     assert "tested at update 0" in out
-    assert read_record(_folder(tmp_path) / "record.json").selected_update == 0
+    assert recorded().selected_update == 0
 
 
-def test_threads_are_those_asked_for_and_recorded(bench, tmp_path):
+def test_threads_are_those_asked_for_and_recorded(bench, recorded):
     before = torch.get_num_threads()
     try:
         bench("--threads", "3")
     finally:
         torch.set_num_threads(before)
-    assert read_record(_folder(tmp_path) / "record.json").device == "cpu, 3 threads"
+    assert recorded().device == "cpu, 3 threads"
 
 
-def test_a_run_that_is_done_is_not_made_again(bench, tmp_path):
+def test_a_run_that_is_done_is_not_made_again(bench, seed_folder):
     bench()
-    before = (_folder(tmp_path) / "record.json").read_text()
+    before = (seed_folder() / "record.json").read_text()
     code, _, err = bench()
     assert code == 0
     assert "done before" in err
-    assert (_folder(tmp_path) / "record.json").read_text() == before
+    assert (seed_folder() / "record.json").read_text() == before
 
 
-def test_an_edited_method_is_run_again(bench, tmp_path):
+def test_an_edited_method_is_run_again(bench, tmp_path, recorded):
     bench()
     (tmp_path / "constant.py").write_text(METHOD.replace("label: int = 0", "label: int = 2"))
     code, _, err = bench("--restart")
     assert code == 0
     assert "done before" not in err
-    assert read_record(_folder(tmp_path) / "record.json").config["label"] == 2
+    assert recorded().config["label"] == 2
 
 
 def test_an_edited_method_does_not_pass_for_the_old_one(bench, tmp_path):
@@ -94,35 +91,37 @@ def test_a_comment_does_not_change_a_method(bench, tmp_path):
     assert "done before" in err
 
 
-def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path):
+def test_a_method_that_breaks_does_not_keep_the_others_from_running(bench, tmp_path, seed_folder):
     (tmp_path / "fine.py").write_text(METHOD)
     code, out, err = bench("--model", "fine.py:Constant", "--set", "breaks=true", "--seeds", "0,1")
     assert code == 1
     for seed in (0, 1):
-        folder = _folder(tmp_path, "Constant+breaks=yes", seed)
+        folder = seed_folder("Constant+breaks=yes", seed)
         record = read_record(folder / "record.json")
         assert record.reason == "RuntimeError: out of memory (constant.py line 42)"
         assert "in predict" in (folder / "error.txt").read_text()
     assert "out of memory" in out + err
 
 
-def test_too_little_memory_is_one_line_with_a_remedy_and_the_next_method_runs(bench, tmp_path):
+def test_too_little_memory_is_one_line_with_a_remedy_and_the_next_method_runs(
+    bench, tmp_path, recorded
+):
     (tmp_path / "large.py").write_text(METHOD.replace("Constant", "Large"))
     models = "large.py:Large+large=yes,constant.py:Constant"
     code, _, err = bench(model=models)
     assert code == 1
-    record = read_record(_folder(tmp_path, "Large+large=yes") / "record.json")
+    record = recorded("Large+large=yes")
     assert record.status == "failed"
     assert record.reason == (
         "training with batches of 8: CUDA out of memory. Tried to allocate 2.00 GiB; use a smaller "
         "--batch-size, with --restart"
     )
     assert "traceback" not in err
-    assert read_record(_folder(tmp_path) / "record.json").status == "ok"
+    assert recorded().status == "ok"
 
 
 def test_a_gpu_that_no_longer_works_ends_the_command_and_loses_nothing(
-    bench, tmp_path, monkeypatch
+    bench, tmp_path, monkeypatch, recorded
 ):
     def broken(device, who):
         raise HsalBenchError(f"{who} left cuda unusable")
@@ -131,15 +130,15 @@ def test_a_gpu_that_no_longer_works_ends_the_command_and_loses_nothing(
     code, _, err = bench("--set", "breaks=yes", "--seeds", "0,1")
     assert code == 1
     assert "error: Constant+breaks=yes seed 0 left cuda unusable" in err
-    assert read_record(_folder(tmp_path, "Constant+breaks=yes") / "record.json").status == "failed"
+    assert recorded("Constant+breaks=yes").status == "failed"
     assert not list((tmp_path / "runs").glob("**/seed-1/record.json"))
 
 
-def test_a_method_that_ends_the_program_ends_its_own_run_alone(bench, tmp_path):
+def test_a_method_that_ends_the_program_ends_its_own_run_alone(bench, recorded):
     code, _, _ = bench("--model", "constant.py:Constant+ends=yes")
     assert code == 1
-    assert read_record(_folder(tmp_path) / "record.json").status == "ok"
-    record = read_record(_folder(tmp_path, "Constant+ends=yes") / "record.json")
+    assert recorded().status == "ok"
+    record = recorded("Constant+ends=yes")
     assert record.reason == "SystemExit: enough (constant.py line 33)"
 
 
@@ -151,9 +150,9 @@ def test_it_says_what_it_does(bench):
     assert "Constant seed 0: 4 updates, batches of 8" in err
 
 
-def test_every_run_ends_with_its_place_and_its_scores(bench, tmp_path):
+def test_every_run_ends_with_its_place_and_its_scores(bench, recorded):
     _, _, err = bench("--seeds", "0,1", "--model", "constant.py:Constant+diverge=yes")
-    record = read_record(_folder(tmp_path, seed=1) / "record.json")
+    record = recorded(seed=1)
     printed = (
         f"exact match {record.metrics['exact_match']:.3f}, "
         f"macro F1 {record.metrics['macro_f1']:.3f} (of update {record.selected_update})"
@@ -168,7 +167,7 @@ def test_a_renamed_data_set_is_the_same_run(bench, tmp_path, toy_file):
     assert "done before" in bench("--dataset", "other.h5")[2]
 
 
-def test_a_slip_in_a_name_is_reported_without_importing_torch(tmp_path):
+def test_a_slip_in_a_name_is_reported_without_importing_torch():
     program = (
         "import sys; sys.argv = ['hsal-bench', 'run', '--model', 'hsal-rk']\n"
         "from hsal_bench.cli import main as cli\n"
@@ -188,30 +187,30 @@ def test_a_slip_in_a_name_is_reported_without_importing_torch(tmp_path):
         (("Prediction(counts)", "Prediction(-counts)"), "returned count -1 for class 0 of image 0"),
     ],
 )
-def test_a_breach_of_the_contract_is_one_clear_line(bench, tmp_path, change, message):
+def test_a_breach_of_the_contract_is_one_clear_line(bench, tmp_path, change, message, recorded):
     (tmp_path / "constant.py").write_text(METHOD.replace(*change))
     code, _, err = bench()
     assert code == 1
-    record = read_record(_folder(tmp_path) / "record.json")
+    record = recorded()
     assert message in record.reason
     assert f"Constant seed 0 (1 of 1): failed: {record.reason}" in err.splitlines()
 
 
-def test_a_loss_that_is_not_a_number_leaves_a_failed_record(bench, tmp_path):
+def test_a_loss_that_is_not_a_number_leaves_a_failed_record(bench, recorded):
     code, out, err = bench("--set", "diverge=true")
     assert code == 1
     assert "loss is nan" in err
-    record = read_record(_folder(tmp_path, "Constant+diverge=yes") / "record.json")
+    record = recorded("Constant+diverge=yes")
     assert record.status == "failed"
     assert "loss is nan" in record.reason
     assert "—" in out
 
 
-def test_a_method_that_cannot_run_says_why(bench, tmp_path):
+def test_a_method_that_cannot_run_says_why(bench, recorded):
     code, out, _ = bench("--set", "unsupported=true")
     assert code == 0
     assert "it has no eyes" in out
-    record = read_record(_folder(tmp_path, "Constant+unsupported=yes") / "record.json")
+    record = recorded("Constant+unsupported=yes")
     assert record.status == "unsupported"
 
 
@@ -258,7 +257,7 @@ def test_a_method_that_cannot_run_says_why(bench, tmp_path):
         ),
     ],
 )
-def test_bad_requests_are_refused_in_one_line(bench, tmp_path, arguments, message):
+def test_bad_requests_are_refused_in_one_line(bench, arguments, message):
     if "cuda" in arguments and torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     code, _, err = bench(*arguments)

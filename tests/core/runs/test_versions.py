@@ -3,7 +3,6 @@
 import pytest
 
 import hsal_bench as hb
-from hsal_bench.cli import main as cli
 from hsal_bench.errors import UsageError
 from hsal_bench.record.record import read_record
 from hsal_bench.runs import methods
@@ -47,18 +46,15 @@ BOTH = "a.py:A,a.py:A+label=1,a.py:B"
 
 
 @pytest.fixture
-def bench(tmp_path, toy_file, known_generators, monkeypatch, capsys):
-    """Return a function that runs `hsal-bench run` on the toy dataset: (code, err)."""
+def bench(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
+    """Return a function that runs `hsal-bench run` on the toy dataset: (code, out, err)."""
     (tmp_path / "a.py").write_text(METHOD)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, model=BOTH):
-        line = ["hsal-bench", "run", "--model", model, "--dataset", str(toy_file)]
+        line = ["run", "--model", model, "--dataset", toy_file]
         line += ["--device", "cpu", "--preset", "quick", "--updates", "2", "--batch-size", "8"]
-        monkeypatch.setattr("sys.argv", [*line, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, capsys.readouterr().err
+        return hsal_bench(*line, *arguments)
 
     return run
 
@@ -89,7 +85,7 @@ def _changed(tmp_path, before):
 def test_restart_discards_the_named_runs_alone(bench, tmp_path, given, restarted):
     assert bench()[0] == 0
     before = _written(tmp_path)
-    code, err = bench(*given)
+    code, _, err = bench(*given)
     assert code == 0, err
     assert _changed(tmp_path, before) == restarted
 
@@ -106,7 +102,7 @@ def test_restart_discards_the_named_runs_alone(bench, tmp_path, given, restarted
     ],
 )
 def test_a_wrong_name_is_refused_before_any_work(bench, tmp_path, given, message):
-    code, err = bench(*given)
+    code, _, err = bench(*given)
     assert code == 2
     assert f"error: {message}" in err
     assert not (tmp_path / "runs").exists()
@@ -119,13 +115,13 @@ def test_a_new_version_is_refused_restarted_or_tagged(bench, tmp_path):
     (tmp_path / "b.py").write_text(METHOD)
     (tmp_path / "a.py").write_text(changed)
     models = "a.py:A,b.py:B"  # b.py has the code that a.py had
-    code, err = bench(model=models)
+    code, _, err = bench(model=models)
     assert code == 2
     assert err.splitlines()[-1].endswith(
         "belongs to another run (another version of A): use another --out, or --restart A to "
         "start over; --tag TEXT keeps both versions"
     )
-    code, err = bench("--tag", "A:v2", model=models)
+    code, _, err = bench("--tag", "A:v2", model=models)
     assert code == 0, err
     assert _changed(tmp_path, before) == {"A+tag=v2"}
     table = (tmp_path / "runs" / "table.md").read_text()
@@ -140,10 +136,10 @@ def test_a_new_version_is_refused_restarted_or_tagged(bench, tmp_path):
 
 def test_two_files_with_one_class_name_run_side_by_side(bench, tmp_path):
     (tmp_path / "new.py").write_text(METHOD.replace("label: int = 0", "label: int = 1"))
-    code, err = bench(model="a.py:A,new.py:A")
+    code, _, err = bench(model="a.py:A,new.py:A")
     assert code == 2
     assert "add +tag=TEXT to one of them" in err
-    code, err = bench(model="a.py:A,new.py:A+tag=v2")
+    code, _, err = bench(model="a.py:A,new.py:A+tag=v2")
     assert code == 0, err
     paths = {path.parts[-4]: path for path in (tmp_path / "runs").rglob("record.json")}
     labels = {label: read_record(path).config["label"] for label, path in paths.items()}

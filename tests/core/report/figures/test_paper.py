@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from hsal_bench.cli import figures as cli_figures
-from hsal_bench.cli import main as cli
 from hsal_bench.data.file import open_data
 from hsal_bench.method.contract import Prediction, Trace
 from hsal_bench.record.correct import pack_correct
@@ -89,18 +88,15 @@ def of_toy(ok, toy_file, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def figures_command(monkeypatch, capsys, tmp_path):
+def figures_command(monkeypatch, hsal_bench, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(style, "DPI", 50)
     monkeypatch.setitem(paper.GLIMPSES, 12, ((True, False),))  # the whole grid takes seconds
 
     def call(*arguments):
-        line = ["hsal-bench", "figures", "--datasets", ".", "--device", "cpu", *arguments]
-        monkeypatch.setattr("sys.argv", line)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out.splitlines(), captured.err.splitlines()
+        line = ["figures", "--datasets", ".", "--device", "cpu", *arguments]
+        code, out, err = hsal_bench(*line)
+        return code, out.splitlines(), err.splitlines()
 
     return call
 
