@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -14,46 +15,12 @@ from hsal_bench.metrics import scores as metrics
 from hsal_bench.record.correct import Correct, pack_correct, unpack_correct
 from hsal_bench.record.external_entry import Statement
 from hsal_bench.record.record import (
-    Activation,
     DataSet,
-    Environment,
-    Record,
     read_record,
     write_record,
 )
 from hsal_bench.record.validation import check_shares
 from hsal_bench.text import shown
-
-ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
-
-
-def make_record(**changes):
-    values = {
-        "status": "ok",
-        "method": "hsal-rl",
-        "config": {"learning_rate": 0.001, "hidden": [128, 512]},
-        "preset": "quick",
-        "seed": 3,
-        "budget": {"updates": 100, "batch_size": 64},
-        "data_set": DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 3}, "m.h5"),
-        "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
-        "metrics": {"exact_match": 2 / 3, "exact_match_repeat": 0.5},
-        "correct": pack_correct(np.array([True, False, True])),
-        "curve": ({"update": 0, "valid_exact_match": 0.0}, {"update": 100, "loss": 0.25}),
-        "updates": 100,
-        "device": "cpu",
-        "environment": ENVIRONMENT,
-        "git": None,
-        "started": "2025-01-02T03:04:05+00:00",
-        "command": "hsal-bench run --model hsal-rl --seed 3",
-        "metrics_version": 1,
-    }
-    return Record(**(values | changes))
-
-
-def failed(status="failed", reason="the loss is nan"):
-    return make_record(status=status, reason=reason, metrics={}, correct=None)
-
 
 UNKNOWN = {"budget": {}, "environment": None, "updates": None, "wall_s": None, "activation": None}
 STATED = Statement(
@@ -65,61 +32,81 @@ STATED = Statement(
 )
 
 
-def test_a_record_prints_as_one_short_line():
-    run = make_record(metrics={**make_record().metrics, "macro_f1": 0.75})
-    exact = run.metrics["exact_match"]
-    assert repr(run) == (
-        f"<Record {run.method} on {run.data_set.name}, seed {run.seed}: "
-        f"ok, exact match {exact:.3f}, macro F1 0.750>"
-    )
-    assert repr(failed()).endswith(": failed: the loss is nan>")
+@pytest.fixture
+def make(ok):
+    """Return what makes a record of 3 test images, the second of which is wrong."""
+    record = ok(seed=3, correct=pack_correct(np.array([True, False, True])))
+    curve = ({"update": 0, "valid_exact_match": 0.0}, {"update": 100, "loss": 0.25})
+    return lambda **changes: dataclasses.replace(record, **{"curve": curve} | changes)
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        make_record(),
-        failed(),
-        failed("unsupported", "one object"),
-        make_record(stated=STATED, predictions_sha256="ab" * 32, **UNKNOWN),
-    ],
-)
-def test_what_is_written_is_read_again(record, tmp_path):
-    path = tmp_path / "runs" / "one" / "record.json"
-    write_record(record, path)
-    assert read_record(path) == record
+@pytest.fixture
+def edited(make, tmp_path):
+    """Return a function that writes a record with changes to its JSON.
+
+    "remove" removes a field; what is said of a dataset or an activation model is added to it.
+    """
+
+    def edited(**changes):
+        path = tmp_path / "runs" / "record.json"
+        other = {"trained_on": make().data_set, "curve": ()} if "trained_on" in changes else {}
+        write_record(make(**other), path)
+        values = json.loads(path.read_text())
+        for name, value in changes.items():
+            added = name in ("data_set", "trained_on", "activation") and isinstance(value, dict)
+            values[name] = values[name] | value if added else value
+        path.write_text(json.dumps({k: value for k, value in values.items() if value != "remove"}))
+        return path
+
+    return edited
 
 
-def test_the_last_update_may_be_the_one_selected():
-    assert make_record(updates=100, selected_update=100).selected_update == 100
+@pytest.fixture
+def refusal(edited):
+    """Return the message about a record with changes to its JSON, without its path."""
+
+    def refusal(**changes):
+        path = edited(**changes)
+        with pytest.raises(UsageError) as caught:
+            read_record(path)
+        message = str(caught.value)
+        assert message.isprintable()
+        assert message.startswith(str(path))
+        return message.removeprefix(str(path)).lstrip(": ")
+
+    return refusal
 
 
-def test_settings_are_kept_and_older_records_have_none(tmp_path):
-    path = tmp_path / "record.json"
-    record = make_record(settings={"teacher_forcing": "true"})
-    write_record(record, path)
-    assert read_record(path).settings == {"teacher_forcing": "true"}
-    values = json.loads(path.read_text())
-    del values["settings"]
-    path.write_text(json.dumps(values))
-    assert read_record(path).settings == {}
+def test_a_record_prints_as_one_short_line(ok, bad):
+    text = "<Record hsal-rl on mnist-multiset, seed 3: ok, exact match 0.500, macro F1 0.750>"
+    assert repr(ok(seed=3)) == text
+    assert repr(bad()).endswith(": failed: the loss is nan>")
 
 
-def test_what_was_trained_on_is_kept_and_older_records_do_not_tell(tmp_path):
-    path = tmp_path / "record.json"
+def test_what_is_written_is_read_again(ok, bad, elsewhere, tmp_path):
     other = DataSet("mnist-set", "cd34" * 16, {"train": 60, "test": 3}, "s.h5")
-    write_record(make_record(trained_on=other, curve=()), path)
-    assert read_record(path).trained_on == other
-    values = json.loads(path.read_text())
-    del values["trained_on"]
-    path.write_text(json.dumps(values))
-    assert read_record(path).trained_on is None
+    for record in (
+        ok(),
+        bad(),
+        bad("unsupported", "one object"),
+        elsewhere(predictions_sha256="ab" * 32),
+        ok(settings={"teacher_forcing": "true"}),
+        ok(trained_on=other),
+        ok(updates=100, selected_update=100),
+    ):
+        write_record(record, tmp_path / "runs" / "one" / "record.json")
+        assert read_record(tmp_path / "runs" / "one" / "record.json") == record
 
 
-def test_nan_is_null_in_the_file(tmp_path):
+def test_older_records_have_no_settings_and_do_not_tell_what_was_trained_on(edited):
+    record = read_record(edited(settings="remove", trained_on="remove"))
+    assert (record.settings, record.trained_on) == ({}, None)
+
+
+def test_nan_is_null_in_the_file(make, tmp_path):
     path = tmp_path / "record.json"
     metrics = {"exact_match": 2 / 3, "exact_match_repeat": math.nan}
-    write_record(make_record(metrics=metrics), path)
+    write_record(make(metrics=metrics), path)
     assert json.loads(path.read_text())["metrics"] == {**metrics, "exact_match_repeat": None}
     assert math.isnan(read_record(path).metrics["exact_match_repeat"])
 
@@ -173,47 +160,12 @@ def test_bits_past_the_last_example_are_none():
             "correct has 0 examples, but data_set.sizes.test is 0",
         ),
         ({"started": "2025-01-02T03:04:05"}, "it has no time zone"),
-        ({"trained_on": make_record().data_set}, "trained_on excludes a curve"),
+        ({"trained_on": DataSet("m", "ab" * 32, {"test": 3}, "m.h5")}, "trained_on excludes a cur"),
     ],
 )
-def test_contradictions_are_refused(changes, message):
+def test_contradictions_are_refused(changes, message, make):
     with pytest.raises(ValueError, match=message):
-        make_record(**changes)
-
-
-def edited(path, **changes):
-    """Write a record, and change its JSON: a field to a value, or "remove" to remove it."""
-    write_record(make_record(), path)
-    values = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({key: value for key, value in values.items() if value != "remove"}))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"seed": "three"}, "record.json: seed is 'three': it must be a whole number"),
-        ({"seed": True}, "record.json: seed is True: it must be a whole number"),
-        ({"status": "fine"}, "status is 'fine': it must be ok or failed or unsupported"),
-        ({"metrics": {"macro_f1": "high"}}, "metrics.macro_f1 is 'high': it must be a number"),
-        ({"curve": [{"update": [1]}]}, r"curve\[0\].update is \[1\]: it must be a number"),
-        ({"git": {"revision": "abc", "dirty": 0}}, "git.dirty is 0: it must be true or false"),
-        ({"git": {"revision": "abc"}}, "record.json: git: the field 'dirty' is missing"),
-        ({"device": "remove"}, "record.json: the field 'device' is missing"),
-        ({"devise": "cpu"}, "no field is named 'devise': did you mean 'device'"),
-        ({"correct": {"length": 9, "bits": "AA=="}}, "correct: bits has 1 bytes"),
-        ({"correct": {"length": 9, "bits": "?"}}, "correct: bits is not base64"),
-        ({"started": "yesterday"}, "started is 'yesterday': it is not an ISO 8601 time"),
-        ({"record_version": 2}, "has record version 2: this hsal-bench reads record version 1"),
-        ({"record_version": "remove"}, "is not a result record"),
-    ],
-)
-def test_a_wrong_file_is_refused_in_one_line(changes, message, tmp_path):
-    path = edited(tmp_path / "record.json", **changes)
-    with pytest.raises(UsageError, match=message) as caught:
-        read_record(path)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
+        make(**changes)
 
 
 HUGE = 1.7e308
@@ -222,6 +174,20 @@ HUGE = 1.7e308
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"seed": "three"}, "seed is 'three': it must be a whole number"),
+        ({"seed": True}, "seed is True: it must be a whole number"),
+        ({"status": "fine"}, "status is 'fine': it must be ok or failed or unsupported"),
+        ({"metrics": {"macro_f1": "high"}}, "metrics.macro_f1 is 'high': it must be a number"),
+        ({"curve": [{"update": [1]}]}, "curve[0].update is [1]: it must be a number"),
+        ({"git": {"revision": "abc", "dirty": 0}}, "git.dirty is 0: it must be true or false"),
+        ({"git": {"revision": "abc"}}, "git: the field 'dirty' is missing"),
+        ({"device": "remove"}, "the field 'device' is missing"),
+        ({"devise": "cpu"}, "no field is named 'devise': did you mean 'device'"),
+        ({"correct": {"length": 9, "bits": "AA=="}}, "correct: bits has 1 bytes"),
+        ({"correct": {"length": 9, "bits": "?"}}, "correct: bits is not base64"),
+        ({"started": "yesterday"}, "started is 'yesterday': it is not an ISO 8601 time"),
+        ({"record_version": 2}, "has record version 2: this hsal-bench reads record version 1"),
+        ({"record_version": "remove"}, "is not a result record"),
         ({"metrics": {"exact_match": 1e200}}, "metrics.exact_match is 1e+200: it is infinite"),
         ({"metrics": {"exact_match": 1.5}}, "metrics.exact_match is 1.5: it must be between 0"),
         ({"metrics": {"exact_match_m3": -1}}, "metrics.exact_match_m3 is -1.0: it must be between"),
@@ -266,38 +232,26 @@ HUGE = 1.7e308
         ({"device": "cpu\r\n"}, "device contains unprintable characters (cpu\\r\\n)"),
         ({"command": "a\u202e"}, "command contains unprintable characters (a\\u202e)"),
         ({"config": {"\x1b": {"\x07": 10**30}}}, "a key of config contains unprintable char"),
+        ({"\x1b[2J": 1}, "no field is named"),
+        ({"metrics": {"\x1b[2J": "high"}}, "metrics"),
+        ({"seed": "\u202e" * 99}, "seed is"),
+        ({"data_set": {"sizes": {}}}, "data_set.sizes has no test"),
+        ({"data_set": {"sizes": {"test": -3}}}, "data_set: sizes.test is -3: it cannot be"),
+        ({"data_set": {"file": "/home/me/m.h5"}}, "data_set: file is '/home/me/m.h5': give the fi"),
     ],
 )
-def test_what_cannot_be_computed_with_or_shown_is_refused(changes, said, tmp_path):
-    path = edited(tmp_path / "record.json", **changes)
-    with pytest.raises(UsageError) as caught:
-        read_record(path)
-    assert str(caught.value).startswith(f"{path}: {said}")
-    assert str(caught.value).isprintable()
+def test_wrong_fields_are_refused_in_one_line(changes, said, refusal):
+    assert refusal(**changes).startswith(said)
 
 
-def test_what_rounding_and_single_precision_come_to_is_taken(tmp_path):
+def test_what_rounding_and_single_precision_come_to_is_taken(edited):
     path = edited(
-        tmp_path / "record.json",
         metrics={"exact_match": 2 / 3, "pointing_hit_chance": 1 + 5e-7},
         curve=[{"update": 0, "loss": 3.4e38, "valid_macro_f1": -5e-7}],
     )
     record = read_record(path)
     assert record.metrics["pointing_hit_chance"] == 1 + 5e-7
     assert record.curve[0]["loss"] == 3.4e38
-
-
-@pytest.mark.parametrize(
-    ("sizes", "said"),
-    [
-        ({}, "data_set.sizes has no test"),
-        ({"test": -3}, "data_set: sizes.test is -3: it cannot be"),
-    ],
-)
-def test_a_data_set_tells_its_sizes(sizes, said, tmp_path):
-    data_set = {**dataclasses.asdict(make_record().data_set), "sizes": sizes}
-    with pytest.raises(UsageError, match=said):
-        read_record(edited(tmp_path / "record.json", data_set=data_set))
 
 
 @pytest.mark.parametrize("text", ["", "AB" * 32, "ab" * 31, "ab" * 31 + "a ", "ab" * 100_000])
@@ -311,23 +265,11 @@ def test_a_data_set_tells_its_sizes(sizes, said, tmp_path):
         ("", "predictions_sha256"),
     ],
 )
-def test_a_hash_is_one_or_is_refused(place, field, text, tmp_path):
-    parts = dataclasses.asdict(make_record(trained_on=make_record().data_set, curve=()))
-    changes = {place: parts[place] | {field: text}} if place else {field: text}
-    path = edited(tmp_path / "record.json", **changes)
-    with pytest.raises(UsageError) as caught:
-        read_record(path)
-    opening = f"{path}: {place}: {field}" if place else f"{path}: {field}"
-    assert str(caught.value) == (
+def test_a_hash_is_one_or_is_refused(place, field, text, refusal):
+    opening = f"{place}: {field}" if place else field
+    assert refusal(**({place: {field: text}} if place else {field: text})) == (
         f"{opening} is '{shown(text, 40)}': it must be 64 digits 0-9 and a-f, a SHA-256"
     )
-
-
-def test_names_in_a_file_are_reported_without_what_does_not_print(tmp_path):
-    for changes in ({"\x1b[2J": 1}, {"metrics": {"\x1b[2J": "high"}}, {"seed": "\u202e" * 99}):
-        with pytest.raises(UsageError) as caught:
-            read_record(edited(tmp_path / "record.json", **changes))
-        assert str(caught.value).isprintable()
 
 
 counts = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=5)
@@ -344,18 +286,10 @@ def test_what_the_metrics_come_to_is_what_a_record_takes(truth, data):
 
 @pytest.mark.parametrize("name", ["../../evil", "/any/where", ".hidden", "", "a b", "a" * 201])
 @pytest.mark.parametrize("place", ["data_set", "trained_on", "activation"])
-def test_a_name_that_must_not_be_part_of_a_path_is_refused(place, name, tmp_path):
-    parts = dataclasses.asdict(make_record(trained_on=make_record().data_set, curve=()))
+def test_a_name_that_must_not_be_part_of_a_path_is_refused(place, name, refusal):
     field = "backbone" if place == "activation" else "name"
-    path = edited(tmp_path / "record.json", **{place: parts[place] | {field: name}})
-    with pytest.raises(UsageError, match=f"{place}: {field} is '.*': a name has at most 200"):
-        read_record(path)
-
-
-def test_a_path_instead_of_a_file_name_is_refused(tmp_path):
-    data_set = {**dataclasses.asdict(make_record().data_set), "file": "/home/me/m.h5"}
-    with pytest.raises(UsageError, match=r"data_set: file is '/home/me/m.h5': give the file name"):
-        read_record(edited(tmp_path / "record.json", data_set=data_set))
+    message = refusal(**{place: {field: name}})
+    assert re.match(f"{place}: {field} is '.*': a name has at most 200", message)
 
 
 @pytest.mark.parametrize(
