@@ -13,7 +13,6 @@ import torch
 import hsal_bench as hb
 from hsal_bench.errors import UsageError
 from hsal_bench.method.contract import Prediction
-from hsal_bench.record.record import read_record
 from hsal_bench.runs import callbacks
 
 
@@ -214,26 +213,9 @@ def test_loggers_by_name(monkeypatch):
         callbacks.loggers(["wandb"])
 
 
-def test_the_command_line_logs(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
+def test_the_command_line_logs(bench, seed_folder, recorded):
     pytest.importorskip("tensorboard")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "dice.py").write_text(
-        "from dataclasses import dataclass\nimport torch\n"
-        "from hsal_bench.method.contract import Prediction\n\n"
-        "@dataclass(frozen=True)\nclass Config:\n    pass\n\n"
-        "class Zero:\n    Config, inputs = Config, 'images'\n"
-        "    def __init__(self, task, config, setup):\n        self.classes = task.num_classes\n"
-        "    def update(self, batch):\n        return {'loss': torch.zeros(())}\n"
-        "    def predict(self, batch, *, trace=False):\n"
-        "        counts = torch.zeros(len(batch.inputs), self.classes)\n"
-        "        return Prediction(counts.long())\n"
-        "    def state_dict(self):\n        return {}\n"
-        "    def load_state_dict(self, state):\n        pass\n"
-    )
-    line = f"run --model dice.py:Zero --dataset {toy_file} --preset quick --device cpu"
-    line += " --updates 2 --batch-size 8 --log tensorboard"
-    code, _, err = hsal_bench(*line.split())
+    code, _, err = bench("--log", "tensorboard")
     assert (code, "switched off" in err) == (0, False), err
-    (path,) = (tmp_path / "runs").rglob("record.json")
-    assert read_record(path).command == f"hsal-bench {line}"
-    assert list(path.parent.glob("tensorboard/events.*"))
+    assert recorded().command.endswith(" --log tensorboard")
+    assert list(seed_folder().glob("tensorboard/events.*"))

@@ -58,16 +58,13 @@ MODELS = "them.py:Fixed,them.py:Free"
 
 
 @pytest.fixture
-def bench(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
+def bench(bench, tmp_path):
     """Return a function that runs `hsal-bench run --eval-on`: (code, out, err)."""
     (tmp_path / "them.py").write_text(METHOD)
-    monkeypatch.chdir(tmp_path)
 
     def run(eval_on, *arguments, model=MODELS):
-        line = ["run", "--model", model, "--dataset", "toy-x.h5"]
-        line += ["--device", "cpu", "--preset", "quick", "--updates", "2", "--batch-size", "8"]
-        line += ["--datasets", "."] + (["--eval-on", eval_on] if eval_on else [])
-        return hsal_bench(*line, *arguments)
+        line = ["--updates", "2", "--datasets", "."] + (["--eval-on", eval_on] if eval_on else [])
+        return bench(*line, *arguments, model=model)
 
     return run
 

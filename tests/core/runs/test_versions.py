@@ -1,5 +1,8 @@
 """`--restart METHOD` and `--tag`: one method of a grid starts over, or keeps its old version."""
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 import hsal_bench as hb
@@ -8,55 +11,15 @@ from hsal_bench.record.record import read_record
 from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
 
-METHOD = """
-from dataclasses import dataclass
-import torch
-from hsal_bench.method.contract import Prediction
-
-@dataclass(frozen=True)
-class Config:
-    label: int = 0
-
-class A:
-    Config = Config
-    inputs = "images"
-    presets = {}
-
-    def __init__(self, task, config, setup):
-        self.task, self.config = task, config
-
-    def update(self, batch):
-        return {"loss": torch.tensor(1.0)}
-
-    def predict(self, batch, *, trace=False):
-        counts = torch.zeros(len(batch.inputs), self.task.num_classes, dtype=torch.int64)
-        counts[:, self.config.label] = 1
-        return Prediction(counts)
-
-    def state_dict(self):
-        return {}
-
-    def load_state_dict(self, state):
-        pass
-
-class B(A):
-    pass
-"""
+METHOD = Path(__file__).with_name("constant.py").read_text().replace("Constant", "A")
+METHOD += "\n\nclass B(A):\n    pass\n"
 BOTH = "a.py:A,a.py:A+label=1,a.py:B"
 
 
 @pytest.fixture
-def bench(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
-    """Return a function that runs `hsal-bench run` on the toy dataset: (code, out, err)."""
+def bench(bench, tmp_path):
     (tmp_path / "a.py").write_text(METHOD)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, model=BOTH):
-        line = ["run", "--model", model, "--dataset", toy_file]
-        line += ["--device", "cpu", "--preset", "quick", "--updates", "2", "--batch-size", "8"]
-        return hsal_bench(*line, *arguments)
-
-    return run
+    return partial(bench, model=BOTH)
 
 
 def _written(tmp_path):
