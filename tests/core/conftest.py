@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -287,3 +288,16 @@ def bad(ok: Callable[..., Record]) -> Callable[..., Record]:
         return dataclasses.replace(ok(**changes), status=status, reason=reason, **nothing)
 
     return bad
+
+
+@pytest.fixture(params=["file", "FIFO", "link to nothing", "loop"])
+def no_folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A path named "taken" where no folder can be."""
+    path = tmp_path / "taken"
+    if request.param == "file":
+        path.write_text("x")
+    elif request.param == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path if request.param == "loop" else tmp_path / "nothing")
+    return path
