@@ -120,11 +120,7 @@ def test_settings_of_a_class_that_has_no_config_are_a_failed_check(call, tmp_pat
         ),
         ([], "nothing.py:Nothing+widht=4", "Nothing has no option 'widht': did you mean 'width'?"),
         ([], "nothing.py:Nothin", "nothing.py has no class 'Nothin': did you mean 'Nothing'?"),
-        (
-            [],
-            "nothing.py:Config",
-            "Config is a class without `update` and `predict`, not a m",
-        ),
+        ([], "nothing.py:Config", "Config is a class without `update` and `predict`, not a m"),
         (["--device", "gpu"], "nothing.py:Nothing", "--device gpu: give cpu, cuda or cuda:NUMBER"),
     ],
 )

@@ -185,10 +185,7 @@ OWN_BUDGET = {"own_budget": True, "budget": {}, "updates": None}
             {name: {} for name in "abcd"} | {"e": SHORT},
             "updates 100 (a, b, c and 1 more) against updates 6,000 (e)",
         ),
-        (
-            {"a": {}, "b": OWN_BUDGET},
-            "updates 100, batch size 64 (a) against own budget (b)",
-        ),
+        ({"a": {}, "b": OWN_BUDGET}, "updates 100, batch size 64 (a) against own budget (b)"),
         ({"a": {}, "b": {"preset": "paper"}}, "preset quick (a) against preset paper (b)"),
         (
             {"a": {}, "b": {"activation": OTHER_MODEL}},

@@ -14,11 +14,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.metrics import scores as metrics
 from hsal_bench.record.correct import Correct, pack_correct, unpack_correct
 from hsal_bench.record.external_entry import Statement
-from hsal_bench.record.record import (
-    DataSet,
-    read_record,
-    write_record,
-)
+from hsal_bench.record.record import DataSet, read_record, write_record
 from hsal_bench.record.validation import check_shares
 from hsal_bench.text import shown
 
@@ -224,10 +220,7 @@ HUGE = 1.7e308
         ),
         ({"config": {"a": [{"b": 10**400}]}}, "config.a[0].b is 1000"),
         ({"method": "\ud800"}, "method contains unprintable characters (\\ud800)"),
-        (
-            {"config": {"a": ["\x1b[2J"]}},
-            "config.a[0] contains unprintable characters (\\x1b[2J)",
-        ),
+        ({"config": {"a": ["\x1b[2J"]}}, "config.a[0] contains unprintable characters (\\x1b[2J)"),
         ({"settings": {"a\n": "1"}}, "a key of settings contains unprintable characters (a\\n)"),
         ({"device": "cpu\r\n"}, "device contains unprintable characters (cpu\\r\\n)"),
         ({"command": "a\u202e"}, "command contains unprintable characters (a\\u202e)"),

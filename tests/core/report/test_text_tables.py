@@ -147,11 +147,7 @@ def test_the_best_and_what_cannot_be_told_from_it_are_marked(of_200):
     ("rights", "best", "note"),
     [
         ({"a": 0, "b": 0}, 0, "no row has an exact match above 0"),
-        (
-            {"a": 150, "b": 40},
-            1,
-            "a is significantly better than all others in exact match",
-        ),
+        ({"a": 150, "b": 40}, 1, "a is significantly better than all others in exact match"),
         ({"b": 100, "a": 100}, 2, "b and a have the same exact match"),
         (
             {"b": 100, "a": 100, "c": 97},

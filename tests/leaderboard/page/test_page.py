@@ -32,12 +32,7 @@ def hostile(run, bad, elsewhere, parsed):
     """The page of records that hold what would do harm in every place a text can be in."""
     entries = []
     for k, text in enumerate(HOSTILE):
-        values = {
-            "config": {text: text},
-            "settings": {text: text},
-            "command": text,
-            "device": text,
-        }
+        values = {"config": {text: text}, "settings": {text: text}, "command": text, "device": text}
         entry = run(text, k, right=10 * k, **values, metrics={"exact_match": 0.5, text: 0.25})
         entries += [Entry(Path(f"{text}.json"), entry.record), bad(reason=text, method=f"b{text}")]
     stated = Statement(
