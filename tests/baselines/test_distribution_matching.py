@@ -108,11 +108,7 @@ def test_the_one_step_form_s_loss_by_hand(distance, expected):
     batch = Batch(torch.zeros(1, 3, 2, 2), torch.tensor([[1, 1, 0]]), labels)
     scalars = {name: scalar.item() for name, scalar in method.loss(batch).items()}
     assert scalars == pytest.approx(
-        {
-            "matching": expected,
-            "size_loss": -math.log(0.4),
-            "loss": expected - math.log(0.4),
-        }
+        {"matching": expected, "size_loss": -math.log(0.4), "loss": expected - math.log(0.4)}
     )
 
 

@@ -7,12 +7,7 @@ import time
 
 import pytest
 
-from hsal_bench.interrupts import (
-    SIGNALS,
-    ignore_signals,
-    terminate_like_ctrl_c,
-    uninterrupted,
-)
+from hsal_bench.interrupts import SIGNALS, ignore_signals, terminate_like_ctrl_c, uninterrupted
 
 
 @pytest.fixture(autouse=True)

@@ -160,14 +160,8 @@ def test_predictions_of_another_content_are_refused(submit, hand_in):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (
-            " " * 10_000,
-            "predictions: predictions.jsonl is too large: the limit is 10,240",
-        ),
-        (
-            "\n" * 9_000,
-            "predictions: predictions.jsonl: 9,020 lines for 20 images: write one",
-        ),
+        (" " * 10_000, "predictions: predictions.jsonl is too large: the limit is 10,240"),
+        ("\n" * 9_000, "predictions: predictions.jsonl: 9,020 lines for 20 images: write one"),
     ],
 )
 def test_what_would_take_long_to_read_is_refused_unread(submit, hand_in, more, said, lines):

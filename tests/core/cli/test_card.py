@@ -108,10 +108,7 @@ def test_a_truncated_file_is_refused(toy_file: Path, tmp_path: Path, croissant: 
         file.truncate(1000)
     out = tmp_path / "croissant.json"
     code, message = refusal(call(toy_file, *(["--croissant", out] if croissant else [])))
-    assert (code, message.partition(" (")[0]) == (
-        2,
-        f"{toy_file} is truncated: generate it again",
-    )
+    assert (code, message.partition(" (")[0]) == (2, f"{toy_file} is truncated: generate it again")
     assert not out.exists()
 
 

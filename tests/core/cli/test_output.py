@@ -32,10 +32,7 @@ COMMANDS = {
     ),
     "card": ("card toy-x.h5 --croissant {}", "x.json"),
     "preview": ("preview toy-x.h5 -o {} --count 1", "x.png"),
-    "compare": (
-        "compare runs/record.json other.jsonl --dataset toy-x.h5 --count 1 -o {}",
-        "x.png",
-    ),
+    "compare": ("compare runs/record.json other.jsonl --dataset toy-x.h5 --count 1 -o {}", "x.png"),
 }
 INPUTS = ("toy-x.h5", "runs/record.json", "runs/predictions.jsonl", "other.jsonl")
 every_command = pytest.mark.parametrize("command", list(COMMANDS))

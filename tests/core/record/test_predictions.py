@@ -70,11 +70,7 @@ def test_predictions_are_one_line_per_image(tmp_path):
     path = tmp_path / "p.jsonl"
     write_predictions(WRITTEN, None, path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert lines == [
-        {"id": 0, "labels": [0, 0]},
-        {"id": 1, "labels": []},
-        {"id": 2, "labels": [1]},
-    ]
+    assert lines == [{"id": 0, "labels": [0, 0]}, {"id": 1, "labels": []}, {"id": 2, "labels": [1]}]
 
 
 def test_predictions_have_the_confidence_there_is(tmp_path):
@@ -285,6 +281,4 @@ def test_the_hash_does_not_depend_on_the_type_but_on_the_shape():
 
 def test_a_line_of_very_many_keys_is_read_once(problems):
     keys = ", ".join(f'"{number}": 0' for number in range(100_000))
-    assert problems(f'{{{keys}, "7": 0}}', size=1) == [
-        "line 1: not JSON (duplicate key '7')",
-    ]
+    assert problems(f'{{{keys}, "7": 0}}', size=1) == ["line 1: not JSON (duplicate key '7')"]

@@ -69,10 +69,7 @@ def test_packed_files_are_the_same_glyphs(
         (lambda content: b"", "not an image file"),
         (lambda content: b"\0\0\x08\x01" + content[4:], "not an image file"),
         (lambda content: content[:8] + b"\0\0\0\x0e\0\0\0\x38" + content[16:], "14x56"),
-        (
-            lambda content: content[:4] + b"\0\0\0\x0a" + content[8 : 16 + 10 * 784],
-            "10 images but",
-        ),
+        (lambda content: content[:4] + b"\0\0\0\x0a" + content[8 : 16 + 10 * 784], "10 images but"),
     ],
 )
 def test_a_broken_image_file_is_named(

@@ -140,11 +140,7 @@ def test_a_name_of_another_generator_tells_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "instead"),
-    [
-        ("kmnist", "synthetic"),
-        ("images.idx,labels.idx", None),
-    ],
+    ("source", "instead"), [("kmnist", "synthetic"), ("images.idx,labels.idx", None)]
 )
 def test_a_source_that_is_not_to_be_had(
     source: str, instead: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

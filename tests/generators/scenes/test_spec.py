@@ -71,11 +71,7 @@ def test_an_accepted_grid_has_a_cell_for_every_object(
 ) -> None:
     try:
         spec = SceneSpec(
-            canvas=canvas,
-            max_objects=max_objects,
-            min_size=min_size,
-            max_size=max_size,
-            clutter=0,
+            canvas=canvas, max_objects=max_objects, min_size=min_size, max_size=max_size, clutter=0
         )
     except UsageError:
         return
