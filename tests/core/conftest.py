@@ -28,14 +28,8 @@ from hsal_bench.data.schema import (
 )
 from hsal_bench.errors import UsageError
 from hsal_bench.options import as_json, option
-from hsal_bench.record.correct import pack_correct
-from hsal_bench.record.environment import Environment
-from hsal_bench.record.external_entry import Statement
-from hsal_bench.record.record import Activation, DataSet, Record
 
 SIDE, K, CLASSES = 12, 3, 3
-ENVIRONMENT = Environment("3.11.7", "0.1.0", "2.8.0", "2.0.0", "3.11.0", None, "Linux")
-MULTISET = DataSet("mnist-multiset", "ab12" * 16, {"train": 60, "test": 20}, "m.h5")
 CHUNK_ROWS = 256
 
 
@@ -219,75 +213,6 @@ def damage(toy_file: Path) -> Callable[[str, int], None]:
             stored.write(b"\xff" * chunk.size)
 
     return overwrite
-
-
-@pytest.fixture(scope="session")
-def ok() -> Callable[..., Record]:
-    """Return what makes a record of a run that succeeded, changed as asked.
-
-    Of 20 images so many are right that the exact match is the one asked for; `correct` says it for
-    other images, and the size of the test split is theirs.
-    """
-
-    def ok(method="hsal-rl", seed=0, exact_match=0.5, **changes):
-        metrics = {"exact_match": exact_match, "macro_f1": 0.75} | changes.pop("metrics", {})
-        images = np.arange(20) < round(20 * metrics["exact_match"])
-        correct = changes.pop("correct", pack_correct(images))
-        metrics["exact_match"] = correct.right / correct.length
-        data_set = changes.pop("data_set", MULTISET)
-        data_set = dataclasses.replace(data_set, sizes={**data_set.sizes, "test": correct.length})
-        values = {
-            "status": "ok",
-            "method": method,
-            "config": {"learning_rate": 0.001},
-            "preset": "quick",
-            "seed": seed,
-            "budget": {"updates": 100, "batch_size": 64},
-            "data_set": data_set,
-            "activation": Activation("small", "from scratch on mnist-single", "cd" * 32, 0.98),
-            "metrics": metrics,
-            "correct": correct,
-            "updates": 100,
-            "wall_s": 1234.5,
-            "device": "cpu",
-            "environment": ENVIRONMENT,
-            "git": None,
-            "started": f"2025-01-02T03:04:{seed:02}+00:00",
-            "command": "hsal-bench run --model hsal-rl",
-            "metrics_version": 1,
-        }
-        return Record(**(values | changes))
-
-    return ok
-
-
-@pytest.fixture(scope="session")
-def elsewhere(ok: Callable[..., Record]) -> Callable[..., Record]:
-    """Return what makes a record of predictions that were made elsewhere."""
-
-    def elsewhere(method="theirs", extra_data=(), **changes):
-        stated = Statement(
-            entry="unofficial",
-            authors=("A. Author", "B. Author"),
-            link="https://example.org/paper",
-            extra_data=extra_data,
-            training_compute="two days on one GPU",
-        )
-        unknown = dict.fromkeys(("preset", "activation", "environment", "updates", "wall_s"))
-        return ok(method, **unknown | {"config": {}, "budget": {}, "stated": stated} | changes)
-
-    return elsewhere
-
-
-@pytest.fixture(scope="session")
-def bad(ok: Callable[..., Record]) -> Callable[..., Record]:
-    """Return what makes a record of a run that did not succeed."""
-
-    def bad(status="failed", reason="the loss is nan", **changes):
-        nothing = {"metrics": {}, "correct": None}
-        return dataclasses.replace(ok(**changes), status=status, reason=reason, **nothing)
-
-    return bad
 
 
 @pytest.fixture(params=["file", "FIFO", "link to nothing", "loop"])
