@@ -1,12 +1,8 @@
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from hsal_bench.cli import card as cli_card
 from hsal_bench.data.generator import load_generator
@@ -15,16 +11,16 @@ from hsal_bench.errors import HsalBenchError
 pytestmark = pytest.mark.usefixtures("known_generators")
 
 
-def call(*arguments: object) -> Result:
+def call(*arguments):
     return CliRunner().invoke(cli_card.card, [str(argument) for argument in arguments])
 
 
-def refusal(result: Result) -> tuple[int, str]:
+def refusal(result):
     assert isinstance(result.exception, HsalBenchError)
     return result.exception.exit_code, str(result.exception)
 
 
-def test_a_file_a_name_and_a_file_by_its_name_are_one_card(toy_file: Path) -> None:
+def test_a_file_a_name_and_a_file_by_its_name_are_one_card(toy_file):
     result = call(toy_file)
     assert result.exit_code == 0
     assert result.output.startswith("# toy\n\n1,300 images")
@@ -33,13 +29,13 @@ def test_a_file_a_name_and_a_file_by_its_name_are_one_card(toy_file: Path) -> No
         assert call(name, "--datasets", toy_file.parent).output == result.output
 
 
-def test_a_name_without_a_file_gets_what_can_be_said(tmp_path: Path) -> None:
+def test_a_name_without_a_file_gets_what_can_be_said(tmp_path):
     result = call("toy", "--datasets", tmp_path)
     assert result.exit_code == 0
     assert f"`hsal-bench generate toy --out {tmp_path}` to build it" in result.output
 
 
-def test_croissant_is_written_and_what_it_lacks_is_reported(toy_file: Path, tmp_path: Path) -> None:
+def test_croissant_is_written_and_what_it_lacks_is_reported(toy_file, tmp_path):
     out = tmp_path / "new" / "croissant.json"
     result = call(toy_file, "--croissant", out)
     assert result.output == (
@@ -56,7 +52,7 @@ def test_croissant_is_written_and_what_it_lacks_is_reported(toy_file: Path, tmp_
     assert [path.name for path in out.parent.iterdir()] == ["croissant.json"]
 
 
-def test_a_name_that_is_none_names_the_nearest(tmp_path: Path) -> None:
+def test_a_name_that_is_none_names_the_nearest(tmp_path):
     assert refusal(call("toyy", "--datasets", tmp_path)) == (
         2,
         f"no dataset 'toyy' and no file {tmp_path / 'toyy.h5'}: did you mean 'toy'? "
@@ -64,9 +60,7 @@ def test_a_name_that_is_none_names_the_nearest(tmp_path: Path) -> None:
     )
 
 
-def test_a_name_that_other_options_give_has_an_outline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_other_options_give_has_an_outline(tmp_path, monkeypatch):
     toy = load_generator("toy")
     spec = type(toy.defaults)(seed=3)
     monkeypatch.setattr(toy, "spec_of", lambda name, like: {"toy-3": spec}.get(name), raising=False)
@@ -74,7 +68,7 @@ def test_a_name_that_other_options_give_has_an_outline(
     assert f"`hsal-bench generate toy --seed 3 --out {tmp_path}` to build it" in output
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "toy.h5"
     assert refusal(call(path)) == (
         2,
@@ -82,7 +76,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     )
 
 
-def test_croissant_without_a_file_is_refused(tmp_path: Path) -> None:
+def test_croissant_without_a_file_is_refused(tmp_path):
     out = tmp_path / "croissant.json"
     assert refusal(call("toy", "--datasets", tmp_path, "--croissant", out)) == (
         2,
@@ -93,9 +87,7 @@ def test_croissant_without_a_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--url", "x"], ["--published", "2026-01-31"]])
-def test_what_only_croissant_holds_is_refused_without_it(
-    toy_file: Path, arguments: list[str]
-) -> None:
+def test_what_only_croissant_holds_is_refused_without_it(toy_file, arguments):
     assert refusal(call(toy_file, *arguments)) == (
         2,
         "--url and --published need --croissant OUT.json",
@@ -103,7 +95,7 @@ def test_what_only_croissant_holds_is_refused_without_it(
 
 
 @pytest.mark.parametrize("croissant", [False, True])
-def test_a_truncated_file_is_refused(toy_file: Path, tmp_path: Path, croissant: bool) -> None:
+def test_a_truncated_file_is_refused(toy_file, tmp_path, croissant):
     with toy_file.open("rb+") as file:
         file.truncate(1000)
     out = tmp_path / "croissant.json"
@@ -112,15 +104,13 @@ def test_a_truncated_file_is_refused(toy_file: Path, tmp_path: Path, croissant: 
     assert not out.exists()
 
 
-def test_pixels_that_cannot_be_decoded_are_refused(
-    toy_file: Path, damage: Callable[[str, int], None]
-) -> None:
+def test_pixels_that_cannot_be_decoded_are_refused(toy_file, damage):
     damage("train", 0)
     code, message = refusal(call(toy_file))
     assert code == 2
     assert "train/images cannot be decoded" in message
 
 
-def test_every_option_has_help() -> None:
+def test_every_option_has_help():
     options = [one for one in cli_card.card.params if isinstance(one, click.Option)]
     assert all(option.help for option in options)

@@ -1,13 +1,10 @@
-from __future__ import annotations
-
 import dataclasses
 import json
-from pathlib import Path
 
 import click
 import h5py
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from hsal_bench import errors
 from hsal_bench.cli import data as cli_data
@@ -20,16 +17,16 @@ pytestmark = pytest.mark.usefixtures("known_generators")
 SMALL = ("--train", "30", "--valid", "4", "--test", "5", "--workers", "1")
 
 
-def call(command: click.Command, *arguments: object) -> Result:
+def call(command, *arguments):
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-def refusal(result: Result) -> str:
+def refusal(result):
     assert result.exit_code != 0
     return str(result.exception) if not isinstance(result.exception, SystemExit) else result.output
 
 
-def test_generate_makes_a_file_and_says_what_it_made(tmp_path: Path) -> None:
+def test_generate_makes_a_file_and_says_what_it_made(tmp_path):
     result = call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)
     path = tmp_path / "toy-x.h5"
     with open_data(path) as data:
@@ -41,13 +38,13 @@ def test_generate_makes_a_file_and_says_what_it_made(tmp_path: Path) -> None:
     assert "images/s)" in result.output
 
 
-def test_generate_without_a_name_makes_all(tmp_path: Path) -> None:
+def test_generate_without_a_name_makes_all(tmp_path):
     result = call(cli_data.generate, "--out", tmp_path, *SMALL)
     assert result.exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["toy-large-x.h5", "toy-x.h5"]
 
 
-def test_what_is_there_already_is_left(tmp_path: Path) -> None:
+def test_what_is_there_already_is_left(tmp_path):
     call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)
     before = (tmp_path / "toy-x.h5").stat().st_mtime_ns
     result = call(
@@ -57,7 +54,7 @@ def test_what_is_there_already_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "toy-x.h5").stat().st_mtime_ns == before
 
 
-def test_another_config_is_refused_unless_forced(tmp_path: Path) -> None:
+def test_another_config_is_refused_unless_forced(tmp_path):
     call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)
     change = ("toy", "--out", tmp_path, *SMALL, "--seed", "7", "--no-unique")
     assert refusal(call(cli_data.generate, *change)) == (
@@ -69,7 +66,7 @@ def test_another_config_is_refused_unless_forced(tmp_path: Path) -> None:
         assert (data.header.config["seed"], data.header.config["unique"]) == (7, False)
 
 
-def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
+def test_a_damaged_file_is_in_the_way(tmp_path):
     path = tmp_path / "toy-x.h5"
     path.write_text("half")
     assert refusal(call(cli_data.generate, "toy", "--out", tmp_path, *SMALL)).startswith(
@@ -92,16 +89,14 @@ def test_a_damaged_file_is_in_the_way(tmp_path: Path) -> None:
         (["toy", "--trian", "4"], "No such option"),
     ],
 )
-def test_what_is_wrong_is_reported_before_any_work(
-    tmp_path: Path, arguments: list[str], message: str
-) -> None:
+def test_what_is_wrong_is_reported_before_any_work(tmp_path, arguments, message):
     result = call(cli_data.generate, *arguments, "--out", tmp_path / "out")
     assert message in refusal(result)
     assert list(tmp_path.glob("out/*")) == []
 
 
 @pytest.fixture
-def toy_3(monkeypatch: pytest.MonkeyPatch) -> None:
+def toy_3(monkeypatch):
     """The generator "toy" makes "toy-3" with another seed."""
     toy = load_generator("toy")
     spec = generation.dataclasses.replace(toy.defaults, seed=3)
@@ -110,7 +105,7 @@ def toy_3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toy, "data_set_name", lambda spec: names.get(spec.seed, "toy"))
 
 
-def test_a_name_that_other_options_give_is_made_with_them(toy_3: None, tmp_path: Path) -> None:
+def test_a_name_that_other_options_give_is_made_with_them(toy_3, tmp_path):
     assert call(cli_data.generate, "toy-3", "--out", tmp_path, *SMALL).exit_code == 0
     with open_data(tmp_path / "toy-3.h5") as data:
         assert data.header.config["generator"] == "toy"
@@ -119,7 +114,7 @@ def test_a_name_that_other_options_give_is_made_with_them(toy_3: None, tmp_path:
     assert again.output == f"{tmp_path / 'toy-3.h5'} is up to date\n"
 
 
-def test_options_that_contradict_a_name_are_refused(toy_3: None, tmp_path: Path) -> None:
+def test_options_that_contradict_a_name_are_refused(toy_3, tmp_path):
     options = ("--train", "9", "--seed", "4", "--out", tmp_path)
     assert refusal(call(cli_data.generate, "toy-3", *options)) == (
         "toy-3 fixes seed=3: drop --seed, or use "
@@ -127,9 +122,7 @@ def test_options_that_contradict_a_name_are_refused(toy_3: None, tmp_path: Path)
     )
 
 
-def test_two_data_sets_with_one_file_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_data_sets_with_one_file_are_refused(tmp_path, monkeypatch):
     generator = load_generator("toy-large")
     monkeypatch.setattr(generator, "data_set_name", lambda spec: "toy-x", raising=False)
     assert "toy and toy-large have the same file" in refusal(
@@ -137,14 +130,12 @@ def test_two_data_sets_with_one_file_are_refused(
     )
 
 
-def test_without_names_what_has_no_source_is_left_out_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_names_what_has_no_source_is_left_out_and_told(tmp_path, monkeypatch):
     generator = load_generator("toy-large")
     alternative = dataclasses.replace(generator.defaults, seed=9)
     instead = f"or use another source: `hsal-bench generate toy-large --seed 9 --out {tmp_path}`"
 
-    def unavailable(spec: object, data_dir: Path) -> None:
+    def unavailable(spec, data_dir):
         raise errors.SourceUnavailable("no squares here", alternative)
 
     monkeypatch.setattr(generator, "recipe", unavailable)
@@ -160,7 +151,7 @@ def test_without_names_what_has_no_source_is_left_out_and_told(
     assert refusal(alone).startswith("no squares here, or use another source: `hsal-bench gen")
 
 
-def test_help_has_the_options_of_the_named_data_set_with_defaults() -> None:
+def test_help_has_the_options_of_the_named_data_set_with_defaults():
     one = " ".join(call(cli_data.generate, "toy-large", "--help").output.split())
     assert "--train N images of the train split [default: 2000]" in one
     assert "--unique / --no-unique no class twice [default: yes]" in one
@@ -168,15 +159,15 @@ def test_help_has_the_options_of_the_named_data_set_with_defaults() -> None:
     assert "[default: 1200; toy- large: 2000]" in both or "[default: 1200; toy-large: 2000]" in both
 
 
-def test_a_field_that_no_data_set_has_is_refused(tmp_path: Path) -> None:
+def test_a_field_that_no_data_set_has_is_refused(tmp_path):
     with pytest.raises(
         generation.UsageError, match="no dataset has an option 'trian': did you mean"
     ):
         generation.plan(["toy"], {"trian": "3"}, tmp_path)
 
 
-def test_an_interrupt_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*arguments: object, **options: object) -> None:
+def test_an_interrupt_reaches_the_caller(tmp_path, monkeypatch):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(generation, "build_file", interrupt)
@@ -186,7 +177,7 @@ def test_an_interrupt_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.Mon
         )
 
 
-def test_verify_prints_a_line_per_check_and_one_about_all(toy_file: Path) -> None:
+def test_verify_prints_a_line_per_check_and_one_about_all(toy_file):
     result = call(cli_data.verify, toy_file, "--data-dir", toy_file.parent)
     assert result.exit_code == 0
     *lines, last = result.output.splitlines()
@@ -198,10 +189,8 @@ def test_verify_prints_a_line_per_check_and_one_about_all(toy_file: Path) -> Non
     assert last == f"{toy_file}: 13 checks passed, 1 skipped: leaks by content"
 
 
-def test_verify_without_the_source_skips_what_needs_it(
-    toy_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def recipe(spec: object, data_dir: Path) -> None:
+def test_verify_without_the_source_skips_what_needs_it(toy_file, monkeypatch):
+    def recipe(spec, data_dir):
         raise errors.SourceUnavailable("no glyphs here")
 
     monkeypatch.setattr(load_generator("toy"), "recipe", recipe, raising=False)
@@ -215,7 +204,7 @@ def test_verify_without_the_source_skips_what_needs_it(
     assert [check["outcome"] for check in found["checks"][-3:]] == ["skipped"] * 3
 
 
-def test_verify_fails_if_a_check_fails(toy_file: Path) -> None:
+def test_verify_fails_if_a_check_fails(toy_file):
     with h5py.File(toy_file, "r+") as file:
         file["test/counts"][3, 0] = 9
     result = call(cli_data.verify, toy_file, "--remake", 0)
@@ -225,7 +214,7 @@ def test_verify_fails_if_a_check_fails(toy_file: Path) -> None:
 
 
 @pytest.mark.parametrize("remake", [0, 3])
-def test_verify_of_a_truncated_file_fails(toy_file: Path, remake: int) -> None:
+def test_verify_of_a_truncated_file_fails(toy_file, remake):
     with toy_file.open("rb+") as file:
         file.truncate(1000)
     result = call(cli_data.verify, toy_file, "--remake", remake, "--json")
@@ -244,32 +233,32 @@ def test_verify_of_a_truncated_file_fails(toy_file: Path, remake: int) -> None:
         (["missing.h5", "--remake", "few"], "'few' is not a valid integer range"),
     ],
 )
-def test_verify_of_nothing_is_wrong_use(arguments: list[str], message: str) -> None:
+def test_verify_of_nothing_is_wrong_use(arguments, message):
     result = call(cli_data.verify, *arguments)
     assert message in refusal(result)
     assert getattr(result.exception, "exit_code", result.exit_code) == 2
 
 
-def test_verify_as_json(toy_file: Path) -> None:
+def test_verify_as_json(toy_file):
     found = json.loads(call(cli_data.verify, toy_file, "--remake", 0, "--json").output)
     assert (found["file"], found["passed"]) == (str(toy_file), True)
     assert found["checks"][2] == {"name": "labels", "outcome": "passed", "detail": "0 to 2"}
 
 
-def test_preview_writes_a_sheet(toy_file: Path, tmp_path: Path) -> None:
+def test_preview_writes_a_sheet(toy_file, tmp_path):
     out = tmp_path / "sheet.png"
     result = call(cli_data.preview, toy_file, "-o", out, "--start", 50, "--count", 20)
     assert result.output == f"{out}: test 50 to 59\n"
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
-def test_preview_beyond_the_end(toy_file: Path, tmp_path: Path) -> None:
+def test_preview_beyond_the_end(toy_file, tmp_path):
     result = call(cli_data.preview, toy_file, "-o", tmp_path / "sheet.png", "--start", 60)
     assert refusal(result) == f"--start 60: {toy_file} has 60 images in test"
 
 
 @pytest.mark.parametrize("command", ["generate", "verify", "preview"])
-def test_every_option_has_help(command: str) -> None:
+def test_every_option_has_help(command):
     options = [
         option
         for option in getattr(cli_data, command).params

@@ -18,7 +18,7 @@ from hsal_bench.generators.streams import fixed_order
 URL = "https://example.org/"
 
 
-def test_pools_are_disjoint_and_whole(source: str, tmp_path: Path) -> None:
+def test_pools_are_disjoint_and_whole(source, tmp_path):
     loaded = load_glyphs(source, tmp_path)
     pools = make_pools(loaded)
     labels = np.concatenate([loaded.train_labels, loaded.test_labels])
@@ -32,13 +32,13 @@ def test_pools_are_disjoint_and_whole(source: str, tmp_path: Path) -> None:
             assert (labels[pool.glyphs[start : start + size]] == label).all()
 
 
-def test_the_cut_of_the_pools_never_changes() -> None:
+def test_the_cut_of_the_pools_never_changes():
     order = fixed_order(60_000, 12)
     assert sorted(order) == list(range(60_000))
     assert order[:5].tolist() == [37365, 58486, 33502, 41488, 57298]
 
 
-def test_one_pair_is_cut_in_seven(idx_files: list[Path], tmp_path: Path) -> None:
+def test_one_pair_is_cut_in_seven(idx_files, tmp_path):
     images, labels = idx_files[:2]
     loaded = load_glyphs(f"{images},{labels}", tmp_path)
     assert len(loaded.test_labels) == 240 // 7
@@ -49,9 +49,7 @@ def test_one_pair_is_cut_in_seven(idx_files: list[Path], tmp_path: Path) -> None
     assert loaded.sha256 == load_glyphs(f"{images},{labels}", tmp_path).sha256
 
 
-def test_packed_files_are_the_same_glyphs(
-    source: str, idx_files: list[Path], tmp_path: Path
-) -> None:
+def test_packed_files_are_the_same_glyphs(source, idx_files, tmp_path):
     packed = []
     for path in idx_files:
         packed.append(tmp_path / f"{path.name}.gz")
@@ -72,17 +70,15 @@ def test_packed_files_are_the_same_glyphs(
         (lambda content: content[:4] + b"\0\0\0\x0a" + content[8 : 16 + 10 * 784], "10 images but"),
     ],
 )
-def test_a_broken_image_file_is_named(
-    change: object, message: str, idx_files: list[Path], tmp_path: Path
-) -> None:
+def test_a_broken_image_file_is_named(change, message, idx_files, tmp_path):
     broken = tmp_path / "broken"
-    broken.write_bytes(change(idx_files[0].read_bytes()))  # type: ignore[operator]
+    broken.write_bytes(change(idx_files[0].read_bytes()))
     with pytest.raises(UsageError, match=message) as caught:
         load_glyphs(f"{broken},{idx_files[1]}", tmp_path)
     assert str(broken) in str(caught.value)
 
 
-def test_other_faults_of_own_files(idx_files: list[Path], tmp_path: Path) -> None:
+def test_other_faults_of_own_files(idx_files, tmp_path):
     images, labels = idx_files[:2]
     with pytest.raises(UsageError, match="not a label file"):
         load_glyphs(f"{images},{images}", tmp_path)
@@ -97,7 +93,7 @@ def test_other_faults_of_own_files(idx_files: list[Path], tmp_path: Path) -> Non
         load_glyphs(f"{tmp_path}/bad.gz,{labels}", tmp_path)
 
 
-def test_too_few_glyphs_are_refused(idx_files: list[Path], tmp_path: Path) -> None:
+def test_too_few_glyphs_are_refused(idx_files, tmp_path):
     contents = [path.read_bytes() for path in idx_files[:2]]
     few = [tmp_path / "few-images", tmp_path / "few-labels"]
     few[0].write_bytes(contents[0][:7] + b"\x0a" + contents[0][8 : 16 + 10 * 784])
@@ -106,15 +102,12 @@ def test_too_few_glyphs_are_refused(idx_files: list[Path], tmp_path: Path) -> No
         make_pools(load_glyphs(f"{few[0]},{few[1]}", tmp_path))
 
 
-def test_an_unknown_source_names_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_source_names_the_nearest(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
         load_glyphs("mnits", tmp_path)
 
 
-Contents = dict[str, bytes]
-
-
-def tiny(contents: Contents, **known: Contents) -> IdxSource:
+def tiny(contents, **known):
     """The small files as a published source; `known` are the bytes that each MD5 is of."""
     files = tuple(
         PublishedFile(
@@ -128,37 +121,35 @@ def tiny(contents: Contents, **known: Contents) -> IdxSource:
 
 
 @pytest.fixture
-def contents(idx_files: list[Path]) -> Contents:
+def contents(idx_files):
     return {path.name: path.read_bytes() for path in idx_files}
 
 
 @pytest.fixture
-def packed(contents: Contents) -> Contents:
+def packed(contents):
     return {name: gzip.compress(content, mtime=0) for name, content in contents.items()}
 
 
 @pytest.fixture
-def published(contents: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+def published(contents, monkeypatch):
     """The small files are a source "tiny", known by their content."""
     monkeypatch.setitem(IDX_SOURCES, "tiny", tiny(contents, content_md5=contents))
     monkeypatch.setattr(glyphs, "SOURCES", (*SOURCES, "tiny"))
 
 
 @pytest.fixture
-def published_packed(
-    published: None, contents: Contents, packed: Contents, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def published_packed(published, contents, packed, monkeypatch):
     """They are known by the packed files."""
     monkeypatch.setitem(IDX_SOURCES, "tiny", tiny(contents, packed_md5=packed))
 
 
-def put(folder: Path, contents: Contents, suffix: str = "") -> None:
+def put(folder, contents, suffix=""):
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         (folder / f"{name}{suffix}").write_bytes(content)
 
 
-def refusal(tmp_path: Path) -> str:
+def refusal(tmp_path):
     with pytest.raises(UsageError) as caught:
         load_glyphs("tiny", tmp_path)
     return str(caught.value)
@@ -166,25 +157,19 @@ def refusal(tmp_path: Path) -> str:
 
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("folder", ["TINY/raw", "."])
-def test_a_published_source_is_found(
-    folder: str, contents: Contents, source: str, tmp_path: Path
-) -> None:
+def test_a_published_source_is_found(folder, contents, source, tmp_path):
     put(tmp_path / folder, contents)
     assert load_glyphs("tiny", tmp_path).sha256 == load_glyphs(source, tmp_path).sha256
 
 
 @pytest.mark.usefixtures("published")
-def test_a_source_known_by_its_content_may_be_packed_again(
-    contents: Contents, source: str, tmp_path: Path
-) -> None:
+def test_a_source_known_by_its_content_may_be_packed_again(contents, source, tmp_path):
     put(tmp_path, {name: gzip.compress(content, 1) for name, content in contents.items()}, ".gz")
     assert load_glyphs("tiny", tmp_path).sha256 == load_glyphs(source, tmp_path).sha256
 
 
 @pytest.mark.usefixtures("published_packed")
-def test_a_source_known_by_its_packed_files(
-    contents: Contents, packed: Contents, source: str, tmp_path: Path
-) -> None:
+def test_a_source_known_by_its_packed_files(contents, packed, source, tmp_path):
     wanted = load_glyphs(source, tmp_path).sha256
     put(tmp_path / "plain", contents)
     assert load_glyphs("tiny", tmp_path / "plain").sha256 == wanted
@@ -200,9 +185,7 @@ def test_a_source_known_by_its_packed_files(
 
 
 @pytest.mark.usefixtures("published_packed")
-def test_a_plain_file_without_a_known_md5_has_as_many_glyphs_as_the_published(
-    contents: Contents, tmp_path: Path
-) -> None:
+def test_a_plain_file_without_a_known_md5_has_as_many_glyphs_as_the_published(contents, tmp_path):
     for name, header, glyph in (("train-images", 16, 28 * 28), ("train-labels", 8, 1)):
         fewer = contents[name][:7] + bytes([239]) + contents[name][8 : header + 239 * glyph]
         contents[name] = fewer
@@ -214,9 +197,7 @@ def test_a_plain_file_without_a_known_md5_has_as_many_glyphs_as_the_published(
 
 
 @pytest.mark.usefixtures("published_packed")
-def test_a_plain_file_without_a_known_md5_has_the_published_labels(
-    contents: Contents, tmp_path: Path
-) -> None:
+def test_a_plain_file_without_a_known_md5_has_the_published_labels(contents, tmp_path):
     labels = contents["test-labels"]
     contents["test-labels"] = labels[:8] + bytes(label + 1 for label in labels[8:])
     put(tmp_path, contents)
@@ -227,14 +208,14 @@ def test_a_plain_file_without_a_known_md5_has_the_published_labels(
 
 
 @pytest.fixture
-def network(packed: Contents, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def network(packed, monkeypatch):
     """Publish `packed`; return the addresses asked for."""
-    asked: list[str] = []
+    asked = []
 
     class Response(io.BytesIO):
         status, headers, length = 200, {}, 0
 
-    def urlopen(request: urllib.request.Request, timeout: float) -> Response:
+    def urlopen(request, timeout):
         asked.append(request.full_url)
         return Response(packed[request.full_url.rpartition("/")[2].removesuffix(".gz")])
 
@@ -243,9 +224,7 @@ def network(packed: Contents, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("known", ["published", "published_packed"])
-def test_a_published_source_is_downloaded_once(
-    known: str, contents: Contents, network: list[str], tmp_path: Path, request
-) -> None:
+def test_a_published_source_is_downloaded_once(known, contents, network, tmp_path, request):
     request.getfixturevalue(known)
     first = load_glyphs("tiny", tmp_path)
     assert network == [f"{URL}{name}.gz" for name in contents]
@@ -255,9 +234,7 @@ def test_a_published_source_is_downloaded_once(
 
 
 @pytest.mark.parametrize("known", ["published", "published_packed"])
-def test_what_was_downloaded_is_proven_before_it_is_kept(
-    known: str, packed: Contents, network: list[str], tmp_path: Path, request
-) -> None:
+def test_what_was_downloaded_is_proven_before_it_is_kept(known, packed, network, tmp_path, request):
     request.getfixturevalue(known)
     packed["train-images"] = packed["train-labels"]
     printed = refusal(tmp_path)
@@ -267,13 +244,13 @@ def test_what_was_downloaded_is_proven_before_it_is_kept(
 
 
 @pytest.mark.usefixtures("published")
-def test_a_wrong_file_is_refused(contents: Contents, tmp_path: Path) -> None:
+def test_a_wrong_file_is_refused(contents, tmp_path):
     put(tmp_path, dict.fromkeys(contents, b"something else"))
     assert "train-images is not the published file" in refusal(tmp_path)
 
 
 @pytest.mark.usefixtures("published")
-def test_a_damaged_packed_file_is_refused(packed: Contents, tmp_path: Path) -> None:
+def test_a_damaged_packed_file_is_refused(packed, tmp_path):
     put(tmp_path, {name: content[:-9] for name, content in packed.items()}, ".gz")
     printed = refusal(tmp_path)
     assert printed.startswith(f"cannot unpack {tmp_path / 'train-images.gz'} (")
@@ -281,10 +258,8 @@ def test_a_damaged_packed_file_is_refused(packed: Contents, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("published")
-def test_without_a_network_the_remedies_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def urlopen(request: urllib.request.Request, timeout: float) -> None:
+def test_without_a_network_the_remedies_are_named(tmp_path, monkeypatch):
+    def urlopen(request, timeout):
         raise urllib.error.URLError("no route")
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
@@ -296,7 +271,7 @@ def test_without_a_network_the_remedies_are_named(
     assert not list(tmp_path.rglob("*.gz"))
 
 
-def test_sources_of_one_set_of_file_names_have_folders_of_their_own() -> None:
+def test_sources_of_one_set_of_file_names_have_folders_of_their_own():
     folders = [folder for source in IDX_SOURCES.values() for folder in source.folders]
     assert len(set(folders)) == len(folders)
     for name, source in IDX_SOURCES.items():  # one --data-dir holds all
@@ -304,7 +279,7 @@ def test_sources_of_one_set_of_file_names_have_folders_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("name", IDX_SOURCES)
-def test_what_is_known_of_every_published_source(name: str) -> None:
+def test_what_is_known_of_every_published_source(name):
     source = IDX_SOURCES[name]
     for file in source.files:
         assert bool(file.content_md5) != bool(file.packed_md5)
@@ -320,7 +295,7 @@ def test_what_is_known_of_every_published_source(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "title"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")]
 )
-def test_what_is_known_by_packed_files_is_what_torchvision_knows(name: str, title: str) -> None:
+def test_what_is_known_by_packed_files_is_what_torchvision_knows(name, title):
     # Read as a text, since importing torchvision takes seconds.
     package = importlib.util.find_spec("torchvision")
     assert package is not None
