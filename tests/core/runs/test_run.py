@@ -120,7 +120,8 @@ def test_too_little_memory_is_one_line_with_a_remedy(bench, recorded):
 
 
 def test_the_traceback_of_a_method_that_breaks_is_kept(bench, seed_folder):
-    assert bench("--set", "breaks=true", "--seeds", "0,1")[0] == 1
+    code, _, err = bench("--set", "breaks=true", "--seeds", "0,1")
+    assert (code, err.count(": failed, traceback in runs")) == (1, 2)
     for seed in (0, 1):
         text = (seed_folder("Constant+breaks=yes", seed) / "error.txt").read_text()
         assert "in predict" in text
