@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,7 @@ from joblib import wrap_non_picklable_objects
 
 from hsal_bench.cluster.jobs import Job
 from hsal_bench.data.workers import end_with
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.interrupts import ignore_signals, terminate_like_ctrl_c
 
 LOWEST_PRIORITY = 19
@@ -25,6 +26,8 @@ AUTOGROUP = Path("/proc/self/autogroup")
 """Where Linux, if it weighs sessions before processes, has the priority of the own session."""
 MOST_ATTEMPTS = 3
 """Starts of a job whose process is killed."""
+UNGUARDED = 64
+"""Exit code of a worker that would start workers itself while it imports the user's script."""
 
 
 class Local:
@@ -34,6 +37,8 @@ class Local:
     """
 
     def __init__(self, number: int, *, background: bool = False) -> None:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            sys.exit(UNGUARDED)
         self.threads = max(1, cores() // number)
         self._stopped = False
         # A thread for each process waits for its jobs: a killed process costs one job an attempt.
@@ -82,17 +87,32 @@ class Process:
 
         Raises:
             BrokenProcessPool: the process was killed.
+            UsageError: the user's script starts the processes without a guard.
         """
         try:
             if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                arguments = (os.getpid(), self._index, self._background)
-                self._pool = ProcessPoolExecutor(1, context, _begin, arguments)
-                self._number = self._pool.submit(os.getpid).result()
+                self._start()
             call = wrap_non_picklable_objects(job, keep_wrapper=False)  # classes of a notebook
             return self._pool.submit(_work, call).result()
         except BrokenProcessPool:
             self._pool = self._number = None
+            raise
+
+    def _start(self) -> None:
+        arguments = (os.getpid(), self._index, self._background)
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, context, _begin, arguments)
+        number = self._pool.submit(os.getpid)
+        (process,) = self._pool._processes.values()  # the only way to its exit code
+        try:
+            self._number = number.result()
+        except BrokenProcessPool:
+            process.join()
+            if process.exitcode == UNGUARDED:
+                raise UsageError(
+                    "each worker process imports the script: write "
+                    "`if __name__ == \"__main__\":` above the call with on='local:N'"
+                ) from None
             raise
 
     def stop(self) -> None:

@@ -100,6 +100,17 @@ def test_classes_of_a_script_run_in_other_processes(bench, alone):
     assert bench.results() == alone
 
 
+def test_a_script_without_the_guard_fails_with_one_line(bench):
+    call = "hb.run('count-classifier', 'synthetic-multiset', preset='quick', on='local:2')"
+    (bench.folder / "script.py").write_text(f"import hsal_bench as hb\n{call}\n")
+    command = [sys.executable, "script.py"]
+    result = subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=False)
+    *_, last = result.stderr.splitlines()
+    assert (result.returncode, 'write `if __name__ == "__main__":`' in last) == (1, True)
+    assert "bootstrapping" not in result.stderr
+    assert result.stderr.count("Traceback") == 1
+
+
 def test_what_is_done_is_known_without_the_dataset_of_the_activation_model(bench):
     options = {"models": "count-classifier", "seeds": "0"}
     bench.run("--fine-tune-updates", "4", **options)
