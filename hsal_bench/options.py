@@ -96,7 +96,7 @@ def as_text(value: Any) -> str:
         return "yes" if value else "no"
     if value is None:
         return "none"
-    return ",".join(map(as_text, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(as_text, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def as_json(config: Any) -> dict[str, Any]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hsal_bench import options
+from hsal_bench.api import arguments
 from hsal_bench.cluster import grid
 from hsal_bench.errors import UsageError, suggest
 from hsal_bench.record.find import read_records
 from hsal_bench.record.record import Record
-from hsal_bench.runs import request as requests
 from hsal_bench.runs import run as work
 from hsal_bench.runs.callbacks import Callback
-from hsal_bench.runs.request import Request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,18 +25,17 @@ _RUN_FIELDS = (
     *("preset", "seed", "status", "reason"),
     *("own_budget", "updates", "wall_s", "parameters"),
 )
-_FIRST_COLUMNS = ("method", "data_set", "rank_best", "rank_worst", "n", "seeds")
-_FOLDERS = ("out", "datasets", "data_dir", "cache")
+_FIRST_COLUMNS = ("method", "data_set", "rank", "n", "seeds")
 
 
 def run(
     models: str | type[Any] | Iterable[str | type[Any]],
     dataset: str | PathLike[str] = "mnist-multiset",
-    seeds: Iterable[int] = (0,),
-    settings: Mapping[str, Any] | None = None,
-    callbacks: Iterable[Callback] = (),
+    seeds: str | int | Iterable[int] = (0,),
+    settings: str | Iterable[str] | Mapping[str, Any] | None = None,
+    callbacks: str | Callback | Iterable[str | Callback] = (),
     on: str | None = None,
-    slurm: Mapping[str, str] | None = None,
+    slurm: str | Mapping[str, Any] | None = None,
     **choices: Any,
 ) -> list[Record]:
     """Train and evaluate methods, as `hsal-bench run` does; return one record per run.
@@ -49,7 +46,8 @@ def run(
     own `Callback`. on: run elsewhere and wait, as `--on`: "local:4", "slurm" (slurm: options of
     sbatch), "dask" or "dask://HOST:PORT". choices: the other options of `hsal-bench run`, such as
     preset="quick", device="cpu", updates=400, eval_on=["mnist-set"], out="runs", datasets="data",
-    tag="v2", restart=True, or restart="MyMethod" to restart only its runs.
+    tag="v2", restart=True, or restart="MyMethod" to restart only its runs. Each argument may also
+    be a text as on the command line: models="a,b", seeds="0-4", settings="KEY=VALUE".
 
     Finished runs are read from `out`, interrupted ones resume. A run that fails has a record with
     the status "failed" and the reason; the other runs go on.
@@ -57,26 +55,12 @@ def run(
     Raises:
         UsageError: something is missing or contradictory; before any work.
     """
-    known = [field.name for field in dataclasses.fields(Request)]
-    if unknown := [name for name in choices if name not in known]:
-        raise UsageError(f"run has no option {unknown[0]!r}: {suggest(unknown[0], known)}")
-    given = {name: _choice(name, value) for name, value in choices.items()}
-    chosen = [models] if isinstance(models, str | type) else list(models)
-    request = Request(
-        models=tuple(chosen),
-        dataset=str(dataset),
-        seeds=tuple(seeds),
-        settings={key: options.as_text(value) for key, value in (settings or {}).items()},
-        callbacks=_callbacks(callbacks),
-        command=_call(chosen, dataset, choices),
-        **given,
-    )
-    requests.check_request(request)
+    request = arguments.request(models, dataset, seeds, settings, callbacks, choices)
     if slurm and on != "slurm":
         raise UsageError("slurm=... needs on='slurm'")
     if on is None:
         return work.run(request)
-    return grid.run(request, on, slurm or {}) or []
+    return grid.run(request, str(on), arguments.slurm_options(slurm)) or []
 
 
 def records(paths: Paths = "runs") -> pd.DataFrame:
@@ -95,25 +79,38 @@ def records(paths: Paths = "runs") -> pd.DataFrame:
 
 
 def table(
-    results: Paths | Sequence[Record] = "runs", metrics: Sequence[str] | None = None
+    results: Paths | Sequence[Record] = "runs",
+    metrics: str | Sequence[str] | None = None,
+    columns: Literal["headline", "all"] = "headline",
 ) -> pd.DataFrame:
-    """Return the means over seeds and the ranks of methods, as `hsal-bench table --format csv`.
+    """Return the means over seeds and the ranks of methods, as `hsal-bench table` does.
 
     results: files and folders of records, or records, such as `run` returns. metrics: names of
-    metrics or of facts of a run; by default the headline. The columns are those of
-    `hsal_bench.report.metric_table.metric_table`: first method, dataset, ranks, seeds and means.
+    metrics or of facts of a run such as "updates"; by default exact match and macro F1. columns:
+    "headline": method, data_set (if there are several), rank, n (seeds in the means), seeds (of the
+    row), and the mean and standard deviation of each metric. "all": also the others of
+    `hsal-bench table --format csv` (`hsal_bench.report.metric_table.metric_table`).
 
     Raises:
         UsageError: there is no record, or no such metric.
     """
     from hsal_bench.report.metric_table import HEADLINE, metric_table
 
+    if columns not in ("headline", "all"):
+        raise UsageError(f"no columns {columns!r}: {suggest(str(columns), ('headline', 'all'))}")
     given = [] if isinstance(results, str | PathLike) else list(results)
     found = [result for result in given if isinstance(result, Record)]
     every = found if found and len(found) == len(given) else list(_read(results).values())
-    chosen = HEADLINE if metrics is None else tuple(metrics)
+    if metrics is None:
+        chosen = ("exact_match", "macro_f1") if columns == "headline" else HEADLINE
+    else:
+        chosen = tuple(options.split_list(metrics) if isinstance(metrics, str) else metrics)
     frame = metric_table(every, chosen)
-    return frame[list(dict.fromkeys((*_FIRST_COLUMNS, *chosen, *frame.columns)))]
+    means = [column for name in chosen for column in (name, f"{name}_std")]
+    first = [name for name in _FIRST_COLUMNS if name != "data_set" or frame[name].nunique() > 1]
+    if columns == "headline":
+        return frame[[*first, *means]]
+    return frame[list(dict.fromkeys((*_FIRST_COLUMNS, *means, *frame.columns)))]
 
 
 def compare(
@@ -180,26 +177,3 @@ def _row(record: Record, path: Path) -> dict[str, Any]:
         **{f"config.{name}": value for name, value in record.config.items()},
         "path": str(path),
     }
-
-
-def _callbacks(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
-    given = tuple(callbacks)
-    for callback in given:
-        if not isinstance(callback, Callback):
-            raise UsageError(f"callbacks: {callback!r} is no object of a class from hb.Callback")
-    return given
-
-
-def _choice(name: str, value: Any) -> Any:
-    if name in _FOLDERS:
-        return Path(value)
-    if name == "restart":
-        return requests.restart(value) if isinstance(value, str) else value
-    return (value,) if name == "eval_on" and isinstance(value, str) else value
-
-
-def _call(models: Sequence[Any], dataset: Any, choices: Mapping[str, Any]) -> str:
-    """Return the call as the record's command states it."""
-    names = [model if isinstance(model, str) else model.__name__ for model in models]
-    given = {"models": names, "dataset": str(dataset), **choices}
-    return f"hsal_bench.run({', '.join(f'{name}={value!r}' for name, value in given.items())})"
