@@ -157,18 +157,18 @@ class Dataset(torch_data.Dataset[Example]):
 def load(
     name: str | PathLike[str],
     split: str = "train",
-    root: str | PathLike[str] = "data",
+    datasets: str | PathLike[str] = "data",
     transform: Transform | None = None,
     target: Target = "counts",
     data_dir: str | PathLike[str] | None = None,
 ) -> Dataset:
-    """Return a split of a dataset as a PyTorch dataset; a missing one is built in `root`.
+    """Return a split of a dataset as a PyTorch dataset; a missing one is built in `datasets`.
 
     name: of a dataset ("mnist-multiset"; `hsal-bench list` has all), or the path of a file
     NAME.h5. split: "train", "valid" or "test". transform: called with each image, a uint8 tensor
     [C, H, W], as torchvision's v2 transforms expect; by default images become float32 in [0, 1].
     data_dir: folder of the sources, such as MNIST's files, which are downloaded if missing;
-    `root` by default.
+    `datasets` by default.
 
     target: "counts" (int64 [classes]), "labels" (int64 [n], in the file's random order), or
     "objects" ({"labels": int64 [n], "boxes": float32 [n, 4]}, as torchvision's detectors take
@@ -178,8 +178,8 @@ def load(
         UsageError: there is no such dataset, split or target, or the file is damaged.
     """
     text = str(name) if isinstance(name, str) else str(Path(name).absolute())
-    sources = Path(root if data_dir is None else data_dir)
-    return Dataset(locate.find_or_build(text, Path(root), sources), split, transform, target)
+    sources = Path(datasets if data_dir is None else data_dir)
+    return Dataset(locate.find_or_build(text, Path(datasets), sources), split, transform, target)
 
 
 def collate(examples: Sequence[Example]) -> tuple[Tensor, Any]:

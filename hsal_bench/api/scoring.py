@@ -53,7 +53,7 @@ def score(predicted: Any, true: Any, form: Form = "counts") -> dict[str, float]:
 class Evaluator:
     """Scores predictions for a split of a dataset, whose truth it reads from the file.
 
-    name, root, data_dir: as in `hsal_bench.load`.
+    name, datasets, data_dir: as in `hsal_bench.load`.
 
     Examples:
         >>> evaluator = hsal_bench.Evaluator("mnist-multiset", split="test")
@@ -67,14 +67,14 @@ class Evaluator:
         self,
         name: str | PathLike[str],
         split: str = "test",
-        root: str | PathLike[str] = "data",
+        datasets: str | PathLike[str] = "data",
         data_dir: str | PathLike[str] | None = None,
     ) -> None:
         if split not in SPLITS:
             raise UsageError(f"no split {split!r}: {suggest(split, SPLITS)}")
         text = str(name) if isinstance(name, str) else str(Path(name).absolute())
-        sources = Path(root if data_dir is None else data_dir)
-        self.path = locate.find_or_build(text, Path(root), sources)
+        sources = Path(datasets if data_dir is None else data_dir)
+        self.path = locate.find_or_build(text, Path(datasets), sources)
         with open_data(self.path) as data:
             self.name, self.split = data.header.name, split
             self.content_sha256 = data.header.content_sha256

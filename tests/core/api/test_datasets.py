@@ -94,6 +94,6 @@ def test_wrong_names_are_refused(toy_file):
 
 
 def test_a_missing_dataset_is_built(tmp_path):
-    sizes = hb.load("synthetic-single", split="test", root=tmp_path)
+    sizes = hb.load("synthetic-single", split="test", datasets=tmp_path)
     assert (tmp_path / "synthetic-single.h5").is_file()
     assert sizes.name == "synthetic-single"

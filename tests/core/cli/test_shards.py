@@ -90,7 +90,8 @@ def test_another_number_of_shards_is_not_up_to_date(call, form, stored):
 
 def test_load(call, tmp_path):
     one, shards = (
-        hb.load(NAME, split="valid", root=tmp_path / form / "data") for form in ("one", "shards")
+        hb.load(NAME, split="valid", datasets=tmp_path / form / "data")
+        for form in ("one", "shards")
     )
     assert one.content_sha256 == shards.content_sha256
     for (image, counts), (expected_image, expected_counts) in zip(shards, one, strict=True):
