@@ -55,6 +55,13 @@ def test_the_formats_list_every_field():
     assert sorted(listed) == sorted([*arrays, *attributes, "num_classes"])
 
 
+def test_the_api_page_says_what_each_object_is_for():
+    text = (DOCS / "api.md").read_text()
+    objects = [name.rpartition(".")[2] for name in re.findall(r"^::: (\S+)", text, re.M)]
+    assert re.findall(r"^\| `(\w+)", text, re.M) == objects
+    assert set(hsal_bench.__all__) < set(objects)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_are_stored_without_outputs(path):
     for cell in json.loads(path.read_text())["cells"]:
