@@ -45,7 +45,7 @@ def download(url: str, path: Path, check: Callable[[Path], object], most_bytes: 
     try:
         writable_folder(path.parent)
     except UsageError as error:
-        raise SourceUnavailable(f"{path} does not exist and {error}") from error
+        raise SourceUnavailable(f"{path} does not exist and {error}") from None
     with locked(path.parent, f"downloading into {path.parent}"):
         if path.exists():
             return
@@ -95,7 +95,7 @@ def _complete(url: str, path: Path, file: BinaryIO, most_bytes: int) -> None:
                 f"{path.name} cannot be downloaded from {url} ({error}): run the same command "
                 f"again when online, put the file into {path.parent}, or use --data-dir to name "
                 "another folder of sources"
-            ) from error
+            ) from None
 
 
 def _append(url: str, name: str, file: BinaryIO, most_bytes: int) -> None:
@@ -128,7 +128,7 @@ def _open(url: str, start: int) -> Any:
     except (OSError, http.client.HTTPException) as error:
         if start and getattr(error, "code", None) == _COMPLETE:
             return None
-        raise _ConnectionLostError(getattr(error, "reason", None) or error) from error
+        raise _ConnectionLostError(getattr(error, "reason", None) or error) from None
 
 
 def _pieces(response: Any) -> Iterator[bytes]:
@@ -139,7 +139,7 @@ def _pieces(response: Any) -> Iterator[bytes]:
         while piece := response.read1(_STEP):
             yield piece
     except (OSError, http.client.HTTPException) as error:
-        raise _ConnectionLostError(error) from error
+        raise _ConnectionLostError(error) from None
     if response.length:
         raise _ConnectionLostError("the connection was lost")
 

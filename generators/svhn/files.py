@@ -116,5 +116,5 @@ def _download(name: str, folder: Path) -> Album:
     try:
         download(url, path, check, published.size)
     except UsageError as error:
-        raise SourceUnavailable(str(error)) from error
+        raise SourceUnavailable(str(error)) from None
     return Album(path, name)

@@ -105,7 +105,7 @@ def recipes(
             left -= 1
             explained = _with_alternative(job, error)
             if unavailable is None or not left:
-                raise explained from error
+                raise explained from None
             unavailable(f"{job.name} is skipped: {explained}")
     return pairs
 

@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import socket
 import threading
+import traceback
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -171,6 +172,8 @@ def test_without_a_network_the_remedy_is_named(path: Path) -> None:
             download_from(url, path)
     assert f"put the file into {path.parent}" in str(caught.value)
     assert "\n" not in str(caught.value)
+    # Python shows no chain of causes: the message has the reason.
+    assert "".join(traceback.format_exception(caught.value)).count("Traceback") == 1
 
 
 def test_one_process_at_a_time(server: Server, path: Path) -> None:
