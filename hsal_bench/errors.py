@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -46,6 +47,23 @@ def suggest(name: str, known: Iterable[str]) -> str:
     )
     hint = f"did you mean {plain[near[0]]!r}? " if near else ""
     return f"{hint}known: {', '.join(known) if known else 'none'}"
+
+
+def near_path(path: Path) -> str:
+    """Return "did you mean NAME?" with the most similar path of the same suffix, "" without one.
+
+    path: one that does not exist; the names next to it, or to its missing folder, are compared.
+    """
+    if not path.parent.is_dir():
+        return near_path(path.parent)
+    try:
+        names = {
+            other.stem: other for other in path.parent.iterdir() if other.suffix == path.suffix
+        }
+    except OSError:  # of a folder that cannot be read
+        return ""
+    near = difflib.get_close_matches(path.stem, names, n=1, cutoff=0.7)
+    return f"did you mean {names[near[0]]}?" if near else ""
 
 
 def _plain(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hsal_bench.cli.common import build_remedy, data_set_path, datasets_option, named_path
+from hsal_bench.cli.common import data_set_path, datasets_option, missing_remedy, named_path
 from hsal_bench.cli.output import RECORD, force_option, output_file
 from hsal_bench.errors import UsageError
 
@@ -82,7 +82,7 @@ def _existing(name: str, path: Path) -> Path:
     """
     if not path.exists():
         raise UsageError(
-            f"no dataset file {path}: {build_remedy(path, name)}, or name it with --dataset"
+            f"no dataset file {path}: {missing_remedy(path, name)} (or name it with --dataset)"
         )
     return path
 

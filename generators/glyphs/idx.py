@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hsal_bench.errors import SourceUnavailable, UsageError
+from hsal_bench.errors import SourceUnavailable, UsageError, near_path
 
 from .sources import GLYPH_SIZE
 
@@ -20,6 +20,7 @@ _NUMBERS = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4"}
 _MOST_BYTES = 1 << 32
 _MOST_HEADER = 16
 _GZIP = b"\x1f\x8b"
+REMEDY = "give IDX files that exist"
 _MOST_LABEL = 126
 """Labels are kept in int8, and the stop class is one more."""
 
@@ -37,8 +38,8 @@ def read_file(path: Path) -> bytes:
         if path.exists() and path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{path} has more than {_MOST_BYTES >> 30} GiB: name an IDX file")
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise SourceUnavailable(f"no file {path}: name existing files") from error
+    except FileNotFoundError:
+        raise SourceUnavailable(f"no file {path}: {near_path(path) or REMEDY}") from None
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}): name a file") from error
 

@@ -19,7 +19,7 @@ import numpy as np
 from hsal_bench import comma_lists
 from hsal_bench.data.classes import check_class_names
 from hsal_bench.data.schema import Fingerprints
-from hsal_bench.errors import SourceUnavailable, UsageError, suggest
+from hsal_bench.errors import SourceUnavailable, UsageError, near_path, suggest
 from hsal_bench.generators.streams import fixed_order
 
 from . import idx
@@ -230,10 +230,14 @@ def _own_paths(source: str, data_dir: Path) -> list[Path]:
         if path.exists():
             continue
         if Path(item).expanduser().is_absolute():
-            raise SourceUnavailable(f"no file {item}: name existing files")
+            raise SourceUnavailable(f"no file {item}: {near_path(Path(item)) or idx.REMEDY}")
+        remedy = (
+            near_path(Path(item))
+            or near_path(path)
+            or ("run the command in its folder, or give that folder as --data-dir")
+        )
         raise SourceUnavailable(
-            f"no file {item} in {Path.cwd()} or {data_dir.absolute()}: run the command in its "
-            "folder, or give that folder as --data-dir"
+            f"no file {item} in {Path.cwd()} or {data_dir.absolute()}: {remedy}"
         )
     return paths
 

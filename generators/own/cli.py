@@ -11,7 +11,7 @@ import click
 
 from hsal_bench.data.classes import WARNING, check_class_names
 from hsal_bench.data.schema import SPLITS, check_name
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import UsageError, near_path
 from hsal_bench.text import file_name, named, shown
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _check_texts(name: str, texts: Mapping[str, str]) -> None:
 
 @click.command("import")
 @click.argument("form", type=click.Choice(["coco", "csv", "folder"]), metavar="coco|csv|folder")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="Name of the dataset; the file is NAME.h5.")
 @click.option(
     "--images",
@@ -200,6 +200,8 @@ def _pictures(form: str, sources: Sequence[Path], images: Path | None) -> list[P
     if len(sources) not in (1, len(SPLITS)):
         raise UsageError(f"{len(sources)} sources: give one, or three for train, valid and test")
     for source in sources:
+        if not source.exists():
+            raise UsageError(f"no source {source}: {near_path(source) or 'give another path'}")
         if source.is_dir() != (form == "folder") or not (source.is_dir() or source.is_file()):
             wanted = "a folder" if form == "folder" else "a regular file"
             raise UsageError(f"{source} is not {wanted}, as {form} needs it: name another source")

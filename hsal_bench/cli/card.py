@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.cli.common import build_remedy, data_set_path, datasets_option
+from hsal_bench.cli.common import data_set_path, datasets_option, missing_remedy
 from hsal_bench.cli.output import CROISSANT, OUTPUT_FILE, force_option, output_file
 from hsal_bench.errors import UsageError
 
@@ -72,7 +72,7 @@ def _write_croissant(
     if not path.exists():
         raise UsageError(
             f"no dataset file {path}, which Croissant metadata describes: "
-            f"{build_remedy(path, data_set)}"
+            f"{missing_remedy(path, data_set)}"
         )
     file = output_file(out, {".json": CROISSANT}, [path], force=force)
     with open_intact(path) as data:

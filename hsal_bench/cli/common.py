@@ -93,16 +93,16 @@ def data_set_path(data_set: str, datasets: Path) -> Path:
     # A shell completes the name of a folder of shards with a slash.
     if data_set.rstrip("/").endswith(".h5") or Path(data_set).is_file():
         if not Path(data_set).exists():
-            raise UsageError(f"no dataset file {data_set}: {build_remedy(Path(data_set))}")
+            raise UsageError(f"no dataset file {data_set}: {missing_remedy(Path(data_set))}")
         return Path(data_set)
     return named_path(data_set, datasets)
 
 
-def build_remedy(path: Path, name: str = "") -> str:
-    """Return how to build the missing file `path` of the dataset `name`."""
+def missing_remedy(path: Path, name: str = "") -> str:
+    """Return what to do about the missing file `path` of the dataset `name`."""
     from hsal_bench.data import names as dataset_names
 
-    return dataset_names.build_remedy(path, name=name) or "name an existing file"
+    return dataset_names.missing_remedy(path, name)
 
 
 def named_path(name: str, datasets: Path) -> Path:

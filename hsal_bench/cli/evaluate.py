@@ -14,11 +14,11 @@ import click
 from hsal_bench.cli.common import (
     SUFFIXES,
     as_text,
-    build_remedy,
     data_set_path,
     datasets_option,
     format_of,
     format_option,
+    missing_remedy,
     table_file,
     write_output,
 )
@@ -100,7 +100,7 @@ def evaluate(
     form = _form(form, as_json, output)
     path = data_set_path(dataset, datasets)
     if not path.exists():
-        raise UsageError(f"no dataset file {path}: {build_remedy(path, dataset)}")
+        raise UsageError(f"no dataset file {path}: {missing_remedy(path, dataset)}")
     file = _file(output, form, [predictions, path], force=force)
     from hsal_bench.data.content import open_intact
     from hsal_bench.metrics import scores as metrics

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from hsal_bench.cluster import slurm
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import UsageError, near_path
 from hsal_bench.record import external_record
 from hsal_bench.record.find import CHECKPOINT
 from hsal_bench.record.record import read_record
@@ -54,7 +54,7 @@ def statuses(out: Path) -> list[RunStatus]:
         UsageError: there is no such folder, or no run in it.
     """
     if not out.is_dir():
-        raise UsageError(f"no folder {out}: name the --out of a run")
+        raise UsageError(f"no folder {out}: {near_path(out) or 'give the --out of a run'}")
     files = (RECORD, CHECKPOINT, heartbeat.FILE)
     started = {path.parent for file in files for path in out.glob(f"*/*/*/seed-*/{file}")}
     here = {folder for folder in started if folder.parent.name != external_record.FOLDER}

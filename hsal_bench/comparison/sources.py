@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsal_bench.comparison.grouping import LONGEST_NAME, bounded, label, short_labels, variants
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import UsageError, near_path
 from hsal_bench.metrics.scores import METRICS_VERSION
 from hsal_bench.record.find import CHECKPOINT, UNFINISHED
 from hsal_bench.record.record import Record, read_record
@@ -78,7 +78,8 @@ def _with_seed(source: Source) -> str:
 
 def _source(path: Path) -> Source:
     if not path.exists():
-        raise UsageError(f"no record, run or predictions file {path}: name an existing one")
+        remedy = near_path(path) or "give a record.json, the folder of a run, or a predictions file"
+        raise UsageError(f"no record, run or predictions file {path}: {remedy}")
     file = _record_in(path) if path.is_dir() else path
     if file.suffix != ".json":
         return Source(path.name, path.name, path, None, path)

@@ -47,7 +47,7 @@ def find_or_build(
     except SourceUnavailable as error:
         # A companion of other data needs the source of those: nothing replaces it.
         instead = "" if like or error.alternative is None else _instead(jobs[0], error.alternative)
-        raise SourceUnavailable(error.reason, instead=instead) from error
+        raise SourceUnavailable(error.reason, instead=instead) from None
 
 
 def existing(name: str, datasets: Path) -> Path | None:
@@ -78,7 +78,7 @@ def require_known(name: str, datasets: Path) -> None:
         )
     if _is_file(name):
         if not path.exists():
-            remedy = dataset_names.build_remedy(path) or "name an existing file"
+            remedy = dataset_names.missing_remedy(path)
             raise UsageError(f"no dataset file {name}: {remedy}")
     elif path.is_file():
         raise UsageError(f"{name} is not a dataset: give a file that ends with .h5")
@@ -133,7 +133,7 @@ def find_or_build_single(data: DataFile, datasets: Path, data_dir: Path) -> Path
         try:
             return _build([job], data_dir)
         except SourceUnavailable as error:
-            raise SourceUnavailable(error.reason) from error
+            raise SourceUnavailable(error.reason) from None
     with open_data(job.path) as single:
         if single.header.source_sha256 != data.header.source_sha256:
             raise UsageError(

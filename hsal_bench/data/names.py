@@ -14,7 +14,7 @@ from typing import Any
 from hsal_bench import registry
 from hsal_bench.data.generator import leaks_by_design, load_generator
 from hsal_bench.data.manifest import number_of_shards
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench.errors import UsageError, near_path, suggest
 from hsal_bench.options import as_text, from_json
 from hsal_bench.text import shell_command
 
@@ -125,6 +125,12 @@ def build_remedy(path: Path, *more: str, name: str = "") -> str:
     if match is None or path.suffix != ".h5" or "," in str(getattr(match[1], "source", "")):
         return ""  # the paths of own files are unknown
     return f"build it with {command(*match, path.parent, *more)}"
+
+
+def missing_remedy(path: Path, name: str = "") -> str:
+    """Return what to do about the missing dataset file `path`; `name` as for `build_remedy`."""
+    built = build_remedy(path, name=name)
+    return built or near_path(path) or "give a dataset file, or a name of `hsal-bench list`"
 
 
 def rebuild_remedy(path: Path, config: Mapping[str, Any] | None = None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hsal_bench.data.names import build_remedy, rebuild_remedy
+from hsal_bench.data.names import missing_remedy, rebuild_remedy
 from hsal_bench.data.schema import (
     MOST_IMAGES,
     MOST_OBJECTS,
@@ -65,8 +65,7 @@ def _check_regular(path: Path) -> None:
         with path.open("rb"):
             pass
     except FileNotFoundError as error:
-        remedy = build_remedy(path) or "name an existing file"
-        raise UsageError(f"no dataset file {path}: {remedy}") from error
+        raise UsageError(f"no dataset file {path}: {missing_remedy(path)}") from error
     except PermissionError as error:
         raise UsageError(
             f"cannot read {path} (permission denied): ask its owner for access"

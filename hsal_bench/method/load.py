@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from hsal_bench import registry
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench.errors import UsageError, near_path, suggest
 from hsal_bench.method.code import neighbours
 from hsal_bench.text import named
 
@@ -41,7 +41,8 @@ def is_file(name: str) -> bool:
 
 def _from_file(path: Path, class_name: str) -> Any:
     if not path.is_file():
-        raise UsageError(f"no file {path}: give a method as path/to/file.py:ClassName")
+        remedy = near_path(path) or "give a method as path/to/file.py:ClassName"
+        raise UsageError(f"no file {path}: {remedy}")
     module = _import_file(path)
     if class_name not in vars(module):
         raise UsageError(_no_class(path, class_name, _methods_of(module)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hsal_bench import jsonio
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import UsageError, near_path
 from hsal_bench.record.record import LARGEST_FILE, Record, read_record
 from hsal_bench.text import named, shell_command, shown
 
@@ -75,7 +75,8 @@ def record_paths(folder: Path) -> list[Path]:
         UsageError: there is no such folder or file.
     """
     if not folder.exists():
-        raise UsageError(f"no folder or record {folder}: {_create_in(folder)}")
+        remedy = near_path(folder) or _create_in(folder)
+        raise UsageError(f"no folder or record {folder}: {remedy}")
     if folder.suffix == ".jsonl":
         raise UsageError(
             f"{folder} contains predictions or a curve, not a record: score predictions with "

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 
 from hsal_bench.checking import listed
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import UsageError, near_path
 from hsal_bench.files import write_text
 from hsal_bench.record.prediction_lines import Reading, read_line
 
@@ -75,7 +75,8 @@ def read_predictions(path: Path, size: int, num_classes: int) -> Predictions:
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name the predictions file in it")
     if not path.exists():
-        raise UsageError(f"no predictions file {path}: name one with a line per image")
+        remedy = near_path(path) or "give a file with one line per image"
+        raise UsageError(f"no predictions file {path}: {remedy}")
     if not path.is_file():
         raise UsageError(f"{path} is a pipe or a device: save the predictions in a file")
     try:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench.errors import UsageError, near_path, suggest
 from hsal_bench.training.presets import INPUT_SIZE, Precision, is_resnet34
 
 VERSION = 2
@@ -210,7 +210,8 @@ def imagenet_weights() -> Path:
 def _load(network: nn.Module, model: ActivationModel, path: Path) -> None:
     """Load the state dict of the model, or of the network that contains its trunk."""
     if not path.is_file():
-        raise UsageError(f"no weights file {path}: give torchvision's resnet34 state dict (.pth)")
+        remedy = near_path(path) or "give torchvision's resnet34 state dict (.pth)"
+        raise UsageError(f"no weights file {path}: {remedy}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         (model if "classifier.weight" in state else network).load_state_dict(state)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hsal_bench.errors import UsageError, suggest
+from hsal_bench.errors import UsageError, near_path, suggest
 
 PUBLISHED = "published"
 """The value of `--activation-model` that selects the published model for a run's images."""
@@ -83,10 +83,10 @@ def weights_file(path: Path) -> Path:
     weights = path / "model.pt" if path.is_dir() else path
     for file in (weights, weights.with_name("model.json")):
         if not file.is_file():
-            raise UsageError(
-                f"--activation-model {path}: no file {file}; give a model.pt with its model.json "
-                f"next to it, their folder, or '{PUBLISHED}'"
+            remedy = near_path(file) or (
+                f"give a model.pt with its model.json next to it, their folder, or '{PUBLISHED}'"
             )
+            raise UsageError(f"--activation-model {path}: no file {file}; {remedy}")
     return weights
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from hsal_bench.checking import listed
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import UsageError, near_path
 from hsal_bench.text import shown
 
 STATEMENT, SINGLE = "submission.json", "predictions.jsonl"
@@ -123,7 +123,8 @@ def open_submission(path: Path) -> Iterator[Files]:
         yield _in_folder(path)
         return
     if not path.is_file():
-        raise UsageError(f"no submission {path}: name a folder or zip that contains {STATEMENT}")
+        remedy = near_path(path) or f"give a folder or zip that contains {STATEMENT}"
+        raise UsageError(f"no submission {path}: {remedy}")
     if path.stat().st_size > LARGEST_ARCHIVE:
         raise Refused([f"the file is too large: the limit is {LARGEST_ARCHIVE:,} bytes"])
     with _Bounded(io.FileIO(path)) as file:

@@ -1,8 +1,10 @@
 """Suggestions for an unknown name."""
 
+from pathlib import Path
+
 import pytest
 
-from hsal_bench.errors import suggest
+from hsal_bench.errors import near_path, suggest
 
 KNOWN = (
     "hsal-rl",
@@ -39,3 +41,17 @@ def test_the_nearest_name_is_suggested_first(name, near):
 def test_without_a_similar_name_none_is_suggested(name):
     assert suggest(name, KNOWN).startswith("known: cross-entropy, exact_match, ")
     assert suggest(name, ()) == "known: none"
+
+
+def test_the_nearest_path_of_the_same_kind_is_suggested(tmp_path, monkeypatch):
+    (tmp_path / "trial").mkdir()
+    for name in ("mnist-multiset.h5", "mnist-single.h5", "mnist-multset.json"):
+        (tmp_path / "trial" / name).touch()
+    path = tmp_path / "trial" / "mnist-multset.h5"
+    assert near_path(path) == f"did you mean {tmp_path / 'trial/mnist-multiset.h5'}?"
+    assert near_path(tmp_path / "trail" / "any.h5") == f"did you mean {tmp_path / 'trial'}?"
+    assert near_path(tmp_path / "trial" / "svhn.h5") == ""
+    (tmp_path / "mine-runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert near_path(Path("mine-run")) == "did you mean mine-runs?"
+    assert near_path(Path("/none/of/these")) == ""

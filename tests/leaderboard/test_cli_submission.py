@@ -213,9 +213,9 @@ def test_checks_as_json(submit, hand_in):
     [
         (
             ["none.zip"],
-            "no submission none.zip: name a folder or zip that contains submission.json",
+            "no submission none.zip: give a folder or zip that contains submission.json",
         ),
-        (["entry", "--dataset", "none.h5"], "no dataset file none.h5: name an existing file"),
+        (["entry", "--dataset", "none.h5"], "no dataset file none.h5: give a dataset file"),
         (["entry", "--records", "none"], "no folder or record none: create one with"),
         ([], "missing argument 'FOLDER|ZIP'"),
     ],

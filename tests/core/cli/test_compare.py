@@ -272,7 +272,9 @@ def test_folders_that_are_no_run_are_refused(run, tmp_path):
     for name, message in {
         "runs": "runs holds 2 runs: name one, such as runs/m/seed-0",
         "empty": "no record.json in empty: name a run's folder, or a predictions file",
-        "none.json": "no record, run or predictions file none.json: name an existing one",
+        "none.json": "no record, run or predictions file none.json: give a record.json, the folder "
+        "of a run, or a predictions file",
+        "run": "no record, run or predictions file run: did you mean runs?",
     }.items():
         assert refused(name, a) == message
 

@@ -177,7 +177,7 @@ def test_one_problem_is_one_line(call, perfect):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["none.jsonl", "--dataset", "toy-x.h5"], "no predictions file none.jsonl: name one"),
+        (["none.jsonl", "--dataset", "toy-x.h5"], "no predictions file none.jsonl: give a file"),
         (["perfect.jsonl", "--dataset", "toyy"], "did you mean 'toy'?"),
         (
             ["perfect.jsonl", "--dataset", "toy-large"],

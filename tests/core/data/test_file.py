@@ -34,7 +34,10 @@ def test_header_layout_and_whole_arrays(toy_file: Path) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
-    assert refusal(path) == f"no dataset file {path}: name an existing file"
+    assert (
+        refusal(path)
+        == f"no dataset file {path}: give a dataset file, or a name of `hsal-bench list`"
+    )
 
 
 def test_a_truncated_file(toy_file: Path) -> None:

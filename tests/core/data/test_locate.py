@@ -124,7 +124,9 @@ def test_names_and_files(tmp_path: Path, toy_file: Path) -> None:
 def test_what_is_neither_a_file_nor_a_name_is_reported_before_it_is_wanted(toy_file: Path) -> None:
     for name in ("toy", "toy-x", str(toy_file)):
         require_known(name, toy_file.parent)
-    with pytest.raises(UsageError, match=r"no dataset file x\.h5: name an existing file"):
+    with pytest.raises(
+        UsageError, match=r"no dataset file x\.h5: give a dataset file, or a name of"
+    ):
         require_known("x.h5", toy_file.parent)
     with pytest.raises(
         UsageError, match=r"is a folder: name a dataset, and its folder with --data"

@@ -173,7 +173,9 @@ def test_an_empty_file(tmp_path, content):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(UsageError, match=r"no predictions file .*p\.jsonl: name one with a line"):
+    with pytest.raises(
+        UsageError, match=r"no predictions file .*p\.jsonl: give a file with one line"
+    ):
         read_predictions(tmp_path / "p.jsonl", 3, 3)
     with pytest.raises(UsageError, match="is a folder: name the predictions file in it"):
         read_predictions(tmp_path, 3, 3)

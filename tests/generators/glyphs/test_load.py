@@ -82,7 +82,7 @@ def test_other_faults_of_own_files(idx_files, tmp_path):
     images, labels = idx_files[:2]
     with pytest.raises(UsageError, match="not a label file"):
         load_glyphs(f"{images},{images}", tmp_path)
-    with pytest.raises(UsageError, match=r"^no file .*/none: name existing files$"):
+    with pytest.raises(UsageError, match=r"^no file .*/none: give IDX files that exist$"):
         load_glyphs(f"{tmp_path}/none,{labels}", tmp_path)
     with pytest.raises(UsageError, match=r"^cannot read .* \(Is a directory\): name a file$"):
         load_glyphs(f"{tmp_path},{labels}", tmp_path)

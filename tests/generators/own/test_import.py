@@ -74,6 +74,11 @@ def content(path):
         return file.attrs["content_sha256"]
 
 
+def test_a_missing_source_names_the_nearest(pictures):
+    with pytest.raises(UsageError, match=r"no source .*object.csv: did you mean .*/objects.csv\?"):
+        run("csv", pictures / "object.csv", pictures)
+
+
 def test_three_formats_give_one_dataset(pictures):
     images = ("--images", pictures / "pictures")
     files = [

@@ -270,7 +270,7 @@ def test_what_is_no_zip_is_refused(tmp_path, content):
 
 def test_what_is_not_there_is_wrong_use(tmp_path):
     with pytest.raises(
-        UsageError, match=r"no submission .*none.zip: name a folder or zip that contains"
+        UsageError, match=r"no submission .*none.zip: give a folder or zip that contains"
     ):
         contents(tmp_path / "none.zip")
 
