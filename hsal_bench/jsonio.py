@@ -56,11 +56,14 @@ def parse(text: str, number: type[float] | type[Decimal] = float) -> Any:
     """
     try:
         value = json.loads(
-            text,
+            text.rstrip(),
             object_pairs_hook=_object,
             parse_constant=_refuse,
             parse_float=None if number is float else number,
         )
+    except json.JSONDecodeError as error:
+        line = f"line {error.lineno}, " if "\n" in text.strip() else ""
+        raise ValueError(f"{error.msg}: {line}column {error.colno}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except InvalidOperation:

@@ -159,8 +159,8 @@ def _checked(path: Path, data: DataFile, split: str) -> Predictions:
         refuse_other_split(error, layout.sizes, split)
         if len(error.problems) > 1:
             click.echo("\n".join(error.problems), err=True)
-            raise UsageError(f"{error.summary}, for {data.path}") from error
-        raise UsageError(f"{error} (for {data.path})") from error
+            raise UsageError(f"{error.summary} (dataset {data.path})") from error
+        raise UsageError(f"{error} (dataset {data.path})") from error
 
 
 def _scores(predictions: Predictions, data: DataFile, split: str) -> dict[str, float]:

@@ -104,7 +104,8 @@ def _row(line: dict[str, Any], reading: Reading, number: int) -> int:
         raise BadLine("the key 'id' is missing")
     row = line["id"]
     if not _whole(row):
-        raise BadLine(f"id is {_short(row)}: it must be a whole number", "id type")
+        hint = " without quotation marks" if isinstance(row, str) else ""
+        raise BadLine(f"id is {_short(row)}: it must be a whole number{hint}", "id type")
     reading.last = max(reading.last, row)
     if not 0 <= row < reading.size:
         raise BadLine(
@@ -131,7 +132,8 @@ def _labels(line: dict[str, Any], num_classes: int) -> list[int]:
         raise BadLine(problem, "labels type")
     for label in labels:
         if not _whole(label):
-            problem = f"label {_short(label)} is not a whole number: write labels as 3, not 3.0"
+            hint = "without quotation marks" if isinstance(label, str) else "not 3.0"
+            problem = f"label {_short(label)} is not a whole number: write labels as 3, {hint}"
             raise BadLine(problem, "label type")
         if not 0 <= label < num_classes:
             raise BadLine(

@@ -42,8 +42,8 @@ class BadPredictions(UsageError):  # noqa: N818 - the name states the problem
     def __init__(self, where: str, problems: Sequence[str], lines: int = 0, last: int = -1) -> None:
         self.where, self.lines, self.last = where, lines, last
         self.problems = listed(problems)
-        number = len(problems)
-        self.summary = f"{where}: not scored, {number:,} problem{'s' if number > 1 else ''}"
+        several = f", {len(problems):,} problems" if len(problems) > 1 else ""
+        self.summary = f"{where} cannot be scored{several}"
         super().__init__(f"{self.summary}: {'; '.join(self.problems)}")
 
 

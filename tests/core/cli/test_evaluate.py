@@ -128,7 +128,7 @@ def test_predictions_from_standard_input(call, perfect, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{}\n")))
     code, _, err = call("evaluate", "-", "--dataset", "toy-x.h5")
     assert code == 2
-    assert err.endswith("error: standard input: not scored, 2 problems, for toy-x.h5\n")
+    assert err.endswith("error: standard input cannot be scored, 2 problems (dataset toy-x.h5)\n")
 
 
 def test_another_split_has_other_images(call, perfect):
@@ -143,8 +143,8 @@ def test_another_split_has_other_images(call, perfect):
     code, out, err = call(*line)
     assert (code, out) == (2, "")
     assert err == (
-        f"error: {perfect}: not scored, 1 problem: line 41: id 40 is not in this split: ids go "
-        "from 0 to 39 (also lines 42-50) (for toy-x.h5)\n"
+        f"error: {perfect} cannot be scored: line 41: id 40 is not in this split: ids go "
+        "from 0 to 39 (also lines 42-50) (dataset toy-x.h5)\n"
     )
     perfect.write_text("".join(perfect.read_text().splitlines(keepends=True)[:40]))
     code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5")
@@ -160,7 +160,7 @@ def test_problems_stand_on_lines_of_their_own(call, perfect):
         "",
         "line 1: the key 'id' is missing\n"
         'line 2: [] is not an object: write {"id": 0, "labels": [...]}\n'
-        f"error: {perfect}: not scored, 2 problems, for toy-x.h5\n",
+        f"error: {perfect} cannot be scored, 2 problems (dataset toy-x.h5)\n",
     )
 
 
@@ -169,8 +169,8 @@ def test_one_problem_is_one_line(call, perfect):
     code, out, err = call("evaluate", perfect, "--dataset", "toy-x.h5")
     assert (code, out) == (2, "")
     assert err == (
-        f"error: {perfect}: not scored, 1 problem: "
-        'line 8: unknown key "x": known: id, labels, confidence (for toy-x.h5)\n'
+        f"error: {perfect} cannot be scored: "
+        'line 8: unknown key "x": known: id, labels, confidence (dataset toy-x.h5)\n'
     )
 
 

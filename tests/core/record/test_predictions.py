@@ -100,13 +100,13 @@ def test_what_a_run_writes_comes_back(tmp_path):
             "label 1.0 is not a whole number: write labels as 3, not 3.0",
         ),
         ('{"id": 1, "labels": [true]}', "label true is not a whole number: write labels as 3, no"),
-        ('{"id": 1, "labels": ["1"]}', 'label "1" is not a whole number: write labels as 3, not '),
+        ('{"id": 1, "labels": ["1"]}', 'label "1" is not a whole number: write labels as 3, with'),
         ('{"id": 1, "labels": [null]}', "label null is not a whole number: write labels as 3, no"),
         ('{"id": 1, "labels": [[1]]}', "label [1] is not a whole number: write labels as 3, not "),
         ('{"id": 1, "labels": 1}', "labels is 1: it must be a list of whole numbers"),
         ('{"id": 1, "labels": null}', "labels is null: it must be a list of whole numbers"),
         ('{"id": true, "labels": []}', "id is true: it must be a whole number"),
-        ('{"id": "1", "labels": []}', 'id is "1": it must be a whole number'),
+        ('{"id": "1", "labels": []}', 'id is "1": it must be a whole number without quot'),
         ('{"id": 1.0, "labels": []}', "id is 1.0: it must be a whole number"),
         ('{"id": 3, "labels": []}', "id 3 is not in this split: ids go from 0 to 2"),
         ('{"id": -1, "labels": []}', "id -1 is not in this split: ids go from 0 to 2"),
@@ -124,7 +124,8 @@ def test_what_a_run_writes_comes_back(tmp_path):
         ('{"labels": []}', "the key 'id' is missing"),
         ('{"id": 1, "id": 2, "labels": []}', "not JSON (duplicate key 'id')"),
         ("[1, []]", '[1, []] is not an object: write {"id": 0, "labels": [...]}'),
-        ('{"id": 1, "labels": [}', "not JSON (Expecting value: line 1 column 22 (char 21))"),
+        ('{"id": 1, "labels": [}', "not JSON (Expecting value: column 22)"),
+        ('{"id": 1, "labels": []', "not JSON (Expecting ',' delimiter: column 23)"),
         ("", "empty: remove it"),
         (b'{"id": 1, "labels": [], "\xff": 1}', "byte 26 is not UTF-8"),
         ("[" * 200_000, "not JSON (nested too deeply)"),
@@ -243,14 +244,14 @@ def test_a_file_of_another_form_is_refused_in_a_sentence(tmp_path, content, said
     path.write_bytes(content)
     with pytest.raises(BadPredictions) as caught:
         read_predictions(path, 3, 3)
-    assert str(caught.value) == f"{path}: not scored, 1 problem: {said}"
+    assert str(caught.value) == f"{path} cannot be scored: {said}"
 
 
 def test_the_error_is_one_line_with_the_file_and_the_number(read, tmp_path):
     with pytest.raises(BadPredictions) as caught:
         read(*GOOD, "1", '{"id": 3}')
     assert str(caught.value) == (
-        f"{tmp_path / 'p.jsonl'}: not scored, 2 problems: "
+        f"{tmp_path / 'p.jsonl'} cannot be scored, 2 problems: "
         'line 4: 1 is not an object: write {"id": 0, "labels": [...]}; '
         "line 5: id 3 is not in this split: ids go from 0 to 2"
     )
