@@ -30,6 +30,11 @@ _NAMES = {
     Decimal: "number",
     str: "text",
 }
+_LISTS = {
+    int: "whole numbers, such as 0,1,3 or the range 0-3",
+    float: "numbers, such as 0.5,1",
+}
+"""How to write a list of numbers."""
 _RANGE, _LONGEST = re.compile(r"(\d+)-(\d+)"), 1_000
 
 
@@ -97,11 +102,16 @@ def _reader(kind: Any) -> SchemaValidator:
 def _parse_list(text: str, item: Any, where: str) -> tuple[Any, ...]:
     words = [word.strip() for word in text.split(",")]
     texts = [number for word in words for number in _expanded(word, item, where)]
-    try:
-        return tuple(parse(part, item, where) for part in texts)
-    except UsageError as error:
-        ranges = ", or write a range such as 0-3" if item is int else ""
-        raise UsageError(f"{error}; separate values with commas{ranges}") from None
+    values = []
+    for part in texts:
+        try:
+            values.append(parse(part, item, where))
+        except UsageError:
+            if item not in _LISTS:
+                raise
+            verb = "is" if part == text else "has"
+            raise UsageError(f"{where} {verb} {part!r}: write {_LISTS[item]}") from None
+    return tuple(values)
 
 
 def _expanded(word: str, item: Any, where: str) -> list[str]:

@@ -205,4 +205,5 @@ def test_without_the_source_a_run_names_another_dataset_and_eval_on_does_not(cal
 
 def test_ranges_of_seeds_are_explained(call):
     code, _, err = call("run", "--model", "rl", "--seeds", "0..3")
-    assert (code, "separate values with commas, or write a range such as 0-3" in err) == (2, True)
+    line = "--seeds is '0..3': write whole numbers, such as 0,1,3 or the range 0-3"
+    assert (code, line in err) == (2, True)

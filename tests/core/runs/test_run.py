@@ -202,7 +202,10 @@ def test_a_breach_of_the_contract_is_one_clear_line(bench, tmp_path, change, mes
         (["--device", "cuda"], "no CUDA device on this machine; give --device cpu"),
         (["--device", "tpu"], "--device tpu: give cpu, cuda or cuda:NUMBER"),
         (["--device", "mps"], "--device mps: Apple's GPUs have no float64, which the attention"),
-        (["--seeds", "0,x"], "--seeds is 'x': it must be a whole number; separate values with "),
+        (
+            ["--seeds", "0,x"],
+            "--seeds has 'x': write whole numbers, such as 0,1,3 or the range 0-3",
+        ),
         (["--seeds", "-1"], "--seeds -1: seeds must be from 0 to 4,294,967,295"),
         (["--set", "hsal-rl:hidden=8"], "--set hsal-rl:hidden: 'hsal-rl' is not in this run"),
         (["--model", "hsal-rk"], "no method 'hsal-rk': did you mean 'hsal-rl'?"),
