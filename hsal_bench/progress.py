@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PLAIN_INTERVAL = 5.0
 """Seconds between two lines in a log."""
+ASKED_INTERVAL = 1.0
+"""Seconds between two lines in a log that the work asks for."""
 UNKNOWN = "-:--:--"
 
 _COUNT, _ETA, _GAPS = 13, 9, 5
@@ -30,7 +32,7 @@ class Advance(Protocol):
     def __call__(self, done: int, status: str = "", now: bool = False) -> None:
         """Show that `done` of the total is done.
 
-        status: a short text such as "loss 0.31". now: write a line of a log at once.
+        status: a short text such as "loss 0.31". now: ask for a line of a log.
         """
         ...
 
@@ -49,6 +51,7 @@ class TimeLeft:
         if work <= 0:
             return UNKNOWN
         left = round((self.total - done) * seconds / work)
+        left = max(left, int(done < self.total))  # zero only at the end
         return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
 
 
@@ -118,8 +121,9 @@ def progress(
     """Yield a callback that shows progress on `stream` (default: standard error).
 
     On a terminal this is a bar with the time left. Elsewhere it is a line at most every
-    `PLAIN_INTERVAL` seconds (none for shorter work), and where the work asks for one. of_grid: the
-    work is one of the surrounding `grid`.
+    `PLAIN_INTERVAL` seconds (none for shorter work). Where the work asks for one, it is a line at
+    most every `ASKED_INTERVAL` seconds, and always the first and the last. of_grid: the work is one
+    of the surrounding `grid`.
     """
     stream = stream or sys.stderr
     whole = _grid if of_grid else None
@@ -196,16 +200,19 @@ def _columns(console: Any) -> list[Any]:
 class _Lines:
     def __init__(self, description: str, total: int, stream: TextIO, whole: Grid | None) -> None:
         self.description, self.total, self.stream, self.whole = description, total, stream, whole
-        self.written = time.monotonic()
+        self.written, self.lines = time.monotonic(), 0
         self.time_left = TimeLeft(total)
 
     def __call__(self, done: int, status: str = "", now: bool = False) -> None:
         eta = self.time_left.at(done)
         if self.whole is not None:
             self.whole.advance(done)
-        if not now and time.monotonic() - self.written < PLAIN_INTERVAL:
+        always = now and (not self.lines or done >= self.total)
+        interval = ASKED_INTERVAL if now else PLAIN_INTERVAL
+        if not always and time.monotonic() - self.written < interval:
             return
         self.written = time.monotonic()
+        self.lines += 1
         share = 100 * done // max(1, self.total)
         line = f"{self.description}: {done}/{self.total} ({share} %), ETA {eta}"
         line += f", {status}" if status else ""

@@ -69,6 +69,24 @@ def test_a_log_has_a_line_now_and_then_and_where_one_is_asked_for(clock):
     ]
 
 
+def test_lines_that_are_asked_for_come_once_a_second_with_the_first_and_the_last(clock):
+    log = io.StringIO()
+    with progress.progress("toy", 20, stream=log) as advance:
+        for done in range(0, 21, 2):
+            advance(done, "valid", True)
+            clock(0.3)
+    lines = [int(line.split("/")[0].split()[-1]) for line in log.getvalue().splitlines()]
+    assert lines == [0, 8, 16, 20]
+
+
+def test_the_time_left_is_zero_only_at_the_end(clock):
+    left = TimeLeft(100)
+    left.at(0)
+    clock(0.01)
+    assert left.at(99) == "0:00:01"
+    assert left.at(100) == "0:00:00"
+
+
 def test_lines_of_a_grid_have_the_time_left_for_all(clock):
     log = io.StringIO()
     with progress.grid(4, 100, stream=log) as whole:
