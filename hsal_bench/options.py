@@ -141,7 +141,18 @@ def difference(
 ) -> str:
     """Return how a stored config differs from the wanted one: "seed 0, not 7", or "".
 
-    names: the fields to compare, by default those of either. At most three differences are shown.
+    names: as for `differing`. At most three differences are shown.
+    """
+    pairs = list(differing(stored, wanted, names).items())
+    return "; ".join(f"{name} {was}, not {now}" for name, (was, now) in pairs[:_SHOWN])
+
+
+def differing(
+    stored: Mapping[str, Any], wanted: Mapping[str, Any], names: Iterable[str] | None = None
+) -> dict[str, tuple[Any, Any]]:
+    """Return the differing fields of two configs with both values: {"budget.updates": (80, 90)}.
+
+    names: the fields to compare, by default those of either.
     """
     compared = {**wanted, **stored} if names is None else names
     # Through JSON, as `stored` was: a tuple equals the list that was read back.
@@ -149,8 +160,8 @@ def difference(
         _flat(json.loads(json.dumps({name: values.get(name) for name in compared})))
         for values in (stored, wanted)
     )
-    differing = [name for name in {**now, **was} if was.get(name) != now.get(name)]
-    return "; ".join(f"{name} {was.get(name)}, not {now.get(name)}" for name in differing[:_SHOWN])
+    pairs = {name: (was.get(name), now.get(name)) for name in {**now, **was}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def check_bounds(config: Any, owner: str = "") -> None:

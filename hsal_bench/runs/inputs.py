@@ -20,6 +20,7 @@ from hsal_bench.errors import UsageError
 from hsal_bench.files import writable_folder
 from hsal_bench.method.contract import Task
 from hsal_bench.record.record import Activation
+from hsal_bench.runs.recording import change
 from hsal_bench.runs.request import Request
 from hsal_bench.training import activations, frozen, published
 from hsal_bench.training.activations import Tuning
@@ -84,14 +85,14 @@ class Inputs:
         size = f" at {model.input_size} px" if model.input_size else ""
         click.echo(
             f"activation model {model.backbone}{size} in {model.precision} ({model.weights}, "
-            f"fine-tuned on {model.trained_on}{seed}): the label that it predicts "
-            f"is in {100 * model.accuracy:.1f} % of its test images",
+            f"fine-tuned on {model.trained_on}{seed}): "
+            f"{100 * model.accuracy:.1f} % accuracy on its test images",
             err=True,
         )
         if tested < FEW_IMAGES:
             click.echo(
-                f"warning: the activation model was tested on only {tested} images: this share is "
-                "uncertain",
+                f"warning: the activation model was tested on only {tested} images: this accuracy "
+                "is uncertain",
                 err=True,
             )
         if model.as_record().weak:
@@ -140,7 +141,7 @@ class Inputs:
         """
         was = "per-seed" if activation.get("recipe_sha256") else "same"
         if was != self.request.activation_seed:
-            return f"--activation-seed {was}, not {self.request.activation_seed}"
+            return change("--activation-seed", was, self.request.activation_seed)
         sha256, model = activation["sha256"], self.given
         if model:
             name = model.sha256[:8]
@@ -153,7 +154,7 @@ class Inputs:
         if (model and model.sha256 == sha256) or not (model or other):
             return ""
         other_name = other.path.parent.name if other else f"of sha256 {sha256[:8]}"
-        return f"activation model {other_name}, not {name}"
+        return change("activation model", other_name, name)
 
     @cached_property
     def _images(self) -> dict[str, ExampleSet]:

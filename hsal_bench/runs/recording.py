@@ -220,6 +220,11 @@ def identity(record: Record) -> dict[str, Any]:
     return fields
 
 
+def change(name: str, was: Any, now: Any) -> str:
+    """Return the difference of an existing run from the one that is asked for."""
+    return f"{name} {was} in the existing run, {now} in this one"
+
+
 def same(a: Record, b: Record) -> bool:
     """Return whether two records are of the same run, on the same data."""
     texts = [json.dumps([identity(record), _origin(record)], sort_keys=True) for record in (a, b)]

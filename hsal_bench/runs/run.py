@@ -36,6 +36,9 @@ from hsal_bench.training.presets import Preset
 from hsal_bench.training.states import DamagedState
 
 _OTHER_VERSION = "another version of"
+_BUDGET = "budget."
+_SHOWN = 3
+"""Differences from an existing run that are shown."""
 
 Run = tuple[MethodRun, int]
 """A method and a seed."""
@@ -249,8 +252,21 @@ def _difference(bench: Bench, method: MethodRun, seed: int, identity: Mapping[st
     if method.sha256 and before and before != method.sha256:
         return f"{_OTHER_VERSION} {method.name}"
     known = _known_identity(bench, method, seed)
-    difference = options.difference(identity, known, known)
+    difference = _words(options.differing(identity, known, known), bench.request)
     activation = identity.get("activation")
     if difference or method.cls.inputs != "activations" or not activation:
         return difference
     return bench.inputs(method, seed).difference(activation)
+
+
+def _words(changes: dict[str, tuple[Any, Any]], request: Request) -> str:
+    """Return the differences between two runs in the names of the options."""
+    if request.eval_every is None and f"{_BUDGET}updates" in changes:
+        changes.pop(f"{_BUDGET}eval_every", None)  # its default follows the number of updates
+    shown = list(changes.items())[:_SHOWN]
+    return "; ".join(recording.change(_option(name), was, now) for name, (was, now) in shown)
+
+
+def _option(field: str) -> str:
+    name = field.removeprefix(_BUDGET)
+    return f"--{name.replace('_', '-')}" if name != field else field

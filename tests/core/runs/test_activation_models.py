@@ -143,7 +143,7 @@ def test_runs_of_both_kinds_are_not_mixed_in_one_folder(bench, monkeypatch):
     monkeypatch.setattr(activations, "_train_model", None)
     code, _, err = bench(*PER_SEED, "--seeds", "0,1", model="count-classifier")
     assert code == 2
-    assert "belongs to another run (--activation-seed same, not per-seed): use another" in err
+    assert "run (--activation-seed same in the existing run, per-seed in this one): use" in err
 
 
 @pytest.mark.parametrize("arguments", [SHORT, PER_SEED])

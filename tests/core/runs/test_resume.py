@@ -7,6 +7,8 @@ import torch
 
 from hsal_bench.locks import locked
 from hsal_bench.record.record import read_record
+from hsal_bench.runs import run as runs
+from hsal_bench.runs.request import Request
 from hsal_bench.training import activations, states
 from hsal_bench.training import evaluate as evaluation
 
@@ -15,10 +17,19 @@ def test_a_checkpoint_of_another_budget_is_refused_until_restart(bench):
     bench()
     code, _, err = bench("--updates", "6")
     assert code == 2
-    assert (
-        "belongs to another run (budget.updates 4, not 6): use another --out, or --restart" in err
-    )
+    changes = "--updates 4 in the existing run, 6 in this one"
+    assert f"belongs to another run ({changes}): use another --out, or --restart" in err
+    code, _, err = bench("--updates", "6", "--eval-every", "3")
+    assert code == 2
+    assert f"({changes}; --eval-every 1 in the existing run, 3 in this one): use" in err
     assert bench("--updates", "6", "--restart")[0] == 0
+
+
+def test_a_default_that_moved_with_the_updates_is_no_difference():
+    changes = {"budget.updates": (80, 90), "budget.eval_every": (10, 11), "config.hidden": (8, 9)}
+    texts = [runs._words(dict(changes), Request(("rl",), eval_every=n)) for n in (None, 11)]
+    assert ["--eval-every" in text for text in texts] == [False, True]
+    assert "config.hidden 8 in the existing run, 9 in this one" in texts[0]
 
 
 def test_all_that_is_of_other_runs_is_refused_at_once_and_before_any_work(
@@ -30,7 +41,8 @@ def test_all_that_is_of_other_runs_is_refused_at_once_and_before_any_work(
     paths = [str(seed_folder(seed=seed).relative_to(tmp_path)) for seed in (1, 2)]
     assert err.splitlines()[-1] == (
         f"error: {paths[0]}/checkpoint.pt, {paths[1]}/checkpoint.pt belong to other "
-        "runs (budget.updates 4, not 6): use another --out, or --restart to start over"
+        "runs (--updates 4 in the existing run, 6 in this one): use another --out, or --restart to "
+        "start over"
     )
     assert not list((tmp_path / "runs").glob("*/*/*/seed-0"))
 
@@ -107,7 +119,7 @@ def test_the_precision_of_the_activation_model_is_printed_and_recorded(bench, re
     code, _, err = bench(*arguments, model="hsal-rl")
     assert code == 0
     assert "activation model small in bfloat16 (from scratch" in err
-    assert re.search(r"the label that it predicts is in \d+\.\d % of its test images\n", err)
+    assert re.search(r"\): \d+\.\d % accuracy on its test images\n", err)
     assert "warning: the activation model was tested on only 60 images" in err
     record = recorded("hsal-rl+hidden=8")
     assert record.activation.precision == "bfloat16"
