@@ -26,6 +26,8 @@ _PARTS = {
     "source_sha256": "glyphs",
 }
 """The fields in which a published model must be like the run, in words."""
+_NAMED = 2
+"""Published models that a message names."""
 
 
 def find(text: str, backbone: str, data: DataFile, updates: Collection[int] = ()) -> FrozenModel:
@@ -76,20 +78,16 @@ def _published(backbone: str, data: DataFile, updates: Collection[int]) -> Froze
             f"--activation-model {' or '.join(str(model.path.parent) for model in models)}"
         )
     nearest = min(differences, key=len, default=[])
-    reason = f": different {named(nearest)}" if nearest else ""
+    close = [model for model, parts in zip(every, differences, strict=True) if parts == nearest]
+    other = f", or give the file of one with other {named(nearest)}: {_files(close)}"
     raise UsageError(
-        f"no published {wanted_model}{reason}; published: {_names(every)}. Drop "
-        "--activation-model to fine-tune one, or name a file"
+        f"there is no published {wanted_model}: drop --activation-model to fine-tune one"
+        f"{other if close else ''}"
     )
 
 
-def _names(models: Sequence[FrozenModel]) -> str:
-    names = (
-        f"{model.backbone} of {model.trained_on}"
-        + (f" ({model.updates:,} updates)" if model.updates else "")
-        for model in models
-    )
-    return ", ".join(dict.fromkeys(names)) or "none"
+def _files(models: Sequence[FrozenModel]) -> str:
+    return ", ".join(f"{model.path} (of {model.trained_on})" for model in models[:_NAMED])
 
 
 def _at(path: Path, backbone: str) -> FrozenModel:
