@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from hsal_bench.errors import UsageError
-from hsal_bench.text import file_size
+from hsal_bench.errors import UsageError, suggest
+from hsal_bench.text import file_size, shell_command
 
 FORMATS = ("parquet", "webdataset", "hf")
 
 
 @click.command()
-@click.argument("form", type=click.Choice(FORMATS), metavar="|".join(FORMATS))
+@click.argument("form", metavar="|".join(FORMATS))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -29,6 +29,11 @@ def export(form: str, file: Path, out: Path | None, force: bool) -> None:
     of 10,000 examples. hf: a folder that `datasets.load_dataset` reads and the Hugging Face hub
     takes. Ids are the rows in the split, as in predictions files.
     """
+    if form not in FORMATS:
+        if str(file) in FORMATS:
+            command = shell_command("hsal-bench", "export", str(file), form)
+            raise UsageError(f"the format comes first: write {command}")
+        raise UsageError(f"no format {form!r}: {suggest(form, FORMATS)}")
     from hsal_bench.data.export import hub, webdataset
     from hsal_bench.data.file import open_data
     from hsal_bench.data.verify import require_intact

@@ -120,3 +120,14 @@ def test_a_folder_with_files_is_kept_unless_forced(toy_file, tmp_path):
     assert other.read_text() == "mine"
     assert CliRunner().invoke(export, [*command, "--force"]).exit_code == 0
     assert len(list(other.parent.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["toy.h5", "parquet"], "the format comes first: write `hsal-bench export parquet toy.h5`"),
+        (["parket", "toy.h5"], "no format 'parket': did you mean 'parquet'?"),
+    ],
+)
+def test_a_wrong_order_or_format_is_refused(words, message):
+    assert str(CliRunner().invoke(export, words).exception).startswith(message)
