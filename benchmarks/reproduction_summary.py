@@ -49,7 +49,7 @@ def beside_the_paper(board: Board) -> TextTable:
         ours = [_mean(runs, metric) for metric in ("macro_f1", "exact_match")]
         cells = [f"{mean} ({number:.3f})" for mean, number in zip(ours, paper, strict=True)]
         rows.append((dataset, method, f"{len(runs)} of {len(plan)}", *cells))
-    columns = ("dataset", "method", "seeds", "macro f1 (paper)", "exact match (paper)")
+    columns = ("dataset", "method", "seeds", "macro F1 (paper)", "exact match (paper)")
     return TextTable("Next to the paper's Table 1", columns, tuple(rows))
 
 

@@ -275,7 +275,7 @@ def _pair(
     labels = idx.parse_labels(label_content, label_path)
     if len(images) != len(labels):
         raise UsageError(
-            f"{image_path} has {len(images)} images but {label_path} has {len(labels)} labels: "
+            f"{image_path} has {len(images):,} images but {label_path} has {len(labels):,} labels: "
             "use matching files"
         )
     return images, labels

@@ -229,7 +229,7 @@ def _too_few(spec: NumbersSpec, split: str, size: int, album: str, selection: Se
     remedies = [*remedies, *smaller] if remedies else [*smaller, "use a larger collection"]
     asked = getattr(spec, split) or 1
     return (
-        f"{spec.collection} has {size} images for {split}, not {asked}{reasons}: "
+        f"{spec.collection} has {size:,} images for {split}, not {asked:,}{reasons}: "
         f"{', or '.join(remedies)}"
     )
 

@@ -186,7 +186,7 @@ def preview(
     with open_intact(file) as data:
         size = data.layout.sizes[split]
         if start >= size:
-            raise UsageError(f"--start {start}: {file} has {size} images in {split}")
+            raise UsageError(f"--start {start}: {file} has {size:,} images in {split}")
         indices = range(start, min(start + count, size))
         sheet = contact_sheet(data, split, indices, columns=columns, scale=scale)
     save(sheet, picture, PICTURES[out.suffix.lower()])

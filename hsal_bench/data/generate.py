@@ -147,7 +147,7 @@ def generate_file(
     with open_data(job.path) as data:
         header, leak, size = data.header, leaks.warning(data), file_size(data.stored_bytes)
     line = (
-        f"{job.path}: {images} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
+        f"{job.path}: {images:,} images in {seconds:.1f} s ({images / seconds:,.0f} images/s), "
         f"{size}, content {header.content_sha256}"
     )
     warnings = [note for note in header.notes if note.startswith(WARNING)]

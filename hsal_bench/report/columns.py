@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def value(record: Record, name: str) -> float:
 def heading(name: str) -> str:
     """Return the heading of the column."""
     column = RUN_COLUMNS.get(name)
-    return column.heading if column else name.replace("_", " ")
+    return column.heading if column else re.sub(r"\bf1\b", "F1", name.replace("_", " "))
 
 
 def meaning(name: str) -> str:

@@ -25,7 +25,7 @@ def comparison_tables(comparison: Comparison) -> list[TextTable]:
         f"{comparison.data_set}, {result.images:,} images of {comparison.split} (content "
         f"{comparison.content[:8]}, metrics {comparison.sources[0].metrics_version})"
     )
-    scores = [("exact match", result.exact_match), ("macro f1", result.macro_f1)]
+    scores = [("exact match", result.exact_match), ("macro F1", result.macro_f1)]
     rows = tuple((name, *_cells(score)) for name, score in scores if score)
     images = (
         ("A right", f"{result.both:,}", f"{result.only_a:,}"),

@@ -130,8 +130,8 @@ def _metric_table(
 def _full_names(lines: Iterable[Mapping[Any, Any]]) -> str:
     """Return a note with the full names of the rows whose label is shorter; "" without any."""
     pairs = [(line["label"], line["method"]) for line in lines]
-    names = [f"{label}: {name}" for label, name in pairs if label != name]
-    return f"full names: {'; '.join(names)}" if names else ""
+    names = [f"{label} for {name}" for label, name in pairs if label != name]
+    return f"short names: {'; '.join(names)}" if names else ""
 
 
 def _numbered_notes(lines: Sequence[Mapping[Any, Any]]) -> tuple[list[str], list[str]]:

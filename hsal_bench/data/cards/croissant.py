@@ -222,7 +222,7 @@ def _array_records(data: DataFile) -> list[dict[str, Any]]:
     records = [
         _records(
             split,
-            f"The {data.layout.sizes[split]} images of the HDF5 group `{split}`, one per row of "
+            f"The {data.layout.sizes[split]:,} images of the HDF5 group `{split}`, one per row of "
             "its arrays.",
             [(name, *arrays[name], ARRAYS[name]) for name in arrays],
         )

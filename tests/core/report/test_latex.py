@@ -12,7 +12,7 @@ from hsal_bench.report.text_tables import TextTable
 def test_a_table_with_booktabs():
     table = TextTable(
         "toy_set (100 %)",
-        ("method", "exact match", "macro f1"),
+        ("method", "exact match", "macro F1"),
         (("a+b_c=1", "0.900 ± 0.010", "0.950"), ("d", "0.890 ± 0.012 †", "—")),
         ("† not significantly different from a",),
         frozenset({(0, 1)}),
@@ -25,7 +25,7 @@ def test_a_table_with_booktabs():
 \caption{toy\_set (100 \%)}
 \begin{tabular}{lrr}
 \toprule
-method & exact match & macro f1 \\
+method & exact match & macro F1 \\
 \midrule
 a+b\_c=1 & \textbf{0.900 $\pm$ 0.010} & 0.950 \\
 d & 0.890 $\pm$ 0.012 $^\dagger$ & --- \\

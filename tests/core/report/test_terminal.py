@@ -70,7 +70,7 @@ def test_columns_without_room_follow_below_beside_the_names(headline, width):
     assert len(heads) > 1
     heading = " ".join(" ".join(heads).split())
     assert [word for word in heading.split() if word != "method"] == [
-        *("rank", "seeds", "match", "f1", "accuracy", "(chance)", "updates", "time")
+        *("rank", "seeds", "match", "F1", "accuracy", "(chance)", "updates", "time")
     ]
     assert sum(line.split()[:1] == ["hsal-rl"] for line in lines) == len(heads)
 

@@ -177,7 +177,7 @@ def test_the_best_are_bold_and_the_first_note_names_them(of_200, rights, best, n
 def test_ranks_stand_beside_the_names_whatever_the_columns(of_200, bad):
     records = [*of_200(good=150, fair=146, poor=40), bad(method="none")]
     table = table_of(records, ["macro_f1"])
-    assert table.columns == ("method", "rank", "seeds", "macro f1")
+    assert table.columns == ("method", "rank", "seeds", "macro F1")
     assert [row[1] for row in table.rows] == ["1–2", "1–2", "3", "—"]
     assert table.notes[1].startswith("rank: range of ranks consistent")
     assert table.bold == frozenset()
@@ -185,7 +185,7 @@ def test_ranks_stand_beside_the_names_whatever_the_columns(of_200, bad):
 
 def test_a_method_alone_has_no_rank_and_no_mark(of_200):
     table = table_of(of_200(good=150), ["macro_f1", "exact_match"])
-    assert table.columns == ("method", "seeds", "macro f1", "exact match")
+    assert table.columns == ("method", "seeds", "macro F1", "exact match")
     assert (table.notes, table.bold) == ((), frozenset())
 
 
