@@ -101,10 +101,11 @@ def table(
     given = [] if isinstance(results, str | PathLike) else list(results)
     found = [result for result in given if isinstance(result, Record)]
     every = found if found and len(found) == len(given) else list(_read(results).values())
+    chosen: Sequence[str]
     if metrics is None:
         chosen = ("exact_match", "macro_f1") if columns == "headline" else HEADLINE
     else:
-        chosen = tuple(options.split_list(metrics) if isinstance(metrics, str) else metrics)
+        chosen = options.split_list(metrics) if isinstance(metrics, str) else tuple(metrics)
     frame = metric_table(every, chosen)
     means = [column for name in chosen for column in (name, f"{name}_std")]
     first = [name for name in _FIRST_COLUMNS if name != "data_set" or frame[name].nunique() > 1]

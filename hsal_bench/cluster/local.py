@@ -90,20 +90,19 @@ class Process:
             UsageError: the user's script starts the processes without a guard.
         """
         try:
-            if self._pool is None:
-                self._start()
+            pool = self._pool or self._start()
             call = wrap_non_picklable_objects(job, keep_wrapper=False)  # classes of a notebook
-            return self._pool.submit(_work, call).result()
+            return pool.submit(_work, call).result()
         except BrokenProcessPool:
             self._pool = self._number = None
             raise
 
-    def _start(self) -> None:
+    def _start(self) -> ProcessPoolExecutor:
         arguments = (os.getpid(), self._index, self._background)
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, context, _begin, arguments)
-        number = self._pool.submit(os.getpid)
-        (process,) = self._pool._processes.values()  # the only way to its exit code
+        self._pool = pool = ProcessPoolExecutor(1, context, _begin, arguments)
+        number = pool.submit(os.getpid)
+        (process,) = pool._processes.values()  # the only way to its exit code
         try:
             self._number = number.result()
         except BrokenProcessPool:
@@ -114,6 +113,7 @@ class Process:
                     "`if __name__ == \"__main__\":` above the call with on='local:N'"
                 ) from None
             raise
+        return pool
 
     def stop(self) -> None:
         """Interrupt the job, and end the process."""
