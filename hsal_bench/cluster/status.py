@@ -60,7 +60,7 @@ def statuses(out: Path) -> list[RunStatus]:
     here = {folder for folder in started if folder.parent.name != external_record.FOLDER}
     folders = list(dict.fromkeys([*requested.read(out), *sorted(here)]))
     if not folders:
-        raise UsageError(f"no run in {out}: name the --out of a run")
+        raise UsageError(f"no run in {out}: give the --out of a run")
     queue = slurm.queued_runs(out / requested.FOLDER / slurm.FOLDER)
     return [_queued(status(folder), queue.get(str(folder.relative_to(out)))) for folder in folders]
 

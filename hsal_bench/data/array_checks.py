@@ -39,7 +39,7 @@ def check_classes(data: DataFile) -> str:
     """Every class occurs, and is trained if it is tested; a warning if not."""
     occurring = {split: set(np.unique(labels).tolist()) for split, labels in _each(data, "labels")}
     warnings = class_warnings(occurring, data.header.class_names)
-    return "; ".join(warnings) or "each occurs, and is trained if it is tested"
+    return "; ".join(warnings) or "every class occurs; every tested class is also in training"
 
 
 def check_counts_match(data: DataFile) -> str:

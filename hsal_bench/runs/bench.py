@@ -194,8 +194,10 @@ class Bench:
     def _announce(self, log: RunLog, stopped: Checkpoint | None) -> None:
         budget = self.preset.train
         if log.record.own_budget:
-            state = "fitted before" if stopped else "fitting, from the start if interrupted"
-            say(f"{log.title}: {state}, in {log.folder}")
+            if stopped:
+                say(f"{log.title}: already fitted, in {log.folder}")
+            else:
+                say(f"{log.title}: fitting in {log.folder}; if interrupted, it starts over")
             return
         resuming = f", {stopped.resuming(self.device)}" if stopped else ""
         scale = f"{budget.updates:,} updates, batches of {budget.batch_size}"

@@ -58,9 +58,9 @@ def of_glimpses(
         f"{'glimpsed cell is' if k == 1 else f'{k} glimpsed cells are'} marked on "
         "the priority map and on the image. All maps have the same scale, from 0 to 1.",
         f"The images are numbers {numbers} of the test split, in the order shown, chosen with seed "
-        f"{seed} to have few to many objects and to show right and wrong predictions, not in "
-        f"proportion: {right} of {len(rows)} predictions are right, but {100 * share:.1f} % on "
-        "the split.",
+        f"{seed} to have few to many objects, and to show right and wrong predictions. Of these "
+        f"predictions {right} of {len(rows)} are right; on the complete split, "
+        f"{100 * share:.1f} % are.",
     ]
     return " ".join([*text, *_chosen(out_of)]) + "\n\n" + list_records([run])
 

@@ -64,7 +64,7 @@ def test_a_column_without_a_number_is_shown_where_it_was_asked_for(
 ):
     write(ok("blind"), bad(method="broken"))
     header, _, *rows = markdown(tmp_path).splitlines()[2:6]
-    assert header == "| method | seeds | exact match | macro f1 | updates | time |"
+    assert header == "| method | seeds | exact match | macro F1 | updates | time |"
     assert rows == [
         "| blind | 1 | 0.500 | 0.750 | 100 | 20.6 min |",
         "| broken (1) | 0 | — | — | — | — |",

@@ -49,7 +49,7 @@ def bench(tmp_path, toy_file, known_generators, monkeypatch, hsal_bench):
 def test_the_example_runs_and_its_record_has_its_own_budget(bench, recorded):
     code, _, err = bench()
     assert code == 0, err
-    assert "Neighbours seed 0: fitting, from the start if interrupted, in runs" in err
+    assert "Neighbours seed 0: fitting in runs" in err
     record = recorded("Neighbours")
     assert record.own_budget
     assert record.budget == {}
@@ -72,7 +72,7 @@ def test_a_killed_run_scores_the_finished_fit_with_the_same_result(
     monkeypatch.setattr(fitting, "learn", _interrupt)  # must not be called
     code, _, err = bench(model="mean.py:Mean")
     assert code == 0, err
-    assert "Mean seed 0: fitted before" in err
+    assert "Mean seed 0: already fitted, in" in err
     resumed = recorded("Mean")
     assert resumed.metrics == whole.metrics
     assert resumed.predictions_sha256 == whole.predictions_sha256

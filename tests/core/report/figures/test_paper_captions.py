@@ -11,7 +11,7 @@ def test_the_caption_of_looks_says_which_run_and_images(of_toy, captions):
     assert text.startswith("How looker (seed 1) looks at 3 test images of toy. Each column is a st")
     assert "The 2 glimpsed cells are marked on the priority map and on the image." in text
     assert "chosen with seed 0 to have few to many objects" in text
-    assert ": 2 of 3 predictions are right, but 33.3 % on the split." in text
+    assert "Of these predictions 2 of 3 are right; on the complete split, 33.3 % are." in text
     assert "Of the 2 available runs with a trace, this one has the highest" in text
     (line,) = (line for line in text.splitlines() if line.startswith("- "))
     expected = f"looker seed 1, commit {'f' * 10} with uncommitted changes"
