@@ -25,7 +25,7 @@ _RUN_FIELDS = (
     *("preset", "seed", "status", "reason"),
     *("own_budget", "updates", "wall_s", "parameters"),
 )
-_FIRST_COLUMNS = ("method", "data_set", "rank", "n", "seeds")
+_FIRST_COLUMNS = ("method", "data_set", "rank", "n")
 
 
 def run(
@@ -87,9 +87,9 @@ def table(
 
     results: files and folders of records, or records, such as `run` returns. metrics: names of
     metrics or of facts of a run such as "updates"; by default exact match and macro F1. columns:
-    "headline": method, data_set (if there are several), rank, n (seeds in the means), seeds (of the
-    row), and the mean and standard deviation of each metric. "all": also the others of
-    `hsal-bench table --format csv` (`hsal_bench.report.metric_table.metric_table`).
+    "headline": method, data_set (if there are several), rank, n (seeds in the means), and the mean
+    of each metric. "all": also deviations, intervals, notes and the rest of `hsal-bench table
+    --format csv` (`hsal_bench.report.metric_table.metric_table`).
 
     Raises:
         UsageError: there is no record, or no such metric.
@@ -107,11 +107,13 @@ def table(
     else:
         chosen = options.split_list(metrics) if isinstance(metrics, str) else tuple(metrics)
     frame = metric_table(every, chosen)
-    means = [column for name in chosen for column in (name, f"{name}_std")]
-    first = [name for name in _FIRST_COLUMNS if name != "data_set" or frame[name].nunique() > 1]
-    if columns == "headline":
-        return frame[[*first, *means]]
-    return frame[list(dict.fromkeys((*_FIRST_COLUMNS, *means, *frame.columns)))]
+    if columns == "all":
+        return frame[list(dict.fromkeys((*_FIRST_COLUMNS, *chosen, *frame.columns)))]
+    several = frame["data_set"].nunique() > 1
+    names = frame["data_set"].str.replace(r" \([^)]*\)", "", regex=True)
+    if names.nunique() == frame["data_set"].nunique():
+        frame["data_set"] = names  # without the content hashes, which widen the table
+    return frame[[name for name in (*_FIRST_COLUMNS, *chosen) if several or name != "data_set"]]
 
 
 def compare(
