@@ -79,10 +79,9 @@ def _published(backbone: str, data: DataFile, updates: Collection[int]) -> Froze
         )
     nearest = min(differences, key=len, default=[])
     close = [model for model, parts in zip(every, differences, strict=True) if parts == nearest]
-    other = f", or give the file of one with other {named(nearest)}: {_files(close)}"
+    other = f", or give one with different {named(nearest)}: {_files(close)}" if close else ""
     raise UsageError(
-        f"there is no published {wanted_model}: drop --activation-model to fine-tune one"
-        f"{other if close else ''}"
+        f"there is no published {wanted_model}: drop --activation-model to fine-tune one{other}"
     )
 
 

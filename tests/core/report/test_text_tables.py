@@ -214,7 +214,7 @@ def test_a_note_that_every_row_has_is_reported_once_without_marks(ok):
 def test_a_note_gives_the_full_names_of_short_labels(ok):
     table = table_of([ok("a", settings={"x": "1"}), ok("b"), ok("c", settings={"y": "2"})])
     assert names(table) == ["a", "b", "c"]
-    assert table.notes[-1] == "full names: a: a+x=1; c: c+y=2"
+    assert table.notes[-1] == "short names: a for a+x=1; c for c+y=2"
 
 
 def test_unequal_budgets_of_rows_with_numbers_are_reported_below_the_numbered_notes(ok, bad):

@@ -152,6 +152,11 @@ def test_a_published_model_is_of_the_same_classes_image_size_and_glyphs(
         published.find(PUBLISHED, "small", data)
 
 
+def test_without_any_published_model_one_is_fine_tuned(data, library):
+    with pytest.raises(UsageError, match=r"drop --activation-model to fine-tune one$"):
+        published.find(PUBLISHED, "small", data)
+
+
 def test_of_several_published_models_the_preset_s_number_of_updates_decides(data, model, library):
     _publish(model, library, name="a")
     folder = _publish(model, library, name="b", updates=8)
