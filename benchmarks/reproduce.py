@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def reproduce(arguments: Sequence[str]) -> int:
-    """Return 0, or 1 if a run failed.
+    """Return 0, or 1 if a run failed or its record was not copied.
 
     Raises:
         HsalBenchError: the request or a file is invalid, a run could not be made, or another queue
@@ -84,10 +84,13 @@ def reproduce(arguments: Sequence[str]) -> int:
             good = not todo or work(board, todo, args.jobs, 60.0 * args.budget_minutes)
         finally:
             board.refresh()
+            problems = board.collect()
+            for problem in problems:
+                print(problem, file=sys.stderr)
             write_text(root / "summary.md", summary(board, args.jobs))
             done = sum(item.name in board.done for item in items)
             print(f"{done} of {len(items)} runs done; see {root / 'summary.md'}")
-    return 0 if good else 1
+    return 0 if good and not problems else 1
 
 
 def work(board: Board, todo: Sequence[tuple[Item, Unit]], jobs: int, seconds: float) -> bool:
@@ -105,7 +108,8 @@ def work(board: Board, todo: Sequence[tuple[Item, Unit]], jobs: int, seconds: fl
         results = grid.start(place, board.out, every)
         for title, _ in grid.followed(results, every, end):
             board.refresh()
-            if problem := board.problem(items[title]) or board.collect(items[title]):
+            board.collect()
+            if problem := board.problem(items[title]):
                 print(f"{title}: {problem}", file=sys.stderr)
                 good = False
     finally:

@@ -18,7 +18,8 @@ from hsal_bench.training.checkpoint import Reached
 class Board:
     """A plan, and the records of it in the folder of its runs and in a folder of records.
 
-    done: records by the items' names. notes: why there is a record that does not count.
+    done: records by the items' names. own: those of them that are in the folder of the runs. notes:
+    why there is a record that does not count.
 
     Raises:
         UsageError: a record cannot be read.
@@ -34,6 +35,7 @@ class Board:
     def refresh(self) -> None:
         """Read the records of the runs again."""
         self.done: dict[str, Record] = {}
+        self.own: set[str] = set()
         self.notes: dict[str, str] = {}
         for dataset in dict.fromkeys(item.dataset for item in self.items):
             self._settle([item for item in self.items if item.dataset == dataset])
@@ -48,17 +50,21 @@ class Board:
             return ""
         return self.notes.get(item.name, "failed; the same command tries again")
 
-    def collect(self, item: Item) -> str:
-        """Copy the item's record to the folder of records; return what is wrong, or ""."""
+    def collect(self) -> list[str]:
+        """Copy the runs' records to the folder of records; return what is wrong, one line each."""
         if self.records is None:
-            return ""
-        source, target = self._record(item), self.records / f"{item.name}.json"
+            return []
         self.records.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            with replacing(target) as temporary:
-                temporary.write_bytes(source.read_bytes())
-        same = target.read_bytes() == source.read_bytes()
-        return "" if same else f"{target} differs from {source}: remove one of them"
+        problems = []
+        for item in self.items:
+            if item.name in self.own:
+                source, target = self._record(item), self.records / f"{item.name}.json"
+                if not target.exists():
+                    with replacing(target) as temporary:
+                        temporary.write_bytes(source.read_bytes())
+                elif target.read_bytes() != source.read_bytes():
+                    problems.append(f"{target} differs from {source}: remove one of them")
+        return problems
 
     def reached(self, item: Item) -> Reached:
         """Return how far an item is, from its record or its checkpoint."""
@@ -102,6 +108,7 @@ class Board:
             else:
                 other = "activation model" if dataset == expected[0] else "dataset content"
                 self.notes[item.name] = f"there is a record, on another {other}"
+        self.own |= {item.name for item, record in own if self.done.get(item.name) is record}
 
     def _own(self, items: Sequence[Item]) -> list[tuple[Item, Record]]:
         paths = [(item, self._record(item)) for item in items]

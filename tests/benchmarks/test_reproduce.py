@@ -153,6 +153,19 @@ def test_a_slice_ends_in_time(script, runs, options, monkeypatch, capsys):
     assert "0 of 4 runs done" in capsys.readouterr().out
 
 
+def test_a_run_that_ends_while_the_queue_stops_is_copied(
+    script, items, runs, options, monkeypatch, tmp_path
+):
+    jobs = []
+    waiting = SimpleNamespace(done=lambda: False)
+    monkeypatch.setattr(Here, "start", lambda _, prepare, every: jobs.extend(every) or [waiting])
+    monkeypatch.setattr(Here, "stop", lambda _: jobs[0](None))
+    options += ["--methods", "hsal-rl", "--dataset", items[0].dataset]
+    records = tmp_path / "records"
+    assert script.reproduce([*options, "--budget-minutes", "0.001", "--records", str(records)]) == 0
+    assert [path.stem for path in records.iterdir()] == [items[0].name]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

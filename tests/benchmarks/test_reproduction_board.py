@@ -77,11 +77,15 @@ def test_without_a_run_most_records_decide(place, items):
 
 def test_records_are_copied_and_one_that_differs_is_kept(place, items):
     place.put(items[0])
+    place.put(items[1], model=OTHER)
+    place.put_record(items[2], "committed")
     board, target = place.board(), place.records / f"{items[0].name}.json"
-    assert board.collect(items[0]) == ""
+    assert board.collect() == []
     assert target.read_bytes() == (items[0].folder(place.out) / "record.json").read_bytes()
+    assert {path.name for path in place.records.iterdir()} == {target.name, "committed.json"}
     target.write_text("committed")
-    assert "differs from" in board.collect(items[0])
+    (problem,) = board.collect()
+    assert problem.startswith(f"{target} differs from ")
     assert target.read_text() == "committed"
 
 
