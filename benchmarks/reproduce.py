@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -45,6 +46,8 @@ def main() -> int:
     terminate_like_ctrl_c()
     # Started in the background by a shell, the queue would ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # As in `hsal-bench`: torch's waiting threads leave the cores to others.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         return reproduce(sys.argv[1:])
     except HsalBenchError as error:
