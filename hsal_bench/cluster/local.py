@@ -19,7 +19,7 @@ from joblib import wrap_non_picklable_objects
 from hsal_bench.cluster.jobs import Job
 from hsal_bench.data.workers import end_with
 from hsal_bench.errors import HsalBenchError, UsageError
-from hsal_bench.interrupts import ignore_signals, terminate_like_ctrl_c
+from hsal_bench.interrupts import terminate_like_ctrl_c
 
 LOWEST_PRIORITY = 19
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -40,7 +40,6 @@ class Local:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             sys.exit(UNGUARDED)
         self.threads = max(1, cores() // number)
-        self._stopped = False
         # A thread for each process waits for its jobs: a killed process costs one job an attempt.
         self._waiting = ThreadPoolExecutor(number)
         self._processes = [Process(index, background) for index in range(number)]
@@ -55,11 +54,11 @@ class Local:
         return [self._waiting.submit(self._attempt, job) for job in jobs]
 
     def stop(self) -> None:
-        """Stop the processes. Each saves a checkpoint."""
-        self._stopped = True
+        """Stop the jobs, all at the same time. Each saves a checkpoint."""
         self._waiting.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
             process.stop()
+        self._waiting.shutdown()
 
     def _attempt(self, job: Job) -> Any:
         process = self._free.get()
@@ -67,8 +66,6 @@ class Local:
             for _ in range(MOST_ATTEMPTS):
                 with contextlib.suppress(BrokenProcessPool):
                     return process.run(job)
-                if self._stopped:
-                    break
         finally:
             self._free.put(process)
         raise HsalBenchError(f"its process was killed {MOST_ATTEMPTS} times")
@@ -81,6 +78,7 @@ class Process:
         self._index, self._background = index, background
         self._pool: ProcessPoolExecutor | None = None
         self._number: int | None = None
+        self._stopped = False
 
     def run(self, job: Job) -> Any:
         """Run a job to its end.
@@ -88,6 +86,7 @@ class Process:
         Raises:
             BrokenProcessPool: the process was killed.
             UsageError: the user's script starts the processes without a guard.
+            HsalBenchError: no job starts after `stop`.
         """
         try:
             pool = self._pool or self._start()
@@ -101,6 +100,8 @@ class Process:
         arguments = (os.getpid(), self._index, self._background)
         context = multiprocessing.get_context("spawn")
         self._pool = pool = ProcessPoolExecutor(1, context, _begin, arguments)
+        if self._stopped:  # `stop` may have come before there was a pool
+            raise HsalBenchError("stopped before it began")
         number = pool.submit(os.getpid)
         (process,) = pool._processes.values()  # the only way to its exit code
         try:
@@ -116,12 +117,13 @@ class Process:
         return pool
 
     def stop(self) -> None:
-        """Interrupt the job, and end the process."""
+        """Interrupt the job, without waiting for its end; then the process ends."""
+        self._stopped = True
         if self._number is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._number, signal.SIGTERM)
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        if pool := self._pool:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def cores() -> int:
@@ -134,7 +136,8 @@ def cores() -> int:
 def _begin(parent: int, index: int, background: bool) -> None:
     """Start a worker: it ends with its parent and sees one GPU, if there are several."""
     end_with(parent)
-    ignore_signals()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _wait()
     if background:
         os.setpriority(os.PRIO_PROCESS, 0, LOWEST_PRIORITY)
         os.setsid()  # Linux weighs sessions before it weighs the processes of each
@@ -152,14 +155,25 @@ def _gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _work(job: Job) -> Any:
-    """Do a job. SIGTERM stops the job and not the worker, which would print a traceback.
+_stops: list[int] = []
+"""The SIGTERM that arrived while no job was running, perhaps while the next one was on its way."""
 
-    SIGINT stays ignored: a terminal sends it to all processes, and this one's parent then sends
+
+def _wait() -> None:
+    """Keep SIGTERM for the next job, and the worker alive: it would print a traceback."""
+    signal.signal(signal.SIGTERM, lambda number, _: _stops.append(number))
+
+
+def _work(job: Job) -> Any:
+    """Do a job, which SIGTERM stops.
+
+    SIGINT is ignored: a terminal sends it to all processes, and this one's parent then sends
     SIGTERM.
     """
     terminate_like_ctrl_c()
     try:
+        if _stops:
+            raise KeyboardInterrupt
         return job()
     finally:
-        ignore_signals()
+        _wait()
