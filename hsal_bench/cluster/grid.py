@@ -12,8 +12,9 @@ from hsal_bench.cluster import places
 from hsal_bench.cluster.jobs import Job, Place, Result, ended
 from hsal_bench.cluster.status import of_runs, status, summary
 from hsal_bench.cluster.units import Unit, code_of, units
-from hsal_bench.errors import HsalBenchError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.locks import locked, refusing_to_wait
+from hsal_bench.method.errors import described
 from hsal_bench.record.record import Record
 from hsal_bench.runs import requested
 from hsal_bench.runs import run as work
@@ -36,7 +37,7 @@ def run(
     process. Returns the records, or None without `wait`.
 
     Raises:
-        UsageError: something is missing or contradictory; before any work.
+        UsageError: something is missing or contradictory; before any work, or as `followed`.
         HsalBenchError: at the end, if a run could not be made; the others have been.
     """
     place = places.place(where, request.out / requested.FOLDER, options, request.threads)
@@ -78,9 +79,10 @@ def followed(
     clock.
 
     Raises:
-        HsalBenchError: at the end, if a run could not be made.
+        HsalBenchError: at the end, if a run could not be made; UsageError if all such runs are
+            wrong use or have damaged files.
     """
-    problems: list[str] = []
+    problems: dict[str, Exception] = {}
     due = time.monotonic() + SUMMARY_EVERY
 
     def summarise() -> None:
@@ -92,16 +94,22 @@ def followed(
     for number, (title, result) in enumerate(ended(results, summarise, until), 1):
         try:
             records = result.result()
-        except Exception as error:  # of any place; the other runs go on
-            text = one_line(str(error)) or type(error).__name__
-            problems.append(f"{title}: {text}")
-            say(f"{number} of {len(results)}: {title}: {text}")
+        except Exception as error:  # of any place; the other runs continue
+            problems[f"{title}: {_line(error)}"] = error
+            say(f"{number} of {len(results)}: {title}: {_line(error)}")
         else:
             say(f"{number} of {len(results)}: {title}: {outcome(records[0])}")
             yield title, records
     if problems:
-        first = problems[0] if len(problems) == 1 else f"{len(problems)} runs, see above"
-        raise HsalBenchError(f"not done: {first}")
+        first, *more = problems
+        text = f"{len(problems)} runs, see above" if more else first
+        usage = all(isinstance(error, UsageError) for error in problems.values())
+        kind = UsageError if usage else HsalBenchError
+        raise kind(f"not done: {text}") from problems[first]
+
+
+def _line(error: Exception) -> str:
+    return one_line(str(error)) if isinstance(error, HsalBenchError) else described(error)
 
 
 def _without_old_states(unit: Unit) -> Unit:

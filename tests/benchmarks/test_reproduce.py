@@ -1,5 +1,6 @@
 """The queue does what is missing, resumes where it was stopped, and runs only once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -113,7 +114,7 @@ def test_a_run_that_cannot_be_made_does_not_stop_the_others(script, runs, option
     with pytest.raises(HsalBenchError, match="not done: 2 runs, see above"):
         script.reproduce(options)
     printed, errors = capsys.readouterr()
-    assert errors.count("quick/seed-0: no space left\n") == 2
+    assert errors.count("quick/seed-0: OSError: no space left\n") == 2
     assert "2 of 4 runs done" in printed
     runs.of.clear()
     assert script.reproduce(options) == 0
@@ -179,6 +180,17 @@ def test_wrong_use_is_refused(script, capsys, arguments, message):
         script.reproduce(arguments)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_threads_of_the_runs_do_not_spin(script, monkeypatch, capsys):
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # so that it is restored
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setattr(script, "terminate_like_ctrl_c", lambda: None)
+    monkeypatch.setattr(script.sys, "argv", ["reproduce.py", "--preset", "S", "--part", "0"])
+    monkeypatch.setattr(script.signal, "signal", lambda *_: None)
+    assert script.main() == 2
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    assert "error: --part 0: " in capsys.readouterr().err
 
 
 @pytest.mark.slow

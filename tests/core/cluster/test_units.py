@@ -2,14 +2,16 @@
 
 import json
 import os
+import re
 import shlex
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from hsal_bench.cluster import grid, status, units
-from hsal_bench.errors import UsageError
+from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.record.record import write_record
 from hsal_bench.runs import request as requests
 from hsal_bench.runs import requested
@@ -52,6 +54,30 @@ def test_the_command_of_a_unit_reads_back_as_the_unit(tmp_path):
         "--set": ["hidden=4", "rl:hidden=1,2"],
         "--updates": ["5"],
     }
+
+
+def result_of(error):
+    def result():
+        raise error
+
+    return SimpleNamespace(done=lambda: True, result=result)
+
+
+@pytest.mark.parametrize(
+    ("errors", "code", "message"),
+    [
+        ([UsageError("a.pt is damaged")], 2, "not done: run 0: a.pt is damaged"),
+        ([UsageError("a.pt is damaged")] * 2, 2, "not done: 2 runs, see above"),
+        ([UsageError("a.pt is damaged"), HsalBenchError("killed")], 1, "not done: 2 runs, see"),
+        ([KeyError("a")], 1, "not done: run 0: KeyError: 'a'"),
+    ],
+)
+def test_the_exit_code_is_that_of_the_same_error_without_on(errors, code, message):
+    results = {f"run {number}": result_of(error) for number, error in enumerate(errors)}
+    with pytest.raises(HsalBenchError, match=f"^{re.escape(message)}") as raised:
+        list(grid.followed(results, []))
+    assert raised.value.exit_code == code
+    assert raised.value.__cause__ is errors[0]  # whose traceback --debug shows
 
 
 def test_a_unit_has_only_what_concerns_its_method(tmp_path):
