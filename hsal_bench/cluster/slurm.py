@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import pydoc
 import re
 import signal
 import subprocess
@@ -79,12 +80,13 @@ class Slurm:
                 _queued.cache_clear()
         if before := [numbers[job.title] for job in jobs if job not in new]:
             click.echo(f"queued before: {named(before)}", err=True)
-        return [JobResult(self.folder, numbers[job.title]) for job in jobs]
+        first = numbers.get(prepare.title) if prepare else None
+        return [JobResult(self.folder, numbers[job.title], first) for job in jobs]
 
     def _submit(self, prepare: Job | None, jobs: Sequence[Job]) -> dict[str, str]:
         from submitit.core.utils import FailedJobError
 
-        executor, first = self._executor, ""
+        executor, first, numbers = self._executor, "", {}
         try:
             with redirect_stderr(io.StringIO()):  # submitit prints what it raises, too
                 if prepare is not None:
@@ -93,6 +95,7 @@ class Slurm:
                     more = {**self._options, **waiting, "kill-on-invalid-dep": "yes"}
                     executor.update_parameters(additional_parameters=more)
                     first = f"{prepared.job_id} (preparation), then "
+                    numbers[prepare.title] = str(prepared.job_id)
                 array = executor.submit_array([Requeued(job) for job in jobs])
         except FailedJobError as error:
             first, *_ = str(error).strip().splitlines() or ["no reason given"]
@@ -101,9 +104,10 @@ class Slurm:
             raise UsageError(
                 f"sbatch refuses --slurm {options}: {reason}: change the options"
             ) from error
-        numbers = f"{array[0].job_id}, ..., {array[-1].job_id}" if array[1:] else array[0].job_id
-        click.echo(f"submitted job {first}{numbers}", err=True)
-        return {job.title: str(result.job_id) for job, result in zip(jobs, array, strict=True)}
+        rest = f"{array[0].job_id}, ..., {array[-1].job_id}" if array[1:] else array[0].job_id
+        click.echo(f"submitted job {first}{rest}", err=True)
+        runs = {job.title: str(result.job_id) for job, result in zip(jobs, array, strict=True)}
+        return runs | numbers
 
     def stop(self) -> None:
         """Leave the jobs to Slurm."""
@@ -140,12 +144,15 @@ class Requeued:
 
 
 class JobResult:
-    """The result of a job with that number, of this or an earlier command."""
+    """The result of a job with that number, of this or an earlier command.
 
-    def __init__(self, folder: Path, number: str) -> None:
+    preparation: the number of the job that it waits for.
+    """
+
+    def __init__(self, folder: Path, number: str, preparation: str | None = None) -> None:
         from submitit import SlurmJob
 
-        self.number = number
+        self.number, self.preparation = number, preparation
         self._gone: float | None = None
         self._job: Any = SlurmJob(folder, number)
 
@@ -168,16 +175,30 @@ class JobResult:
         """Return the job's result.
 
         Raises:
-            HsalBenchError: it has none, because it was cancelled or killed, or it failed.
+            HsalBenchError: it has none, because it was cancelled or killed, or it or its
+                preparation failed; UsageError if that is what it raised.
         """
+        folder, log = self._job.paths.folder, self._job.paths.stdout
         if not self._job.paths.result_pickle.exists():
-            log = self._job.paths.stdout
-            raise HsalBenchError(f"job {self.number} ended without a result, see {log}")
+            if log.exists():
+                raise HsalBenchError(f"job {self.number} ended without a result, see {log}")
+            if self.preparation is not None:
+                JobResult(folder, self.preparation).result()
+            raise HsalBenchError(f"job {self.number} was cancelled before it began")
         kind, value = self._job._get_outcome_and_result()
         if kind == "error":
-            lines = str(value).strip().splitlines()
-            raise HsalBenchError(f"job {self.number}: {lines[-1] if lines else 'it failed'}")
+            lines = str(value).strip().splitlines() or ["it failed"]
+            raise _error(f"job {self.number}: ", lines[-1])
         return value
+
+
+def _error(place: str, line: str) -> HsalBenchError:
+    """Return the error of another process, given the last line of its traceback."""
+    name, _, message = line.partition(": ")
+    kind = pydoc.locate(name) if name.startswith("hsal_bench.") else None
+    if not isinstance(kind, type) or not issubclass(kind, HsalBenchError):
+        return HsalBenchError(place + line)
+    return (UsageError if issubclass(kind, UsageError) else HsalBenchError)(place + message)
 
 
 def _submitted(folder: Path) -> dict[str, str]:

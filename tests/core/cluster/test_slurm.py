@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -10,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from hsal_bench.cluster.slurm import minutes
-from hsal_bench.errors import UsageError
+from hsal_bench.cluster.slurm import JobResult, minutes
+from hsal_bench.errors import HsalBenchError, UsageError
 
 
 def _jobs(bench):
     """The numbers of the runs' jobs; the cluster may have jobs of others."""
-    return json.loads((bench.folder / "runs/.grid/slurm/jobs.json").read_text()).values()
+    numbers = json.loads((bench.folder / "runs/.grid/slurm/jobs.json").read_text())
+    return [number for title, number in numbers.items() if title != "preparation"]
 
 
 def _queued(bench):
@@ -37,6 +39,35 @@ def test_time_limits_as_slurm_writes_them(text, expected):
 def test_other_time_limits_are_refused(text):
     with pytest.raises(UsageError, match=f"^--slurm time={text}: "):
         minutes(text)
+
+
+ENDED = {
+    "raised": ("error", "Traceback:\n  ...\nhsal_bench.errors.UsageError: no MNIST: add it\n"),
+    "failed": ("error", "Traceback:\n  ...\nKeyError: 'a'\n"),
+    "succeeded": ("success", None),
+}
+
+
+@pytest.mark.parametrize(
+    ("preparation", "run", "kind", "message"),
+    [
+        ("succeeded", "raised", UsageError, "job 2_0: no MNIST: add it"),
+        ("succeeded", "failed", HsalBenchError, "job 2_0: KeyError: 'a'"),
+        ("raised", None, UsageError, "job 1: no MNIST: add it"),
+        ("failed", None, HsalBenchError, "job 1: KeyError: 'a'"),
+        ("succeeded", None, HsalBenchError, "job 2_0 was cancelled before it began"),
+        ("succeeded", "killed", HsalBenchError, r"job 2_0 ended .* see .*/2_0_0_log\.out"),
+    ],
+)
+def test_a_job_without_a_result_says_why(tmp_path, preparation, run, kind, message):
+    for number, end in (("1_0", preparation), ("2_0_0", run)):
+        if end is not None:
+            (tmp_path / f"{number}_log.out").touch()
+        if end in ENDED:
+            (tmp_path / f"{number}_result.pkl").write_bytes(pickle.dumps(ENDED[end]))
+    with pytest.raises(kind, match=f"^{message}$") as raised:
+        JobResult(tmp_path, "2_0", "1").result()
+    assert type(raised.value) is kind
 
 
 @pytest.mark.slow
