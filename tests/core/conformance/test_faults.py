@@ -346,6 +346,60 @@ class NeedsAnObject:
         return {"loss": super().loss(batch)["loss"] + 0 * highest}
 
 
+@fault("empty and full images", "a batch with 3 objects each: update raised RuntimeError: full")
+class NeedsRoom:
+    def loss(self, batch):
+        counts, _ = batch.truth()
+        if int(counts.sum(1).min()) == self.task.max_objects:
+            raise RuntimeError("full")
+        return super().loss(batch)
+
+
+@fault("labels unread", f"predicting without labels and with wrong .*: {COUNTS}")
+class ReadsManyLabels:
+    def predict(self, batch, *, trace=False):
+        many = batch.counts is not None and batch.counts.any()
+        return Prediction(batch.counts) if many else super().predict(batch)
+
+
+@fault("labels unread", f"predicting without labels and with wrong .*: {COUNTS}")
+class ReadsNoLabels:
+    def predict(self, batch, *, trace=False):
+        none = batch.counts is not None and not batch.counts.any()
+        return Prediction(batch.counts) if none else super().predict(batch)
+
+
+@fault("more objects", "with max_objects=6: predict raised RuntimeError: too many")
+class UnboundedAtFirst:
+    any_cardinality: ClassVar = True
+
+    def predict(self, batch, *, trace=False):
+        if self.task.max_objects > 3:
+            raise RuntimeError("too many")
+        return super().predict(batch)
+
+
+@fault("trace", "trace.saliency holds -1, expected 0 to inf")
+class NegativeTrace:
+    def trace(self, batch, counts):
+        found = super().trace(batch, counts)
+        return dataclasses.replace(found, saliency=torch.full_like(found.saliency, -1.0))
+
+
+@fault("own random numbers", rf"runs with different global torch .* \({OWN}\): {LOSSES}")
+class GlobalStart:
+    def __init__(self, task, config, setup):
+        super().__init__(task, config, setup)
+        self.network[2].bias.data += torch.rand(16)
+
+
+@fault("own random numbers", r"__init__ changed torch's global random state \(draw")
+class MovesGlobalAtStart:
+    def __init__(self, task, config, setup):
+        super().__init__(task, config, setup)
+        torch.rand(1)
+
+
 class BatchNormInTraining:
     """A map is normalised, so that one image has more than one value per channel."""
 
