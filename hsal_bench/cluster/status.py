@@ -90,7 +90,7 @@ def _queued(run: RunStatus, job: str | None) -> RunStatus:
 
 
 def summary(runs: Sequence[RunStatus]) -> str:
-    """Return the runs in each state: "15 runs: 9 done, 2 running (at 40 and 80 %), 4 missing"."""
+    """Return the runs in each state: "15 runs: 9 done, 2 running (at 40% and 80%), 4 missing"."""
     counts = []
     for state in dict.fromkeys(run.state for run in runs):
         same = [run for run in runs if run.state == state]
