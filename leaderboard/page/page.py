@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from hsal_bench import __version__
 
@@ -61,7 +61,6 @@ def page(entries: Sequence[Entry], file: Path, *, with_pictures: bool = False) -
         bars=bars,
         swatch=swatch,
         breakable=_breakable,
-        code=_code,
     )
     left_out = (
         f"{row.name} on {section.title}: {embedded.left_out[row.anchor]}"
@@ -89,15 +88,6 @@ def _breakable(name: str) -> Markup:
     """Return a method's name that breaks between its words and at its settings only."""
     before = Markup("<wbr>+").join(name.split("+"))
     return Markup(re.sub(r"(?<=[_=,])", "<wbr>", before))
-
-
-def _code(note: str) -> Markup:
-    """Return a note with what is between backticks as code; escaped."""
-    parts = (
-        Markup("<code>{}</code>").format(x) if k % 2 else escape(x)
-        for k, x in enumerate(note.split("`"))
-    )
-    return Markup("").join(parts)
 
 
 def _policy(style: str, script: str) -> str:

@@ -148,13 +148,6 @@ def test_a_name_without_breaks_leaves_room_for_numbers(show, run):
     assert shown.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
-def test_commands_in_notes_are_code(show, wide):
-    shown = show(wide)
-    command = shown.locator(".caution code").first.inner_text()
-    assert command.startswith("hsal-bench run --model count-classifier --seeds 0-")
-    assert not set("`\\") & set(shown.locator("body").inner_text())
-
-
 def test_the_lines_of_fifteen_methods_differ(show, run):
     shown = show([run(f"m{k}", right=300 - k) for k in range(15)])
     looks = shown.eval_on_selector_all(
