@@ -51,7 +51,7 @@ class Board:
         return self.notes.get(item.name, "failed; the same command tries again")
 
     def collect(self) -> list[str]:
-        """Copy the runs' records to the folder of records; return what is wrong, one line each."""
+        """Copy the runs' records to the folder of records; return a line about each problem."""
         if self.records is None:
             return []
         self.records.mkdir(parents=True, exist_ok=True)

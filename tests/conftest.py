@@ -54,7 +54,7 @@ def hsal_bench(monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def ok():
-    """Return what makes a record of a run that succeeded, changed as asked.
+    """Return a function that makes a record of a run that succeeded, changed as asked.
 
     Of 20 images so many are right that the exact match is the one asked for; `correct` says it for
     other images, and the size of the test split is theirs.
@@ -102,7 +102,7 @@ def ok():
 
 @pytest.fixture(scope="session")
 def elsewhere(ok):
-    """Return what makes a record of predictions that were made elsewhere."""
+    """Return a function that makes a record of predictions that were made elsewhere."""
     from hsal_bench.record.external_entry import Statement
 
     def elsewhere(method="theirs", extra_data=(), **changes):
@@ -121,7 +121,7 @@ def elsewhere(ok):
 
 @pytest.fixture(scope="session")
 def bad(ok):
-    """Return what makes a record of a run that did not succeed."""
+    """Return a function that makes a record of a run that did not succeed."""
 
     def bad(status="failed", reason="the loss is nan", **changes):
         nothing = {"metrics": {}, "correct": None}

@@ -33,7 +33,10 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 def _existing_or_new(_context: Any, _option: Any, folder: Path) -> Path:
     """Return the folder. A misspelt path is not created: at least the folder around it exists."""
     if not folder.absolute().parent.is_dir():
-        raise UsageError(f"--data-dir {folder}: there is no folder {folder.parent}")
+        raise UsageError(
+            f"--data-dir {folder}: there is no folder {folder.parent}: create it, or correct the "
+            "path"
+        )
     return folder
 
 
@@ -99,7 +102,7 @@ def data_set_path(data_set: str, datasets: Path) -> Path:
 
 
 def missing_remedy(path: Path, name: str = "") -> str:
-    """Return what to do about the missing file `path` of the dataset `name`."""
+    """Return the remedy for the missing file `path` of the dataset `name`."""
     from hsal_bench.data import names as dataset_names
 
     return dataset_names.missing_remedy(path, name)

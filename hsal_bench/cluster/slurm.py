@@ -98,8 +98,8 @@ class Slurm:
                     numbers[prepare.title] = str(prepared.job_id)
                 array = executor.submit_array([Requeued(job) for job in jobs])
         except FailedJobError as error:
-            first, *_ = str(error).strip().splitlines() or ["no reason given"]
-            reason = first.removeprefix("sbatch: ").removeprefix("error: ")
+            line, *_ = str(error).strip().splitlines() or ["no reason given"]
+            reason = line.removeprefix("sbatch: ").removeprefix("error: ")
             options = ",".join(f"{name}={text}" for name, text in self._options.items())
             raise UsageError(
                 f"sbatch refuses --slurm {options}: {reason}: change the options"

@@ -90,11 +90,11 @@ def _queued(run: RunStatus, job: str | None) -> RunStatus:
 
 
 def summary(runs: Sequence[RunStatus]) -> str:
-    """Return the runs in each state: "15 runs: 9 done, 2 running (at 40% and 80%), 4 missing"."""
+    """Return the runs in each state: "15 runs: 9 done, 2 running (at 40 % and 80 %), 4 missing"."""
     counts = []
     for state in dict.fromkeys(run.state for run in runs):
         same = [run for run in runs if run.state == state]
-        shares = [f"{run.update / run.updates:.0%}" for run in same if run.updates]
+        shares = [f"{100 * run.update / run.updates:.0f} %" for run in same if run.updates]
         at = f" (at {named(shares)})" if state == "running" and shares else ""
         counts.append(f"{len(same)} {state}{at}")
     return f"{of_runs(len(runs))}: {', '.join(counts)}"

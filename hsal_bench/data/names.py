@@ -128,7 +128,7 @@ def build_remedy(path: Path, *more: str, name: str = "") -> str:
 
 
 def missing_remedy(path: Path, name: str = "") -> str:
-    """Return what to do about the missing dataset file `path`; `name` as for `build_remedy`."""
+    """Return the remedy for the missing dataset file `path`; `name` as for `build_remedy`."""
     built = build_remedy(path, name=name)
     return built or near_path(path) or "give a dataset file, or a name of `hsal-bench list`"
 

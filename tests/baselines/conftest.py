@@ -25,7 +25,7 @@ def task() -> Task:
 
 @pytest.fixture(scope="session")
 def toy_batch() -> Callable[..., Batch]:
-    """Return what draws a batch: each object lights its class's channel in a cell of its own."""
+    """Return a function that draws a batch: each object lights its class's channel in a cell."""
 
     def draw(size: int = 32, seed: int = 0, objects: int = 2, fewest: int = 0) -> Batch:
         generator = torch.Generator().manual_seed(seed)
@@ -44,7 +44,7 @@ def toy_batch() -> Callable[..., Batch]:
 
 @pytest.fixture(scope="session")
 def sequential() -> Callable[..., Any]:
-    """Return what makes a small method on the plain decoder."""
+    """Return a function that makes a small method on the plain decoder."""
 
     def make(kind: Any, task: Task = TASK, updates: int = 100, **settings: Any) -> Any:
         settings = {"hidden": HIDDEN, "embedding": 8, "learning_rate": 0.01, **settings}

@@ -21,7 +21,7 @@ ATTENDING = pytest.mark.parametrize("kind", [QueryTransformer, SlotAttention])
 
 @pytest.fixture
 def made(task):
-    """Return what makes a small method of a kind."""
+    """Return a function that makes a small method of a kind."""
 
     def make(kind, task=task, updates=100, **settings):
         config = kind.Config(**{"queries": 3, **SMALL[kind], **settings})

@@ -218,7 +218,7 @@ class _Watch(TorchDispatchMode):
 
 
 def _cuda_module(gpu: Gpu, gpus: int) -> dict[str, object]:
-    """Return what takes the place of functions and classes of torch.cuda, by name."""
+    """Return the stand-ins for functions and classes of torch.cuda, by name."""
     stream = SimpleNamespace(wait_stream=lambda other: None, synchronize=lambda: None)
 
     @contextlib.contextmanager
@@ -284,7 +284,7 @@ def _draw(gpu: Gpu, draw):
 
 
 def _tensor_methods(gpu: Gpu) -> dict[str, object]:
-    """Return what takes the place of methods of torch.Tensor, by name."""
+    """Return the stand-ins for methods of torch.Tensor, by name."""
     plain = {name: getattr(torch.Tensor, name) for name in ("numpy", "tolist", "__deepcopy__")}
 
     def zeros(tensor):

@@ -39,7 +39,7 @@ def data_set(name: str, content: str = "ab12") -> DataSet:
 
 @pytest.fixture(scope="session")
 def run(ok: Callable[..., Record]) -> Callable[..., Entry]:
-    """Return what makes the entry of a run with the first `right` of 400 images right.
+    """Return a function that makes the entry of a run with the first `right` of 400 images right.
 
     Its exact match is the share of those, whatever other metrics it is given.
     """
@@ -70,7 +70,7 @@ def run(ok: Callable[..., Record]) -> Callable[..., Entry]:
 
 @pytest.fixture(scope="session")
 def bad(run: Callable[..., Entry]) -> Callable[..., Entry]:
-    """Return what makes the entry of a run that did not succeed."""
+    """Return a function that makes the entry of a run that did not succeed."""
 
     def bad(status="failed", reason="the loss is nan", **changes):
         entry = run(curve=(), **changes)
@@ -83,7 +83,7 @@ def bad(run: Callable[..., Entry]) -> Callable[..., Entry]:
 
 @pytest.fixture(scope="session")
 def elsewhere(run: Callable[..., Entry]) -> Callable[..., Entry]:
-    """Return what makes the entry of predictions that were made elsewhere."""
+    """Return a function that makes the entry of predictions that were made elsewhere."""
 
     def elsewhere(method="theirs", seed=0, right=200, stated=STATED, **changes):
         unknown = {"budget": {}, "environment": None, "updates": None, "wall_s": None}

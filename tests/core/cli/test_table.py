@@ -37,7 +37,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def looking(ok):
-    """Return what makes a record of a run that shows where it looks."""
+    """Return a function that makes a record of a run that shows where it looks."""
 
     def looking(seed=0):
         metrics = dict.fromkeys(HEADLINE[:5], 0.912) | {"exact_match": min(1.0, seed)}

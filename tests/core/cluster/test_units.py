@@ -126,7 +126,7 @@ def test_runs_are_missing_running_stalled_or_stopped(tmp_path):
     assert (runs[1].update, runs[1].updates) == (6, 8)
     assert (runs[2].update, runs[2].updates, runs[2].detail) == (4, 9, "host a, process 7")
     assert runs[3].seconds >= 3600
-    assert status.summary(runs) == ("4 runs: 1 missing, 1 stopped, 1 running (at 44%), 1 stalled")
+    assert status.summary(runs) == ("4 runs: 1 missing, 1 stopped, 1 running (at 44 %), 1 stalled")
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):

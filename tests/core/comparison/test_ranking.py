@@ -15,7 +15,7 @@ from hsal_bench.record.record import DataSet
 
 @pytest.fixture
 def runs(ok):
-    """Return what makes a method's records of rows of right (1) and wrong (0) images."""
+    """Return a function that makes a method's records of rows of right (1) and wrong (0) images."""
 
     def runs(*rows, **changes):
         return [

@@ -206,7 +206,7 @@ def _pick(tensor, index, pick=torch.Tensor.__getitem__):
 
 @pytest.fixture
 def on_the_device_alone(monkeypatch):
-    """Return what opens a block in which tensors neither come from the host nor go there."""
+    """Return a context in which no tensor moves between host and device."""
     monkeypatch.setattr(assignment, "assign_by_scipy", assignment.assign_by_subsets)
 
     @contextmanager

@@ -30,7 +30,7 @@ STATED = Statement(
 
 @pytest.fixture
 def make(ok):
-    """Return what makes a record of 3 test images, the second of which is wrong."""
+    """Return a function that makes a record of 3 test images, the second of which is wrong."""
     record = ok(seed=3, correct=pack_correct(np.array([True, False, True])))
     curve = ({"update": 0, "valid_exact_match": 0.0}, {"update": 100, "loss": 0.25})
     return lambda **changes: dataclasses.replace(record, **{"curve": curve} | changes)

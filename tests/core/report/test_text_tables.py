@@ -29,7 +29,7 @@ def names(table):
 
 @pytest.fixture
 def of_200(ok):
-    """Return what makes records of methods that have so many of 200 images right."""
+    """Return a function that makes records of methods that have so many of 200 images right."""
 
     def of_200(seed=0, **rights):
         images = {name: pack_correct(np.arange(200) < right) for name, right in rights.items()}

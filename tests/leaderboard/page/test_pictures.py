@@ -22,7 +22,7 @@ def entry(run, tmp_path):
 
 @pytest.fixture
 def shown(parsed):
-    """Return what gives a page's pictures, and the lines on those left out, which it shows too."""
+    """Return a function that gives a page's pictures, and the lines about those left out."""
 
     def shown(entries):
         result, left_out = parsed(entries, with_pictures=True), []

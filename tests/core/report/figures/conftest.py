@@ -54,7 +54,7 @@ class Frozen(Looker):
 
 @pytest.fixture
 def of_toy(ok, toy_file, tmp_path, monkeypatch):
-    """Return what leaves a finished run on the toy set behind; it returns the record's path."""
+    """Return a function that writes a finished run on the toy set and returns its record's path."""
     method = {"looker": Looker, "act": Frozen}
     monkeypatch.setattr("hsal_bench.training.restore.load_method", method.__getitem__)
     with open_data(toy_file) as data:
