@@ -139,8 +139,8 @@ def _numbered_notes(lines: Sequence[Mapping[Any, Any]]) -> tuple[list[str], list
     notes = list(dict.fromkeys(line["note"] for line in lines if line["note"]))
     if len(notes) == 1 and len(lines) > 1 and all(line["note"] for line in lines):
         return [""] * len(lines), [f"every row: {notes[0]}"]
-    marks = [f" ({notes.index(line['note']) + 1})" if line["note"] else "" for line in lines]
-    return marks, [f"({number}) {note}" for number, note in enumerate(notes, 1)]
+    marks = [f" [{notes.index(line['note']) + 1}]" if line["note"] else "" for line in lines]
+    return marks, [f"[{number}] {note}" for number, note in enumerate(notes, 1)]
 
 
 def _marked(table: TextTable, lines: Sequence[Mapping[Any, Any]], column: int) -> TextTable:

@@ -134,10 +134,10 @@ def _splits(splits: Compositions) -> str:
             "images with a repeated class",
             *(share(measured.repeated) for measured in splits.values()),
         ),
-        ("brightness (1)", *(f"{measured.brightness:.3f}" for measured in splits.values())),
-        ("contrast (1)", *(f"{measured.contrast:.3f}" for measured in splits.values())),
+        ("brightness [1]", *(f"{measured.brightness:.3f}" for measured in splits.values())),
+        ("contrast [1]", *(f"{measured.contrast:.3f}" for measured in splits.values())),
         (
-            "images with overlapping boxes (2)",
+            "images with overlapping boxes [2]",
             *(share(measured.overlapping) for measured in splits.values()),
         ),
     ]
@@ -145,8 +145,8 @@ def _splits(splits: Compositions) -> str:
     sampled = ", ".join(f"{measured.sampled} of {split}" for split, measured in splits.items())
     return document(
         table(("", *splits), rows if boxes else rows[:-1]),
-        "(1) Mean grey value and mean standard deviation within an image, from 0 to 1, in a sample "
-        f"({sampled}).{' (2) Of the images with several objects.' if boxes else ''}",
+        "[1] Mean grey value and mean standard deviation within an image, from 0 to 1, in a sample "
+        f"({sampled}).{' [2] Of the images with several objects.' if boxes else ''}",
     ).rstrip()
 
 

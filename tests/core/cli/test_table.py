@@ -67,7 +67,7 @@ def test_a_column_without_a_number_is_shown_where_it_was_asked_for(
     assert header == "| method | seeds | exact match | macro F1 | updates | time |"
     assert rows == [
         "| blind | 1 | 0.500 | 0.750 | 100 | 20.6 min |",
-        "| broken (1) | 0 | — | — | — | — |",
+        "| broken [1] | 0 | — | — | — | — |",
     ]
     asked = markdown(tmp_path, "--metrics", "exact_match,pointing_hit")
     assert "| method | seeds | exact match | pointing hit |" in asked
@@ -84,7 +84,7 @@ def test_intervals_stand_in_place_of_deviations_where_they_are_asked_for(
     # A t-interval of two seeds would go from -0.085 to 1.185. Times have no interval.
     assert "| 0.550 [too few seeds] (0.175) |" in shown
     assert "| 18,750 | 2.5 h |" in shown
-    assert "| one (1) | 1–2 | 1 of 2 | **0.500 [too few seeds]** |" in shown
+    assert "| one [1] | 1–2 | 1 of 2 | **0.500 [too few seeds]** |" in shown
     note = "\n[low to high]: 95 % interval of the mean over seeds\n"
     assert note in shown
     assert "±" not in shown

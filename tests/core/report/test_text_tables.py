@@ -49,9 +49,9 @@ def test_markdown(ok, bad):
         "| method | seeds | exact match | updates | time |\n"
         "| :-- | --: | --: | --: | --: |\n"
         "| hsal-rl | 2 | 0.300 ± 0.141 | 100 | 20.6 ± 0.0 min |\n"
-        "| a\\|b (1) | 0 of 2 | — | — | — |\n"
+        "| a\\|b [1] | 0 of 2 | — | — | — |\n"
         "\n"
-        "(1) 0 of 2 seeds; 1 failed: the loss is nan; no record of seed 1\n"
+        "[1] 0 of 2 seeds; 1 failed: the loss is nan; no record of seed 1\n"
         "\n"
         "one activation model for all seeds\n"
     )
@@ -79,9 +79,9 @@ def read(text):
 @example("*a* _b_ `c` <d> [e](f) | \\| ~g~ &lt; __h__ a_b")
 def test_markdown_shows_names_as_they_stand(name):
     name = " ".join(name.split())
-    table = TextTable(f"of {name} all", (f"A: {name}", "n"), ((name, "1"),), (f"(1) {name}",))
+    table = TextTable(f"of {name} all", (f"A: {name}", "n"), ((name, "1"),), (f"[1] {name}",))
     seen, styles = read(markdown([table]))
-    assert seen == [f"of {name} all", f"A: {name}", "n", name, "1", f"(1) {name}"]
+    assert seen == [f"of {name} all", f"A: {name}", "n", name, "1", f"[1] {name}"]
     assert styles == {"strong_open", "strong_close"}  # of the title
 
 
@@ -110,8 +110,8 @@ def test_a_table_for_each_data_set(ok):
 def test_a_method_that_cannot_run_is_a_dash_with_its_reason(bad):
     table = table_of([bad("unsupported", "it counts one object")])
     assert table.columns == ("method", "seeds", "exact match")
-    assert table.rows == (("hsal-rl (1)", "0", "—"),)
-    assert table.notes == ("(1) unsupported: it counts one object",)
+    assert table.rows == (("hsal-rl [1]", "0", "—"),)
+    assert table.notes == ("[1] unsupported: it counts one object",)
 
 
 def test_below_the_table_it_says_whether_seeds_share_the_activation_model(ok):
@@ -207,8 +207,8 @@ def test_a_note_that_every_row_has_is_reported_once_without_marks(ok):
     table = table_of([a, b])
     assert names(table) == ["a", "b"]
     assert table.notes[0].startswith("every row: weak activation model: 30.0 % single-object")
-    assert names(table_of([a, b, ok("c")])) == ["a (1)", "b (1)", "c"]
-    assert names(table_of([a])) == ["a (1)"]
+    assert names(table_of([a, b, ok("c")])) == ["a [1]", "b [1]", "c"]
+    assert names(table_of([a])) == ["a [1]"]
 
 
 def test_a_note_gives_the_full_names_of_short_labels(ok):
@@ -220,7 +220,7 @@ def test_a_note_gives_the_full_names_of_short_labels(ok):
 def test_unequal_budgets_of_rows_with_numbers_are_reported_below_the_numbered_notes(ok, bad):
     short = {"method": "short", "budget": {"updates": 7, "batch_size": 64}}
     table = table_of([ok(), ok(**short), bad(method="broken")])
-    failed = "(1) failed: the loss is nan"
+    failed = "[1] failed: the loss is nan"
     unequal = "Not under equal conditions: updates 100 (hsal-rl) against updates 7 (short)"
     assert (table.notes[0], *table.notes[3:]) == (failed, unequal)
     assert table_of([ok(), bad(**short)]).notes == (failed,)
@@ -228,11 +228,11 @@ def test_unequal_budgets_of_rows_with_numbers_are_reported_below_the_numbered_no
 
 def test_predictions_made_elsewhere_make_no_conditions_unequal(ok, elsewhere):
     table = table_of([ok(), elsewhere()])
-    assert names(table) == ["hsal-rl", "theirs (1)"]
+    assert names(table) == ["hsal-rl", "theirs [1]"]
     assert table.rows[1][-2:] == ("—", "—")
     note, best, _ = table.notes
     assert best == "hsal-rl and theirs have the same exact match"
-    assert note.startswith("(1) predictions made elsewhere, unofficial; trained on the train and")
+    assert note.startswith("[1] predictions made elsewhere, unofficial; trained on the train and")
 
 
 def test_a_chance_level_stands_beside_its_metric(ok):

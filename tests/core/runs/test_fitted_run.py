@@ -111,8 +111,8 @@ def test_tables_and_the_page_mark_it(bench, tmp_path, hsal_bench):
     code, _, err = bench("--updates", 4, "--batch-size", 8, model=models)
     assert code == 0, err
     table = (tmp_path / "runs" / "table.md").read_text()
-    assert f"(1) {OWN}" in table
-    assert "| Mean (1) |" in table
+    assert f"[1] {OWN}" in table
+    assert "| Mean [1] |" in table
     assert (
         "Not under equal conditions: updates 4, batch size 8, updates between validations 1 "
         "(SmallCNN) against own budget (Mean)"

@@ -72,7 +72,7 @@ def test_a_split_without_objects_is_reported_by_dashes() -> None:
     ]
     text = "\n".join(tables(found, ("a", "b"), ""))
     assert "| train: width | - | - | - | - | - |" in text
-    assert "| images with overlapping boxes (2) | - | 50.0 % | 50.0 % |" in text
+    assert "| images with overlapping boxes [2] | - | 50.0 % | 50.0 % |" in text
     assert "| largest / smallest | - | 3.00 | 3.00 |" in text
 
 
@@ -82,7 +82,7 @@ def test_without_boxes_nothing_is_said_about_them() -> None:
     text = "\n".join([*tables(splits, ("a", "b"), ""), *findings(splits, ("a", "b"))])
     assert "## Classes" in text
     assert "Classes: `a`" in text
-    assert "(1) Mean grey value" in text
+    assert "[1] Mean grey value" in text
     assert not [word for word in ("Sizes", "Positions", "verlap", "(2)") if word in text]
     one_smaller = {**splits, "test": EVEN}
     assert "## Sizes" in "\n".join(tables(one_smaller, ("a", "b"), ""))
