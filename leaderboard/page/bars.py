@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from hsal_bench.report.columns import cell
 
-from .sections import SORT_BY, Row, Section
+from .sections import CHARTED, Row, Section
 from .svg import Axis, tag, text
 
 _BAR = 24
@@ -42,7 +42,7 @@ def _bars(row: Row, sizes: Sequence[int]) -> Markup:
     y = Axis(0.0, 1.0, bottom, _TOP)
     means = {m: row.mean(f"exact_match_m{m}") for m in sizes}
     described = ", ".join(
-        f"{m} {'object' if m == 1 else 'objects'}: {cell(SORT_BY, *means[m])}" for m in sizes
+        f"{m} {'object' if m == 1 else 'objects'}: {cell(CHARTED, *means[m])}" for m in sizes
     )
     parts = [part for k, m in enumerate(sizes) for part in _bar(2 + _BAR * k, m, *means[m], y)]
     base = tag("line", x1=0, x2=wide, y1=bottom, y2=bottom, class_="axis")

@@ -17,7 +17,7 @@ from hsal_bench.report.columns import cell, cell_with_unit
 from hsal_bench.report.figures.curves import Curve, curves
 
 from .plot import Plot, Point, across, pointed_at, series, upwards
-from .sections import SORT_BY, Row, Section
+from .sections import CHARTED, Row, Section
 from .svg import colour, dash, line, mark, tag
 
 _COSTS = {"wall_s": ("training time", "training time (s)"), "parameters": ("parameters",) * 2}
@@ -62,7 +62,7 @@ def swatch(ink: int) -> Markup:
 
 
 def _training(section: Section) -> Chart | None:
-    pairs = [(row, _known(curve)) for row in section.rows for curve in curves(row.good, SORT_BY)]
+    pairs = [(row, _known(curve)) for row in section.rows for curve in curves(row.good, CHARTED)]
     pairs = [(row, curve) for row, curve in pairs if len(curve.updates) > 1]
     if not pairs:
         return None
@@ -76,7 +76,7 @@ def _training(section: Section) -> Chart | None:
         "updates",
     )
     described = "; ".join(
-        f"{row.label} ends at {cell(SORT_BY, float(np.nanmean(curve.values[:, -1])))}"
+        f"{row.label} ends at {cell(CHARTED, float(np.nanmean(curve.values[:, -1])))}"
         for row, curve in pairs
     )
     lines = [series(row, _curve(row, curve, plot)) for row, curve in pairs]
@@ -107,7 +107,7 @@ def _curve(row: Row, curve: Curve, plot: Plot) -> Iterator[Markup]:
 
 def _cost(section: Section, name: str) -> Chart | None:
     """Return exact match against a cost; None for fewer than two methods."""
-    points = [CostPoint(row, row.mean(name)[0], *row.mean(SORT_BY)) for row in section.rows]
+    points = [CostPoint(row, row.mean(name)[0], *row.mean(CHARTED)) for row in section.rows]
     points = [point for point in points if point.cost > 0 and not math.isnan(point.mean)]
     if len(points) < 2:
         return None
@@ -120,7 +120,7 @@ def _cost(section: Section, name: str) -> Chart | None:
         f"{label}, log scale",
     )
     described = "; ".join(
-        f"{p.row.label}: {cell(SORT_BY, p.mean, p.std)} at {cell_with_unit(name, p.cost)}"
+        f"{p.row.label}: {cell(CHARTED, p.mean, p.std)} at {cell_with_unit(name, p.cost)}"
         for p in points
     )
     marks = [series(point.row, _point(point, plot)) for point in points]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from .sections import SORT_BY, Row
+from .sections import CHARTED, Row
 from .svg import Axis, around, colour, number, tag, text
 
 WIDTH, HEIGHT = 380, 262
@@ -74,7 +74,7 @@ def upwards(shares: Sequence[float]) -> Axis:
 
 def series(row: Row, parts: Iterable[Markup]) -> Markup:
     """Return a method's marks as a link to its records."""
-    title = tag("title", f"{row.name}: {row.cell(SORT_BY).text}")
+    title = tag("title", f"{row.name}: {row.cell(CHARTED).text}")
     inside = tag("g", title, *parts, class_=colour(row.ink))
     data = {"data_series": row.anchor, "data_name": row.name}
     return tag("a", inside, href=f"#{row.anchor}", class_="series", **data)

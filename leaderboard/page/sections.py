@@ -22,7 +22,8 @@ COLUMNS = (
     "throughput_predict",
     "wall_s",
 )
-SORT_BY = COLUMNS[0]
+CHARTED = COLUMNS[0]
+"""The metric that the charts show."""
 
 
 @dataclass(frozen=True)
