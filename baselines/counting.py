@@ -54,6 +54,8 @@ class _Counting(GradientMethod):
 class CountClassifier(_Counting):
     """Each class's count as a classification into 0..K_max, independent of the other classes."""
 
+    presets: ClassVar[Presets] = {"quick": {"learning_rate": 1e-2, "hidden": 512}}
+
     @property
     def outputs(self) -> int:
         """One per count 0..K_max."""

@@ -6,11 +6,7 @@ know of no publication. Labels are executed as for the multiset loss.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from hsal_bench.baselines.shared.losses import log_marginal
-from hsal_bench.baselines.shared.sequence import SMALL
-from hsal_bench.method.contract import Presets
 
 from .multiset_loss import MultisetLoss
 
@@ -18,7 +14,4 @@ from .multiset_loss import MultisetLoss
 class LogMarginal(MultisetLoss):
     """-log of the summed probability of the labels still available."""
 
-    presets: ClassVar[Presets] = {
-        "quick": {**SMALL, "learning_rate": 3e-3, "execution": "stochastic"}
-    }
     per_step = staticmethod(log_marginal)

@@ -37,7 +37,7 @@ class Rl(SequenceMethod):
     """REINFORCE on the paper's class reward (P§4.2), on the plain decoder."""
 
     Config: ClassVar[type] = RlConfig
-    presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 3e-4}}
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "entropy": 0.05}}
 
     def build_network(self) -> nn.ModuleDict:
         """Return the decoder, the value baseline, and the scale of the advantages."""

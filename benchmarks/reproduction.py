@@ -54,12 +54,27 @@ SCALES = {
 for all of Table 1."""
 
 LOSSES = ("", *(f"+class_loss={loss}" for loss in ("expected-reward", "log-marginal", "multiset")))
-GRID = (
-    *(f"{HSAL}{loss}{reward}" for loss in LOSSES for reward in ("", "+location_reward=no")),
-    *(f"{BASELINE}+{given}" for given in ("location_reward=yes", "teacher_forcing=yes")),
-    f"{BASELINE}+location_reward=yes+teacher_forcing=yes",
-)[1:]
-"""Losses with and without the location reward, except the two in part 1."""
+OBJECTIVES = (
+    *(f"{HSAL}{given}" for given in (*LOSSES, "+label_structure=list+label_order=spatial")),
+    *(f"{BASELINE}{given}" for given in ("", "+label_feedback=greedy", "+teacher_forcing=yes")),
+)
+"""What the labels are learnt from, each as the method's default gives glimpses a reward or not."""
+
+
+def with_and_without_reward(variant: str) -> tuple[str, str]:
+    """Return an objective with the location reward, and without."""
+    if variant.startswith(HSAL):
+        return variant, f"{variant}+location_reward=no"
+    return f"{variant}+location_reward=yes", variant
+
+
+GRID = tuple(
+    variant
+    for objective in OBJECTIVES
+    for variant in with_and_without_reward(objective)
+    if variant not in (HSAL, BASELINE)
+)
+"""The objectives with and without the location reward, except the two in part 1."""
 READINGS = (
     *(
         f"{HSAL}+{fields}"
@@ -73,13 +88,11 @@ READINGS = (
             "glimpse_feedback=coordinates",
             "stop_step_glimpse_reward=no",
             "early_stop_reward=0",
-            "label_structure=list+label_order=spatial",
         )
     ),
     *(
         f"{BASELINE}+{fields}"
         for fields in (
-            "label_feedback=greedy",
             "label_feedback=none",
             "label_order=fixed",
             "label_order=class",

@@ -33,7 +33,7 @@ class HsalRL(GradientMethod):
     """The hierarchical saliency-based model, trained by REINFORCE."""
 
     Config: ClassVar[type] = HsalConfig
-    presets: ClassVar[Presets] = {"quick": {**SMALL, "entropy_class": 0.05}}
+    presets: ClassVar[Presets] = {"quick": SMALL}
     capturable: ClassVar[bool] = True
     any_cardinality: ClassVar[bool] = True
     network: HsalNetwork
@@ -227,11 +227,10 @@ class CrossEntropy(HsalRL):
     """The paper's baseline: the same network on cross-entropy with randomly ordered labels."""
 
     Config: ClassVar[type] = CrossEntropyConfig
-    presets: ClassVar[Presets] = {"quick": {**SMALL, "weight_decay": 0.01}}
+    presets: ClassVar[Presets] = {"quick": {**SMALL, "learning_rate": 1e-2}}
 
 
 class HsalMultiset(HsalRL):
     """HSAL with the multiset loss (arXiv 1711.05246) in place of the class reward."""
 
     Config: ClassVar[type] = HsalMultisetConfig
-    presets: ClassVar[Presets] = {"quick": SMALL}

@@ -10,9 +10,10 @@ import pytest
 from hsal_bench import registry
 from hsal_bench.cli.run import run as run_command
 from hsal_bench.errors import UsageError
-from hsal_bench.record.record import DataSet, read_record
+from hsal_bench.record.find import find_records
+from hsal_bench.record.record import DataSet
 
-COMMITTED = Path(__file__).parents[2] / "leaderboard" / "records" / "updates-6000"
+COMMITTED = Path(__file__).parents[2] / "leaderboard/records"
 
 
 @pytest.fixture
@@ -45,16 +46,29 @@ def test_every_item_has_a_folder_and_a_name_of_its_own(plan, scale):
 
 
 def test_the_grid_is_complete_and_nothing_in_it_runs_twice(plan):
+    fields = (
+        "class_loss",
+        "label_structure",
+        "label_feedback",
+        "teacher_forcing",
+        "location_reward",
+    )
     runs = [
-        (config.class_loss, config.teacher_forcing, config.location_reward, item.seed)
+        (*(getattr(item.entry.config, name) for name in fields), item.seed)
         for item in plan("paper", ["1", "2"], ["mnist-multiset"], seeds=range(3))
-        for config in [item.entry.config]
     ]
-    losses = ["reinforce", "expected-reward", "log-marginal", "multiset", "cross-entropy"]
-    columns = [*((loss, False) for loss in losses), ("cross-entropy", True)]
+    objectives = [
+        *(
+            (loss, "multiset", "sampled", False)
+            for loss in ("reinforce", "expected-reward", "log-marginal", "multiset")
+        ),
+        ("reinforce", "list", "sampled", False),
+        *(("cross-entropy", "multiset", feedback, False) for feedback in ("sampled", "greedy")),
+        ("cross-entropy", "multiset", "sampled", True),
+    ]
     assert sorted(runs) == sorted(
-        (*column, location, seed)
-        for column, location, seed in itertools.product(columns, (False, True), range(3))
+        (*objective, location, seed)
+        for objective, location, seed in itertools.product(objectives, (False, True), range(3))
     )
 
 
@@ -92,12 +106,11 @@ def test_every_item_is_one_unit_of_work(plan, scale, tmp_path):
         plan("S")[0].unit(backbone_weights="none")
 
 
-def test_the_committed_records_of_6000_updates_are_runs_of_the_plan(scripts, plan):
-    items = {item.method: item for item in plan("S", ["1"], ["mnist-multiset"], seeds=(0,))}
-    assert len(items) == 2
-    for method, item in items.items():
-        committed = read_record(COMMITTED / f"mnist-multiset--{method}--quick--seed-0.json")
-        assert scripts.reproduction.is_run_of(committed, item)
+@pytest.mark.parametrize("scale", ["S", "P6"])
+def test_each_committed_record_is_one_run_of_the_plan(scripts, plan, scale):
+    items = plan(scale)
+    for record in find_records([COMMITTED / scale]).values():
+        assert sum(scripts.reproduction.is_run_of(record, item) for item in items) == 1
 
 
 def test_a_record_counts_for_its_own_run_alone(scripts, plan, record):

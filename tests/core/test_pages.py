@@ -130,7 +130,7 @@ def test_result_tables_are_those_of_the_records(monkeypatch):
     monkeypatch.chdir(ROOT)
     page = ROOT / "docs/results.md"
     commands = [call for call in _calls(page, "hsal-bench") if call[0] == "table"]
-    assert len(commands) == 3
+    assert len(commands) == 2
     printed = set()
     for command in commands:
         # As a shell does: *.json becomes the names of the files.

@@ -1,0 +1,274 @@
+"""Tables and figures of docs/findings.md, and the tables of docs/results.md, from the records.
+
+    python benchmarks/findings.py
+
+Rewrites the tables of both pages, each between two comments with its name, and the figures in
+docs/images/findings. The tables of the findings show the runs that are there: a cell without one is
+a dash, and a number that is no mean of five seeds says of how many it is.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from findings_figures import attention_figure, curve_figure, grid_figure, methods_figure, save
+from reproduction import BASELINE, HSAL, MULTISET, OBJECTIVES, SET, plan, with_and_without_reward
+from reproduction_board import Board
+from reproduction_summary import TABLE_1
+from scipy.stats import kendalltau, ttest_ind
+
+from hsal_bench.files import write_text
+from hsal_bench.metrics.scores import HEADLINE
+from hsal_bench.record.find import find_records
+from hsal_bench.record.record import Record
+from hsal_bench.report import text_tables
+from hsal_bench.report.figures import style
+from hsal_bench.report.metric_table import metric_table
+from hsal_bench.report.rows import dataset_rows
+from hsal_bench.text import table
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "leaderboard/records"
+PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md"
+IMAGES = ROOT / "docs/images/findings"
+SHARED = f"{MULTISET}-shared"
+SEEDS = 5
+NONE = "—"
+
+NAMES = (
+    "REINFORCE (`hsal-rl`)",
+    "expected reward",
+    "log-marginal",
+    "multiset loss (`hsal-multiset`)",
+    "REINFORCE on a list, left to right",
+    "cross-entropy, own samples (`cross-entropy`)",
+    "cross-entropy, own best labels",
+    "cross-entropy, true labels",
+)
+"""Of the plan's objectives."""
+GRID = dict(zip(NAMES, map(with_and_without_reward, OBJECTIVES), strict=True))
+
+Runs = Mapping[tuple[str, str], list[Record]]
+"""Records by dataset and variant of the plan."""
+
+
+def main() -> None:
+    """Write the tables and the figures."""
+    for page, named in zip(PAGES, (tables(), result_tables()), strict=True):
+        write_text(page, with_tables(page.read_text(encoding="utf-8"), named))
+    s, p6, quick = runs_of("S"), runs_of("P6"), quick_runs()
+    IMAGES.mkdir(exist_ok=True)
+    with style.drawing():
+        save(curve_figure(s, p6), IMAGES / "table-1")
+        save(grid_figure(s, GRID), IMAGES / "objectives")
+        save(methods_figure(ranked_methods(s), by_method(quick)), IMAGES / "methods")
+        save(attention_figure(s, GRID), IMAGES / "attention")
+
+
+def tables() -> dict[str, str]:
+    """Return the tables of the page by name, as Markdown."""
+    s, quick = runs_of("S"), quick_runs()
+    return {
+        "table-1": paper_table(s, runs_of("P6")),
+        "objectives": objectives_table(s),
+        "leak": leak_table(s),
+        "methods": methods_table(s, quick),
+        "variations": variations_table(quick),
+        "attention": attention_table(s),
+    }
+
+
+def result_tables() -> dict[str, str]:
+    """Return the tables of the page of results by name, as `hsal-bench table` prints them."""
+    folders = {"400-updates": quick_runs(), "6000-updates": _records(RECORDS / "S")}
+    metrics = (*HEADLINE, "pointing_hit", "pointing_hit_chance")
+    return {
+        name: text_tables.markdown(text_tables.metric_tables(metric_table(records, metrics)))
+        for name, records in folders.items()
+    }
+
+
+def with_tables(page: str, named: Mapping[str, str]) -> str:
+    """Return the page with its tables replaced."""
+    for name, text in named.items():
+        before, start, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        assert start and end, name
+        page = f"{before}{start}\n{text.strip()}\n\n{end}{after}"
+    return page
+
+
+def runs_of(scale: str) -> Runs:
+    """Return the records of the plan at a scale, by seed within each."""
+    board = Board(plan(scale), Path("no runs"), RECORDS / scale)
+    runs: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for item in board.items:
+        if item.name in board.done:
+            runs[item.dataset, item.variant].append(board.done[item.name])
+    return runs
+
+
+def methods_of(runs: Runs, dataset: str = MULTISET) -> dict[str, list[Record]]:
+    """Return the runs of each method as it is, without other readings of the paper."""
+    plain = {variant: found for (name, variant), found in runs.items() if name == dataset}
+    multiset = plain.get(f"{HSAL}+class_loss=multiset", [])
+    methods = {name: found for name, found in plain.items() if "+" not in name}
+    return methods | ({"hsal-multiset": multiset} if multiset else {})
+
+
+def ranked_methods(s: Runs) -> dict[str, list[Record]]:
+    """Return the runs of each method, the best method first."""
+    return dict(sorted(methods_of(s).items(), key=lambda pair: -_mean(pair[1])))
+
+
+def quick_runs() -> list[Record]:
+    """Return the runs of all methods with 400 updates."""
+    return _records(*sorted(RECORDS.glob("*.json")))
+
+
+def cell(runs: Sequence[Record], metric: str = "exact_match") -> str:
+    """Return mean and deviation over seeds, with the number of seeds if they are not five."""
+    values = [value for run in runs if (value := run.metrics.get(metric)) is not None]
+    if not values:
+        return NONE
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    seeds = "" if len(values) == SEEDS else f" ({len(values)} seed{'s' * (len(values) > 1)})"
+    return f"{statistics.mean(values):.3f}{spread}{seeds}"
+
+
+def difference(a: Sequence[Record], b: Sequence[Record], metric: str = "exact_match") -> str:
+    """Return the difference a - b of the means over seeds, with Welch's 95 % interval."""
+    first, second = ([run.metrics[metric] for run in runs] for runs in (a, b))
+    if min(len(first), len(second)) < 1:
+        return NONE
+    mean = statistics.mean(first) - statistics.mean(second)
+    if min(len(first), len(second)) < 3:
+        return f"{mean:+.3f} (too few seeds for an interval)"
+    low, high = ttest_ind(first, second, equal_var=False).confidence_interval()
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def paper_table(s: Runs, p6: Runs) -> str:
+    """Return the paper's Table 1 next to ours: exact match and macro F1."""
+    rows = []
+    for dataset in (MULTISET, SET):
+        for method in (HSAL, BASELINE):
+            macro_f1, exact_match = TABLE_1[dataset, method]
+            key = dataset, method
+            ours = [
+                cell(runs.get(key, []), metric)
+                for runs in (p6, s)
+                for metric in ("exact_match", "macro_f1")
+            ]
+            stated = f"{exact_match:.3f}", f"{macro_f1:.3f}"
+            rows.append((f"`{dataset}`", f"`{method}`", *stated, *ours))
+    columns = [
+        f"{of}: {metric}"
+        for of in ("paper", "paper's network", "small network")
+        for metric in ("exact match", "macro F1")
+    ]
+    return table(("dataset", "method", *columns), rows, left=("method",))
+
+
+def objectives_table(s: Runs) -> str:
+    """Return exact match by objective, with and without the location reward."""
+    rows = []
+    for name, variants in GRID.items():
+        given, without = (s.get((MULTISET, variant), []) for variant in variants)
+        rows.append((name, cell(given), cell(without), difference(given, without)))
+    columns = ("learns the labels from", "with location reward", "without", "difference")
+    return table(columns, rows)
+
+
+def leak_table(s: Runs) -> str:
+    """Return what glyphs shared between the splits are worth."""
+    rows = []
+    for method in ("count-classifier", "multiset-loss", HSAL, BASELINE):
+        apart, shared = (s.get((dataset, method), []) for dataset in (MULTISET, SHARED))
+        rows.append((f"`{method}`", cell(apart), cell(shared), difference(shared, apart)))
+    return table(("method", "no shared glyphs", "shared glyphs", "difference"), rows)
+
+
+def methods_table(s: Runs, quick: Sequence[Record]) -> str:
+    """Return all methods after 6,000 updates by rank, with their exact match by kind of image."""
+    methods = methods_of(s)
+    names = {id(run): name for name, runs in methods.items() for run in runs}
+    (ranked,) = dataset_rows([run for runs in methods.values() for run in runs])
+    short = by_method(run for run in quick if run.trained_on is None)
+    rows = []
+    for row in ranked.rows:
+        name = names[id(row.runs[0])]
+        metrics = (*(f"exact_match_m{m}" for m in range(1, 5)), "exact_match_repeat")
+        rest = [f"{row.mean(metric)[0]:.3f}" for metric in metrics]
+        rank = str(row.rank.text) if row.rank else NONE
+        rows.append((f"`{name}`", rank, cell(row.good), *rest, cell(short[name])))
+    columns = ("method", "rank", "exact match", *("1", "2", "3", "4"), "repeats", "400 updates")
+    tau = kendalltau(
+        [statistics.mean(run.metrics["exact_match"] for run in methods[name]) for name in methods],
+        [statistics.mean(run.metrics["exact_match"] for run in short[name]) for name in methods],
+    ).statistic
+    order = f"Kendall's τ of the orders after 400 and after 6,000 updates: {tau:.2f}."
+    return f"{table(columns, rows)}\n\n{order}"
+
+
+def by_method(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Return the records of each method."""
+    runs: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        runs[record.method].append(record)
+    return runs
+
+
+def variations_table(quick: Sequence[Record]) -> str:
+    """Return the exact match of the methods on other datasets than the one of their training."""
+    elsewhere = _records(RECORDS / "carried-over")
+    names = sorted({run.data_set.name for run in elsewhere}, key=_order)
+    own = by_method(run for run in quick if run.data_set.name == MULTISET)
+    rows = []
+    for method, runs in sorted(own.items(), key=lambda pair: -_mean(pair[1])):
+        there = [
+            cell([run for run in elsewhere if (run.method, run.data_set.name) == (method, name)])
+            for name in names
+        ]
+        rows.append((f"`{method}`", cell(runs), *there))
+    columns = (f"`{name.removeprefix(MULTISET)}`" for name in names)
+    return table((f"trained on `{MULTISET}`", "the same", *columns), rows)
+
+
+def _records(*paths: Path) -> list[Record]:
+    return list(find_records(paths).values())
+
+
+def _mean(runs: Sequence[Record]) -> float:
+    return statistics.mean(run.metrics["exact_match"] for run in runs)
+
+
+def _order(name: str) -> int:
+    order = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
+    return order.index(name.removeprefix(f"{MULTISET}-"))
+
+
+def attention_table(s: Runs) -> str:
+    """Return where the glimpses fall, with and without the location reward."""
+    rows = []
+    for name, variants in GRID.items():
+        given, without = (s.get((MULTISET, variant), []) for variant in variants)
+        cells = [
+            cell(runs, metric)
+            for metric in ("pointing_hit", "coverage")
+            for runs in (given, without)
+        ]
+        rows.append((name, *cells, cell(given, "exact_match"), cell(without, "exact_match")))
+    columns = [
+        f"{metric}, {reward}"
+        for metric in ("pointing hit", "coverage", "exact match")
+        for reward in ("with", "without")
+    ]
+    return table(("learns the labels from", *columns), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The tables and figures of docs/findings.md."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hsal_bench.record.correct import pack_correct
+
+
+@pytest.fixture
+def findings(scripts):
+    return scripts.findings
+
+
+@pytest.fixture
+def runs(scripts, record):
+    """Return a function that makes runs of a variant with the given numbers of 8 right images."""
+
+    def run(item, right):
+        metrics = {"exact_match": right / 8}
+        return record(item, metrics=metrics, correct=pack_correct(np.arange(8) < right))
+
+    def runs(rights, variant="count-classifier"):
+        items = scripts.reproduction.plan("S", methods=[variant], datasets=["mnist-multiset"])
+        return [run(item, right) for item, right in zip(items, rights, strict=False)]
+
+    return runs
+
+
+def test_the_pages_have_the_tables_of_the_records(findings):
+    pages = [page.read_text() for page in findings.PAGES]
+    tables = findings.tables(), findings.result_tables()
+    assert list(map(findings.with_tables, pages, tables)) == pages
+
+
+@pytest.mark.parametrize(
+    ("rights", "text"),
+    [
+        ([], "—"),
+        ([4], "0.500 (1 seed)"),
+        ([4, 6], "0.625 ± 0.177 (2 seeds)"),
+        ([1, 2, 3, 4, 5], "0.375 ± 0.198"),
+    ],
+)
+def test_a_number_of_other_than_five_seeds_says_so(findings, runs, rights, text):
+    assert findings.cell(runs(rights)) == text
+
+
+def test_a_difference_has_welchs_interval(findings, runs):
+    # With equal variances and numbers of seeds, Welch's interval is Student's with 2n - 2 = 4
+    # degrees of freedom: 0.25 ± 2.776 sqrt(2 (1/8)² / 3).
+    higher, lower = runs([4, 5, 6]), runs([2, 3, 4])
+    assert findings.difference(higher, lower) == "+0.250 [-0.033, +0.533]"
+
+
+def test_a_difference_of_few_seeds_has_no_interval(findings, runs):
+    assert findings.difference(runs([4]), runs([2])) == "+0.250 (too few seeds for an interval)"
+    assert findings.difference([], runs([2])) == "—"
+
+
+def test_operations_grow_with_the_updates(scripts, runs):
+    (run,) = runs([4])
+    longer = dataclasses.replace(run, updates=2 * run.updates)
+    once, twice = map(scripts.findings_figures.training_operations, (run, longer))
+    assert twice == 2 * once > 0
+
+
+def test_a_figure_is_saved_as_svg_and_png_with_the_same_bytes_each_time(scripts, runs, tmp_path):
+    figures = scripts.findings_figures
+    s = {("mnist-multiset", "hsal-rl"): runs([4], "hsal-rl")}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        figures.save(figures.grid_figure(s, {"REINFORCE": ("hsal-rl", "x")}), tmp_path / name / "c")
+    for suffix in ("svg", "png"):
+        first, second = (tmp_path / name / f"c.{suffix}" for name in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes()
