@@ -1,8 +1,8 @@
-"""Tables and figures of docs/findings.md, and the tables of docs/results.md, from the records.
+"""Tables and figures of docs/findings.md, and tables of other pages, from the committed records.
 
     python benchmarks/findings.py
 
-Rewrites the tables of both pages, each between two comments with its name, and the figures in
+Rewrites the tables of `PAGES`, each between two comments with its name, and the figures in
 docs/images/findings. The tables of the findings show the runs that are there: a cell without one is
 a dash, and a number that is no mean of five seeds says of how many it is.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from findings_figures import attention_figure, curve_figure, grid_figure, methods_figure, save
@@ -25,6 +26,7 @@ from hsal_bench.metrics.scores import HEADLINE
 from hsal_bench.record.find import find_records
 from hsal_bench.record.record import Record
 from hsal_bench.report import text_tables
+from hsal_bench.report.columns import heading
 from hsal_bench.report.figures import style
 from hsal_bench.report.metric_table import metric_table
 from hsal_bench.report.rows import dataset_rows
@@ -32,7 +34,7 @@ from hsal_bench.text import table
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "leaderboard/records"
-PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md"
+PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md", ROOT / "README.md"
 IMAGES = ROOT / "docs/images/findings"
 SHARED = f"{MULTISET}-shared"
 SEEDS = 5
@@ -57,7 +59,7 @@ Runs = Mapping[tuple[str, str], list[Record]]
 
 def main() -> None:
     """Write the tables and the figures."""
-    for page, named in zip(PAGES, (tables(), result_tables()), strict=True):
+    for page, named in zip(PAGES, (tables(), result_tables(), readme_table()), strict=True):
         write_text(page, with_tables(page.read_text(encoding="utf-8"), named))
     s, p6, quick = runs_of("S"), runs_of("P6"), quick_runs()
     IMAGES.mkdir(exist_ok=True)
@@ -89,6 +91,11 @@ def result_tables() -> dict[str, str]:
         name: text_tables.markdown(text_tables.metric_tables(metric_table(records, metrics)))
         for name, records in folders.items()
     }
+
+
+def readme_table() -> dict[str, str]:
+    """Return the table of the README by name."""
+    return {"table-1": paper_table(runs_of("S"), runs_of("P6"), ("exact_match",))}
 
 
 def with_tables(page: str, named: Mapping[str, str]) -> str:
@@ -151,25 +158,17 @@ def difference(a: Sequence[Record], b: Sequence[Record], metric: str = "exact_ma
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def paper_table(s: Runs, p6: Runs) -> str:
-    """Return the paper's Table 1 next to ours: exact match and macro F1."""
+def paper_table(s: Runs, p6: Runs, metrics: Sequence[str] = ("exact_match", "macro_f1")) -> str:
+    """Return the paper's Table 1 next to ours."""
     rows = []
-    for dataset in (MULTISET, SET):
-        for method in (HSAL, BASELINE):
-            macro_f1, exact_match = TABLE_1[dataset, method]
-            key = dataset, method
-            ours = [
-                cell(runs.get(key, []), metric)
-                for runs in (p6, s)
-                for metric in ("exact_match", "macro_f1")
-            ]
-            stated = f"{exact_match:.3f}", f"{macro_f1:.3f}"
-            rows.append((f"`{dataset}`", f"`{method}`", *stated, *ours))
-    columns = [
-        f"{of}: {metric}"
-        for of in ("paper", "paper's network", "small network")
-        for metric in ("exact match", "macro F1")
-    ]
+    for key in product((MULTISET, SET), (HSAL, BASELINE)):
+        stated = dict(zip(("macro_f1", "exact_match"), TABLE_1[key], strict=True))
+        row = [f"`{name}`" for name in key]
+        for metric in metrics:
+            row += [f"{stated[metric]:.3f}", *(cell(runs.get(key, []), metric) for runs in (p6, s))]
+        rows.append(row)
+    sources = ("paper", "its network, our run", "small network, our run")
+    columns = [f"{heading(metric)}: {source}" for metric in metrics for source in sources]
     return table(("dataset", "method", *columns), rows, left=("method",))
 
 

@@ -103,20 +103,15 @@ def methods_figure(
     methods, short: the runs of 6,000 and of 400 updates by method, the best method first.
     """
     figure, (scores, costs) = _panels(2, 3.0)
-    rows = list(enumerate(methods.items()))
-    for label, marker, colour, runs in (
-        ("6,000 updates, one mark per seed", "o", BLUE, methods),
-        ("400 updates, mean", "^", ORANGE, {name: short[name] for name in methods}),
-    ):
-        for place, name in enumerate(methods):
-            x = _scores(runs[name]) if runs is methods else [statistics.mean(_scores(runs[name]))]
-            first = label if place == 0 else None
-            y = [place] * len(x)
-            scores.plot(x, y, marker, color=colour, ms=4, alpha=0.8, label=first)
-    for place, (_, runs) in rows:
+    for place, (name, runs) in enumerate(methods.items()):
+        mean = statistics.mean(_scores(short[name]))
+        scores.plot(_scores(runs), [place] * len(runs), "o", color=BLUE, ms=4, alpha=0.8)
+        scores.plot(mean, place, "^", color=ORANGE, ms=4, alpha=0.8)
         costs.plot(training_operations(runs[0]) / 1e12, place, "s", color="0.3", ms=4)
+    scores.plot([], [], "o", color=BLUE, ms=4, label="6,000 updates, one mark per seed")
+    scores.plot([], [], "^", color=ORANGE, ms=4, label="400 updates, mean")
     scores.set(xlim=(0, 1), xlabel="exact match (test)")
-    scores.set_yticks(range(len(rows)), list(methods))
+    scores.set_yticks(range(len(methods)), list(methods))
     scores.invert_yaxis()
     costs.set(xscale="log", xlabel="operations of 6,000 updates (TFLOP)")
     costs.xaxis.set_major_formatter("{x:g}")

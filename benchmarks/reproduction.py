@@ -121,7 +121,7 @@ PARTS = {
     6: ((SET,), OTHERS, range(3)),
     7: ((f"{MULTISET}-uniform",), (HSAL, BASELINE, *OTHERS), range(3)),
 }
-"""Datasets, methods and seeds. 1: the paper's Table 1. 2: the other losses. 3: other readings of
+"""Datasets, methods and seeds. 1: the paper's Table 1. 2: other objectives. 3: other readings of
 the paper. 4: the field's other methods. 5: splits that share glyphs, to compare with 1 and 4.
 6 and 7: whether the methods' order holds on other data."""
 

@@ -141,16 +141,6 @@ def test_result_tables_are_those_of_the_records(monkeypatch):
     assert _rows(page.read_text()) == printed
 
 
-def test_the_results_of_the_readme_are_in_the_results():
-    (table,) = re.findall(
-        r"^\| dataset \| method.*\n\|.*\n((?:\|.*\n)+)", PAGES[0].read_text(), re.M
-    )
-    results = (ROOT / "docs/results.md").read_text().replace("*", "")
-    for row in table.splitlines():
-        exact_match, macro_f1 = (cell.strip() for cell in row.split("|")[4:6])
-        assert f"| {exact_match} | {macro_f1} |" in results, row
-
-
 ARCHITECTURE = ROOT / "docs/architecture.md"
 
 
