@@ -203,8 +203,12 @@ def methods_table(s: Runs, quick: Sequence[Record]) -> str:
         metrics = (*(f"exact_match_m{m}" for m in range(1, 5)), "exact_match_repeat")
         rest = [f"{row.mean(metric)[0]:.3f}" for metric in metrics]
         rank = str(row.rank.text) if row.rank else NONE
-        rows.append((f"`{name}`", rank, cell(row.good), *rest, cell(short[name])))
-    columns = ("method", "rank", "exact match", *("1", "2", "3", "4"), "repeats", "400 updates")
+        size = f"{row.mean('parameters')[0] / 1000:,.0f}"
+        rows.append((f"`{name}`", rank, cell(row.good), *rest, cell(short[name]), size))
+    columns = (
+        *("method", "rank", "exact match", "1 object", "2", "3", "4", "repeats"),
+        *("after 400 updates", "thousand parameters"),
+    )
     tau = kendalltau(
         [statistics.mean(run.metrics["exact_match"] for run in methods[name]) for name in methods],
         [statistics.mean(run.metrics["exact_match"] for run in short[name]) for name in methods],

@@ -4,7 +4,7 @@
     python benchmarks/seed_tests.py --tables 500 --methods 5 --seeds 3
 
 A table has methods whose scores over seeds are normal, with one of these standard deviations:
-equal; of the committed records (drawn from the 15 methods at 400 updates, 0.002 to 0.059); one
+equal; of earlier records (drawn from the 15 methods at 400 updates, 0.002 to 0.059); one
 method with ten times that of the others; half of the methods with ten times that of the others.
 Per test it prints the share of tables of equal methods in which any pair differs significantly
 (nominal: 5 %), and the share of pairs found if half of the methods are better by four standard

@@ -28,12 +28,16 @@ def label(record: Record) -> str:
 def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
     """Yield the full name and the runs of each variant: they differ only in seed (and data).
 
-    The full name is `label`; if runs with the same label still differ, brackets name the
-    differences.
+    The full name is `label`, the shortest of equal runs: a preset may have the settings that others
+    give. If runs with the same name still differ, brackets name the differences.
     """
-    labels: dict[str, list[Record]] = {}
+    equal: dict[str, list[Record]] = {}
     for record in records:
-        labels.setdefault(label(record), []).append(record)
+        key = json.dumps([record.method, _settings(record)], sort_keys=True)
+        equal.setdefault(key, []).append(record)
+    labels: dict[str, list[Record]] = {}
+    for runs in equal.values():
+        labels.setdefault(label(_shortest(runs)), []).extend(runs)
     for name in sorted(labels):
         for difference, runs in _by_difference(labels[name]).items():
             yield f"{name} [{difference}]" if difference else name, runs
@@ -52,12 +56,13 @@ def short_labels(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         by_method.setdefault(runs[0].method, []).append(name)
     labels = {}
     for method, names in by_method.items():
-        settings = {name: methods[name][0].settings for name in names}
+        named = {name: _shortest(methods[name]) for name in names}
+        settings = {name: run.settings for name, run in named.items()}
         keys = sorted({key for values in settings.values() for key in values})
         differing = [k for k in keys if len({values.get(k) for values in settings.values()}) > 1]
         for name, values in settings.items():
             shown = [f"{key}={values[key]}" for key in differing if key in values]
-            brackets = name.removeprefix(label(methods[name][0]))
+            brackets = name.removeprefix(label(named[name]))
             labels[name] = "+".join([method, *shown]) + brackets
     unique = len(set(labels.values())) == len(labels)
     return {name: bounded(text if unique else name, LONGEST_LABEL) for name, text in labels.items()}
@@ -155,6 +160,11 @@ def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
         sides.setdefault(values, []).append(row)
     against = " against ".join(f"{values} ({named(rows)})" for values, rows in sides.items())
     return f"Not under equal conditions: {against}" if unequal else ""
+
+
+def _shortest(runs: Sequence[Record]) -> Record:
+    """Return the run with the shortest label."""
+    return min(runs, key=lambda run: (len(label(run)), label(run)))
 
 
 def _by_difference(records: Sequence[Record]) -> dict[str, list[Record]]:

@@ -209,8 +209,8 @@ def test_names_that_differ(run, predict, toy_file):
 
 def test_long_variants_have_short_labels_and_full_names_in_a_note(run):
     shared = {"learning_rate": "0.003", "weight_decay": "0.01"}
-    a = run("a", [0], method="m", settings={**shared, "hidden": "64"})
-    b = run("b", [1], method="m", settings={**shared, "hidden": "128"})
+    a = run("a", [0], method="m", settings={**shared, "hidden": "64"}, config={"hidden": 64})
+    b = run("b", [1], method="m", settings={**shared, "hidden": "128"}, config={"hidden": 128})
     result = comparison(a, b)
     assert names(result) == ["m+hidden=64", "m+hidden=128"]
     full = [f"m+hidden={n}+learning_rate=0.003+weight_decay=0.01" for n in (64, 128)]

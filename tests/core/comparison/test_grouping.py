@@ -43,9 +43,16 @@ def test_variants_of_a_method_are_not_averaged(other, expected, ok):
     assert f"hsal-rl [{expected}]" in means["method"].tolist()
 
 
+def test_a_setting_that_the_preset_has_too_makes_no_other_variant(ok):
+    given = {"settings": {"carry": "no", "learning_rate": "0.001"}}
+    records = [ok(**given), ok(seed=1, settings={"learning_rate": "0.001"}), ok(seed=2, **given)]
+    assert seeds(records) == {"hsal-rl+learning_rate=0.001": 3}
+    assert labels(records) == {"hsal-rl+learning_rate=0.001": "hsal-rl"}
+
+
 def test_a_label_shows_the_settings_in_which_variants_of_a_method_differ(ok):
     records = [
-        ok(settings={"learning_rate": "0.001", "carry": "no"}),
+        ok(settings={"learning_rate": "0.001", "carry": "no"}, config={"carry": False}),
         ok(settings={"learning_rate": "0.001", "carry": "yes"}, config={"carry": True}),
         ok(settings={"learning_rate": "0.001"}),
         ok("rl", settings={"learning_rate": "0.01"}),
@@ -72,7 +79,7 @@ def test_labels_are_unique_and_do_not_depend_on_the_order(ok, methods, data):
 
 
 def test_labels_that_would_be_equal_are_the_full_names(ok):
-    records = [ok("x", settings={"a": a, "b": "0"}) for a in "12"]
+    records = [ok("x", settings={"a": a, "b": "0"}, config={"a": a}) for a in "12"]
     full = {"x+a=1", "x+a=1+b=0", "x+a=2+b=0"}
     assert set(labels([*records, ok("x+a=1")]).values()) == full
 
@@ -105,7 +112,8 @@ def test_activation_models_per_seed_and_for_all_seeds_are_two_rows(ok):
     }
 
 
-HIDDEN, SLOW = {"settings": {"hidden": "64"}}, {"config": {"learning_rate": 0.01}}
+HIDDEN = {"settings": {"hidden": "64"}, "config": {"learning_rate": 0.001, "hidden": 64}}
+SLOW_HIDDEN = HIDDEN | {"config": {"learning_rate": 0.01, "hidden": 64}}
 PAPER = {"preset": "paper", "config": {"learning_rate": 0.001, "hidden": 512}}
 SLOW_PAPER = {"preset": "paper", "config": {"learning_rate": 0.0001, "hidden": 512}}
 
@@ -118,7 +126,7 @@ SLOW_PAPER = {"preset": "paper", "config": {"learning_rate": 0.0001, "hidden": 5
             ["+hidden=64+teacher_forcing=true"],
         ),
         (  # one label, and different all the same
-            [{}, HIDDEN, HIDDEN | SLOW],
+            [{}, HIDDEN, SLOW_HIDDEN],
             ["", "+hidden=64 [learning_rate=0.001]", "+hidden=64 [learning_rate=0.01]"],
         ),
         # Of two presets only the names, and what differs within one.

@@ -150,7 +150,7 @@ def test_the_legend_of_15_methods_takes_less_than_a_quarter_of_the_height(run):
 
 def test_the_legend_has_short_labels(run):
     records = [
-        run(settings={"learning_rate": "0.001", "carry": "no"}),
+        run(settings={"learning_rate": "0.001", "carry": "no"}, config={"carry": False}),
         run(settings={"learning_rate": "0.001"}, method="rl"),
         run(settings={"learning_rate": "0.001"}),
     ]
