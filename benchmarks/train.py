@@ -22,12 +22,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from plain_networks import make_plain
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from hsal_bench.baselines.hsal.config import HsalConfig
 from hsal_bench.method.contract import Batch, Setup, Task
@@ -197,9 +198,23 @@ def _now(device: torch.device) -> float:
 
 def count_operations(call: Callable[[], object]) -> float:
     """Return the floating-point operations of matrix products and convolutions in a call."""
-    with FlopCounterMode(display=False) as counter:
+    with _OperationCounter() as counter:
         call()
-    return float(counter.get_total_flops())
+    return float(counter.total)
+
+
+class _OperationCounter(TorchDispatchMode):
+    """As torch's FlopCounterMode, whose hooks of modules fail on gradients within a method."""
+
+    total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        result = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func.overloadpacket):
+            self.total += count(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def _single(args: argparse.Namespace, device: torch.device) -> tuple[SingleObject, SingleObject]:

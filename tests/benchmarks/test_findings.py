@@ -59,8 +59,9 @@ def test_a_difference_of_few_seeds_has_no_interval(findings, runs):
     assert findings.difference([], runs([2])) == "—"
 
 
-def test_operations_grow_with_the_updates(scripts, runs):
-    (run,) = runs([4])
+@pytest.mark.parametrize("method", ["count-classifier", "idspn"])  # which has inner gradients
+def test_operations_grow_with_the_updates(scripts, runs, method):
+    (run,) = runs([4], method)
     longer = dataclasses.replace(run, updates=2 * run.updates)
     once, twice = map(scripts.findings_figures.training_operations, (run, longer))
     assert twice == 2 * once > 0
