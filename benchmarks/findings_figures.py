@@ -48,7 +48,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def curve_figure(s: Runs, p6: Runs) -> Figure:
     """Return exact match on the validation split during training, next to the paper's numbers."""
-    figure, panels = _panels(2, 2.2)
+    figure, panels = _panels(2, 1, 4.4)
     for axes, dataset in zip(panels, (MULTISET, SET), strict=True):
         for method, colour in ((HSAL, BLUE), (BASELINE, ORANGE)):
             for runs, dash, size in (
@@ -63,16 +63,16 @@ def curve_figure(s: Runs, p6: Runs) -> Figure:
             stated = TABLE_1[dataset, method][1]
             label = f"{method}, stated in the paper (test)"
             axes.axhline(stated, color=colour, lw=0.8, ls=(0, (1, 2)), zorder=0, label=label)
-        axes.set(title=dataset, ylim=(0, 1), xlabel="thousands of updates")
-    panels[0].set_ylabel("exact match (validation)")
+        axes.set(title=dataset, ylim=(0, 1), ylabel="exact match (validation)")
+    panels[-1].set_xlabel("thousands of updates")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(handles, labels, loc="outside lower center")
     return figure
 
 
 def grid_figure(s: Runs, objectives: Mapping[str, Sequence[str]]) -> Figure:
     """Return exact match by objective: a mark per seed, with and without the location reward."""
-    figure, (axes,) = _panels(1, 2.6)
+    figure, (axes,) = _panels(1, 1, 2.6)
     kinds = (("with location reward", BLUE, "o", -0.13), ("without", ORANGE, "^", 0.13))
     for index, (label, colour, marker, shift) in enumerate(kinds):
         for place, variants in enumerate(objectives.values()):
@@ -102,18 +102,18 @@ def methods_figure(
 
     methods, short: the runs of 6,000 and of 400 updates by method, the best method first.
     """
-    figure, (scores, costs) = _panels(2, 3.0)
+    figure, (scores, costs) = _panels(1, 2, 3.2)
     for place, (name, runs) in enumerate(methods.items()):
         mean = statistics.mean(_scores(short[name]))
         scores.plot(_scores(runs), [place] * len(runs), "o", color=BLUE, ms=4, alpha=0.8)
         scores.plot(mean, place, "^", color=ORANGE, ms=4, alpha=0.8)
         costs.plot(training_operations(runs[0]) / 1e12, place, "s", color="0.3", ms=4)
-    scores.plot([], [], "o", color=BLUE, ms=4, label="6,000 updates, one mark per seed")
+    scores.plot([], [], "o", color=BLUE, ms=4, label="6,000 updates, a mark per seed")
     scores.plot([], [], "^", color=ORANGE, ms=4, label="400 updates, mean")
     scores.set(xlim=(0, 1), xlabel="exact match (test)")
     scores.set_yticks(range(len(methods)), list(methods))
     scores.invert_yaxis()
-    costs.set(xscale="log", xlabel="operations of 6,000 updates (TFLOP)")
+    costs.set(xscale="log", xlabel="operations (TFLOP)")
     costs.xaxis.set_major_formatter("{x:g}")
     for axes in (scores, costs):
         axes.grid(lw=0.4, alpha=0.5)
@@ -123,7 +123,7 @@ def methods_figure(
 
 def attention_figure(s: Runs, objectives: Mapping[str, Sequence[str]]) -> Figure:
     """Return exact match against the share of glimpses that hit an object, a mark per run."""
-    figure, (axes,) = _panels(1, 4.0)
+    figure, (axes,) = _panels(1, 1, 4.0)
     for place, (name, variants) in enumerate(objectives.items()):
         colour, marker = style.LINES[place], MARKERS[place]
         for variant, face in zip(variants, (colour, "none"), strict=True):
@@ -165,9 +165,8 @@ def _scores(runs: Sequence[Record]) -> list[float]:
     return [run.metrics["exact_match"] for run in runs]
 
 
-def _panels(number: int, height: float) -> tuple[Figure, Sequence[Axes]]:
-    width = style.ONE_COLUMN if number == 1 else style.TWO_COLUMNS
-    with style.drawing():
-        figure = Figure((width, height), layout="constrained")
-        axes = figure.subplots(1, number, sharey=True, squeeze=False)[0]
-    return figure, list(axes)
+def _panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure one column of a page wide, and its panels, which share an axis."""
+    figure = Figure((style.ONE_COLUMN, height), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=rows > 1, sharey=columns > 1, squeeze=False)
+    return figure, list(panels.flat)
