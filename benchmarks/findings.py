@@ -3,19 +3,26 @@
     python benchmarks/findings.py
 
 Rewrites the tables of `PAGES`, each between two comments with its name, and the figures in
-docs/images/findings. The tables of the findings show the runs that are there: a cell without one is
-a dash, and a number that is no mean of five seeds says of how many it is.
+docs/images/findings. In the findings, a cell without a run is a dash, and a number of other than
+five seeds is followed by their number.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import product
 from pathlib import Path
 
-from findings_figures import attention_figure, curve_figure, grid_figure, methods_figure, save
+from findings_figures import (
+    Runs,
+    attention_figure,
+    curve_figure,
+    grid_figure,
+    methods_figure,
+    save,
+)
 from reproduction import BASELINE, HSAL, MULTISET, OBJECTIVES, SET, plan, with_and_without_reward
 from reproduction_board import Board
 from reproduction_summary import TABLE_1
@@ -37,6 +44,7 @@ RECORDS = ROOT / "leaderboard/records"
 PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md", ROOT / "README.md"
 IMAGES = ROOT / "docs/images/findings"
 SHARED = f"{MULTISET}-shared"
+VARIATIONS = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
 SEEDS = 5
 NONE = "—"
 
@@ -50,11 +58,8 @@ NAMES = (
     "cross-entropy, own best labels",
     "cross-entropy, true labels",
 )
-"""Of the plan's objectives."""
+"""Names of the plan's `OBJECTIVES`, in their order."""
 GRID = dict(zip(NAMES, map(with_and_without_reward, OBJECTIVES), strict=True))
-
-Runs = Mapping[tuple[str, str], list[Record]]
-"""Records by dataset and variant of the plan."""
 
 
 def main() -> None:
@@ -108,29 +113,34 @@ def with_tables(page: str, named: Mapping[str, str]) -> str:
     return page
 
 
+@cache
 def runs_of(scale: str) -> Runs:
-    """Return the records of the plan at a scale, by seed within each."""
+    """Return the records of the plan at a scale, by dataset and variant, each by seed."""
     board = Board(plan(scale), Path("no runs"), RECORDS / scale)
-    runs: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    runs: dict[tuple[str, str], list[Record]] = {}
     for item in board.items:
         if item.name in board.done:
-            runs[item.dataset, item.variant].append(board.done[item.name])
+            runs.setdefault((item.dataset, item.variant), []).append(board.done[item.name])
     return runs
 
 
-def methods_of(runs: Runs, dataset: str = MULTISET) -> dict[str, list[Record]]:
-    """Return the runs of each method as it is, without other readings of the paper."""
-    plain = {variant: found for (name, variant), found in runs.items() if name == dataset}
-    multiset = plain.get(f"{HSAL}+class_loss=multiset", [])
-    methods = {name: found for name, found in plain.items() if "+" not in name}
+def methods_of(s: Runs) -> dict[str, Sequence[Record]]:
+    """Return the runs of each method without settings of its own.
+
+    `hsal-multiset` is in the plan as hsal-rl+class_loss=multiset.
+    """
+    variants = {variant: runs for (dataset, variant), runs in s.items() if dataset == MULTISET}
+    multiset = variants.get(f"{HSAL}+class_loss=multiset")
+    methods = {name: runs for name, runs in variants.items() if "+" not in name}
     return methods | ({"hsal-multiset": multiset} if multiset else {})
 
 
-def ranked_methods(s: Runs) -> dict[str, list[Record]]:
+def ranked_methods(s: Runs) -> dict[str, Sequence[Record]]:
     """Return the runs of each method, the best method first."""
     return dict(sorted(methods_of(s).items(), key=lambda pair: -_mean(pair[1])))
 
 
+@cache
 def quick_runs() -> list[Record]:
     """Return the runs of all methods with 400 updates."""
     return _records(*sorted(RECORDS.glob("*.json")))
@@ -183,7 +193,7 @@ def objectives_table(s: Runs) -> str:
 
 
 def leak_table(s: Runs) -> str:
-    """Return what glyphs shared between the splits are worth."""
+    """Return exact match with and without glyphs shared between the splits."""
     rows = []
     for method in ("count-classifier", "multiset-loss", HSAL, BASELINE):
         apart, shared = (s.get((dataset, method), []) for dataset in (MULTISET, SHARED))
@@ -193,65 +203,47 @@ def leak_table(s: Runs) -> str:
 
 def methods_table(s: Runs, quick: Sequence[Record]) -> str:
     """Return all methods after 6,000 updates by rank, with their exact match by kind of image."""
-    methods = methods_of(s)
+    methods, short = methods_of(s), by_method(quick)
     names = {id(run): name for name, runs in methods.items() for run in runs}
     (ranked,) = dataset_rows([run for runs in methods.values() for run in runs])
-    short = by_method(run for run in quick if run.trained_on is None)
     rows = []
     for row in ranked.rows:
         name = names[id(row.runs[0])]
         metrics = (*(f"exact_match_m{m}" for m in range(1, 5)), "exact_match_repeat")
         rest = [f"{row.mean(metric)[0]:.3f}" for metric in metrics]
-        rank = str(row.rank.text) if row.rank else NONE
+        rank = row.rank.text if row.rank else NONE
         size = f"{row.mean('parameters')[0] / 1000:,.0f}"
-        rows.append((f"`{name}`", rank, cell(row.good), *rest, cell(short[name]), size))
+        rows.append((f"`{name}`", rank, cell(row.good), *rest, cell(short.get(name, [])), size))
     columns = (
         *("method", "rank", "exact match", "1 object", "2", "3", "4", "repeats"),
         *("after 400 updates", "thousand parameters"),
     )
-    tau = kendalltau(
-        [statistics.mean(run.metrics["exact_match"] for run in methods[name]) for name in methods],
-        [statistics.mean(run.metrics["exact_match"] for run in short[name]) for name in methods],
-    ).statistic
+    both = [name for name in methods if name in short]
+    orders = ([_mean(runs[name]) for name in both] for runs in (methods, short))
+    tau = kendalltau(*orders).statistic
     order = f"Kendall's τ of the orders after 400 and after 6,000 updates: {tau:.2f}."
     return f"{table(columns, rows)}\n\n{order}"
 
 
-def by_method(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Return the records of each method."""
-    runs: dict[str, list[Record]] = defaultdict(list)
+def by_method(records: Iterable[Record], dataset: str = MULTISET) -> dict[str, list[Record]]:
+    """Return the successful runs of each method on a dataset."""
+    runs: dict[str, list[Record]] = {}
     for record in records:
-        runs[record.method].append(record)
+        if (record.status, record.data_set.name) == ("ok", dataset):
+            runs.setdefault(record.method, []).append(record)
     return runs
 
 
 def variations_table(quick: Sequence[Record]) -> str:
     """Return the exact match of the methods on other datasets than the one of their training."""
     elsewhere = _records(RECORDS / "carried-over")
-    names = sorted({run.data_set.name for run in elsewhere}, key=_order)
-    own = by_method(run for run in quick if run.data_set.name == MULTISET)
+    there = [by_method(elsewhere, f"{MULTISET}-{name}") for name in VARIATIONS]
     rows = []
-    for method, runs in sorted(own.items(), key=lambda pair: -_mean(pair[1])):
-        there = [
-            cell([run for run in elsewhere if (run.method, run.data_set.name) == (method, name)])
-            for name in names
-        ]
-        rows.append((f"`{method}`", cell(runs), cell(runs, "exact_match_m4"), *there))
-    columns = (f"`{name.removeprefix(MULTISET)}`" for name in names)
+    for method, runs in sorted(by_method(quick).items(), key=lambda pair: -_mean(pair[1])):
+        others = [cell(named.get(method, [])) for named in there]
+        rows.append((f"`{method}`", cell(runs), cell(runs, "exact_match_m4"), *others))
+    columns = (f"`-{name}`" for name in VARIATIONS)
     return table((f"trained on `{MULTISET}`", "the same", "4 objects", *columns), rows)
-
-
-def _records(*paths: Path) -> list[Record]:
-    return list(find_records(paths).values())
-
-
-def _mean(runs: Sequence[Record]) -> float:
-    return statistics.mean(run.metrics["exact_match"] for run in runs)
-
-
-def _order(name: str) -> int:
-    order = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
-    return order.index(name.removeprefix(f"{MULTISET}-"))
 
 
 def attention_table(s: Runs) -> str:
@@ -271,6 +263,14 @@ def attention_table(s: Runs) -> str:
         for reward in ("with", "without")
     ]
     return table(("learns the labels from", *columns), rows)
+
+
+def _records(*paths: Path) -> list[Record]:
+    return list(find_records(paths).values())
+
+
+def _mean(runs: Sequence[Record]) -> float:
+    return statistics.mean(run.metrics["exact_match"] for run in runs)
 
 
 if __name__ == "__main__":

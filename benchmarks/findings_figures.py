@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE = style.LINES[:2]
 MARKERS = "o^sDvP*X"
 Runs = Mapping[tuple[str, str], Sequence[Record]]
+"""Records by dataset and variant of the plan."""
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -57,7 +58,10 @@ def curve_figure(s: Runs, p6: Runs) -> Figure:
             ):
                 for curve in curves(runs.get((dataset, method), []), "exact_match"):
                     x, label = curve.updates / 1000, f"{method}, {size}"
-                    axes.plot(x, curve.values.mean(0), color=colour, ls=dash, label=label)
+                    mean, marker = curve.values.mean(0), "o" if method == HSAL else "^"
+                    axes.plot(
+                        x, mean, marker, color=colour, ls=dash, label=label, ms=3, markevery=4
+                    )
                     low, high = curve.values.min(0), curve.values.max(0)
                     axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
             stated = TABLE_1[dataset, method][1]
@@ -65,8 +69,12 @@ def curve_figure(s: Runs, p6: Runs) -> Figure:
             axes.axhline(stated, color=colour, lw=0.8, ls=(0, (1, 2)), zorder=0, label=label)
         axes.set(title=dataset, ylim=(0, 1), ylabel="exact match (validation)")
     panels[-1].set_xlabel("thousands of updates")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center")
+    entries = {
+        label: line
+        for axes in panels
+        for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center")
     return figure
 
 
@@ -100,13 +108,15 @@ def methods_figure(
 ) -> Figure:
     """Return the methods' exact match after 400 and 6,000 updates, next to what training takes.
 
-    methods, short: the runs of 6,000 and of 400 updates by method, the best method first.
+    methods: the runs of 6,000 updates, the best method first. short: those of 400 updates. Both by
+    method.
     """
     figure, (scores, costs) = _panels(1, 2, 3.2)
     for place, (name, runs) in enumerate(methods.items()):
-        mean = statistics.mean(_scores(short[name]))
+        before = _scores(short.get(name, []))
         scores.plot(_scores(runs), [place] * len(runs), "o", color=BLUE, ms=4, alpha=0.8)
-        scores.plot(mean, place, "^", color=ORANGE, ms=4, alpha=0.8)
+        if before:
+            scores.plot(statistics.mean(before), place, "^", color=ORANGE, ms=4, alpha=0.8)
         costs.plot(training_operations(runs[0]) / 1e12, place, "s", color="0.3", ms=4)
     scores.plot([], [], "o", color=BLUE, ms=4, label="6,000 updates, a mark per seed")
     scores.plot([], [], "^", color=ORANGE, ms=4, label="400 updates, mean")
@@ -132,24 +142,27 @@ def attention_figure(s: Runs, objectives: Mapping[str, Sequence[str]]) -> Figure
             axes.plot(hits, _scores(runs), marker, color=colour, mfc=face, ms=4)
         axes.plot([], [], marker, color=colour, ms=4, label=name.replace("`", ""))
     axes.plot([], [], "o", color="0.4", mfc="none", ms=4, label="hollow: without location reward")
-    chance = s[MULTISET, HSAL][0].metrics["pointing_hit_chance"]
-    axes.axvline(chance, color="0.5", lw=0.8, ls=(0, (1, 2)))
-    axes.annotate("chance", (chance, 0), (3, 2), textcoords="offset points", color="0.4")
+    for run in s.get((MULTISET, HSAL), [])[:1]:
+        chance = run.metrics["pointing_hit_chance"]
+        axes.axvline(chance, color="0.5", lw=0.8, ls=(0, (1, 2)))
+        axes.annotate("chance", (chance, 0), (3, 2), textcoords="offset points", color="0.4")
     axes.set(xlabel="pointing hit (test)", ylabel="exact match (test)", xlim=(0, 1), ylim=(0, 1))
     figure.legend(loc="outside lower center", ncols=1)
     return figure
 
 
 def training_operations(record: Record) -> float:
-    """Return the floating-point operations of the matrix products in a run's training.
+    """Return the floating-point operations of the matrix products in a training.
 
-    Those of one update on random images of 1 to 4 objects, times the updates.
+    Of the preset quick, on images of 1 to 4 objects of 10 classes: those of one update on random
+    activations, times the updates.
     """
-    assert record.activation is not None and record.updates is not None
+    assert record.preset == "quick" and record.updates is not None
     generator = torch.Generator().manual_seed(0)
     task = Task(10, 4, (192, 7, 7), class_objects=(1,) * 10)
     kind, size = load_method(record.method), record.budget["batch_size"]
     config: Any = options.from_json(kind.Config, record.config, record.method)
+    # A captured update would hide its operations.
     method = type(f"Plain{kind.__name__}", (kind,), {"capturable": False})(
         task, config, Setup(torch.device("cpu"), 0, 10**9)
     )

@@ -58,7 +58,8 @@ OBJECTIVES = (
     *(f"{HSAL}{given}" for given in (*LOSSES, "+label_structure=list+label_order=spatial")),
     *(f"{BASELINE}{given}" for given in ("", "+label_feedback=greedy", "+teacher_forcing=yes")),
 )
-"""What the labels are learnt from, each as the method's default gives glimpses a reward or not."""
+"""What the class labels are learnt from. Without a further setting, hsal-rl has the location reward
+and cross-entropy has not."""
 
 
 def with_and_without_reward(variant: str) -> tuple[str, str]:

@@ -204,7 +204,7 @@ def count_operations(call: Callable[[], object]) -> float:
 
 
 class _OperationCounter(TorchDispatchMode):
-    """As torch's FlopCounterMode, whose hooks of modules fail on gradients within a method."""
+    """Counts like torch's FlopCounterMode, whose hooks of modules fail on gradients in a method."""
 
     total = 0
 

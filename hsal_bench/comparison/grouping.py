@@ -28,8 +28,8 @@ def label(record: Record) -> str:
 def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
     """Yield the full name and the runs of each variant: they differ only in seed (and data).
 
-    The full name is `label`, the shortest of equal runs: a preset may have the settings that others
-    give. If runs with the same name still differ, brackets name the differences.
+    The full name is the shortest `label` of equal runs: one may give as a setting what another has
+    from its preset. If runs with the same name still differ, brackets name the differences.
     """
     equal: dict[str, list[Record]] = {}
     for record in records:
@@ -44,7 +44,7 @@ def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
 
 
 def short_labels(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    """Return a short label for each variant, by full name; `methods` maps full names to runs.
+    """Return a short label for each variant, by full name; `methods`: all runs as of `variants`.
 
     A method's only variant is labelled with the method's name. Several variants show the settings
     in which they differ, and their brackets. Labels are unique and independent of the order. If

@@ -154,9 +154,10 @@ def data_set(record: Record, digits: int = DIGITS) -> str:
 
 
 def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
-    methods = {name: latest_per_seed(runs) for name, runs in variants(records)}
+    grouped = dict(variants(records))
+    methods = {name: latest_per_seed(runs) for name, runs in grouped.items()}
     latest = {name: runs for name, (runs, _) in methods.items()}
-    labels, seeds = short_labels(latest), seeds_asked(latest)
+    labels, seeds = short_labels(grouped), seeds_asked(latest)
     ranks = _ranking({labels[name]: runs for name, runs in latest.items()})
     spreads = Spreads(latest.values())
     by_label = {rank.name: rank for rank in ranks.ranks} if ranks else {}

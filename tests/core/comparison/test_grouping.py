@@ -50,6 +50,12 @@ def test_a_setting_that_the_preset_has_too_makes_no_other_variant(ok):
     assert labels(records) == {"hsal-rl+learning_rate=0.001": "hsal-rl"}
 
 
+def test_a_later_run_with_a_setting_of_the_preset_replaces_the_earlier_one(ok):
+    records = [ok(), ok(settings={"carry": "no"}, started="2031-01-01T00:00:00+00:00")]
+    means = metric_table(records)
+    assert (means["label"].tolist(), means["n"].tolist()) == (["hsal-rl"], [1])
+
+
 def test_a_label_shows_the_settings_in_which_variants_of_a_method_differ(ok):
     records = [
         ok(settings={"learning_rate": "0.001", "carry": "no"}, config={"carry": False}),

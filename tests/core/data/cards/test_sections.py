@@ -83,7 +83,7 @@ def test_without_boxes_nothing_is_said_about_them() -> None:
     assert "## Classes" in text
     assert "Classes: `a`" in text
     assert "[1] Mean grey value" in text
-    assert not [word for word in ("Sizes", "Positions", "verlap", "(2)") if word in text]
+    assert not [word for word in ("Sizes", "Positions", "verlap", "[2]") if word in text]
     one_smaller = {**splits, "test": EVEN}
     assert "## Sizes" in "\n".join(tables(one_smaller, ("a", "b"), ""))
 
