@@ -25,9 +25,10 @@ from findings_figures import (
 )
 from reproduction import BASELINE, HSAL, MULTISET, OBJECTIVES, SET, plan, with_and_without_reward
 from reproduction_board import Board
-from reproduction_summary import TABLE_1
+from reproduction_summary import TABLE_1, mean_and_deviation
 from scipy.stats import kendalltau, ttest_ind
 
+from hsal_bench.comparison.grouping import NONE
 from hsal_bench.files import write_text
 from hsal_bench.metrics.scores import HEADLINE
 from hsal_bench.record.find import find_records
@@ -46,7 +47,6 @@ IMAGES = ROOT / "docs/images/findings"
 SHARED = f"{MULTISET}-shared"
 VARIATIONS = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
 SEEDS = 5
-NONE = "—"
 
 NAMES = (
     "REINFORCE (`hsal-rl`)",
@@ -148,12 +148,10 @@ def quick_runs() -> list[Record]:
 
 def cell(runs: Sequence[Record], metric: str = "exact_match") -> str:
     """Return mean and deviation over seeds, with the number of seeds if they are not five."""
-    values = [value for run in runs if (value := run.metrics.get(metric)) is not None]
-    if not values:
-        return NONE
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    seeds = "" if len(values) == SEEDS else f" ({len(values)} seed{'s' * (len(values) > 1)})"
-    return f"{statistics.mean(values):.3f}{spread}{seeds}"
+    known = [run for run in runs if metric in run.metrics]
+    n = len(known)
+    seeds = "" if n in (0, SEEDS) else f" ({n} seed{'s' * (n > 1)})"
+    return mean_and_deviation(known, metric) + seeds
 
 
 def difference(a: Sequence[Record], b: Sequence[Record], metric: str = "exact_match") -> str:
@@ -253,10 +251,10 @@ def attention_table(s: Runs) -> str:
         given, without = (s.get((MULTISET, variant), []) for variant in variants)
         cells = [
             cell(runs, metric)
-            for metric in ("pointing_hit", "coverage")
+            for metric in ("pointing_hit", "coverage", "exact_match")
             for runs in (given, without)
         ]
-        rows.append((name, *cells, cell(given, "exact_match"), cell(without, "exact_match")))
+        rows.append((name, *cells))
     columns = [
         f"{metric}, {reward}"
         for metric in ("pointing hit", "coverage", "exact match")

@@ -46,7 +46,7 @@ def beside_the_paper(board: Board) -> TextTable:
         plan = [item for item in board.items if (item.part, item.variant) == (1, method)]
         plan = [item for item in plan if item.dataset.replace("synthetic", "mnist") == dataset]
         runs = [board.done[item.name] for item in plan if item.name in board.done]
-        ours = [_mean(runs, metric) for metric in ("macro_f1", "exact_match")]
+        ours = [mean_and_deviation(runs, metric) for metric in ("macro_f1", "exact_match")]
         cells = [f"{mean} ({number:.3f})" for mean, number in zip(ours, paper, strict=True)]
         rows.append((dataset, method, f"{len(runs)} of {len(plan)}", *cells))
     columns = ("dataset", "method", "seeds", "macro F1 (paper)", "exact match (paper)")
@@ -105,7 +105,7 @@ def _state(board: Board, item: Item) -> tuple[str, str]:
     return run.state, run.detail
 
 
-def _mean(runs: Sequence[Record], metric: str) -> str:
+def mean_and_deviation(runs: Sequence[Record], metric: str) -> str:
     """Return "mean ± standard deviation" over runs."""
     values = [run.metrics[metric] for run in runs]
     spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
