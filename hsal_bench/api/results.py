@@ -23,7 +23,7 @@ Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 _RUN_FIELDS = (
     *("preset", "seed", "status", "reason"),
-    *("own_budget", "updates", "wall_s", "parameters"),
+    *("own_budget", "updates", "wall_s", "cpu_s", "parameters"),
 )
 _FIRST_COLUMNS = ("method", "data_set", "rank", "n")
 
@@ -67,8 +67,8 @@ def records(paths: Paths = "runs") -> pd.DataFrame:
     """Return one row per record in the given files and folders, as `hsal-bench table` finds them.
 
     Columns: method, data_set, trained_on (if that is different), preset, seed, status, reason,
-    own_budget, updates, wall_s, parameters, every metric, every config field as `config.NAME`, and
-    path.
+    own_budget, updates, wall_s, cpu_s, parameters, every metric, every config field as
+    `config.NAME`, and path.
 
     Raises:
         UsageError: there is no record.

@@ -119,8 +119,9 @@ class Record:
     on the validation split and was tested. Each line of `curve` holds "update" and losses or
     validation metrics by name. `own_budget` marks a method with `fit` instead of updates: `budget`
     is empty, the numbers of updates are None, and the only line of `curve` is at update 0. `wall_s`
-    is the training time in seconds; throughputs are in examples per second; `started` is ISO 8601
-    with a time zone; `command` repeats the run.
+    is the training time in seconds, and `cpu_s` the CPU time of all its threads (None in older
+    records); throughputs are in examples per second; `started` is ISO 8601 with a time zone;
+    `command` repeats the run.
 
     `resumed_on` lists the kinds of device ("cuda", "cpu"), in order, if training moved from one to
     another; random numbers are reseeded at each change. Otherwise it is empty.
@@ -158,6 +159,7 @@ class Record:
     updates: int | None = 0
     selected_update: int | None = None
     wall_s: float | None = 0.0
+    cpu_s: float | None = None
     throughput_train: float | None = None
     throughput_predict: float | None = None
     peak_memory_bytes: PeakMemory = PeakMemory()

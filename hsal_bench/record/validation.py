@@ -33,6 +33,7 @@ AMOUNTS = (
     "updates",
     "selected_update",
     "wall_s",
+    "cpu_s",
     "throughput_train",
     "throughput_predict",
     "parameters",

@@ -40,6 +40,11 @@ RUN_COLUMNS = {
     "wall_s": RunColumn(
         lambda record: record.wall_s, "time", "training time, including validation"
     ),
+    "cpu_s": RunColumn(
+        lambda record: record.cpu_s,
+        "CPU time",
+        "CPU time of the training, of all threads, including validation",
+    ),
     "parameters": RunColumn(
         lambda record: record.parameters,
         "parameters",
@@ -164,7 +169,7 @@ class _Form:
 
 def _form(name: str, mean: float) -> _Form:
     """Return the form of a mean, its deviation and interval."""
-    if name == "wall_s":
+    if name in ("wall_s", "cpu_s"):
         # At least two of a unit: 90 s is clearer than 1.5 min.
         unit, seconds = next((time for time in _TIMES if mean >= 2 * time[1]), _TIMES[-1])
         return _Form(seconds, 1 if mean >= 2 else 2, f" {unit}")

@@ -175,7 +175,9 @@ class RunLog:
     def trained(self, run: Progression) -> None:
         """Record the training."""
         seconds = max(run.seconds - run.validating, 1e-9)
-        self.record = dataclasses.replace(self.record, curve=tuple(run.curve), wall_s=run.seconds)
+        self.record = dataclasses.replace(
+            self.record, curve=tuple(run.curve), wall_s=run.seconds, cpu_s=run.cpu_seconds
+        )
         if not self.record.own_budget:
             self.record = dataclasses.replace(
                 self.record,

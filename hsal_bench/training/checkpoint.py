@@ -8,6 +8,7 @@ knows the hash of its `best.pt`: a different state is not used in its place.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,18 +36,40 @@ class Progression:
     """The progress of a training run; the checkpoint holds it next to the method's state.
 
     seconds: the whole training; validating: the part of it spent on the validation split.
+    cpu_seconds: the same of all the process's threads; None if older code trained a part of it.
     best_sha256: of the file best.pt; "" in older checkpoints.
     devices: the kinds of device it ran on ("cpu", "cuda"), in order.
     """
 
     update: int = 0
     seconds: float = 0.0
+    cpu_seconds: float | None = 0.0
     validating: float = 0.0
     best_update: int = 0
     best_score: float = -1.0
     best_sha256: str = ""
     curve: list[dict[str, float]] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
+
+
+class Stopwatch:
+    """Adds the time since its last call to a run."""
+
+    def __init__(self, run: Progression) -> None:
+        self.run = run
+        self.skip()
+
+    def skip(self) -> None:
+        """Leave out the time since the last call."""
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def add(self) -> None:
+        """Add the time since the last call."""
+        wall, cpu = self.wall, self.cpu
+        self.skip()
+        self.run.seconds += self.wall - wall
+        if self.run.cpu_seconds is not None:
+            self.run.cpu_seconds += self.cpu - cpu
 
 
 @dataclass(frozen=True)
@@ -147,7 +170,7 @@ def resume(
             f"{path} does not fit the current {type(method).__name__} "
             f"({' '.join(str(error).split())[:200]}): --restart starts over"
         ) from error
-    run = Progression(**state["run"])
+    run = Progression(**{"cpu_seconds": None, **state["run"]})
     if run.curve:
         best, sha256 = _best(folder)
         if _is_newer(best, run, identity):

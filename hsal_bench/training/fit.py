@@ -21,7 +21,7 @@ from hsal_bench.method.contract import Method
 from hsal_bench.training import checkpoint
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training.batches import ExampleSet
-from hsal_bench.training.checkpoint import Progression
+from hsal_bench.training.checkpoint import Progression, Stopwatch
 from hsal_bench.training.train import validation
 
 
@@ -46,19 +46,19 @@ def fit(
         run, _ = checkpoint.resume(method, folder, identity, device)
     else:
         run = Progression(devices=[device.type])
-        started = time.perf_counter()
+        stopwatch = Stopwatch(run)
         learn(method, data["train"], data["valid"], seed)
-        run.seconds = time.perf_counter() - started
+        stopwatch.add()
         # The only state is the best one. Its score does not select it, so it has none.
         checkpoint.save_best(method, run, folder, identity)
         checkpoint.save(method, run, {}, folder, identity)
     if not run.curve:
-        started = time.perf_counter()
+        stopwatch, started = Stopwatch(run), time.perf_counter()
         state = {"run": identity}
         scores = evaluation.evaluate(method, data["valid"], folder, state).metrics
         run.curve.append({"update": 0, **validation(scores)})
         run.validating = time.perf_counter() - started
-        run.seconds += run.validating
+        stopwatch.add()
         checkpoint.save(method, run, {}, folder, identity)
     return run
 

@@ -31,7 +31,7 @@ from hsal_bench.record.validation import LARGEST
 from hsal_bench.training import checkpoint
 from hsal_bench.training import evaluate as evaluation
 from hsal_bench.training.batches import ExampleSet, training_batches
-from hsal_bench.training.checkpoint import Progression, Sums
+from hsal_bench.training.checkpoint import Progression, Stopwatch, Sums
 from hsal_bench.training.presets import Budget
 
 SELECT_BY = "exact_match"
@@ -138,7 +138,7 @@ class _Training:
     sums: Sums
 
     def __post_init__(self) -> None:
-        self.started = time.perf_counter() - self.run.seconds
+        self.stopwatch = Stopwatch(self.run)
         self.next_save = time.perf_counter() + SAVE_EVERY
         self.whole = True
         """Whether method, `run` and `sums` are of one update: a second signal can stop a step."""
@@ -174,11 +174,11 @@ class _Training:
         self, follow: Callable[[Mapping[str, float]], None], line: Mapping[str, float]
     ) -> None:
         """Call `follow` with a line of the curve; its time is not training time."""
-        before = time.perf_counter()
+        self.stopwatch.add()
         try:
             follow(line)
         finally:
-            self.started += time.perf_counter() - before
+            self.stopwatch.skip()
 
     def save_if_due(self) -> None:
         """Save a checkpoint every now and then."""
@@ -204,7 +204,7 @@ class _Training:
         with uninterrupted():
             _means(self.sums, self.run)
             before = time.perf_counter()
-            self.run.seconds = before - self.started
+            self.stopwatch.add()
             checkpoint.save(self.method, self.run, self.sums, self.folder, self.identity)
             now = time.perf_counter()
             self.next_save = now + max(SAVE_EVERY, (now - before) / SAVE_SHARE)

@@ -36,6 +36,20 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(toy, folder):
     assert (folder / "checkpoint.pt").read_bytes() == before
 
 
+def test_a_resumed_run_adds_its_cpu_time(toy):
+    first = toy.train(updates=8)
+    second = toy.train(updates=12)
+    assert 0 < first.cpu_seconds < second.cpu_seconds
+
+
+def test_without_the_cpu_time_of_a_part_that_of_the_whole_is_unknown(toy, folder):
+    toy.train(updates=8)
+    state, _ = states.read(folder / "checkpoint.pt")
+    del state["run"]["cpu_seconds"]
+    states.write(folder / "checkpoint.pt", state)
+    assert toy.train(updates=12).cpu_seconds is None
+
+
 def test_restart_forgets(toy, folder):
     toy.train(identity={"seed": 1})
     checkpoint.remove(folder)

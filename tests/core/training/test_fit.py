@@ -72,6 +72,7 @@ def test_a_method_sees_both_splits_and_is_scored_on_valid(tmp_path):
     (line,) = run.curve
     assert (line["update"], line["valid_exact_match"]) == (0, 0.6)
     assert run.seconds > run.validating > 0
+    assert run.cpu_seconds > 0
 
 
 def test_a_finished_fit_is_loaded(tmp_path):

@@ -44,6 +44,7 @@ def test_scalars_are_averaged_over_the_updates_that_have_them(toy):
 def test_the_clock_covers_every_evaluation(toy):
     run = toy.train()
     assert run.seconds >= run.validating > 0.0
+    assert run.cpu_seconds > 0.0
 
 
 def test_a_curve_without_a_number_stays_json():
