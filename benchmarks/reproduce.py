@@ -144,7 +144,7 @@ def _generate_toys(items: Sequence[Item], datasets: Path) -> None:
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    presets = "S: small network, 6,000 updates; P6: the paper's, 6,000 updates; paper: as it is"
+    presets = "S and S-per-seed: small network; P6: the paper's; paper: as it is"
     add("--preset", choices=tuple(SCALES), required=True, help=presets)
     parts = "1: Table 1; the others are in CONTRIBUTING.md  [default: all]"
     add("--part", type=split_list, default=(), metavar="N,...", help=parts)

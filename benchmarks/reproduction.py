@@ -37,19 +37,26 @@ class Scale:
     settings: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def per_seed(self) -> bool:
+        """Whether each seed has an activation model of its own."""
+        return self.fields.get("activation_seed") == "per-seed"
+
 
 _ON_PUBLISHED = {"device": "cpu", "activation_model": presets.PUBLISHED}
+_S_SETTINGS = {"learning_rate": "0.001", "weight_decay": "0", f"{HSAL}:entropy_class": "0.01"}
+_S_LENGTH = {"updates": 6_000, "eval_every": 300, "fine_tune_updates": 2_000}
 SCALES = {
-    "S": Scale(
-        "quick",
-        {"learning_rate": "0.001", "weight_decay": "0", f"{HSAL}:entropy_class": "0.01"},
-        {"updates": 6_000, "eval_every": 300, "fine_tune_updates": 2_000, **_ON_PUBLISHED},
+    "S": Scale("quick", _S_SETTINGS, {**_S_LENGTH, **_ON_PUBLISHED}),
+    "S-per-seed": Scale(
+        "quick", _S_SETTINGS, {**_S_LENGTH, "device": "cpu", "activation_seed": "per-seed"}
     ),
     "P6": Scale("paper", fields={"updates": 6_000, **_ON_PUBLISHED}),
     "paper": Scale("paper"),
     "toy": Scale("quick", fields={"updates": 120, "fine_tune_updates": 60, "device": "cpu"}),
 }
-"""S: the small network on published features, long enough for HSAL. P6: the paper's networks for
+"""S: the small network on published features, long enough for HSAL. S-per-seed: S with an
+activation model for each seed. P6: the paper's networks for
 6,000 updates on published features. paper: the preset `paper` as it is. toy: drawn digits, minutes
 for all of Table 1."""
 
@@ -136,6 +143,11 @@ class Item:
     variant: str
     seed: int
     scale: Scale
+
+    @property
+    def inputs(self) -> tuple[str, int | None]:
+        """What the items on one dataset content and activation model have in common."""
+        return self.dataset, self.seed if self.scale.per_seed else None
 
     @property
     def method(self) -> str:

@@ -37,8 +37,8 @@ class Board:
         self.done: dict[str, Record] = {}
         self.own: set[str] = set()
         self.notes: dict[str, str] = {}
-        for dataset in dict.fromkeys(item.dataset for item in self.items):
-            self._settle([item for item in self.items if item.dataset == dataset])
+        for inputs in dict.fromkeys(item.inputs for item in self.items):
+            self._settle([item for item in self.items if item.inputs == inputs])
 
     def missing(self) -> list[Item]:
         """Return the items without a record."""

@@ -14,6 +14,7 @@ from hsal_bench.record.find import find_records
 from hsal_bench.record.record import DataSet
 
 COMMITTED = Path(__file__).parents[2] / "leaderboard/records"
+SCALES = ("S", "S-per-seed", "P6", "paper", "toy")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_table_1_is_three_datasets_two_methods_and_five_seeds(plan):
     )
 
 
-@pytest.mark.parametrize("scale", ["S", "P6", "paper", "toy"])
+@pytest.mark.parametrize("scale", SCALES)
 def test_one_seed_of_everything_is_done_before_the_second(plan, scale):
     items = plan(scale)
     assert [item.seed for item in items] == sorted(item.seed for item in items)
@@ -38,7 +39,7 @@ def test_one_seed_of_everything_is_done_before_the_second(plan, scale):
     )
 
 
-@pytest.mark.parametrize("scale", ["S", "P6", "paper", "toy"])
+@pytest.mark.parametrize("scale", SCALES)
 def test_every_item_has_a_folder_and_a_name_of_its_own(plan, scale):
     items = plan(scale)
     assert len({item.name for item in items}) == len(items)
@@ -94,7 +95,7 @@ def test_the_plan_is_narrowed(plan):
         plan("S", datasets=["mnist-sets"])
 
 
-@pytest.mark.parametrize("scale", ["S", "P6", "paper", "toy"])
+@pytest.mark.parametrize("scale", SCALES)
 def test_every_item_is_one_unit_of_work(plan, scale, tmp_path):
     for item in plan(scale):
         unit = item.unit(out=tmp_path)

@@ -75,6 +75,15 @@ def test_without_a_run_most_records_decide(place, items):
     assert set(place.board().done) == {item.name for item in items[1:3]}
 
 
+def test_each_seed_may_have_an_activation_model_of_its_own(place, scripts):
+    items = scripts.reproduction.plan("S-per-seed", ["1"], ["mnist-multiset"], seeds=(0, 1))
+    for item, model in zip(items, ("aa", "aa", "bb", "cc"), strict=True):
+        place.put(item, model=model * 32)
+    board = scripts.reproduction_board.Board(items, place.out)
+    assert set(board.done) >= {item.name for item in items[:2]}
+    assert len(board.notes) == 1  # the models of seed 1 differ
+
+
 def test_records_are_copied_and_one_that_differs_is_kept(place, items):
     place.put(items[0])
     place.put(items[1], model=OTHER)
