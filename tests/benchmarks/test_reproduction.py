@@ -88,6 +88,14 @@ def test_every_method_is_in_the_plan(plan):
     assert planned == set(registry.names(registry.METHODS))
 
 
+@pytest.mark.parametrize("scale", ["S", "P6"])
+def test_photographs_have_no_published_activation_model(plan, scale):
+    """The published models are of MNIST: on SVHN a run fine-tunes its own."""
+    for item in plan(scale, ["1"]):
+        expected = None if item.dataset == "svhn-multiset" else "published"
+        assert item.request.activation_model == expected
+
+
 def test_the_plan_is_narrowed(plan):
     items = plan("S", ["1", "4"], ["mnist-multiset"], ["rl", "hsal-rl"], (3,))
     assert [(item.variant, item.seed) for item in items] == [("hsal-rl", 3), ("rl", 3)]
