@@ -124,12 +124,12 @@ def runs_of(scale: str) -> Runs:
     return runs
 
 
-def methods_of(s: Runs) -> dict[str, Sequence[Record]]:
-    """Return the runs of each method without settings of its own.
+def methods_of(s: Runs, dataset: str = MULTISET) -> dict[str, Sequence[Record]]:
+    """Return the runs of each method without settings of its own, on a dataset.
 
     `hsal-multiset` is in the plan as hsal-rl+class_loss=multiset.
     """
-    variants = {variant: runs for (dataset, variant), runs in s.items() if dataset == MULTISET}
+    variants = {variant: runs for (name, variant), runs in s.items() if name == dataset}
     multiset = variants.get(f"{HSAL}+class_loss=multiset")
     methods = {name: runs for name, runs in variants.items() if "+" not in name}
     return methods | ({"hsal-multiset": multiset} if multiset else {})
@@ -201,7 +201,7 @@ def leak_table(s: Runs) -> str:
 
 def methods_table(s: Runs, quick: Sequence[Record]) -> str:
     """Return all methods after 6,000 updates by rank, with their exact match by kind of image."""
-    methods, short = methods_of(s), by_method(quick)
+    methods, short, shared = methods_of(s), by_method(quick), methods_of(s, SHARED)
     names = {id(run): name for name, runs in methods.items() for run in runs}
     (ranked,) = dataset_rows([run for runs in methods.values() for run in runs])
     rows = []
@@ -211,16 +211,24 @@ def methods_table(s: Runs, quick: Sequence[Record]) -> str:
         rest = [f"{row.mean(metric)[0]:.3f}" for metric in metrics]
         rank = row.rank.text if row.rank else NONE
         size = f"{row.mean('parameters')[0] / 1000:,.0f}"
-        rows.append((f"`{name}`", rank, cell(row.good), *rest, cell(short.get(name, [])), size))
+        cost = cpu_minutes([*row.good, *shared.get(name, [])])
+        after_400 = cell(short.get(name, []))
+        rows.append((f"`{name}`", rank, cell(row.good), *rest, after_400, cost, size))
     columns = (
         *("method", "rank", "exact match", "1 object", "2", "3", "4", "repeats"),
-        *("after 400 updates", "thousand parameters"),
+        *("after 400 updates", "CPU minutes", "thousand parameters"),
     )
     both = [name for name in methods if name in short]
     orders = ([_mean(runs[name]) for name in both] for runs in (methods, short))
     tau = kendalltau(*orders).statistic
     order = f"Kendall's τ of the orders after 400 and after 6,000 updates: {tau:.2f}."
     return f"{table(columns, rows)}\n\n{order}"
+
+
+def cpu_minutes(runs: Iterable[Record]) -> str:
+    """Return the mean CPU time of training; a dash if no record has it."""
+    known = [run.cpu_s for run in runs if run.cpu_s is not None]
+    return f"{statistics.mean(known) / 60:.1f}" if known else NONE
 
 
 def by_method(records: Iterable[Record], dataset: str = MULTISET) -> dict[str, list[Record]]:

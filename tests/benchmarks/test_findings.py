@@ -59,6 +59,13 @@ def test_a_difference_of_few_seeds_has_no_interval(findings, runs):
     assert findings.difference([], runs([2])) == "—"
 
 
+def test_the_cpu_time_is_the_mean_of_the_runs_that_have_it(findings, runs):
+    older, *newer = runs([4, 4, 4])
+    newer = [dataclasses.replace(run, cpu_s=cpu) for run, cpu in zip(newer, (60, 90), strict=True)]
+    assert findings.cpu_minutes([older, *newer]) == "1.2"
+    assert findings.cpu_minutes([older]) == "—"
+
+
 @pytest.mark.parametrize("method", ["count-classifier", "idspn"])  # which has inner gradients
 def test_operations_grow_with_the_updates(scripts, runs, method):
     (run,) = runs([4], method)
