@@ -15,6 +15,7 @@ from hsal_bench.comparison.pairs import Pairs, Right, pairs_of
 from hsal_bench.errors import UsageError
 from hsal_bench.record.correct import unpack_correct
 from hsal_bench.record.record import Record
+from hsal_bench.text import named
 
 TOO_FEW = "too few seeds"
 
@@ -75,7 +76,7 @@ class Ranking:
         if max(seeds) == 1:
             return f"{tests}; one seed: compares the trained models, not the methods"
         single = [rank.name for rank in self.ranks if rank.seeds == 1]
-        return f"{tests}; only one trained model of {', '.join(single)}" if single else tests
+        return f"{tests}; only one trained model of {named(single)}" if single else tests
 
 
 def span(best: int, worst: int) -> str:
@@ -103,7 +104,7 @@ def few_seeds(seeds: Mapping[str, int], pairs: int) -> str:
     less = over_seeds.gap_that_shows(enough, pairs, is_pooled=will_be)
     gap_of = "the largest difference" if pairs > 1 else "the difference"
     holm = f" and Holm's correction over {pairs} pairs" if pairs > 1 else ""
-    who = "" if len(few) == len(seeds) else f" ({', '.join(few)})"
+    who = "" if len(few) == len(seeds) else f" ({named([*few])})"
     return (
         f"Few seeds{who}: with {least} per method{holm}, {gap_of} is significant only above about "
         f"{gap:.1f} standard deviations over seeds; with {enough} per method above {less:.1f}. "
