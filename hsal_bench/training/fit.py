@@ -8,7 +8,6 @@ loads the finished fit.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,12 +52,12 @@ def fit(
         checkpoint.save_best(method, run, folder, identity)
         checkpoint.save(method, run, {}, folder, identity)
     if not run.curve:
-        stopwatch, started = Stopwatch(run), time.perf_counter()
+        stopwatch, fitted = Stopwatch(run), run.seconds
         state = {"run": identity}
         scores = evaluation.evaluate(method, data["valid"], folder, state).metrics
         run.curve.append({"update": 0, **validation(scores)})
-        run.validating = time.perf_counter() - started
         stopwatch.add()
+        run.validating = run.seconds - fitted
         checkpoint.save(method, run, {}, folder, identity)
     return run
 
