@@ -57,7 +57,7 @@ def table(
     whatever their names.
 
     Prints one table per dataset: means over seeds ± sample standard deviation. Names show only the
-    settings in which rows differ; a note has the full names. A rank is a range: all ranks that the
+    settings in which rows differ; a note has the others. A rank is a range: all ranks that the
     significance tests leave possible. † marks an exact match that is not significantly different
     from the highest. Columns that do not fit the terminal are printed below.
     """

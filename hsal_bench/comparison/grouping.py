@@ -21,8 +21,7 @@ _WORDS = {"budget_eval_every": "updates between validations"}
 
 def label(record: Record) -> str:
     """Return the method with the user's settings, as in the name of the run's folder."""
-    settings = sorted(record.settings.items())
-    return "+".join([record.method, *(f"{key}={text}" for key, text in settings)])
+    return "+".join([record.method, *(text for _, text in _given(record))])
 
 
 def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
@@ -46,26 +45,33 @@ def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
 def short_labels(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     """Return a short label for each variant, by full name; `methods`: all runs as of `variants`.
 
-    A method's only variant is labelled with the method's name. Several variants show the settings
-    in which they differ, and their brackets. Labels are unique and independent of the order. If
-    two would be equal, all variants keep their full names. Longer ones than `LONGEST_LABEL` are
-    `bounded`.
+    A method's only variant is labelled with the method's name. Several variants show their
+    settings that differ, in the run itself: one may have from its preset what another was given.
+    Brackets stay. Labels are unique and independent of the order. If two would be equal, all
+    variants keep their full names. Longer ones than `LONGEST_LABEL` are `bounded`.
     """
-    by_method: dict[str, list[str]] = {}
-    for name, runs in methods.items():
-        by_method.setdefault(runs[0].method, []).append(name)
+    differing = _differing_by_method(methods)
     labels = {}
-    for method, names in by_method.items():
-        named = {name: _shortest(methods[name]) for name in names}
-        settings = {name: run.settings for name, run in named.items()}
-        keys = sorted({key for values in settings.values() for key in values})
-        differing = [k for k in keys if len({values.get(k) for values in settings.values()}) > 1]
-        for name, values in settings.items():
-            shown = [f"{key}={values[key]}" for key in differing if key in values]
-            brackets = name.removeprefix(label(named[name]))
-            labels[name] = "+".join([method, *shown]) + brackets
+    for name, runs in methods.items():
+        run = _shortest(runs)
+        shown = [text for key, text in _given(run) if key in differing[run.method]]
+        labels[name] = "+".join([run.method, *shown]) + name.removeprefix(label(run))
     unique = len(set(labels.values())) == len(labels)
     return {name: bounded(text if unique else name, LONGEST_LABEL) for name, text in labels.items()}
+
+
+def not_shown(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+    """Return the settings that the short label of each variant leaves out, by full name.
+
+    A text such as "learning_rate=0.001, weight_decay=0.0"; "" if the label is the full name.
+    """
+    labels, differing = short_labels(methods), _differing_by_method(methods)
+    texts = {}
+    for name, runs in methods.items():
+        run = _shortest(runs)
+        hidden = [text for key, text in _given(run) if key not in differing[run.method]]
+        texts[name] = ", ".join(hidden) if labels[name] != name else ""
+    return texts
 
 
 def bounded(text: str, longest: int) -> str:
@@ -160,6 +166,23 @@ def inequality(rows: Mapping[str, Mapping[str, Any]]) -> str:
         sides.setdefault(values, []).append(row)
     against = " against ".join(f"{values} ({named(rows)})" for values, rows in sides.items())
     return f"Not under equal conditions: {against}" if unequal else ""
+
+
+def _given(record: Record) -> list[tuple[str, str]]:
+    """Return the name of each of the user's settings and its text, sorted by name."""
+    return [(key, f"{key}={text}") for key, text in sorted(record.settings.items())]
+
+
+def _differing_by_method(methods: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
+    """Return the names of the settings in which the variants of each method differ."""
+    by_method: dict[str, list[Mapping[str, str]]] = {}
+    for runs in methods.values():
+        run = _shortest(runs)
+        by_method.setdefault(run.method, []).append({**run.settings, **_settings(run)})
+    return {
+        method: {key for key in set().union(*every) if len({one.get(key) for one in every}) > 1}
+        for method, every in by_method.items()
+    }
 
 
 def _shortest(runs: Sequence[Record]) -> Record:

@@ -42,8 +42,9 @@ _RANK = ("rank", "rank_best", "rank_worst", "as_best", "ranked_by", "few_seeds")
 def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -> pd.DataFrame:
     """Return one row per dataset and method (or variant of it), best exact match first.
 
-    Columns: data_set, method (the full name), label (short, unique within the dataset), n (seeds
-    in the means), seeds (that the row should have), for each metric its mean over seeds,
+    Columns: data_set, method (the full name), label (short, unique within the dataset), not_shown
+    (the settings that the label leaves out), n (seeds in the means), seeds (that the row should
+    have), for each metric its mean over seeds,
     `<metric>_std` (sample standard deviation, NaN for one seed) and, except for numbers of the
     run, `<metric>_low` to `<metric>_high` (95 % interval of the mean, `MethodRow.interval`; NaN for
     too few seeds), rank (in words), rank_best and rank_worst (the range of ranks by exact match
@@ -72,6 +73,7 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
         "data_set",
         "method",
         "label",
+        "not_shown",
         "n",
         "seeds",
         *means,
@@ -93,7 +95,8 @@ def _parts(name: str) -> tuple[str, ...]:
 def _line(row: MethodRow, ranking: Ranking | None, metrics: Sequence[str]) -> dict[str, Any]:
     """Return the values of a row by column, without its dataset."""
     seeds = {run.seed for run in row.runs} | set(row.missing)
-    line = {"method": row.name, "label": row.label, "n": len(row.good), "seeds": len(seeds)}
+    line: dict[str, Any] = {"method": row.name, "label": row.label, "not_shown": row.not_shown}
+    line |= {"n": len(row.good), "seeds": len(seeds)}
     for name in metrics:
         line[name], line[f"{name}_std"] = row.mean(name)
         if name not in RUN_COLUMNS:

@@ -18,6 +18,7 @@ from hsal_bench.comparison.grouping import (
     conditions,
     inequality,
     latest_per_seed,
+    not_shown,
     seeds_asked,
     short_labels,
     variants,
@@ -54,13 +55,15 @@ class MethodRow:
     """A method, or a variant of it, on one dataset.
 
     name: with all settings (`grouping.bounded`). label: short and unique among the rows
-    (`grouping.short_labels`). runs: the latest run of each seed, failed ones included. superseded:
-    earlier runs of the same seeds. missing: seeds that other rows have. rank: None without a
-    successful run. spreads: of all rows of the dataset.
+    (`grouping.short_labels`). not_shown: the settings that the label leaves out. runs: the latest
+    run of each seed, failed ones included. superseded: earlier runs of the same seeds. missing:
+    seeds that other rows have. rank: None without a successful run. spreads: of all rows of the
+    dataset.
     """
 
     name: str
     label: str
+    not_shown: str
     runs: tuple[Record, ...]
     superseded: tuple[Record, ...]
     missing: tuple[int, ...]
@@ -157,7 +160,7 @@ def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
     grouped = dict(variants(records))
     methods = {name: latest_per_seed(runs) for name, runs in grouped.items()}
     latest = {name: runs for name, (runs, _) in methods.items()}
-    labels, seeds = short_labels(grouped), seeds_asked(latest)
+    labels, hidden, seeds = short_labels(grouped), not_shown(grouped), seeds_asked(latest)
     ranks = _ranking({labels[name]: runs for name, runs in latest.items()})
     spreads = Spreads(latest.values())
     by_label = {rank.name: rank for rank in ranks.ranks} if ranks else {}
@@ -165,6 +168,7 @@ def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
         labels[name]: MethodRow(
             name=bounded(name, LONGEST_NAME),
             label=labels[name],
+            not_shown=hidden[name],
             runs=tuple(runs),
             superseded=tuple(superseded),
             missing=tuple(sorted(seeds[name] - {run.seed for run in runs})),

@@ -60,9 +60,9 @@ def metric_tables(
     metric's chance level is in brackets if the data frame has both. A rank of "2–4" is the range
     of ranks consistent with the tests. Numbers of the run have no intervals. The highest exact
     match is bold; a dagger marks those not significantly different from it. Rows have short
-    labels, and a note gives the full names. Further notes warn of few seeds and of unequal
-    training conditions. Without `asked`, columns in which no row of the dataset has a number are
-    left out.
+    labels, and a note gives the settings they leave out. Further notes warn of few seeds and of
+    unequal training conditions. Without `asked`, columns in which no row of the dataset has a
+    number are left out.
     """
     metrics = [name for name in table.columns if f"{name}_std" in table.columns]
     tables = []
@@ -122,16 +122,21 @@ def _metric_table(
         *_rank_notes(ranked),
         (_INTERVALS if several else _NO_INTERVALS) if intervals else "",
         inequality(_given(lines)),
-        _full_names(lines),
+        _not_shown(lines),
     ]
     return replace(table, notes=tuple(filter(None, notes)))
 
 
-def _full_names(lines: Iterable[Mapping[Any, Any]]) -> str:
-    """Return a note with the full names of the rows whose label is shorter; "" without any."""
-    pairs = [(line["label"], line["method"]) for line in lines]
-    names = [f"{label} for {name}" for label, name in pairs if label != name]
-    return f"short names: {'; '.join(names)}" if names else ""
+def _not_shown(lines: Sequence[Mapping[Any, Any]]) -> str:
+    """Return a note with the settings that labels leave out, and in which rows; "" without any."""
+    rows: dict[str, list[str]] = {}
+    for line in lines:
+        if line["not_shown"]:
+            rows.setdefault(line["not_shown"], []).append(line["label"])
+    if any(len(labels) == len(lines) for labels in rows.values()):
+        return f"every row: {next(iter(rows))}"
+    texts = [f"{settings} ({named(labels)})" for settings, labels in rows.items()]
+    return f"settings not shown: {'; '.join(texts)}" if texts else ""
 
 
 def _numbered_notes(lines: Sequence[Mapping[Any, Any]]) -> tuple[list[str], list[str]]:

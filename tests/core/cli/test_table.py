@@ -100,7 +100,7 @@ def test_the_suffix_chooses_the_format(tmp_path, ok, write):
     write(ok())
     for name, start in {
         "t.md": "**mnist-multiset",
-        "t.CSV": "data_set,method,label,n,seeds,exact",
+        "t.CSV": "data_set,method,label,not_shown,n,seeds,exact",
         "t.tex": "% \\usepackage{booktabs}",
     }.items():
         assert command(tmp_path, "-o", tmp_path / name).exit_code == 0

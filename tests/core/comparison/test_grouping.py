@@ -72,6 +72,18 @@ def test_a_label_shows_the_settings_in_which_variants_of_a_method_differ(ok):
     }
 
 
+def test_a_label_leaves_out_a_setting_that_the_others_have_from_their_preset(ok):
+    records = [
+        ok(settings={"learning_rate": "0.001", "carry": "no"}, config={"carry": False, "k": 1}),
+        ok(settings={"learning_rate": "0.001", "k": "2"}, config={"carry": False, "k": 2}),
+    ]
+    means = metric_table(records)
+    assert dict(zip(means["label"], means["not_shown"], strict=True)) == {
+        "hsal-rl": "carry=no, learning_rate=0.001",
+        "hsal-rl+k=2": "learning_rate=0.001",
+    }
+
+
 SETTINGS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["0", "1", "+b=1"]))
 
 

@@ -211,10 +211,13 @@ def test_a_note_that_every_row_has_is_reported_once_without_marks(ok):
     assert names(table_of([a])) == ["a [1]"]
 
 
-def test_a_note_gives_the_full_names_of_short_labels(ok):
-    table = table_of([ok("a", settings={"x": "1"}), ok("b"), ok("c", settings={"y": "2"})])
-    assert names(table) == ["a", "b", "c"]
-    assert table.notes[-1] == "short names: a for a+x=1; c for c+y=2"
+def test_a_note_gives_the_settings_that_labels_leave_out(ok):
+    given = {"a": {"x": "1"}, "b": {}, "c": {"y": "2", "x": "1"}, "d": {"x": "1"}}
+    table = table_of([ok(name, settings=settings) for name, settings in given.items()])
+    assert names(table) == list("abcd")
+    assert table.notes[-1] == "settings not shown: x=1 (a and d); x=1, y=2 (c)"
+    alike = table_of([ok(name, settings={"x": "1"}) for name in "ab"])
+    assert alike.notes[-1] == "every row: x=1"
 
 
 def test_unequal_budgets_of_rows_with_numbers_are_reported_below_the_numbered_notes(ok, bad):
