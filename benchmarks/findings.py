@@ -15,6 +15,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+import leak
 from findings_figures import (
     Runs,
     attention_figure,
@@ -45,6 +46,7 @@ RECORDS = ROOT / "leaderboard/records"
 PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md", ROOT / "README.md"
 IMAGES = ROOT / "docs/images/findings"
 SHARED = f"{MULTISET}-shared"
+LEAKING = ("count-classifier", "multiset-loss", HSAL, BASELINE)
 VARIATIONS = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
 SEEDS = 5
 
@@ -82,6 +84,7 @@ def tables() -> dict[str, str]:
         "table-1": paper_table(s, runs_of("P6")),
         "objectives": objectives_table(s),
         "leak": leak_table(s),
+        "glyphs": glyphs_table(s),
         "methods": methods_table(s, quick),
         "variations": variations_table(quick),
         "attention": attention_table(s),
@@ -147,11 +150,15 @@ def quick_runs() -> list[Record]:
 
 
 def cell(runs: Sequence[Record], metric: str = "exact_match") -> str:
+    """Return the `seed_cell` of a metric."""
+    return seed_cell([run.metrics[metric] for run in runs if metric in run.metrics])
+
+
+def seed_cell(values: Sequence[float]) -> str:
     """Return mean and deviation over seeds, with the number of seeds if they are not five."""
-    known = [run for run in runs if metric in run.metrics]
-    n = len(known)
+    n = len(values)
     seeds = "" if n in (0, SEEDS) else f" ({n} seed{'s' * (n > 1)})"
-    return mean_and_deviation(known, metric) + seeds
+    return mean_and_deviation(values) + seeds
 
 
 def difference(a: Sequence[Record], b: Sequence[Record], metric: str = "exact_match") -> str:
@@ -193,10 +200,31 @@ def objectives_table(s: Runs) -> str:
 def leak_table(s: Runs) -> str:
     """Return exact match with and without glyphs shared between the splits."""
     rows = []
-    for method in ("count-classifier", "multiset-loss", HSAL, BASELINE):
+    for method in LEAKING:
         apart, shared = (s.get((dataset, method), []) for dataset in (MULTISET, SHARED))
-        rows.append((f"`{method}`", cell(apart), cell(shared), difference(shared, apart)))
-    return table(("method", "no shared glyphs", "shared glyphs", "difference"), rows)
+        cells = cell(apart), seed_cell(list(map(on_validation, apart))), cell(shared)
+        rows.append((f"`{method}`", *cells, difference(shared, apart)))
+    splits = "no shared glyphs: test", "no shared glyphs: validation", "shared glyphs: test"
+    return table(("method", *splits, "difference of the tests"), rows)
+
+
+def on_validation(run: Record) -> float:
+    """Return the exact match of the tested state on the validation split."""
+    (point,) = (point for point in run.curve if point["update"] == run.selected_update)
+    return point["valid_exact_match"]
+
+
+def glyphs_table(s: Runs) -> str:
+    """Return exact match on the leaking test split by whether training has all glyphs."""
+    rows = []
+    for method in LEAKING:
+        if not (runs := s.get((SHARED, method), [])):
+            continue
+        images = leak.committed(runs[0].data_set.content_sha256)
+        known, unknown, gain, half = leak.compared(runs, images)
+        interval = f"{gain:+.3f} [{gain - half:+.3f}, {gain + half:+.3f}]"
+        rows.append((f"`{method}`", f"{known:.3f}", f"{unknown:.3f}", interval))
+    return table(("method", "known glyphs only", "an unknown glyph", "difference"), rows)
 
 
 def methods_table(s: Runs, quick: Sequence[Record]) -> str:

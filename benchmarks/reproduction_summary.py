@@ -11,7 +11,6 @@ from reproduction_board import Board
 
 from hsal_bench.cluster.status import status
 from hsal_bench.comparison.grouping import NONE
-from hsal_bench.record.record import Record
 from hsal_bench.report import metric_table, text_tables
 from hsal_bench.report.text_tables import TextTable
 
@@ -46,7 +45,10 @@ def beside_the_paper(board: Board) -> TextTable:
         plan = [item for item in board.items if (item.part, item.variant) == (1, method)]
         plan = [item for item in plan if item.dataset.replace("synthetic", "mnist") == dataset]
         runs = [board.done[item.name] for item in plan if item.name in board.done]
-        ours = [mean_and_deviation(runs, metric) for metric in ("macro_f1", "exact_match")]
+        ours = [
+            mean_and_deviation([run.metrics[metric] for run in runs])
+            for metric in ("macro_f1", "exact_match")
+        ]
         cells = [f"{mean} ({number:.3f})" for mean, number in zip(ours, paper, strict=True)]
         rows.append((dataset, method, f"{len(runs)} of {len(plan)}", *cells))
     columns = ("dataset", "method", "seeds", "macro F1 (paper)", "exact match (paper)")
@@ -105,9 +107,8 @@ def _state(board: Board, item: Item) -> tuple[str, str]:
     return run.state, run.detail
 
 
-def mean_and_deviation(runs: Sequence[Record], metric: str) -> str:
-    """Return "mean ± standard deviation" over runs."""
-    values = [run.metrics[metric] for run in runs]
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """Return "mean ± standard deviation"; a dash without values."""
     spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.3f}{spread}" if values else NONE
 
