@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE = style.LINES[:2]
 MARKERS = "o^sDvP*X"
+EXACT_MATCHES = (0, 0.5, 0.8, 0.9, 0.95)
 Runs = Mapping[tuple[str, str], Sequence[Record]]
 """Records by dataset and variant of the plan."""
 
@@ -95,7 +97,7 @@ def grid_figure(s: Runs, objectives: Mapping[str, Sequence[str]]) -> Figure:
                 label=label if place == 0 else None,
             )
     names = [name.replace("`", "").replace(" (", "\n(") for name in objectives]
-    axes.set(xlim=(0, 1), xlabel="exact match (test)")
+    _exact_match(axes, "x")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.grid(axis="x", lw=0.4, alpha=0.5)
@@ -120,7 +122,7 @@ def methods_figure(
         costs.plot(training_operations(runs[0]) / 1e12, place, "s", color="0.3", ms=4)
     scores.plot([], [], "o", color=BLUE, ms=4, label="6,000 updates, a mark per seed")
     scores.plot([], [], "^", color=ORANGE, ms=4, label="400 updates, mean")
-    scores.set(xlim=(0, 1), xlabel="exact match (test)")
+    _exact_match(scores, "x")
     scores.set_yticks(range(len(methods)), list(methods))
     scores.invert_yaxis()
     costs.set(xscale="log", xlabel="operations (TFLOP)")
@@ -146,7 +148,8 @@ def attention_figure(s: Runs, objectives: Mapping[str, Sequence[str]]) -> Figure
         chance = run.metrics["pointing_hit_chance"]
         axes.axvline(chance, color="0.5", lw=0.8, ls=(0, (1, 2)))
         axes.annotate("chance", (chance, 0), (3, 2), textcoords="offset points", color="0.4")
-    axes.set(xlabel="pointing hit (test)", ylabel="exact match (test)", xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlabel="pointing hit (test)", xlim=(0, 1))
+    _exact_match(axes, "y")
     figure.legend(loc="outside lower center", ncols=1)
     return figure
 
@@ -176,6 +179,21 @@ def training_operations(record: Record) -> float:
 
 def _scores(runs: Sequence[Record]) -> list[float]:
     return [run.metrics["exact_match"] for run in runs]
+
+
+def _exact_match(axes: Axes, which: str) -> None:
+    """Label the axis x or y, and scale it by the logarithm of the share of wrong images.
+
+    .9 and .95 are as far apart as 0 and .5: half as many images are wrong.
+    """
+    there = partial(np.interp, xp=(0, 1), fp=(0, 1 - 1e-9))  # 1 itself is infinitely far
+    scale = (lambda right: -np.log(1 - there(right)), lambda place: 1 - np.exp(-place))
+    getattr(axes, f"set_{which}scale")("function", functions=scale)
+    axis = getattr(axes, f"{which}axis")
+    axis.set_ticks(EXACT_MATCHES, [f"{right:g}" for right in EXACT_MATCHES])
+    axis.set_ticks([], minor=True)
+    axis.set_label_text("exact match (test)")
+    getattr(axes, f"set_{which}lim")(0, 0.97)
 
 
 def _panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
