@@ -31,13 +31,14 @@ _NORMAL_95 = 1.96
 
 
 class Compared(NamedTuple):
-    """Exact match on images without an unknown glyph, on those with one, and the difference."""
+    """Exact match on images without an unknown glyph, on those with one, and the leak's effect."""
 
     known: float
     unknown: float
-    difference: float
+    effect: float
+    """Of knowing all glyphs of an image, against none."""
     half_width: float
-    """Of the 95 % interval of the difference, over images."""
+    """Of the 95 % interval of the effect, over images."""
 
 
 def main() -> None:
@@ -72,19 +73,22 @@ def committed(content: str) -> pd.DataFrame:
 def compared(runs: Sequence[Record], images: pd.DataFrame) -> Compared:
     """Return the comparison of a method: exact match is averaged over its runs, image by image.
 
-    Images with an unknown glyph have more objects: each number of objects counts as often as in
-    the whole split.
+    Images with an unknown glyph have more objects. So the means count each number of objects as
+    often as it is in the whole split, and the effect is the slope of a linear regression on the
+    share of known glyphs with a constant for each number of objects (White's standard error).
     """
     right = np.mean([unpack_correct(run.correct) for run in runs if run.correct], axis=0)
-    objects, new = images["objects"].to_numpy(), images["unknown"].to_numpy() > 0
-    means, variance = np.zeros(2), 0.0
-    for number, count in zip(*np.unique(objects, return_counts=True), strict=True):
-        sides = [right[(objects == number) & side] for side in (~new, new)]
-        weight = count / len(objects)
-        means += [weight * side.mean() for side in sides]
-        variance += sum(weight**2 * side.var(ddof=1) / len(side) for side in sides)
-    known, unknown = map(float, means)
-    return Compared(known, unknown, known - unknown, _NORMAL_95 * math.sqrt(variance))
+    objects, unknown = images["objects"].to_numpy(), images["unknown"].to_numpy()
+    share, means = 1 - unknown / objects, np.zeros(2)
+    x, y = share.copy(), right.copy()
+    for number in np.unique(objects):
+        same = objects == number
+        means += [same.mean() * right[same & side].mean() for side in (unknown == 0, unknown > 0)]
+        x[same] -= share[same].mean()
+        y[same] -= right[same].mean()
+    slope = (x @ y) / (x @ x)
+    error = math.sqrt(x**2 @ (y - slope * x) ** 2) / (x @ x)
+    return Compared(float(means[0]), float(means[1]), float(slope), _NORMAL_95 * error)
 
 
 if __name__ == "__main__":

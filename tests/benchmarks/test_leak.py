@@ -42,15 +42,23 @@ def test_each_number_of_objects_counts_as_often_as_in_the_split(scripts, run):
     images = pd.DataFrame({"objects": [1] * 6 + [2] * 6, "unknown": unknown})
     result = scripts.leak.compared([run(1, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0)], images)
     # Known: 4/4 of one object and 1/2 of two; unknown: 1/2 and 1/4.
-    assert result[:3] == pytest.approx((0.75, 0.375, 0.375))
+    assert result[:2] == pytest.approx((0.75, 0.375))
 
 
-def test_the_interval_is_of_a_difference_of_two_means_over_images(scripts, run):
+def test_with_one_object_the_effect_is_the_difference_of_two_means(scripts, run):
     images = pd.DataFrame({"objects": 1, "unknown": [0] * 4 + [1] * 4})
-    # Both sides have the variance 1/4, and four images.
-    expected = (0.75, 0.25, 0.5, 1.96 * (2 * 0.25 / 4) ** 0.5)
+    # The variance of both means is 3/16 / 4.
+    expected = (0.75, 0.25, 0.5, 1.96 * (2 * 3 / 16 / 4) ** 0.5)
     result = scripts.leak.compared([run(1, 1, 1, 0, 1, 0, 0, 0)], images)
     assert result == pytest.approx(expected)
+
+
+def test_the_effect_is_of_all_glyphs_and_not_of_more_objects(scripts, run):
+    # One of two glyphs is unknown: 1 and 3/4 right, so all glyphs have twice the effect. Images
+    # of one object, all wrong, say 0: their slope counts 1/3, by the spread of their shares.
+    images = pd.DataFrame({"objects": [2] * 8 + [1] * 2, "unknown": [0] * 4 + [1] * 4 + [0, 1]})
+    result = scripts.leak.compared([run(*[1] * 4, *[1, 1, 1, 0], 0, 0)], images)
+    assert result.effect == pytest.approx(0.5 * (8 / 16) / (8 / 16 + 1 / 2))
 
 
 def test_an_image_counts_with_its_mean_over_the_runs(scripts, run):
