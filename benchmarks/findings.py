@@ -24,7 +24,16 @@ from findings_figures import (
     methods_figure,
     save,
 )
-from reproduction import BASELINE, HSAL, MULTISET, OBJECTIVES, SET, plan, with_and_without_reward
+from reproduction import (
+    BASELINE,
+    HSAL,
+    LEAKING,
+    MULTISET,
+    OBJECTIVES,
+    SET,
+    plan,
+    with_and_without_reward,
+)
 from reproduction_board import Board
 from reproduction_summary import TABLE_1, mean_and_deviation
 from scipy.stats import kendalltau, ttest_ind
@@ -46,7 +55,6 @@ RECORDS = ROOT / "leaderboard/records"
 PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md", ROOT / "README.md"
 IMAGES = ROOT / "docs/images/findings"
 SHARED = f"{MULTISET}-shared"
-LEAKING = ("count-classifier", "multiset-loss", HSAL, BASELINE)
 VARIATIONS = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
 SEEDS = 5
 

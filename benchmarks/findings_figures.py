@@ -193,7 +193,7 @@ def _exact_match(axes: Axes, which: str) -> None:
     axis.set_ticks(EXACT_MATCHES, [f"{right:g}" for right in EXACT_MATCHES])
     axis.set_ticks([], minor=True)
     axis.set_label_text("exact match (test)")
-    getattr(axes, f"set_{which}lim")(0, 0.97)
+    getattr(axes, f"set_{which}lim")(0)
 
 
 def _panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:

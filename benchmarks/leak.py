@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,6 +62,7 @@ def glyphs(data: DataFile) -> pd.DataFrame:
     return pd.DataFrame({"objects": there.sum(axis=1), "unknown": unknown.sum(axis=1)})
 
 
+@cache
 def committed(content: str) -> pd.DataFrame:
     """Return the committed table, which must be of the dataset with this hash."""
     import pandas as pd

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsal_bench.record.record import Activation, Record
 from hsal_bench.text import named
@@ -17,6 +17,16 @@ LONGEST_LABEL, LONGEST_NAME = 160, 600
 _IMAGES = "none (images)"
 _BUDGET = "budget"
 _WORDS = {"budget_eval_every": "updates between validations"}
+
+
+class Label(NamedTuple):
+    """A variant's label, and the user's settings that it leaves out: "learning_rate=0.001, k=2".
+
+    not_shown: the full name if the label is cut.
+    """
+
+    short: str
+    not_shown: str
 
 
 def label(record: Record) -> str:
@@ -43,35 +53,34 @@ def variants(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
 
 
 def short_labels(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    """Return a short label for each variant, by full name; `methods`: all runs as of `variants`.
+    """Return the short label of each variant, by full name: those of `labelled`."""
+    return {name: given.short for name, given in labelled(methods).items()}
 
-    A method's only variant is labelled with the method's name. Several variants show their
-    settings that differ, in the run itself: one may have from its preset what another was given.
-    Brackets stay. Labels are unique and independent of the order. If two would be equal, all
-    variants keep their full names. Longer ones than `LONGEST_LABEL` are `bounded`.
+
+def labelled(methods: Mapping[str, Sequence[Record]]) -> dict[str, Label]:
+    """Return the label of each variant, by full name; `methods`: all runs as of `variants`.
+
+    A method's only variant is labelled with the method's name. Several variants show those of their
+    settings whose values differ between them; a variant that was not given a setting has its
+    preset's value. Brackets stay. Labels are unique and independent of the order. If two would be
+    equal, all variants keep their full names. Longer ones than `LONGEST_LABEL` are `bounded`.
     """
-    differing = _differing_by_method(methods)
-    labels = {}
+    differing, labels = _differing_by_method(methods), {}
     for name, runs in methods.items():
         run = _shortest(runs)
         shown = [text for key, text in _given(run) if key in differing[run.method]]
-        labels[name] = "+".join([run.method, *shown]) + name.removeprefix(label(run))
-    unique = len(set(labels.values())) == len(labels)
-    return {name: bounded(text if unique else name, LONGEST_LABEL) for name, text in labels.items()}
-
-
-def not_shown(methods: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    """Return the settings that the short label of each variant leaves out, by full name.
-
-    A text such as "learning_rate=0.001, weight_decay=0.0"; "" if the label is the full name.
-    """
-    labels, differing = short_labels(methods), _differing_by_method(methods)
-    texts = {}
-    for name, runs in methods.items():
-        run = _shortest(runs)
         hidden = [text for key, text in _given(run) if key not in differing[run.method]]
-        texts[name] = ", ".join(hidden) if labels[name] != name else ""
-    return texts
+        short = "+".join([run.method, *shown]) + name.removeprefix(label(run))
+        labels[name] = Label(short, ", ".join(hidden))
+    if len({given.short for given in labels.values()}) < len(labels):
+        labels = {name: Label(name, "") for name in labels}
+    return {
+        name: Label(
+            bounded(short, LONGEST_LABEL),
+            bounded(not_shown if len(short) <= LONGEST_LABEL else name, LONGEST_NAME),
+        )
+        for name, (short, not_shown) in labels.items()
+    }
 
 
 def bounded(text: str, longest: int) -> str:

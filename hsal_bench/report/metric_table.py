@@ -44,16 +44,15 @@ def metric_table(records: Iterable[Record], metrics: Sequence[str] = HEADLINE) -
 
     Columns: data_set, method (the full name), label (short, unique within the dataset), not_shown
     (the settings that the label leaves out), n (seeds in the means), seeds (that the row should
-    have), for each metric its mean over seeds,
-    `<metric>_std` (sample standard deviation, NaN for one seed) and, except for numbers of the
-    run, `<metric>_low` to `<metric>_high` (95 % interval of the mean, `MethodRow.interval`; NaN for
-    too few seeds), rank (in words), rank_best and rank_worst (the range of ranks by exact match
-    that is consistent with the tests),
-    as_best (the highest exact match, or not significantly different from it), ranked_by (the tests
-    in words), few_seeds (`ranking.few_seeds`), note, activation_models ("one for all seeds", "one
-    per seed", "" for images), and `given_*`: conditions that a fair comparison keeps equal. A mean
-    is NaN if no run succeeded or a run lacks the number. If a seed was run several times, the
-    latest run counts.
+    have), for each metric its mean over seeds, `<metric>_std` (sample standard deviation, NaN for
+    one seed) and, except for numbers of the run, `<metric>_low` to `<metric>_high` (95 % interval
+    of the mean, `MethodRow.interval`; NaN for too few seeds), rank (in words), rank_best and
+    rank_worst (the range of ranks by exact match that is consistent with the tests), as_best (the
+    highest exact match, or not significantly different from it), ranked_by (the tests in words),
+    few_seeds (`ranking.few_seeds`), note, activation_models ("one for all seeds", "one per seed",
+    "" for images), and `given_*`: conditions that a fair comparison keeps equal. A mean is NaN if
+    no run succeeded or a run lacks the number. If a seed was run several times, the latest run
+    counts.
 
     Raises:
         UsageError: a name that is neither a known metric nor in any record.

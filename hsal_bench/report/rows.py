@@ -17,10 +17,9 @@ from hsal_bench.comparison.grouping import (
     bounded,
     conditions,
     inequality,
+    labelled,
     latest_per_seed,
-    not_shown,
     seeds_asked,
-    short_labels,
     variants,
 )
 from hsal_bench.comparison.ranking import Rank, Ranking, ranking
@@ -55,10 +54,9 @@ class MethodRow:
     """A method, or a variant of it, on one dataset.
 
     name: with all settings (`grouping.bounded`). label: short and unique among the rows
-    (`grouping.short_labels`). not_shown: the settings that the label leaves out. runs: the latest
-    run of each seed, failed ones included. superseded: earlier runs of the same seeds. missing:
-    seeds that other rows have. rank: None without a successful run. spreads: of all rows of the
-    dataset.
+    (`grouping.labelled`). not_shown: the settings that the label leaves out. runs: the latest run
+    of each seed, failed ones included. superseded: earlier runs of the same seeds. missing: seeds
+    that other rows have. rank: None without a successful run. spreads: of all rows of the dataset.
     """
 
     name: str
@@ -160,7 +158,8 @@ def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
     grouped = dict(variants(records))
     methods = {name: latest_per_seed(runs) for name, runs in grouped.items()}
     latest = {name: runs for name, (runs, _) in methods.items()}
-    labels, hidden, seeds = short_labels(grouped), not_shown(grouped), seeds_asked(latest)
+    given, seeds = labelled(grouped), seeds_asked(latest)
+    labels = {name: text.short for name, text in given.items()}
     ranks = _ranking({labels[name]: runs for name, runs in latest.items()})
     spreads = Spreads(latest.values())
     by_label = {rank.name: rank for rank in ranks.ranks} if ranks else {}
@@ -168,7 +167,7 @@ def _dataset_rows(title: str, records: Sequence[Record]) -> DatasetRows:
         labels[name]: MethodRow(
             name=bounded(name, LONGEST_NAME),
             label=labels[name],
-            not_shown=hidden[name],
+            not_shown=given[name].not_shown,
             runs=tuple(runs),
             superseded=tuple(superseded),
             missing=tuple(sorted(seeds[name] - {run.seed for run in runs})),

@@ -133,9 +133,10 @@ def _not_shown(lines: Sequence[Mapping[Any, Any]]) -> str:
     for line in lines:
         if line["not_shown"]:
             rows.setdefault(line["not_shown"], []).append(line["label"])
-    if any(len(labels) == len(lines) for labels in rows.values()):
-        return f"every row: {next(iter(rows))}"
-    texts = [f"{settings} ({named(labels)})" for settings, labels in rows.items()]
+    texts = [
+        f"{settings} ({'every row' if len(labels) == len(lines) > 1 else named(labels)})"
+        for settings, labels in rows.items()
+    ]
     return f"settings not shown: {'; '.join(texts)}" if texts else ""
 
 

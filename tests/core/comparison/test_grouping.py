@@ -84,6 +84,13 @@ def test_a_label_leaves_out_a_setting_that_the_others_have_from_their_preset(ok)
     }
 
 
+def test_a_label_that_is_cut_comes_with_the_full_name(ok):
+    records = [ok(settings={"a": b + "x" * 200}, config={"a": b + "x" * 200}) for b in "12"]
+    means = metric_table(records)
+    assert means["not_shown"].tolist() == means["method"].tolist()
+    assert all(len(label) < 200 for label in means["label"])
+
+
 SETTINGS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["0", "1", "+b=1"]))
 
 

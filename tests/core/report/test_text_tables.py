@@ -217,7 +217,7 @@ def test_a_note_gives_the_settings_that_labels_leave_out(ok):
     assert names(table) == list("abcd")
     assert table.notes[-1] == "settings not shown: x=1 (a and d); x=1, y=2 (c)"
     alike = table_of([ok(name, settings={"x": "1"}) for name in "ab"])
-    assert alike.notes[-1] == "every row: x=1"
+    assert alike.notes[-1] == "settings not shown: x=1 (every row)"
 
 
 def test_unequal_budgets_of_rows_with_numbers_are_reported_below_the_numbered_notes(ok, bad):
