@@ -23,6 +23,7 @@ from hsal_bench.training import presets
 
 HSAL, BASELINE = "hsal-rl", "cross-entropy"
 MULTISET, SET, SVHN = "mnist-multiset", "mnist-set", "svhn-multiset"
+SHARED, UNIFORM = f"{MULTISET}-shared", f"{MULTISET}-uniform"
 DATASETS = (MULTISET, SET, SVHN)
 
 
@@ -118,15 +119,17 @@ OTHERS = (
     "idspn", "one-step-matching", "count-regression",
 )
 # fmt: on
+MULTISET_LOSS = f"{HSAL}+class_loss=multiset"
+"""What `hsal-multiset` is in the plan."""
 LEAKING = (HSAL, BASELINE, "multiset-loss", "count-classifier")
 PARTS = {
     1: (DATASETS, (HSAL, BASELINE), range(5)),
     2: ((MULTISET,), GRID, range(5)),
     3: ((MULTISET,), READINGS, range(3)),
     4: ((MULTISET,), OTHERS, range(5)),
-    5: ((f"{MULTISET}-shared",), LEAKING, range(5)),
-    6: ((SET,), OTHERS, range(3)),
-    7: ((f"{MULTISET}-uniform",), (HSAL, BASELINE, *OTHERS), range(3)),
+    5: ((SHARED,), LEAKING, range(5)),
+    6: ((SET,), (*OTHERS, MULTISET_LOSS), range(3)),
+    7: ((UNIFORM,), (HSAL, BASELINE, *OTHERS, MULTISET_LOSS), range(3)),
 }
 """Datasets, methods and seeds. 1: the paper's Table 1. 2: other objectives. 3: other readings of
 the paper. 4: the field's other methods. 5: splits that share glyphs, to compare with 1 and 4.
