@@ -72,6 +72,16 @@ def test_a_method_without_parameters_is_judged_by_its_loss():
     assert gradient == 0.0
 
 
+@pytest.mark.parametrize(("size", "counts"), [(1e-8, False), (1e-4, True)])
+def test_rounding_is_no_difference(size, counts):
+    class Almost(NoTensors):
+        def update(self, batch):
+            return {"loss": 1 + size * batch.labels[:, 0].double().mean()}
+
+    loss, _ = _effect(Almost, None)
+    assert (loss > 0) == counts
+
+
 def test_the_page_tells_of_every_method(table):
     assert sorted(table) == sorted(registry.names(registry.METHODS))
 
