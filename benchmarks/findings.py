@@ -29,8 +29,11 @@ from reproduction import (
     HSAL,
     LEAKING,
     MULTISET,
+    MULTISET_LOSS,
     OBJECTIVES,
     SET,
+    SHARED,
+    UNIFORM,
     plan,
     with_and_without_reward,
 )
@@ -54,7 +57,6 @@ ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "leaderboard/records"
 PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md", ROOT / "README.md"
 IMAGES = ROOT / "docs/images/findings"
-SHARED = f"{MULTISET}-shared"
 VARIATIONS = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
 SEEDS = 5
 
@@ -94,6 +96,7 @@ def tables() -> dict[str, str]:
         "leak": leak_table(s),
         "glyphs": glyphs_table(s),
         "methods": methods_table(s, quick),
+        "orders": orders_table(s),
         "variations": variations_table(quick),
         "attention": attention_table(s),
     }
@@ -138,10 +141,10 @@ def runs_of(scale: str) -> Runs:
 def methods_of(s: Runs, dataset: str = MULTISET) -> dict[str, Sequence[Record]]:
     """Return the runs of each method without settings of its own, on a dataset.
 
-    `hsal-multiset` is in the plan as hsal-rl+class_loss=multiset.
+    `hsal-multiset` is in the plan as `MULTISET_LOSS`.
     """
     variants = {variant: runs for (name, variant), runs in s.items() if name == dataset}
-    multiset = variants.get(f"{HSAL}+class_loss=multiset")
+    multiset = variants.get(MULTISET_LOSS)
     methods = {name: runs for name, runs in variants.items() if "+" not in name}
     return methods | ({"hsal-multiset": multiset} if multiset else {})
 
@@ -149,6 +152,12 @@ def methods_of(s: Runs, dataset: str = MULTISET) -> dict[str, Sequence[Record]]:
 def ranked_methods(s: Runs) -> dict[str, Sequence[Record]]:
     """Return the runs of each method, the best method first."""
     return dict(sorted(methods_of(s).items(), key=lambda pair: -_mean(pair[1])))
+
+
+def kendall(a: Mapping[str, Sequence[Record]], b: Mapping[str, Sequence[Record]]) -> float:
+    """Return Kendall's τ of the orders of the methods that both have, by their means."""
+    both = [name for name in a if name in b]
+    return kendalltau(*([_mean(runs[name]) for name in both] for runs in (a, b))).statistic
 
 
 @cache
@@ -255,11 +264,23 @@ def methods_table(s: Runs, quick: Sequence[Record]) -> str:
         *("method", "rank", "exact match", "1 object", "2", "3", "4", "repeats"),
         *("after 400 updates", "CPU minutes", "thousand parameters"),
     )
-    both = [name for name in methods if name in short]
-    orders = ([_mean(runs[name]) for name in both] for runs in (methods, short))
-    tau = kendalltau(*orders).statistic
+    tau = kendall(methods, short)
     order = f"Kendall's τ of the orders after 400 and after 6,000 updates: {tau:.2f}."
     return f"{table(columns, rows)}\n\n{order}"
+
+
+def orders_table(s: Runs) -> str:
+    """Return the exact match of all methods by dataset, where all have run."""
+    best, *others = (methods_of(s, dataset) for dataset in (MULTISET, SET, UNIFORM))
+    complete = [there for there in others if len(there) == len(best)]
+    rows = [
+        (f"`{name}`", *(cell(there[name]) for there in (best, *complete)))
+        for name in ranked_methods(s)
+    ]
+    taus = (f"{kendall(best, there):.2f}" for there in (best, *complete))
+    rows.append(("Kendall's τ with the first order", *taus))
+    names = (runs[BASELINE][0].data_set.name for runs in (best, *complete))
+    return table(("method", *(f"`{name}`" for name in names)), rows)
 
 
 def cpu_minutes(runs: Iterable[Record]) -> str:

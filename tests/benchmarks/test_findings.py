@@ -66,6 +66,21 @@ def test_the_cpu_time_is_the_mean_of_the_runs_that_have_it(findings, runs):
     assert findings.cpu_minutes([older]) == "—"
 
 
+def test_kendalls_tau_is_of_the_methods_that_both_have(findings, runs):
+    low, middle, high = (runs([right]) for right in (2, 4, 6))
+    first = {"a": low, "b": middle, "c": high}
+    assert findings.kendall(first, {"a": low, "c": high}) == 1
+    other = {"a": middle, "b": high, "c": low, "d": low}  # one pair in order, two not
+    assert findings.kendall(first, other) == pytest.approx(-1 / 3)
+
+
+def test_orders_are_compared_where_all_methods_have_run(scripts, findings, runs):
+    names, methods = scripts.reproduction, ("count-classifier", "cross-entropy")
+    first = {(names.MULTISET, method): runs([4], method) for method in methods}
+    one_more = {(names.UNIFORM, methods[0]): runs([4], methods[0])}
+    assert findings.orders_table(first | one_more) == findings.orders_table(first)
+
+
 @pytest.mark.parametrize("method", ["count-classifier", "idspn"])  # which has inner gradients
 def test_operations_grow_with_the_updates(scripts, runs, method):
     (run,) = runs([4], method)
