@@ -271,16 +271,16 @@ def methods_table(s: Runs, quick: Sequence[Record]) -> str:
 
 def orders_table(s: Runs) -> str:
     """Return the exact match of all methods by dataset, where all have run."""
-    best, *others = (methods_of(s, dataset) for dataset in (MULTISET, SET, UNIFORM))
-    complete = [there for there in others if len(there) == len(best)]
+    on = {dataset: methods_of(s, dataset) for dataset in (MULTISET, SET, UNIFORM)}
+    first = on[MULTISET]
+    complete = {dataset: methods for dataset, methods in on.items() if len(methods) == len(first)}
     rows = [
-        (f"`{name}`", *(cell(there[name]) for there in (best, *complete)))
+        (f"`{name}`", *(cell(methods[name]) for methods in complete.values()))
         for name in ranked_methods(s)
     ]
-    taus = (f"{kendall(best, there):.2f}" for there in (best, *complete))
+    taus = (f"{kendall(first, methods):.2f}" for methods in complete.values())
     rows.append(("Kendall's τ with the first order", *taus))
-    names = (runs[BASELINE][0].data_set.name for runs in (best, *complete))
-    return table(("method", *(f"`{name}`" for name in names)), rows)
+    return table(("method", *(f"`{dataset}`" for dataset in complete)), rows)
 
 
 def cpu_minutes(runs: Iterable[Record]) -> str:
