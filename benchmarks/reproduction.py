@@ -236,7 +236,8 @@ def plan(
         Item(part, dataset.replace("mnist", "synthetic") if toy else dataset, variant, seed, size)
         for part, (names, variants, own) in PARTS.items()
         for size in [SCALES[scale]]
-        for dataset, variant, seed in product(names, variants, seeds or own)
+        # Datasets next to each other: two runs at a time then compute two datasets' activations.
+        for variant, dataset, seed in product(variants, names, seeds or own)
         if not (toy and dataset == SVHN)
     ]
     for option, asked, values in (
