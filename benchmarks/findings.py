@@ -92,6 +92,7 @@ def tables() -> dict[str, str]:
     s, quick = runs_of("S"), quick_runs()
     return {
         "table-1": paper_table(s, runs_of("P6")),
+        "activation-models": activation_models_table(s, runs_of("S-per-seed")),
         "objectives": objectives_table(s),
         "leak": leak_table(s),
         "glyphs": glyphs_table(s),
@@ -201,6 +202,16 @@ def paper_table(s: Runs, p6: Runs, metrics: Sequence[str] = ("exact_match", "mac
         rows.append(row)
     sources = ("paper", "its network, our run", "small network, our run")
     columns = [f"{heading(metric)}: {source}" for metric in metrics for source in sources]
+    return table(("dataset", "method", *columns), rows, left=("method",))
+
+
+def activation_models_table(s: Runs, per_seed: Runs) -> str:
+    """Return Table 1's exact match with one activation model, and with one per seed."""
+    rows = []
+    for key in product((MULTISET, SET), (HSAL, BASELINE)):
+        same, own = (runs.get(key, []) for runs in (s, per_seed))
+        rows.append((*(f"`{name}`" for name in key), cell(same), cell(own), difference(own, same)))
+    columns = ("one activation model", "one per seed", "difference")
     return table(("dataset", "method", *columns), rows, left=("method",))
 
 
