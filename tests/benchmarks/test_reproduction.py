@@ -139,3 +139,9 @@ def test_a_record_counts_for_its_own_run_alone(scripts, plan, record):
         {"data_set": dataclasses.replace(good.data_set, name="mnist-set")},
     ):
         assert not is_run_of(dataclasses.replace(good, **changes), item), changes
+
+
+def test_runs_next_to_each_other_have_different_datasets(plan):
+    first, second, *_ = plan("S", ["1"])
+    assert first.method == second.method
+    assert first.dataset != second.dataset
