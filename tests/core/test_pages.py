@@ -99,7 +99,7 @@ def test_the_calls_are_found():
     assert ["run", "--model", "all"] in _calls(ROOT / "docs/runs-and-records.md", "hsal-bench")
     assert ["quickstart"] in _calls(PAGES[0], "make")
     script = "benchmarks/reproduce.py"
-    assert [script, "--preset", "S", "--part", "1"] in _calls(PAGES[0], "python")
+    assert [script, "--preset", "S", "--part", "1", "--jobs", "2"] in _calls(PAGES[0], "python")
 
 
 def test_the_readme_shows_code_of_the_example():
