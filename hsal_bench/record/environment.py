@@ -1,9 +1,10 @@
-"""The environment of a run: time, versions of libraries, and this project's Git commit."""
+"""The environment of a run: time, versions, processor, and this project's Git commit."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,11 @@ from hsal_bench.files import PACKAGE
 
 @dataclass(frozen=True)
 class Environment:
-    """Versions that a run used; `cuda` and `hip` (ROCm) are None for builds without them."""
+    """Versions and processor of a run.
+
+    `cuda` and `hip` (ROCm) are None for builds without them; `processor` is None in older
+    records.
+    """
 
     python: str
     hsal_bench: str
@@ -24,6 +29,7 @@ class Environment:
     cuda: str | None
     platform: str
     hip: str | None = None
+    processor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ def utc_now() -> str:
 
 
 def environment() -> Environment:
-    """Return the versions that this process uses."""
+    """Return the versions that this process uses, and its processor."""
     import h5py
     import numpy
     import torch
@@ -56,6 +62,7 @@ def environment() -> Environment:
         cuda=torch.version.cuda,
         hip=torch.version.hip,
         platform=platform.platform(),
+        processor=_processor(),
     )
 
 
@@ -71,6 +78,15 @@ def git_state() -> Git | None:
         return Git(_git("rev-parse", "HEAD", cwd=PACKAGE), dirty)
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _processor() -> str:
+    """Return the processor's model, or its architecture if Linux names no model."""
+    try:
+        model = re.search(r"^model name\s*:(.+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        model = None
+    return model[1].strip() if model else platform.machine()
 
 
 def _git(*arguments: str, cwd: Path) -> str:

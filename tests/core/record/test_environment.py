@@ -1,8 +1,11 @@
 """Where a run is made: its libraries, and this project's checkout and nobody else's."""
 
+import platform
 import subprocess
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 import hsal_bench
 from hsal_bench.files import PACKAGE
@@ -14,6 +17,25 @@ def test_environment_and_time(ok):
     environment = surroundings.environment()
     assert environment.numpy == np.__version__
     assert ok(environment=environment, started=utc_now()).started.endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        ("processor\t: 0\nmodel name\t: AMD EPYC 9V74\nprocessor\t: 1\n", "AMD EPYC 9V74"),
+        ("processor\t: 0\nCPU implementer\t: 0x41\n", platform.machine()),
+        (OSError, platform.machine()),
+    ],
+)
+def test_processor(monkeypatch, cpuinfo, expected):
+    def read_text(path):
+        assert path == Path("/proc/cpuinfo")
+        if cpuinfo is OSError:
+            raise OSError
+        return cpuinfo
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert surroundings.environment().processor == expected
 
 
 def test_git_state_of_a_checkout(tmp_path, monkeypatch):
