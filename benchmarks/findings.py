@@ -31,6 +31,7 @@ from reproduction import (
     MULTISET,
     MULTISET_LOSS,
     OBJECTIVES,
+    READINGS,
     SET,
     SHARED,
     UNIFORM,
@@ -55,7 +56,9 @@ from hsal_bench.text import table
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "leaderboard/records"
-PAGES = ROOT / "docs/findings.md", ROOT / "docs/results.md", ROOT / "README.md"
+PAGES = tuple(
+    ROOT / page for page in ("docs/findings.md", "docs/results.md", "docs/paper.md", "README.md")
+)
 IMAGES = ROOT / "docs/images/findings"
 VARIATIONS = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
 SEEDS = 5
@@ -72,11 +75,13 @@ NAMES = (
 )
 """Names of the plan's `OBJECTIVES`, in their order."""
 GRID = dict(zip(NAMES, map(with_and_without_reward, OBJECTIVES), strict=True))
+GRID_READINGS = OBJECTIVES[4], *OBJECTIVES[6:]
+"""The grid's objectives that are other readings of the paper, too."""
 
 
 def main() -> None:
     """Write the tables and the figures."""
-    for page, named in zip(PAGES, (tables(), result_tables(), readme_table()), strict=True):
+    for page, named in zip(PAGES, page_tables(), strict=True):
         write_text(page, with_tables(page.read_text(encoding="utf-8"), named))
     s, p6, quick = runs_of("S"), runs_of("P6"), quick_runs()
     IMAGES.mkdir(exist_ok=True)
@@ -87,8 +92,16 @@ def main() -> None:
         save(attention_figure(s, GRID), IMAGES / "attention")
 
 
-def tables() -> dict[str, str]:
-    """Return the tables of the page by name, as Markdown."""
+def page_tables() -> tuple[dict[str, str], ...]:
+    """Return the tables of each of `PAGES` by name, as Markdown."""
+    s = runs_of("S")
+    readings = {"readings": readings_table(s, runs_of("S", ROOT / "benchmarks/readings"))}
+    readme = {"table-1": paper_table(s, runs_of("P6"), ("exact_match",))}
+    return findings_tables(), result_tables(), readings, readme
+
+
+def findings_tables() -> dict[str, str]:
+    """Return the tables of the findings by name."""
     s, quick = runs_of("S"), quick_runs()
     return {
         "table-1": paper_table(s, runs_of("P6")),
@@ -113,11 +126,6 @@ def result_tables() -> dict[str, str]:
     }
 
 
-def readme_table() -> dict[str, str]:
-    """Return the table of the README by name."""
-    return {"table-1": paper_table(runs_of("S"), runs_of("P6"), ("exact_match",))}
-
-
 def with_tables(page: str, named: Mapping[str, str]) -> str:
     """Return the page with its tables replaced."""
     for name, text in named.items():
@@ -129,9 +137,9 @@ def with_tables(page: str, named: Mapping[str, str]) -> str:
 
 
 @cache
-def runs_of(scale: str) -> Runs:
-    """Return the records of the plan at a scale, by dataset and variant, each by seed."""
-    board = Board(plan(scale), Path("no runs"), RECORDS / scale)
+def runs_of(scale: str, folder: Path | None = None) -> Runs:
+    """Return a folder's records of the plan at a scale, by dataset and variant, each by seed."""
+    board = Board(plan(scale), Path("no runs"), folder or RECORDS / scale)
     runs: dict[tuple[str, str], list[Record]] = {}
     for item in board.items:
         if item.name in board.done:
@@ -222,6 +230,25 @@ def objectives_table(s: Runs) -> str:
         given, without = (s.get((MULTISET, variant), []) for variant in variants)
         rows.append((name, cell(given), cell(without), difference(given, without)))
     columns = ("learns the labels from", "with location reward", "without", "difference")
+    return table(columns, rows)
+
+
+def readings_table(s: Runs, readings: Runs) -> str:
+    """Return other readings of the paper by method, the best first, next to the default."""
+    runs = {variant: found for (data, variant), found in (s | readings).items() if data == MULTISET}
+    others = [name for name in (*READINGS, *GRID_READINGS) if name in runs]
+    metrics = "exact_match", "macro_f1", "pointing_hit"
+    rows = []
+    for default in (HSAL, BASELINE):
+        names = [default, *(name for name in others if name.startswith(f"{default}+"))]
+        for name in sorted(names, key=lambda name: -_mean(runs[name])):
+            text = ", ".join(f"`{part}`" for part in name.split("+"))
+            label, against = text, difference(runs[name], runs[default])
+            if name == default:
+                label, against = f"**{text}, the default**", ""
+            exact, f1, hit = (cell(runs[name], metric) for metric in metrics)
+            rows.append((label, exact, against, f1, hit))
+    columns = "reading", "exact match", "difference from the default", "macro F1", "pointing hit"
     return table(columns, rows)
 
 

@@ -30,8 +30,7 @@ def runs(scripts, record):
 
 def test_the_pages_have_the_tables_of_the_records(findings):
     pages = [page.read_text() for page in findings.PAGES]
-    tables = findings.tables(), findings.result_tables(), findings.readme_table()
-    assert list(map(findings.with_tables, pages, tables)) == pages
+    assert list(map(findings.with_tables, pages, findings.page_tables())) == pages
 
 
 @pytest.mark.parametrize(
