@@ -45,6 +45,7 @@ from scipy.stats import kendalltau, ttest_ind
 from hsal_bench.comparison.grouping import NONE
 from hsal_bench.files import write_text
 from hsal_bench.metrics.scores import HEADLINE
+from hsal_bench.record.environment import Environment
 from hsal_bench.record.find import find_records
 from hsal_bench.record.record import Record
 from hsal_bench.report import text_tables
@@ -287,6 +288,7 @@ def methods_table(s: Runs, quick: Sequence[Record]) -> str:
     """Return all methods after 6,000 updates by rank, with their exact match by kind of image."""
     methods, short, shared = methods_of(s), by_method(quick), methods_of(s, SHARED)
     names = {id(run): name for name, runs in methods.items() for run in runs}
+    minutes = cpu_minutes({name: (*runs, *shared.get(name, ())) for name, runs in methods.items()})
     (ranked,) = dataset_rows([run for runs in methods.values() for run in runs])
     rows = []
     for row in ranked.rows:
@@ -295,7 +297,7 @@ def methods_table(s: Runs, quick: Sequence[Record]) -> str:
         rest = [f"{row.mean(metric)[0]:.3f}" for metric in metrics]
         rank = row.rank.text if row.rank else NONE
         size = f"{row.mean('parameters')[0] / 1000:,.0f}"
-        cost = cpu_minutes([*row.good, *shared.get(name, [])])
+        cost = f"{minutes[name]:.1f}" if name in minutes else NONE
         after_400 = cell(short.get(name, []))
         rows.append((f"`{name}`", rank, cell(row.good), *rest, after_400, cost, size))
     columns = (
@@ -321,10 +323,19 @@ def orders_table(s: Runs) -> str:
     return table(("method", *(f"`{dataset}`" for dataset in complete)), rows)
 
 
-def cpu_minutes(runs: Iterable[Record]) -> str:
-    """Return the mean CPU time of training; a dash if no record has it."""
-    known = [run.cpu_s for run in runs if run.cpu_s is not None]
-    return f"{statistics.mean(known) / 60:.1f}" if known else NONE
+def cpu_minutes(methods: Mapping[str, Iterable[Record]]) -> dict[str, float]:
+    """Return the mean CPU time of each method's training, where the most runs were timed.
+
+    Times of different processors cannot be compared, so the others are left out.
+    """
+    seconds: dict[Environment, dict[str, list[float]]] = {}
+    for name, runs in methods.items():
+        for run in runs:
+            if run.cpu_s is not None:
+                here = seconds.setdefault(run.environment, {})
+                here.setdefault(name, []).append(run.cpu_s)
+    most = max(seconds.values(), key=lambda here: sum(map(len, here.values())), default={})
+    return {name: statistics.mean(times) / 60 for name, times in most.items()}
 
 
 def by_method(records: Iterable[Record], dataset: str = MULTISET) -> dict[str, list[Record]]:

@@ -58,11 +58,16 @@ def test_a_difference_of_few_seeds_has_no_interval(findings, runs):
     assert findings.difference([], runs([2])) == "—"
 
 
-def test_the_cpu_time_is_the_mean_of_the_runs_that_have_it(findings, runs):
-    older, *newer = runs([4, 4, 4])
-    newer = [dataclasses.replace(run, cpu_s=cpu) for run, cpu in zip(newer, (60, 90), strict=True)]
-    assert findings.cpu_minutes([older, *newer]) == "1.2"
-    assert findings.cpu_minutes([older]) == "—"
+def test_the_cpu_time_is_the_mean_of_the_runs_on_the_machine_with_the_most(findings, runs):
+    def timed(run, cpu_s, processor):
+        environment = dataclasses.replace(run.environment, processor=processor)
+        return dataclasses.replace(run, cpu_s=cpu_s, environment=environment)
+
+    untimed, first, second, elsewhere = runs([4, 4, 4, 4])
+    here = [timed(first, 60, "a"), timed(second, 90, "a")]
+    methods = {"x": [untimed, *here], "y": [timed(elsewhere, 6, "b")], "z": [untimed]}
+    assert findings.cpu_minutes(methods) == {"x": 1.25}
+    assert findings.cpu_minutes({"z": [untimed]}) == {}
 
 
 def test_kendalls_tau_is_of_the_methods_that_both_have(findings, runs):
