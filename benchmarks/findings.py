@@ -236,7 +236,9 @@ def objectives_table(s: Runs) -> str:
 
 def readings_table(s: Runs, readings: Runs) -> str:
     """Return other readings of the paper by method, the best first, next to the default."""
-    runs = {variant: found for (data, variant), found in (s | readings).items() if data == MULTISET}
+    runs = {
+        variant: found for (data, variant), found in {**s, **readings}.items() if data == MULTISET
+    }
     others = [name for name in (*READINGS, *GRID_READINGS) if name in runs]
     metrics = "exact_match", "macro_f1", "pointing_hit"
     rows = []
@@ -328,7 +330,7 @@ def cpu_minutes(methods: Mapping[str, Iterable[Record]]) -> dict[str, float]:
 
     Times of different processors cannot be compared, so the others are left out.
     """
-    seconds: dict[Environment, dict[str, list[float]]] = {}
+    seconds: dict[Environment | None, dict[str, list[float]]] = {}
     for name, runs in methods.items():
         for run in runs:
             if run.cpu_s is not None:
