@@ -2,7 +2,7 @@
 
     python benchmarks/findings.py
 
-Rewrites the tables of `PAGES`, each between two comments with its name, and the figures in
+Rewrites the tables of `page_tables`, each between two comments with its name, and the figures in
 docs/images/findings. In the findings, a cell without a run is a dash, and a number of other than
 five seeds is followed by their number.
 """
@@ -57,9 +57,6 @@ from hsal_bench.text import table
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "leaderboard/records"
-PAGES = tuple(
-    ROOT / page for page in ("docs/findings.md", "docs/results.md", "docs/paper.md", "README.md")
-)
 IMAGES = ROOT / "docs/images/findings"
 VARIATIONS = ("uniform", "cluttered", "empty", "4", "large", "small", "5to8", "10")
 SEEDS = 5
@@ -76,13 +73,17 @@ NAMES = (
 )
 """Names of the plan's `OBJECTIVES`, in their order."""
 GRID = dict(zip(NAMES, map(with_and_without_reward, OBJECTIVES), strict=True))
-GRID_READINGS = OBJECTIVES[4], *OBJECTIVES[6:]
+GRID_READINGS = (
+    f"{HSAL}+label_structure=list+label_order=spatial",
+    f"{BASELINE}+label_feedback=greedy",
+    f"{BASELINE}+teacher_forcing=yes",
+)
 """The grid's objectives that are other readings of the paper, too."""
 
 
 def main() -> None:
     """Write the tables and the figures."""
-    for page, named in zip(PAGES, page_tables(), strict=True):
+    for page, named in page_tables().items():
         write_text(page, with_tables(page.read_text(encoding="utf-8"), named))
     s, p6, quick = runs_of("S"), runs_of("P6"), quick_runs()
     IMAGES.mkdir(exist_ok=True)
@@ -93,12 +94,16 @@ def main() -> None:
         save(attention_figure(s, GRID), IMAGES / "attention")
 
 
-def page_tables() -> tuple[dict[str, str], ...]:
-    """Return the tables of each of `PAGES` by name, as Markdown."""
+def page_tables() -> dict[Path, dict[str, str]]:
+    """Return the tables of each page by name, as Markdown."""
     s = runs_of("S")
-    readings = {"readings": readings_table(s, runs_of("S", ROOT / "benchmarks/readings"))}
-    readme = {"table-1": paper_table(s, runs_of("P6"), ("exact_match",))}
-    return findings_tables(), result_tables(), readings, readme
+    readings = runs_of("S", ROOT / "benchmarks/readings")
+    return {
+        ROOT / "docs/findings.md": findings_tables(),
+        ROOT / "docs/results.md": result_tables(),
+        ROOT / "docs/paper.md": {"readings": readings_table({**s, **readings})},
+        ROOT / "README.md": {"table-1": paper_table(s, runs_of("P6"), ("exact_match",))},
+    }
 
 
 def findings_tables() -> dict[str, str]:
@@ -234,11 +239,9 @@ def objectives_table(s: Runs) -> str:
     return table(columns, rows)
 
 
-def readings_table(s: Runs, readings: Runs) -> str:
+def readings_table(known: Runs) -> str:
     """Return other readings of the paper by method, the best first, next to the default."""
-    runs = {
-        variant: found for (data, variant), found in {**s, **readings}.items() if data == MULTISET
-    }
+    runs = {variant: found for (dataset, variant), found in known.items() if dataset == MULTISET}
     others = [name for name in (*READINGS, *GRID_READINGS) if name in runs]
     metrics = "exact_match", "macro_f1", "pointing_hit"
     rows = []
@@ -326,9 +329,9 @@ def orders_table(s: Runs) -> str:
 
 
 def cpu_minutes(methods: Mapping[str, Iterable[Record]]) -> dict[str, float]:
-    """Return the mean CPU time of each method's training, where the most runs were timed.
+    """Return the mean CPU time of each method's training, in one environment.
 
-    Times of different processors cannot be compared, so the others are left out.
+    It is the one with the most timed runs: times of different machines cannot be compared.
     """
     seconds: dict[Environment | None, dict[str, list[float]]] = {}
     for name, runs in methods.items():
