@@ -249,9 +249,10 @@ def readings_table(known: Runs) -> str:
         names = [default, *(name for name in others if name.startswith(f"{default}+"))]
         for name in sorted(names, key=lambda name: -_mean(runs[name])):
             text = ", ".join(f"`{part}`" for part in name.split("+"))
-            label, against = text, difference(runs[name], runs[default])
             if name == default:
                 label, against = f"**{text}, the default**", ""
+            else:
+                label, against = text, difference(runs[name], runs[default])
             exact, f1, hit = (cell(runs[name], metric) for metric in metrics)
             rows.append((label, exact, against, f1, hit))
     columns = "reading", "exact match", "difference from the default", "macro F1", "pointing hit"

@@ -59,6 +59,33 @@ def test_a_difference_of_few_seeds_has_no_interval(findings, runs):
     assert findings.difference([], runs([2])) == "—"
 
 
+def test_readings_are_next_to_their_default_the_best_first(findings, runs):
+    def measured(rights):
+        others = {"macro_f1": 0.5, "pointing_hit": 0.25}
+        return [dataclasses.replace(r, metrics={**r.metrics, **others}) for r in runs(rights)]
+
+    known = {
+        "hsal-rl": [4, 4, 5],
+        "hsal-rl+trajectories=1": [1],
+        "hsal-rl+return_to_go=yes": [6, 6, 7],
+        "cross-entropy": [2, 2, 2],
+    }
+    on = {("mnist-multiset", name): measured(rights) for name, rights in known.items()}
+    elsewhere = {("mnist-set", "hsal-rl+reset_controller=yes"): measured([8])}
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in findings.readings_table(on | elsewhere).splitlines()[2:]
+    ]
+    assert [row[0] for row in rows] == [
+        "`hsal-rl`, `return_to_go=yes`",
+        "**`hsal-rl`, the default**",
+        "`hsal-rl`, `trajectories=1`",
+        "**`cross-entropy`, the default**",
+    ]
+    best, default, *_ = rows
+    assert best[2].startswith("+0.250 [") and default[2] == ""
+
+
 def test_the_cpu_time_is_the_mean_of_the_runs_in_one_environment(findings, runs):
     def timed(run, cpu_s, processor):
         environment = dataclasses.replace(run.environment, processor=processor)
