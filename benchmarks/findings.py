@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 
 import leak
+import tune
 from findings_figures import (
     Runs,
     attention_figure,
@@ -98,9 +99,11 @@ def page_tables() -> dict[Path, dict[str, str]]:
     """Return the tables of each page by name, as Markdown."""
     s = runs_of("S")
     readings = runs_of("S", ROOT / "benchmarks/readings")
+    trials = tune.read(tune.TABLE)
     return {
         ROOT / "docs/findings.md": findings_tables(),
         ROOT / "docs/results.md": result_tables(),
+        ROOT / "docs/methods.md": {f"tuning-{n}": tune.summary(trials, n) for n in ("400", "6000")},
         ROOT / "docs/paper.md": {"readings": readings_table({**s, **readings})},
         ROOT / "README.md": {"table-1": paper_table(s, runs_of("P6"), ("exact_match",))},
     }

@@ -20,19 +20,21 @@ import csv
 import io
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from statistics import fmean
 
-import pandas as pd
+from reproduction_summary import mean_and_deviation
 
 from hsal_bench import registry
+from hsal_bench.comparison.grouping import NONE
 from hsal_bench.errors import HsalBenchError
 from hsal_bench.files import write_text
 from hsal_bench.record.record import Record
 from hsal_bench.runs import methods
 from hsal_bench.runs import request as requests
+from hsal_bench.text import table
 from hsal_bench.training import presets
 
 LEARNING_RATES = ("0.0003", "0.001", "0.003", "0.01")
@@ -75,8 +77,7 @@ def main() -> None:
     for method in args.methods:
         rows += tune(method, rows, args)
         write(rows, args.table)
-    won = [row for row in chosen(rows) if row["chosen"] == "True"]
-    print(pd.DataFrame(won, columns=COLUMNS).drop(columns="chosen").to_string(index=False))
+    print(summary(rows, _updates(args)))
     print(f"{len(rows)} runs in {args.table}")
 
 
@@ -157,19 +158,52 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
     Those of the finalist with the higher mean where both were trained with the same seeds, several,
     on one activation model; else that of the best trial.
     """
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row["method"], row["updates"]), []).append(row)
-    won = {id(row) for group in groups.values() for row in _winners(group)}
+    decisive = (finals for group in _groups(rows) if (finals := _finals(group)))
+    won = {id(row) for winner, *_ in decisive for row in winner}
     return [{**row, "chosen": str(id(row) in won)} for row in rows]
 
 
-def _winners(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows that decide for one method at one number of updates."""
+def summary(rows: Iterable[Row], updates: str) -> str:
+    """Return what was chosen for each method at a number of updates, the best first, as Markdown.
+
+    Scores are exact match on the validation split; a method without finals has its best trial's.
+    """
+    groups = _groups(row for row in rows if row["updates"] == updates)
+    decided = [(group, finals) for group in groups if (finals := _finals(group))]
+    lines = []
+    for group, finals in sorted(decided, key=lambda pair: _mean_scores(pair[1][0]), reverse=True):
+        won, *others = (rows[0] for rows in finals)
+        score, *scores = map(_exact, finals)
+        other = "".join(
+            f"{score} ({row['learning_rate']}, {row['value']})"
+            for score, row in zip(scores, others, strict=True)
+        )
+        tried = f"`{won['field']}`: {', '.join(dict.fromkeys(row['value'] for row in group))}"
+        worst = min(_scores(row)[0] for row in group)
+        name, rate = f"`{won['method']}`", won["learning_rate"]
+        lines.append((name, rate, tried, won["value"], score, other or NONE, f"{worst:.3f}"))
+    field = "second field: values tried"
+    columns = "method", "learning rate", field, "chosen", "final", "the other finalist", "worst run"
+    return table(columns, lines, left=(field, "the other finalist"))
+
+
+def _groups(rows: Iterable[Row]) -> Collection[list[Row]]:
+    """Return the rows of each method and number of updates."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["method"], row["updates"]), []).append(row)
+    return groups.values()
+
+
+def _finals(rows: Sequence[Row]) -> list[list[Row]]:
+    """Return the rows that decide for one method at one number of updates, the winner's first.
+
+    Those of both finalists; without complete finals, that of the best trial.
+    """
     best = finalists(rows)
-    if finals := list(_complete(rows, best)):
-        return max(finals[-1], key=_mean_scores)
-    return [next(row for row in rows if _setting_of(row) == best[0])] if best else []
+    if complete := list(_complete(rows, best)):
+        return sorted(complete[-1], key=_mean_scores, reverse=True)
+    return [[next(row for row in rows if _setting_of(row) == setting)] for setting in best[:1]]
 
 
 def _complete(
@@ -194,13 +228,22 @@ def _mean_scores(rows: Sequence[Row]) -> tuple[float, float]:
     return fmean(exact), fmean(f1)
 
 
+def _exact(rows: Sequence[Row]) -> str:
+    scores = [_scores(row)[0] for row in rows]
+    return mean_and_deviation(scores) if len(scores) > 1 else f"{scores[0]:.3f} (1 seed)"
+
+
 def _scores(row: Row) -> tuple[float, float]:
     return float(row["valid_exact_match"] or 0), float(row["valid_macro_f1"] or 0)
 
 
+def _updates(args: argparse.Namespace) -> str:
+    return str(args.updates or presets.preset(args.preset).train.updates)
+
+
 def _of(method: str, rows: Iterable[Row], args: argparse.Namespace) -> list[Row]:
-    updates = str(args.updates or presets.preset(args.preset).train.updates)
-    return [row for row in rows if (row["method"], row["updates"]) == (method, updates)]
+    wanted = (method, _updates(args))
+    return [row for row in rows if (row["method"], row["updates"]) == wanted]
 
 
 def _key(row: Row) -> tuple[str, ...]:

@@ -182,6 +182,22 @@ def _first():
     return _arguments(seeds=(0,))
 
 
+def test_the_summary_has_the_finals_of_each_method_the_best_first(tune, trial):
+    lucky = [trial("a", 0.1, [(exact, 0.5)], seed) for seed, exact in enumerate((0.9, 0.1, 0.2))]
+    steady = [trial("a", 0.2, [(exact, 0.5)], seed) for seed, exact in enumerate((0.8, 0.7, 0.6))]
+    worst = trial("a", 0.3, [(0.0, 0.0)], decay=0.01)
+    single = trial("b", 0.1, [(0.75, 0.5)])
+    failed = trial("c", 0.1, [], status="failed", reason="diverged", metrics={}, correct=None)
+    rows = [tune.row_of(record) for record in (*lucky, *steady, worst, single, failed)]
+    lines = tune.summary(rows, "20").splitlines()[2:]
+    tried, other = "`weight_decay`: 0.0", "0.400 ± 0.436 (0.1, 0.0)"
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in lines] == [
+        ["`b`", "0.1", tried, "0.0", "0.750 (1 seed)", "—", "0.750"],
+        ["`a`", "0.2", f"{tried}, 0.01", "0.0", "0.700 ± 0.100", other, "0.000"],
+    ]
+    assert len(tune.summary(rows, "6000").splitlines()) == 2
+
+
 def test_writing_the_table_again_changes_nothing(tune, tmp_path):
     tune.write(tune.read(tune.TABLE), tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_text() == tune.TABLE.read_text()
