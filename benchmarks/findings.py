@@ -15,6 +15,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+import decoding
 import leak
 import tune
 from findings_figures import (
@@ -104,7 +105,10 @@ def page_tables() -> dict[Path, dict[str, str]]:
         ROOT / "docs/findings.md": findings_tables(),
         ROOT / "docs/results.md": result_tables(),
         ROOT / "docs/methods.md": {f"tuning-{n}": tune.summary(trials, n) for n in ("400", "6000")},
-        ROOT / "docs/paper.md": {"readings": readings_table({**s, **readings})},
+        ROOT / "docs/paper.md": {
+            "readings": readings_table({**s, **readings}),
+            "decoding": decoding.summary(decoding.read(decoding.TABLE)),
+        },
         ROOT / "README.md": {"table-1": paper_table(s, runs_of("P6"), ("exact_match",))},
     }
 

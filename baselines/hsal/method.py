@@ -23,7 +23,7 @@ from hsal_bench.metrics.multiset import available, counts_from_labels, label_ord
 
 from .config import CrossEntropyConfig, HsalConfig, HsalMultisetConfig
 from .gaussian import GaussianAttention
-from .network import HsalNetwork, Rollout, Shape
+from .network import Choose, HsalNetwork, Rollout, Shape
 
 SMALL = {"hidden": 256, "learning_rate": 3e-3}
 """Network size with the preset quick, and a learning rate for such a short training."""
@@ -126,11 +126,16 @@ class HsalRL(GradientMethod):
 
     def predict(self, batch: Batch, *, trace: bool = False) -> Prediction:
         """Decode greedily until "stop", at most K_max + 1 steps (P§5)."""
+        return self.decode(batch, greedy, trace=trace)
+
+    def decode(self, batch: Batch, choose_class: Choose, *, trace: bool = False) -> Prediction:
+        """Decode until "stop" with greedy glimpses. choose_class: turns scores into classes."""
         self.network.eval()
-        stop = self.task.num_classes
+        stop, T = self.task.num_classes, self.task.max_objects + 1
         with torch.no_grad():
-            rollout = self.network(batch.inputs, self.task.max_objects + 1, greedy)
-            log_p = rollout.class_scores.log_softmax(-1).amax(-1)
+            rollout = self.network(batch.inputs, T, greedy, choose_class=choose_class)
+            log_p = rollout.class_scores.log_softmax(-1)
+            log_p = log_p.gather(2, rollout.y_hat[:, :, None]).squeeze(2)
         stopped = (rollout.y_hat == stop).int().cumsum(1)
         after = (stopped - (rollout.y_hat == stop).int()) > 0
         labels = rollout.y_hat.masked_fill(after, -1)

@@ -13,7 +13,7 @@ from hsal_bench.record.record import Activation, DataSet, Environment, Record
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = (
     *("reproduction", "reproduction_board", "reproduction_summary", "reproduce"),
-    *("tune", "publish_model", "findings", "findings_figures", "leak"),
+    *("tune", "publish_model", "findings", "findings_figures", "leak", "decoding"),
 )
 MODEL, CONTENT = "cd" * 32, "ab" * 32
 
