@@ -4,15 +4,16 @@
 
 Takes finished runs of `hsal-rl`, `cross-entropy` and `hsal-multiset`, and predicts the test split
 with the tested state: greedily, as the run did, and with each label sampled from the network's
-probabilities (glimpses are greedy in both). Does the same with the image's true label shares and
-number of objects, which are the best that cross-entropy on labels in random order can learn.
-Writes decoding.csv next to this script; rows of other runs stay.
+probabilities. Glimpses are greedy in both. Does the same with the true label shares of each image
+and its number of objects. These have the lowest loss of cross-entropy on labels in random order, if
+the network's own labels are fed back. Writes decoding.csv next to this script; rows of other runs
+stay.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int
 from reproduction_summary import mean_and_deviation
 
 from hsal_bench.baselines.hsal.method import HsalRL
 from hsal_bench.baselines.hsal.network import Choose
 from hsal_bench.baselines.shared.policy import greedy, sample
-from hsal_bench.comparison.grouping import label
+from hsal_bench.comparison.grouping import NONE, label
 from hsal_bench.errors import HsalBenchError, UsageError
 from hsal_bench.files import write_text
 from hsal_bench.metrics import scores
+from hsal_bench.metrics.scores import Counts
 from hsal_bench.record.find import read_records
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import heading
@@ -39,72 +40,65 @@ from hsal_bench.training.evaluate import BATCH_SIZE
 from hsal_bench.training.restore import restore_method
 
 TABLE = Path(__file__).with_name("decoding.csv")
-SHARES = "label shares"
-"""Stands for a method in the rows of the true label shares."""
+METHODS = ("hsal-rl", "cross-entropy", "hsal-multiset")
+SHARES = "true label shares"
+"""Stands for a method."""
+DRAWS = 100
+DECODINGS = ("greedy", "sampled")
 METRICS = ("exact_match", "macro_f1", *(f"exact_match_m{m}" for m in range(1, 5)))
-WAYS = ("greedy", "sampled")
-RUN = ("dataset", "method", "backbone", "activation_model", "seed")
+KIND = ("dataset", "content", "method", "backbone", "models", "updates")
+"""What the runs of a mean have in common. content: of the dataset. models: activation models."""
+RUN = (*KIND, "seed", "activation_model")
 _HASH_DIGITS = 8
-
-Counts = Int[np.ndarray, "images classes"]
 
 
 def main() -> None:
     """Add the rows of the runs to the table."""
     args = _arguments()
-    rows = read(args.table)
-    for path, record in read_records(args.runs).items():
-        rows = pd.concat([rows, pd.DataFrame(of_run(record, path.parent, args.datasets))])
-    rows = rows.drop_duplicates([*RUN, "decoding"], keep="last").sort_values([*RUN, "decoding"])
-    write_text(args.table, rows.to_csv(index=False, float_format="%.4f"))
-    print(summary(rows))
-
-
-def summary(rows: pd.DataFrame) -> str:
-    """Return the means over runs by dataset and method, as Markdown."""
-    lines = []
-    for (dataset, method, backbone), group in rows.groupby(["dataset", "method", "backbone"]):
-        network = f"`{method}`, `{backbone}`" if backbone else f"the image's {method}"
-        by_way = {way: group[group["decoding"] == way] for way in WAYS}
-        runs = len(by_way[WAYS[0]])
-        cells = (
-            mean_and_deviation(list(by_way[way][metric])) for metric in METRICS[:2] for way in WAYS
-        )
-        lines.append((f"`{dataset}`", network, str(runs), *cells))
-    columns = [f"{heading(metric)}: {way}" for metric in METRICS[:2] for way in WAYS]
-    return table(
-        ("dataset", "probabilities of", "runs", *columns), lines, left=("probabilities of",)
-    )
-
-
-def read(path: Path) -> pd.DataFrame:
-    """Return the rows of a table; none if the file does not exist."""
-    return pd.read_csv(path, keep_default_na=False) if path.exists() else pd.DataFrame()
+    records = read_records(args.runs)
+    for path, record in records.items():
+        if record.method not in METHODS or record.activation is None:
+            raise UsageError(f"{path}: {record.method} is not one of {', '.join(METHODS)}")
+    for path, record in records.items():
+        rows = merged(read(args.table), of_run(record, path.parent, args.datasets))
+        write_text(args.table, rows.to_csv(index=False))
+    print(summary(read(args.table)))
 
 
 def of_run(record: Record, folder: Path, datasets: Path) -> list[dict[str, Any]]:
     """Return the rows of a run, and those of the label shares of its test split.
 
     Raises:
-        UsageError: the method is not one of HSAL's, or `restore_method` cannot restore it.
+        UsageError: `restore_method` cannot restore it.
     """
     with restore_method(record, folder, datasets, torch.device("cpu")) as trained:
         method, test = trained.method, trained.test
-        if not isinstance(method, HsalRL) or record.activation is None:
-            raise UsageError(f"{folder}: {record.method} is not hsal-rl or one of its variants")
+        assert isinstance(method, HsalRL)
         draw = partial(sample, generator=torch.Generator().manual_seed(record.seed))
-        ways: dict[str, Choose] = dict(zip(WAYS, (greedy, draw), strict=True))
-        network = {way: decode(method, test, choose) for way, choose in ways.items()}
-    of_shares = shares(test.counts.numpy(), np.random.default_rng(record.seed))
-    volumes = record.activation.backbone, record.activation.sha256[:_HASH_DIGITS]
-    rows = []
-    for name, model, predicted in (label(record), volumes, network), (SHARES, ("", ""), of_shares):
-        run = dict(zip(RUN, (record.data_set.name, name, *model, record.seed), strict=True))
-        for decoding, counts in predicted.items():
-            values = scores.score(test.counts.numpy(), counts)
-            chosen = {metric: values[metric] for metric in METRICS if metric in values}
-            rows.append({**run, "decoding": decoding, **chosen})
-    return rows
+        network = [decode(method, test, choose) for choose in (greedy, draw)]
+        truth = test.counts.numpy()
+    data, model = record.data_set, record.activation
+    assert model is not None
+    dataset = {"dataset": data.name, "content": data.content_sha256[:_HASH_DIGITS]}
+    run = {
+        "method": label(record),
+        "backbone": model.backbone,
+        "models": "one for all seeds" if model.recipe_sha256 is None else "one per seed",
+        "updates": record.budget["updates"],
+        "seed": record.seed,
+        "activation_model": model.sha256[:_HASH_DIGITS],
+    }
+    return [
+        {
+            **dict.fromkeys(RUN, ""),
+            **dataset,
+            **names,
+            "decoding": decoding,
+            **_scores(truth, counts),
+        }
+        for names, predicted in ((run, network), ({"method": SHARES}, shares(truth)))
+        for decoding, counts in zip(DECODINGS, predicted, strict=True)
+    ]
 
 
 def decode(method: HsalRL, test: ExampleSet, choose_class: Choose) -> Counts:
@@ -113,16 +107,55 @@ def decode(method: HsalRL, test: ExampleSet, choose_class: Choose) -> Counts:
     return torch.cat([method.decode(batch, choose_class).counts for batch in batches]).numpy()
 
 
-def shares(counts: Counts, generator: np.random.Generator) -> Mapping[str, Counts]:
-    """Return predictions from the true label shares, as many labels as there are objects.
+def shares(truth: Counts) -> tuple[Counts, Counts]:
+    """Return predictions from the true label shares, of as many labels as there are objects.
 
-    Greedily, each is a most frequent label of the image (of equal ones the first, so one label is
-    repeated); sampled, it is drawn from the image's labels with replacement.
+    Greedily, all are the same: the most frequent label of the image (the first of several).
+    Sampled, each is drawn from the image's labels with replacement: `DRAWS` splits in a row.
     """
-    m = counts.sum(1)
-    likeliest = np.eye(counts.shape[1], dtype=counts.dtype)[counts.argmax(1)] * m[:, None]
-    drawn = generator.multinomial(m, counts / np.maximum(m, 1)[:, None])
-    return dict(zip(WAYS, (likeliest, drawn), strict=True))
+    m, generator = truth.sum(1), np.random.default_rng(0)
+    likeliest = np.eye(truth.shape[1], dtype=truth.dtype)[truth.argmax(1)] * m[:, None]
+    p = truth / np.maximum(m, 1)[:, None]
+    return likeliest, np.concatenate([generator.multinomial(m, p) for _ in range(DRAWS)])
+
+
+def merged(rows: pd.DataFrame, more: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Return the rows with more of them, which replace those of the same run."""
+    key = [*RUN, "decoding"]
+    rows = pd.concat([rows, pd.DataFrame(more).astype(_texts())])
+    return rows.drop_duplicates(key, keep="last").sort_values(key).round(4)
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Return the means over runs, as Markdown."""
+    lines = []
+    for (dataset, _, method, backbone, models, updates), group in rows.groupby(list(KIND)):
+        by_decoding = [group[group["decoding"] == decoding] for decoding in DECODINGS]
+        cells = (mean_and_deviation(list(some[m])) for m in METRICS[:2] for some in by_decoding)
+        run = (f"`{method}`", f"{backbone}, {models}", updates, str(len(by_decoding[0])))
+        shown = run if backbone else (method, NONE, NONE, NONE)
+        lines.append((f"`{dataset}`", *shown, *cells))
+    scored = [f"{heading(metric)}: {decoding}" for metric in METRICS[:2] for decoding in DECODINGS]
+    columns = ("dataset", "labels from", "activation model", "updates", "runs", *scored)
+    return table(columns, lines, left=columns[:3])
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return the rows of a table; none if the file does not exist."""
+    if not path.exists():
+        return pd.DataFrame()
+    rows = pd.read_csv(path, dtype=_texts())
+    return rows.fillna(dict.fromkeys(_texts(), ""))
+
+
+def _texts() -> dict[str, type]:
+    return dict.fromkeys((*RUN, "decoding"), str)
+
+
+def _scores(truth: Counts, predicted: Counts) -> dict[str, float]:
+    """Return the metrics of predictions of a split, or of several one after another."""
+    values = scores.score(np.tile(truth, (len(predicted) // len(truth), 1)), predicted)
+    return {metric: values[metric] for metric in METRICS if metric in values}
 
 
 def _arguments() -> argparse.Namespace:

@@ -164,24 +164,22 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
 
 
 def summary(rows: Iterable[Row], updates: str) -> str:
-    """Return what was chosen for each method at a number of updates, the best first, as Markdown.
+    """Return each method's chosen settings at a number of updates, the best first, as Markdown.
 
-    Scores are exact match on the validation split; a method without finals has its best trial's.
+    Scores are exact match on the validation split. Without finals, the score is the best trial's.
     """
     groups = _groups(row for row in rows if row["updates"] == updates)
     decided = [(group, finals) for group in groups if (finals := _finals(group))]
     lines = []
     for group, finals in sorted(decided, key=lambda pair: _mean_scores(pair[1][0]), reverse=True):
-        won, *others = (rows[0] for rows in finals)
-        score, *scores = map(_exact, finals)
-        other = "".join(
-            f"{score} ({row['learning_rate']}, {row['value']})"
-            for score, row in zip(scores, others, strict=True)
-        )
+        winner, *rest = finals
+        won = winner[0]
+        other = [f"{_exact(f)} ({f[0]['learning_rate']}, {f[0]['value']})" for f in rest] or [NONE]
         tried = f"`{won['field']}`: {', '.join(dict.fromkeys(row['value'] for row in group))}"
         worst = min(_scores(row)[0] for row in group)
         name, rate = f"`{won['method']}`", won["learning_rate"]
-        lines.append((name, rate, tried, won["value"], score, other or NONE, f"{worst:.3f}"))
+        scores = _exact(winner), *other, f"{worst:.3f}"
+        lines.append((name, rate, tried, won["value"], *scores))
     field = "second field: values tried"
     columns = "method", "learning rate", field, "chosen", "final", "the other finalist", "worst run"
     return table(columns, lines, left=(field, "the other finalist"))
