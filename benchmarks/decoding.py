@@ -34,7 +34,7 @@ from hsal_bench.metrics.scores import Counts
 from hsal_bench.record.find import read_records
 from hsal_bench.record.record import Record
 from hsal_bench.report.columns import heading
-from hsal_bench.text import table
+from hsal_bench.text import named, table
 from hsal_bench.training.batches import ExampleSet, evaluation_batches
 from hsal_bench.training.evaluate import BATCH_SIZE
 from hsal_bench.training.restore import restore_method
@@ -58,7 +58,7 @@ def main() -> None:
     records = read_records(args.runs)
     for path, record in records.items():
         if record.method not in METHODS or record.activation is None:
-            raise UsageError(f"{path}: {record.method} is not one of {', '.join(METHODS)}")
+            raise UsageError(f"{path} is of {record.method}: name runs of {named(METHODS)} only")
     for path, record in records.items():
         rows = merged(read(args.table), of_run(record, path.parent, args.datasets))
         write_text(args.table, rows.to_csv(index=False))

@@ -131,5 +131,7 @@ def test_a_method_without_steps_is_refused_before_any_work(
     record = record_of("mnist-multiset", RUN | {"method": "count-classifier"})
     write_record(record, tmp_path / "record.json")
     monkeypatch.setattr(sys, "argv", ["decoding.py", str(tmp_path)])
-    with pytest.raises(UsageError, match="count-classifier is not one of hsal-rl"):
+    with pytest.raises(
+        UsageError, match="is of count-classifier: name runs of hsal-rl, cross-entropy and"
+    ):
         decoding.main()
