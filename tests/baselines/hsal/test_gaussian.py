@@ -32,11 +32,11 @@ def _attention(**options: bool) -> GaussianAttention:
     return GaussianAttention(8, 7, 7, **options)
 
 
-def _extreme(attention: GaussianAttention, value: float) -> torch.Tensor:
+def _extreme(attention: GaussianAttention, value: float, side: int = 7) -> torch.Tensor:
     """Return the mask when every raw parameter has the same extreme value."""
     torch.nn.init.zeros_(attention.parameters_of.weight)
     torch.nn.init.constant_(attention.parameters_of.bias, value)
-    return attention(torch.zeros(1, 8)).view(7, 7).detach()
+    return attention(torch.zeros(1, 8)).view(side, side).detach()
 
 
 def test_masks_lie_in_the_unit_interval():
@@ -68,11 +68,7 @@ def test_beta_before_the_exponential_makes_the_mask_narrower():
 
 
 def test_a_finer_grid_covers_the_same_part_of_the_image():
-    torch.manual_seed(0)
-    fine = _extreme(GaussianAttention(8, 7, 7), 0.0), GaussianAttention(8, 14, 14)
-    torch.nn.init.zeros_(fine[1].parameters_of.weight)
-    torch.nn.init.zeros_(fine[1].parameters_of.bias)
-    M = fine[1](torch.zeros(1, 8)).view(14, 14)
+    M = _extreme(GaussianAttention(8, 14, 14), 0.0, side=14)
     # One cell of 7 is two of 14: from the centre (7.5) a cell 2 further on sees one coarse cell.
     ratio = float(M[8, 6] / M[6, 6])
     assert ratio == pytest.approx(math.exp(-1.75 / 4 * (1.5**2 - 0.5**2)), rel=1e-5)
