@@ -2,6 +2,7 @@
 
 Only steps at which a class is predicted count, not stop and later steps. Every metric has a chance
 level: the expectation for the same number of glimpses at uniformly random cells of the same images.
+That of the saliency also counts cells that an earlier step has glimpsed.
 """
 
 from __future__ import annotations
