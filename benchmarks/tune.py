@@ -3,7 +3,7 @@
     python benchmarks/tune.py --data-dir data --jobs 2
     python benchmarks/tune.py --data-dir data --updates 6000 --methods hsal-rl cross-entropy
 
-Each method gets eight trials with one seed: four learning rates (`rl` five) times two values of one
+Each method gets eight trials with one seed: four learning rates (some five) times two values of one
 more field (`ALTERNATIVES`). The best two are trained with three seeds, on one activation model, and
 the one with the highest mean wins: exact match of the best state on the validation split, then
 macro F1. The test split is not used. Each trial is a run of `hsal-bench run --preset quick` on
@@ -38,8 +38,8 @@ from hsal_bench.text import table
 from hsal_bench.training import presets
 
 LEARNING_RATES = ("0.0003", "0.001", "0.003", "0.01")
-MORE_RATES = {"rl": ("0.0001",)}
-"""Rates for a method that was best at the lowest of the others."""
+MORE_RATES = {"rl": ("0.0001",), "count-classifier": ("0.03",), "cross-entropy": ("0.03",)}
+"""Rates for a method that was best at the lowest or highest of the others."""
 ALTERNATIVES = {
     "count-classifier": ("hidden", "0", "512"),
     "count-regression": ("hidden", "0", "512"),

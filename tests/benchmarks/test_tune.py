@@ -49,7 +49,7 @@ def _chosen(tune, *records):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_eight_different_trials_that_it_understands(tune, method):
     entries = [methods.method_run(model, "quick", {}) for model in tune.trials(method)]
-    assert len({str(entry.config) for entry in entries}) == (10 if method == "rl" else 8)
+    assert len({str(entry.config) for entry in entries}) == (10 if method in tune.MORE_RATES else 8)
 
 
 def test_the_best_on_the_validation_split_is_chosen(tune, trial):
