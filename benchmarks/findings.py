@@ -200,15 +200,19 @@ def seed_cell(values: Sequence[float]) -> str:
     return mean_and_deviation(values) + seeds
 
 
-def difference(a: Sequence[Record], b: Sequence[Record], metric: str = "exact_match") -> str:
+def difference(a: Sequence[Record], b: Sequence[Record]) -> str:
+    """Return the `seed_difference` of exact match."""
+    return seed_difference(_exact(a), _exact(b))
+
+
+def seed_difference(a: Sequence[float], b: Sequence[float]) -> str:
     """Return the difference a - b of the means over seeds, with Welch's 95 % interval."""
-    first, second = ([run.metrics[metric] for run in runs] for runs in (a, b))
-    if min(len(first), len(second)) < 1:
+    if min(len(a), len(b)) < 1:
         return NONE
-    mean = statistics.mean(first) - statistics.mean(second)
-    if min(len(first), len(second)) < 3:
+    mean = statistics.mean(a) - statistics.mean(b)
+    if min(len(a), len(b)) < 3:
         return f"{mean:+.3f} (too few seeds for an interval)"
-    low, high = ttest_ind(first, second, equal_var=False).confidence_interval()
+    low, high = ttest_ind(a, b, equal_var=False).confidence_interval()
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
@@ -271,10 +275,11 @@ def leak_table(s: Runs) -> str:
     rows = []
     for method in LEAKING:
         apart, shared = (s.get((dataset, method), []) for dataset in (MULTISET, SHARED))
-        cells = cell(apart), seed_cell(list(map(on_validation, apart))), cell(shared)
+        valid = list(map(on_validation, apart))
+        cells = cell(apart), seed_cell(valid), cell(shared), seed_difference(_exact(shared), valid)
         rows.append((f"`{method}`", *cells))
     splits = "no shared glyphs: test", "no shared glyphs: validation", "shared glyphs: test"
-    return table(("method", *splits), rows)
+    return table(("method", *splits, "difference of the last two"), rows)
 
 
 def on_validation(run: Record) -> float:
@@ -396,7 +401,11 @@ def _records(*paths: Path) -> list[Record]:
 
 
 def _mean(runs: Sequence[Record]) -> float:
-    return statistics.mean(run.metrics["exact_match"] for run in runs)
+    return statistics.mean(_exact(runs))
+
+
+def _exact(runs: Sequence[Record]) -> list[float]:
+    return [run.metrics["exact_match"] for run in runs]
 
 
 if __name__ == "__main__":
